@@ -1,0 +1,110 @@
+"""The command line: a Hydra run by default, and the few verbs that are not builds.
+
+Exit codes: 0 done; 1 it failed (a build, a proof, a check that did not hold); 2 the request was bad; 130 interrupted.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+USAGE = """\
+Turns a detector into an ONNX artifact with pre-processing, NMS and precision inside, and proves it is the same model.
+
+  exporter +recipe=NAME [key=value …]     build; writes outputs/NAME/
+  exporter model=NAME [key=value …]       build without a recipe
+  exporter -m key=a,b …                   build every combination
+  exporter recipes [--copy NAME]          list the recipes; copy one into ./recipes to start from
+  exporter verify DIR                     check an artifact against its manifest
+  exporter predict DIR IMAGE… --out DIR   run an artifact on pictures
+  exporter +recipe=NAME --cfg job         show the composed configuration and build nothing
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit code; errors are one line on standard error."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    from exporter.errors import BuildError, RequestError
+
+    try:
+        return _run(words)
+    except RequestError as error:
+        return _fail(error, 2)
+    except BuildError as error:
+        return _fail(error, 1)
+    except KeyboardInterrupt:
+        print("exporter: interrupted; nothing was published", file=sys.stderr)
+        return 130
+
+
+def _fail(error: Exception, code: int) -> int:
+    if os.environ.get("HYDRA_FULL_ERROR") == "1":
+        raise error
+    print(f"exporter: {' '.join(str(error).split())}", file=sys.stderr)
+    return code
+
+
+def _run(words: list[str]) -> int:
+    from exporter.help import print_help
+
+    if not words or words[0] in ("-h", "--help", "help"):
+        print_help()
+        return 0
+    if words[0] in VERBS:
+        return VERBS[words[0]](words[1:])
+    if not words[0].startswith("-") and "=" not in words[0]:
+        from exporter.errors import RequestError
+        from exporter.messages import one_of
+
+        raise RequestError(f"{words[0]}: {one_of('neither a verb nor key=value', words[0], list(VERBS))}")
+    from exporter.hydra_run import run
+
+    return run(words)
+
+
+def _recipes(words: list[str]) -> int:
+    from exporter.help import copy_recipe, print_recipes
+
+    parser = _parser("recipes", "lists the recipes")
+    parser.add_argument("--copy", metavar="NAME", help="copy this recipe into ./recipes")
+    name = parser.parse_args(words).copy
+    if name:
+        print(copy_recipe(name))
+    else:
+        print_recipes()
+    return 0
+
+
+def _verify(words: list[str]) -> int:
+    from pathlib import Path
+
+    parser = _parser("verify", "checks hashes, the schema, that the graph is what the manifest says, that ORT runs it")
+    parser.add_argument("dir", type=Path)
+    folder = parser.parse_args(words).dir
+    from exporter.verify import verify
+
+    for line in verify(folder):
+        print(f"  {line}")
+    print(f"{folder}: verified")
+    return 0
+
+
+def _predict(words: list[str]) -> int:
+    from pathlib import Path
+
+    parser = _parser("predict", "runs an artifact on pictures; writes them with boxes, and predictions.json")
+    parser.add_argument("dir", type=Path)
+    parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="picture files, or folders of them")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR")
+    given = parser.parse_args(words)
+    from exporter.predict import predict
+
+    return predict(given.dir, given.images, given.out)
+
+
+def _parser(verb: str, description: str):  # noqa: ANN202 - argparse's own class
+    import argparse
+
+    return argparse.ArgumentParser(prog=f"exporter {verb}", description=description)
+
+
+VERBS: dict[str, Callable[[list[str]], int]] = {"recipes": _recipes, "verify": _verify, "predict": _predict}

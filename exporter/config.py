@@ -1,0 +1,151 @@
+"""From the command line's words to a checked recipe: composition (Hydra), then every check that needs no work.
+
+`compose` gives the configuration, `check` the recipe: a node for every group, all mistakes at once. Nothing heavy is
+imported here and no file but YAML is read.
+"""
+
+import contextlib
+import re
+from collections.abc import Iterator, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import ConfigCompositionException
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from exporter.errors import RequestError
+from exporter.messages import explained, one_of
+from exporter.paths import CONF, recipe_files
+
+
+@dataclass(frozen=True)
+class Composed:
+    """What Hydra made of the words: `config` as it is for this run, the options chosen by group, the overrides."""
+
+    config: DictConfig
+    choices: dict[str, str]
+    overrides: tuple[str, ...]
+
+    @property
+    def recipe_name(self) -> str | None:
+        return self.choices.get("recipe")
+
+    def said(self, key: str) -> bool:
+        """Whether the command line sets this key or group, or something below it."""
+        keys = [word.split("=", 1)[0].lstrip("+~").split("@")[0] for word in self.overrides]
+        return any(k == key or k.startswith((f"{key}.", f"{key}/")) for k in keys)
+
+
+def register_recipes() -> None:
+    """Makes every recipe an option of the group `recipe`. A file that is no YAML mapping spoils only itself: it is an
+    error for the one who names it."""
+    store = ConfigStore.instance()
+    for name, paths in recipe_files().items():
+        try:
+            node = OmegaConf.load(paths[0])
+        except Exception:  # noqa: BLE001 - whatever is wrong with it, `named_recipe` says so if it is asked for
+            continue
+        if isinstance(node, DictConfig):
+            store.store(group="recipe", name=name, node=node, package="_global_")
+
+
+def check_named_recipes(overrides: Sequence[str]) -> None:
+    """Raises RequestError for `+recipe=` words that name no recipe, two files, or a file that cannot be read."""
+    files = recipe_files()
+    for word in overrides:
+        key, _, value = word.partition("=")
+        if key.lstrip("+") != "recipe":
+            continue
+        if not key.startswith("+"):
+            raise RequestError(f"{word}: a recipe is added to the defaults: write +{word}")
+        for name in value.strip("'\"").split(","):
+            name = name.strip().removesuffix(".yaml")
+            if any(sign in name for sign in "*()[]$"):
+                continue  # a sweep's own grammar, which Hydra expands
+            if name not in files:
+                raise RequestError(f"+recipe={name}: {one_of('no such recipe', name, list(files))}")
+            if len(files[name]) > 1:
+                both = " and ".join(str(path) for path in files[name])
+                raise RequestError(f"+recipe={name}: two files have this name, {both}: rename yours")
+            with explained(f"recipe {files[name][0]}"):
+                node = OmegaConf.load(files[name][0])
+            if not isinstance(node, DictConfig):
+                raise RequestError(
+                    f"recipe {files[name][0]}: not a mapping of keys to values: start from `recipes --copy`"
+                )
+
+
+@contextlib.contextmanager
+def hydra_of_our_own() -> Iterator[None]:
+    """Hydra's global state for us alone: a caller that uses Hydra itself finds its own as it left it."""
+    state, store, config = GlobalHydra.instance().hydra, ConfigStore.instance(), HydraConfig.instance().cfg
+    recipes = store.repo.get("recipe")
+    GlobalHydra.instance().clear()
+    try:
+        yield
+    finally:
+        GlobalHydra.instance().clear()
+        GlobalHydra.instance().hydra = state
+        HydraConfig.instance().cfg = config
+        store.repo.pop("recipe", None)
+        if recipes is not None:
+            store.repo["recipe"] = recipes
+
+
+def compose(overrides: Sequence[str]) -> Composed:
+    """The configuration for one build. Raises RequestError for anything that cannot be composed."""
+    check_named_recipes(overrides)
+    with hydra_of_our_own(), explained("the command line"), explain_unknown_keys(overrides):
+        register_recipes()
+        with initialize_config_dir(str(CONF), version_base="1.3", job_name="exporter"):
+            config = hydra_compose("export", list(overrides), return_hydra_config=True)
+            return from_hydra(config)
+
+
+@contextlib.contextmanager
+def explain_unknown_keys(overrides: Sequence[str]) -> Iterator[None]:
+    """Adds to Hydra's "no such key" the keys that there are, from the composition without the words that fail."""
+    try:
+        yield
+    except ConfigCompositionException as error:
+        unknown = re.search(r"Could not override '([^']+)'", str(error))
+        if not unknown:
+            raise
+        key = unknown[1]
+        rest = [word for word in overrides if word.split("=", 1)[0].lstrip("+~") != key]
+        GlobalHydra.instance().clear()
+        try:
+            config = compose(rest).config
+        except RequestError:
+            raise error from None
+        parent, _, name = key.rpartition(".")
+        above = OmegaConf.select(config, parent) if parent else config
+        allowed = [str(k) for k in above] if isinstance(above, DictConfig) else [str(k) for k in config]
+        prefix = f"{parent}." if parent and isinstance(above, DictConfig) else ""
+        near = one_of("no such key", name if prefix else key, [k for k in allowed if not k.startswith("_")])
+        raise RequestError(f"{key}: {near}{f' (below {parent})' if prefix else ''}") from error
+
+
+def from_hydra(config: DictConfig) -> Composed:
+    """Takes apart a configuration that still has Hydra's own node `hydra`."""
+    hydra = config.hydra
+    choices = {str(group): str(option) for group, option in hydra.runtime.choices.items()}
+    overrides = tuple(str(word) for word in hydra.overrides.task)
+    own = deepcopy(config)
+    with open_dict(own):
+        own.pop("hydra")
+    return Composed(own, choices, overrides)
+
+
+def resolved(config: DictConfig) -> dict[str, Any]:
+    """The configuration as plain values, interpolations resolved."""
+    with explained("the configuration"):
+        plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=False)
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items()}

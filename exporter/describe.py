@@ -1,0 +1,172 @@
+"""Writes the manifest's sections from what was built: of the artifact, what the artifact itself says."""
+
+import importlib.metadata
+import json
+import platform
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from exporter import manifest as m
+from exporter.graph import facts
+from exporter.model.loaded import LoadedModel
+from exporter.paths import recipe_files
+from exporter.recipe import Recipe
+
+PACKAGES = ("exporter", "torch", "onnx", "onnx-ir", "onnxscript", "onnxsim", "onnxruntime", "numpy", "hydra-core",
+            "omegaconf", "opencv-python-headless")  # fmt: skip
+
+
+def input_section(model: onnx.ModelProto, recipe: Recipe) -> m.Input:
+    """The input as the graph has it; layout and channels are names for what its dimensions mean."""
+    inside = recipe.preprocessing.inside_graph
+    channels = recipe.input.channels if recipe.input.channels != "auto" else ("rgb" if inside else "the network's own")
+    (value,) = model.graph.input
+    return m.Input(
+        **facts.tensor(value), layout=recipe.input.layout, channels=channels, range=(0.0, 255.0) if inside else None
+    )
+
+
+def preprocessing_section(loaded: LoadedModel, recipe: Recipe) -> m.Preprocessing:
+    """What a picture goes through. Without pre-processing inside, what the network was trained with."""
+    inside = recipe.preprocessing.inside_graph
+    node = recipe.preprocessing if inside else loaded.preprocessing
+    return m.Preprocessing(
+        name=_option(recipe.preprocessing),
+        inside_graph=inside,
+        normalization=node.normalization if node else None,
+        geometry=node.geometry(recipe.input.height, recipe.input.width) if node else None,
+    )
+
+
+def postprocessing_section(recipe: Recipe) -> m.Postprocessing:
+    """Every knob, as it was built into the graph."""
+    has_nms = hasattr(recipe.nms, "max_predictions_per_image")
+    knobs = {"type": _option(recipe.nms), **recipe.nms.model_dump()}
+    return m.Postprocessing(nms=knobs, format=_option(recipe.format) if has_nms else None)
+
+
+def runtime_properties(model: onnx.ModelProto, loaded: LoadedModel, recipe: Recipe) -> onnx.ModelProto:
+    """A copy that carries what a runtime needs to use it: the facts of the manifest, as metadata_props in JSON."""
+    described = onnx.ModelProto()
+    described.CopyFrom(model)
+    sections = {
+        "name": recipe.name,
+        "class_names": list(loaded.class_names),
+        "input": input_section(model, recipe).model_dump(mode="json"),
+        "preprocessing": preprocessing_section(loaded, recipe).model_dump(mode="json"),
+        "postprocessing": postprocessing_section(recipe).model_dump(mode="json"),
+    }
+    onnx.helper.set_model_props(described, {key: json.dumps(value) for key, value in sections.items()})
+    return described
+
+
+def describe(
+    file: Path, loaded: LoadedModel, recipe: Recipe, quantization: dict[str, Any], calibration: m.Calibration | None,
+    proof: dict[str, Any], started: float,
+) -> m.Manifest:  # fmt: skip
+    """The manifest of the artifact in `file`. `started` is when the build began, in seconds since 1970."""
+    model = onnx.load(file)
+    return m.Manifest(
+        schema_version=1,
+        name=recipe.name,
+        artifact=m.Artifact(
+            file=file.name,
+            sha256=m.file_digest(file),
+            bytes=file.stat().st_size,
+            opset=facts.opset(model),
+            ir_version=model.ir_version,
+            operators=facts.operators(model),
+        ),
+        model=m.Model(
+            name=loaded.name,
+            weights=loaded.weights,
+            num_classes=loaded.num_classes,
+            class_names=list(loaded.class_names),
+            parameters=loaded.parameters,
+        ),
+        input=input_section(model, recipe),
+        preprocessing=preprocessing_section(loaded, recipe),
+        outputs=[m.Tensor(**output) for output in facts.outputs(model)],
+        postprocessing=postprocessing_section(recipe),
+        quantization=quantization,
+        calibration=calibration,
+        backend=m.Backend(
+            name=recipe.backend.name,
+            minimum_version=recipe.backend.minimum_version,
+            verified=f"run and proved in onnxruntime {importlib.metadata.version('onnxruntime')} on CPU",
+        ),
+        proof=proof,
+        recipe=m.Recipe(
+            name=recipe.recipe_name,
+            config=_without_folders(recipe.config),
+            overrides=[_without_folders(word) for word in recipe.overrides],
+            **_repository(recipe),
+        ),
+        versions={name: importlib.metadata.version(name) for name in PACKAGES} | {"python": platform.python_version()},
+        run={
+            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
+            "seconds": round(time.time() - started, 1),
+            "cpu": _cpu(),
+            "output_dir": str(recipe.output_dir.absolute()),
+        },
+    )
+
+
+def _option(node: Any) -> str:
+    """The name under which a recipe chooses this node: that of its module (the rule of the house)."""
+    return type(node).__module__.rpartition(".")[2]
+
+
+def _without_folders(value: Any) -> Any:
+    """Absolute paths by their basename: a manifest holds no path of the machine it was made on."""
+    if isinstance(value, dict):
+        return {key: _without_folders(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_folders(item) for item in value]
+    if isinstance(value, str):
+        head, sign, tail = value.partition("=")
+        if sign and tail.strip("'\"").startswith(("/", "~")):
+            return f"{head}={Path(tail.strip(chr(39) + chr(34))).name}"
+        return Path(value).name if value.startswith(("/", "~")) else value
+    return value
+
+
+def _repository(recipe: Recipe) -> dict[str, Any]:
+    """The commit and dirty flag of the repository that holds the recipe's file; null where there is none."""
+    paths = recipe_files().get(recipe.recipe_name or "", [])
+    if not paths:
+        return {"commit": None, "dirty": None}
+
+    def git(*words: str) -> str | None:
+        try:
+            run = subprocess.run(
+                ["git", "-C", str(paths[0].parent), *words], capture_output=True, text=True, timeout=10
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        return run.stdout.strip() if run.returncode == 0 else None
+
+    # A recipe that git does not track belongs to no commit, whatever repository happens to be around it.
+    if not git("ls-files", "--", paths[0].name):
+        return {"commit": None, "dirty": None}
+    status = git("status", "--porcelain", "--untracked-files=no")
+    return {"commit": git("rev-parse", "HEAD"), "dirty": None if status is None else bool(status)}
+
+
+def _cpu() -> dict[str, Any]:
+    """The processor's name and those of its features that decide how fast int8 is; {} where /proc is not there."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return {}
+    fields = dict(line.split(":", 1) for line in lines if ":" in line)
+    fields = {key.strip(): value.strip() for key, value in fields.items()}
+    flags = set(fields.get("flags", "").split())
+    return {
+        "name": fields.get("model name", "unknown"),
+        "features": sorted(flags & {"avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "avx512_bf16"}),
+    }

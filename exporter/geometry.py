@@ -1,0 +1,125 @@
+"""How a picture of any size becomes a network's input, in numbers that a program can follow, and the code that does.
+
+The manifest describes an artifact with these models, and `predict` and the calibration follow them: what the manifest
+says is what is done.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class Resize(BaseModel):
+    """`fit`: r = min((H - margin) / h, (W - margin) / w), the new size is h·r × w·r rounded, at least 1 pixel a side.
+    `stretch`: the new size is H × W. The interpolation has OpenCV's name and meaning."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    mode: Literal["fit", "stretch"]
+    margin: int = Field(default=0, ge=0, description="pixels, both sides together")
+    rounding: Literal["half_to_even"] = "half_to_even"
+    interpolation: Literal["INTER_LINEAR"] = "INTER_LINEAR"
+    library: Literal["opencv"] = "opencv"
+
+
+class Padding(BaseModel):
+    """`center`: (H - new_h) // 2 rows above and (W - new_w) // 2 columns to the left, the rest below and right."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    value: int = Field(ge=0, le=255, description="of each of the three channels")
+    placement: Literal["center"] = "center"
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a picture lies in the input: picture x · scale_x + left = input x, all in pixels."""
+
+    scale_x: float
+    scale_y: float
+    left: int
+    top: int
+    new_height: int
+    new_width: int
+
+
+class Geometry(BaseModel):
+    """From a picture to an input of height × width pixels, and from boxes in the input back to the picture."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    height: int = Field(gt=0)
+    width: int = Field(gt=0)
+    resize: Resize
+    padding: Padding | None
+
+    @classmethod
+    def fit(cls, height: int, width: int, *, margin: int, padding: int) -> Self:
+        """Keeps the picture's proportions and pads what is left of the input with that grey."""
+        resize = Resize(mode="fit", margin=margin)
+        return cls(height=height, width=width, resize=resize, padding=Padding(value=padding))
+
+    @classmethod
+    def stretch(cls, height: int, width: int) -> Self:
+        """Fills the input, whatever becomes of the picture's proportions."""
+        return cls(height=height, width=width, resize=Resize(mode="stretch"), padding=None)
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if (self.resize.mode == "fit") != (self.padding is not None):
+            raise ValueError("resize.mode 'fit' needs a padding, 'stretch' takes none (null)")
+        if self.resize.margin and (self.resize.mode == "stretch" or self.resize.margin >= min(self.height, self.width)):
+            raise ValueError(
+                "resize.margin must be smaller than height and width, and 0 where resize.mode is 'stretch'"
+            )
+        return self
+
+    def place(self, picture_height: int, picture_width: int) -> Placement:
+        """Where a picture of that many pixels lies in the input. Raises ValueError for a picture without pixels."""
+        if picture_height < 1 or picture_width < 1:
+            raise ValueError(f"a picture of {picture_height} x {picture_width} pixels")
+        height, width = self.height, self.width
+        if self.resize.mode == "fit":
+            margin = self.resize.margin
+            r = min((height - margin) / picture_height, (width - margin) / picture_width)
+            height, width = max(1, round(picture_height * r)), max(1, round(picture_width * r))
+        return Placement(
+            scale_x=width / picture_width,
+            scale_y=height / picture_height,
+            left=(self.width - width) // 2,
+            top=(self.height - height) // 2,
+            new_height=height,
+            new_width=width,
+        )
+
+    def apply(self, picture: "np.ndarray") -> "np.ndarray":
+        """uint8 [h, w, 3] → uint8 [height, width, 3], the channels in the order they came."""
+        import cv2
+
+        at = self.place(*picture.shape[:2])
+        resized = cv2.resize(picture, (at.new_width, at.new_height), interpolation=cv2.INTER_LINEAR)
+        if self.padding is None:
+            return resized
+        below, right = self.height - at.new_height - at.top, self.width - at.new_width - at.left
+        grey = (self.padding.value,) * 3
+        return cv2.copyMakeBorder(resized, at.top, below, at.left, right, cv2.BORDER_CONSTANT, value=grey)
+
+    def to_picture(
+        self, boxes: "np.ndarray", placement: Placement, picture_height: int, picture_width: int, clip: bool = True
+    ) -> "np.ndarray":
+        """Boxes [n, 4] xyxy in pixels of the input → float32 [n, 4] in pixels of the picture, clipped to it or not.
+
+        placement: what `place` says for that picture.
+        """
+        import numpy as np
+
+        offset = np.array([placement.left, placement.top] * 2)
+        scale = np.array([placement.scale_x, placement.scale_y] * 2)
+        moved = (np.asarray(boxes, np.float64) - offset) / scale
+        if clip:
+            moved = moved.clip(0, [picture_width, picture_height] * 2)
+        return moved.astype(np.float32)

@@ -1,0 +1,54 @@
+"""What a graph says of itself: the facts that a manifest states are read here, from the artifact."""
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import onnx
+
+MEANINGS = {
+    "num_predictions": "detections of each image",
+    "pred_boxes": "boxes x1, y1, x2, y2 in pixels of the input; not clipped",
+    "pred_scores": "scores in 0..1",
+    "pred_classes": "indices into class_names",
+    "flat_predictions": "rows: image index, x1, y1, x2, y2 (pixels of the input), score, class index; images in order",
+}
+
+
+def opset(model: onnx.ModelProto) -> int:
+    """The version of the default operator set."""
+    return next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+
+
+def operators(model: onnx.ModelProto) -> dict[str, int]:
+    """How many nodes of each type, by name; operators of another domain as domain::name."""
+    counts = Counter(f"{n.domain}::{n.op_type}" if n.domain else n.op_type for n in model.graph.node)
+    return dict(sorted(counts.items()))
+
+
+def tensor(value: onnx.ValueInfoProto) -> dict[str, Any]:
+    """name, dtype (numpy's name) and shape of an input or output."""
+    kind = value.type.tensor_type
+    return {
+        "name": value.name,
+        "dtype": np.dtype(onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type)).name,
+        "shape": [dim.dim_param or dim.dim_value for dim in kind.shape.dim],
+    }
+
+
+def outputs(model: onnx.ModelProto) -> list[dict[str, Any]]:
+    """The outputs with their meaning."""
+    return [tensor(v) | {"meaning": MEANINGS.get(v.name, "the network's own")} for v in model.graph.output]
+
+
+def quantized_convolutions(model: onnx.ModelProto) -> tuple[int, list[str]]:
+    """How many convolutions compute in 8 bits (all their operands come from DequantizeLinear), and the names of those
+    that do not."""
+    producers = {name: node for node in model.graph.node for name in node.output}
+    convolutions = [node for node in model.graph.node if node.op_type in ("Conv", "ConvTranspose")]
+
+    def dequantized(name: str) -> bool:
+        return name in producers and producers[name].op_type == "DequantizeLinear"
+
+    floating = [node.name for node in convolutions if not all(dequantized(name) for name in node.input[:2])]
+    return len(convolutions) - len(floating), floating

@@ -1,0 +1,62 @@
+"""The help page and the list of recipes, from the files themselves: nothing is composed or imported for them."""
+
+from pathlib import Path
+
+from exporter.cli import USAGE
+from exporter.errors import RequestError
+from exporter.paths import CONF, recipe_files
+
+
+def summary(path: Path) -> str:
+    """A recipe's first line of comment that is not Hydra's own."""
+    for line in _lines(path):
+        text = line.lstrip("#").strip()
+        if line.startswith("#") and text and not text.startswith("@package"):
+            return text
+        if line and not line.startswith("#"):
+            break
+    return "(no description: its first comment line would stand here)"
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        return [f"# unreadable: {error}"]
+
+
+def print_recipes() -> None:
+    """Each recipe with a line of what it is; a name that exists twice is shown with its files."""
+    files = recipe_files()
+    width = max((len(name) for name in files), default=0) + 2
+    for name, paths in sorted(files.items()):
+        twice = f"  (also in {paths[1]}: rename one)" if len(paths) > 1 else ""
+        print(f"  {name:<{width}}{summary(paths[0])}{twice}")
+
+
+def print_help() -> None:
+    """Usage, groups with their options, recipes."""
+    print(USAGE)
+    print("Groups, chosen with group=option; `--cfg job` shows their keys:")
+    groups = sorted({path.parent for path in CONF.rglob("*.yaml")} - {CONF})
+    for folder in groups:
+        options = ", ".join(sorted(path.stem for path in folder.glob("*.yaml")))
+        print(f"  {folder.relative_to(CONF).as_posix():<24}{options}")
+    print("\nRecipes:")
+    print_recipes()
+    print("\nPaths with spaces or , = ( ) { } work as they are in output_dir, *.path and model.weights.")
+
+
+def copy_recipe(name: str) -> Path:
+    """Copies a recipe into ./recipes under the same name with `my_` before it. Raises RequestError where it cannot."""
+    from exporter.messages import one_of
+
+    files = recipe_files()
+    if name not in files:
+        raise RequestError(f"recipes --copy {name}: {one_of('no such recipe', name, list(files))}")
+    target = Path("recipes") / f"my_{name}.yaml"
+    if target.exists():
+        raise RequestError(f"recipes --copy {name}: {target} is there already: remove it first")
+    target.parent.mkdir(exist_ok=True)
+    target.write_text(files[name][0].read_text(encoding="utf-8").replace(f"+recipe={name}", f"+recipe=my_{name}"))
+    return target

@@ -1,0 +1,95 @@
+"""Runs an artifact by what its manifest says, and nothing else: from pictures of any size to boxes in their pixels."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from exporter.errors import BuildError, RequestError
+from exporter.manifest import Input, Manifest, Preprocessing
+
+
+@dataclass(frozen=True)
+class Detections:
+    """Of one picture, best first: boxes [n, 4] float32 xyxy, scores [n] float32, classes [n] int64."""
+
+    boxes: np.ndarray
+    scores: np.ndarray
+    classes: np.ndarray
+
+
+def session(model: bytes | Path) -> Any:
+    """An ONNX Runtime session on the CPU. Raises BuildError where ORT does not take the model."""
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    try:
+        source = model if isinstance(model, bytes) else str(model)
+        return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ORT raises its own classes, which share no base but this one
+        raise BuildError(f"ONNX Runtime does not take the model: {' '.join(str(error).split())[:300]}") from error
+
+
+def encode(pictures: np.ndarray, input: Input, preprocessing: Preprocessing) -> np.ndarray:
+    """uint8 [B, H, W, 3] RGB of the input's size → what the artifact takes: its dtype, layout, order and range."""
+    nchw = pictures.transpose(0, 3, 1, 2)
+    if not preprocessing.inside_graph:
+        if preprocessing.normalization is None:
+            raise RequestError("the manifest has no normalization, and the artifact none inside: it takes no pictures")
+        return np.ascontiguousarray(preprocessing.normalization.apply(nchw))
+    if input.channels == "bgr":
+        nchw = nchw[:, ::-1]
+    array = nchw if input.layout == "nchw" else nchw.transpose(0, 2, 3, 1)
+    return np.ascontiguousarray(array.astype(input.dtype))
+
+
+def rows(outputs: dict[str, np.ndarray], batch: int) -> list[Detections]:
+    """The artifact's outputs, in either format, for each picture of the batch."""
+    if "flat_predictions" in outputs:
+        flat = outputs["flat_predictions"]
+        own = [flat[flat[:, 0] == i] for i in range(batch)]
+        return [Detections(r[:, 1:5], r[:, 5], r[:, 6].astype(np.int64)) for r in own]
+    found = []
+    for i in range(batch):
+        n = int(outputs["num_predictions"][i, 0])
+        boxes, scores, classes = (outputs[f"pred_{k}"][i, :n] for k in ("boxes", "scores", "classes"))
+        found.append(Detections(boxes, scores, classes.astype(np.int64)))
+    return found
+
+
+class Detector:
+    """An artifact ready to run. Raises RequestError where it gives no finished detections."""
+
+    def __init__(self, model: bytes | Path, input: Input, preprocessing: Preprocessing):
+        self._session = session(model)
+        self._input, self._preprocessing = input, preprocessing
+        self._outputs = [output.name for output in self._session.get_outputs()]
+        if "pred_classes" not in self._outputs and "flat_predictions" not in self._outputs:
+            raise RequestError("the artifact has no NMS inside (postprocessing/nms=none), so it gives no detections")
+        if preprocessing.geometry is None:
+            raise RequestError("the manifest has no geometry: how a picture becomes the input is not known")
+        self._geometry = preprocessing.geometry
+
+    @classmethod
+    def of(cls, folder: Path, manifest: Manifest) -> "Detector":
+        """The artifact in a folder that a build wrote."""
+        return cls(folder / manifest.artifact.file, manifest.input, manifest.preprocessing)
+
+    def __call__(self, pictures: Sequence[np.ndarray]) -> Iterator[Detections]:
+        """uint8 [h, w, 3] RGB pictures of any sizes → detections with boxes in each picture's own pixels, clipped."""
+        fixed = self._input.shape[0]
+        step = fixed if isinstance(fixed, int) else 1
+        for start in range(0, len(pictures), step):
+            group = list(pictures[start : start + step])
+            filled = group + [group[-1]] * (step - len(group))  # a fixed batch is filled up; the extra rows are dropped
+            batch = encode(np.stack([self._geometry.apply(p) for p in filled]), self._input, self._preprocessing)
+            outputs = self._session.run(None, {self._input.name: batch})
+            found = rows(dict(zip(self._outputs, outputs, strict=True)), len(filled))
+            for picture, detections in zip(group, found, strict=False):
+                height, width = picture.shape[:2]
+                placement = self._geometry.place(height, width)
+                boxes = self._geometry.to_picture(detections.boxes, placement, height, width)
+                yield Detections(boxes, detections.scores, detections.classes)

@@ -1,0 +1,175 @@
+"""The manifest: what an artifact is, read from the artifact itself, and what was measured on it.
+
+`Manifest.model_json_schema()` is its JSON schema; the file `manifest.schema.json` in the package is the same.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from exporter.errors import RequestError
+from exporter.geometry import Geometry
+from exporter.messages import validation_lines
+from exporter.preprocessing.normalization import Normalization
+
+SCHEMA_VERSION = 1
+FILE = "manifest.json"
+
+
+class Section(BaseModel):
+    """Base of the sections: what is not known to this version is an error, not ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Artifact(Section):
+    """The file and what is in it. `operators` counts nodes by type, `opset` is that of the default domain."""
+
+    file: str
+    sha256: str
+    bytes: int
+    opset: int
+    ir_version: int
+    operators: dict[str, int]
+
+
+class Weights(Section):
+    """Where the weights came from: the file by basename and digest, `source` in words, the licence where it is known."""
+
+    file: str | None
+    sha256: str | None
+    source: str
+    licence: str | None
+
+
+class Model(Section):
+    """The network. `parameters` counts the numbers of the unfused network."""
+
+    name: str
+    weights: Weights
+    num_classes: int
+    class_names: list[str]
+    parameters: int
+
+
+class Tensor(Section):
+    """An input or output of the graph; a string in `shape` names a dimension that is free."""
+
+    name: str
+    dtype: str
+    shape: list[int | str]
+    meaning: str
+
+
+class Input(Section):
+    """The artifact's input; `range` is that of its values."""
+
+    name: str
+    dtype: str
+    shape: list[int | str]
+    layout: Literal["nchw", "nhwc"]
+    channels: str
+    range: tuple[float, float] | None
+
+
+class Preprocessing(Section):
+    """From a picture to the input. `normalization` is done inside the graph or, if not `inside_graph`, by the one who
+    runs it; `geometry` (resize and padding) is done outside, before it."""
+
+    name: str
+    inside_graph: bool
+    normalization: Normalization | None
+    geometry: Geometry | None
+
+
+class Postprocessing(Section):
+    """Every knob of the NMS, as it stands in the graph, and the output format (null without NMS)."""
+
+    nms: dict[str, Any]
+    format: str | None
+
+
+class Calibration(Section):
+    """The pictures that the ranges were taken from; `digest` is a sha256 over their pixels."""
+
+    name: str
+    method: str
+    num_images: int
+    digest: str
+
+
+class Backend(Section):
+    """The engine the artifact is for; `verified` says where it was run."""
+
+    name: str
+    minimum_version: str
+    verified: str
+
+
+class Recipe(Section):
+    """The request: the configuration as composed and resolved, the words of the command line, the state of the
+    repository that the recipe lies in, where it lies in one."""
+
+    name: str | None
+    config: dict[str, Any]
+    overrides: list[str]
+    commit: str | None
+    dirty: bool | None
+
+
+class Manifest(Section):
+    """See the module. Only `run` may differ between two builds of one recipe on machines of one instruction set."""
+
+    schema_version: Literal[1]
+    name: str
+    artifact: Artifact
+    model: Model
+    input: Input
+    preprocessing: Preprocessing
+    outputs: list[Tensor]
+    postprocessing: Postprocessing
+    quantization: dict[str, Any]
+    calibration: Calibration | None
+    backend: Backend
+    proof: dict[str, Any]
+    recipe: Recipe
+    versions: dict[str, str]
+    run: dict[str, Any]
+
+    def write(self, folder: Path) -> None:
+        """Writes `manifest.json` into the folder."""
+        text = json.dumps(self.model_dump(mode="json"), indent=2, ensure_ascii=False)
+        (folder / FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of an artifact's folder. Raises RequestError where there is none or it is not one."""
+    path = folder / FILE
+    if not folder.is_dir():
+        raise RequestError(
+            f"{folder}: no such folder; give the folder that a build wrote (it holds model.onnx, {FILE})"
+        )
+    if not path.is_file():
+        raise RequestError(f"{folder}: holds no {FILE}; give the folder that a build wrote")
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RequestError(f"{path}: cannot be read as JSON: {error}") from error
+    if not isinstance(values, dict) or values.get("schema_version") != SCHEMA_VERSION:
+        version = values.get("schema_version") if isinstance(values, dict) else None
+        raise RequestError(
+            f"{path}: schema_version={version}: this exporter reads {SCHEMA_VERSION}: rebuild the artifact"
+        )
+    try:
+        return Manifest.model_validate(values)
+    except ValidationError as error:
+        raise RequestError(f"{path}: not a manifest: " + "; ".join(validation_lines(error, "manifest"))) from error
+
+
+def file_digest(path: Path) -> str:
+    """sha256 of a file's bytes, read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

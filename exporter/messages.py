@@ -1,0 +1,78 @@
+"""Turns what Hydra, OmegaConf, YAML and pydantic raise into our one line: what was given, what is allowed, what to do."""
+
+import contextlib
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+import yaml
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import ValidationError
+
+from exporter.errors import RequestError
+
+
+def one_of(problem: str, given: str, allowed: Sequence[str]) -> str:
+    """«problem; did you mean X? Allowed: a, b, c»."""
+    near = difflib.get_close_matches(given, allowed, n=1, cutoff=0.5)
+    hint = f"; did you mean {near[0]}?" if near else ";"
+    return f"{problem}{hint} allowed: {', '.join(sorted(allowed)) or 'nothing'}"
+
+
+@contextlib.contextmanager
+def explained(what: str) -> Iterator[None]:
+    """Raises RequestError for what the libraries below raise about a bad request; anything else passes through."""
+    try:
+        yield
+    except ValidationError as error:
+        raise RequestError("; ".join(validation_lines(error, what))) from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f" line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise RequestError(f"{what}: not valid YAML:{place}: {problem}") from error
+    except (HydraException, OmegaConfBaseException) as error:
+        raise RequestError(_hydra_line(error, what)) from error
+    except OSError as error:
+        raise RequestError(f"{what}: {error.strerror or error}") from error
+
+
+def validation_lines(error: ValidationError, prefix: str) -> Iterable[str]:
+    """One clause a mistake: the key, what was given and what is allowed."""
+    for problem in error.errors():
+        key = ".".join([prefix, *(str(part) for part in problem["loc"] if not str(part).startswith("function-"))])
+        message = problem["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+        given = problem.get("input")
+        shown = "" if problem["type"] in ("missing", "extra_forbidden") or isinstance(given, dict) else f"={given!r}"
+        yield f"{key}{shown}: {message[0].lower()}{message[1:]}"
+
+
+def _hydra_line(error: Exception, what: str) -> str:
+    text = str(error)
+    cause = str(error.__cause__ or "")
+    option = re.search(r"Could not find '([^']+)/([^'/]+)'\s+Available options in '([^']+)':\s*(.*)", text, re.DOTALL)
+    if option:
+        group, given, _, listed = option.groups()
+        return f"{group}={given}: {one_of('no such option', given, _words(listed))}"
+    must = re.search(r"You must specify '([^']+)'.*?Available options:\s*(.*)", text, re.DOTALL)
+    if must:
+        return f"{must[1]}: not chosen; choose with {must[1]}=OPTION, one of: {', '.join(_words(must[2]))}"
+    unknown = re.search(r"Could not override '([^']+)'", text)
+    if unknown:
+        key = unknown[1]
+        allowed = re.search(r"Key '([^']+)' is not in struct", text + cause)
+        return f"{key}: no such key" + (f" ({allowed[1]} is not known there)" if allowed and allowed[1] != key else "")
+    grammar = re.search(r"(mismatched input|no viable alternative|extraneous input|token recognition error)", text)
+    if grammar:
+        word = re.search(r"Error when parsing override|parsing|'(.*)'", text)
+        given = error.args[0].splitlines()[0] if not word else text.splitlines()[0]
+        return (
+            f"{what}: {given.strip()}: Hydra's grammar reads , = ( ) {{ }} [ ] and spaces in a value as its own signs:"
+            " put the value in quotes inside quotes, key='\"a value\"'"
+        )
+    return f"{what}: {' '.join(text.split())}"
+
+
+def _words(listed: str) -> list[str]:
+    return [line.strip() for line in listed.split("Config search path", maxsplit=1)[0].splitlines() if line.strip()]

@@ -1,0 +1,34 @@
+"""The networks that the exporter knows by name, and what belongs to each: how it was trained, its usual thresholds."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from exporter.preprocessing.yolo_nas import YoloNas as YoloNasPreprocessing
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """`create(num_classes)` gives the unfused torch network; `coco_licence` is that of the published COCO weights."""
+
+    create: Callable[[int], "nn.Module"]
+    preprocessing: Any
+    confidence_threshold: float
+    nms_threshold: float
+    coco_licence: str
+
+
+def _yolo_nas(size: str) -> Architecture:
+    def create(num_classes: int) -> "nn.Module":
+        from exporter.model.yolo_nas import YoloNas
+
+        return YoloNas(size, num_classes)
+
+    licence = "Deci YOLO-NAS licence: non-commercial use only"
+    return Architecture(create, YoloNasPreprocessing(), 0.25, 0.7, licence)
+
+
+ARCHITECTURES = {f"yolo_nas_{size}": _yolo_nas(size) for size in ("s", "m", "l")}

@@ -1,0 +1,95 @@
+"""Reading pictures: any of the common kinds to RGB bytes, the same bytes on every run, or one line that says why not."""
+
+import stat
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from exporter.errors import RequestError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL import Image
+
+FORMATS = ("JPEG", "MPO", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP")  # MPO: what some phones call a .jpg
+SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
+MAX_PIXELS = 150_000_000  # 450 MB as RGB; a small file can claim more than any memory holds
+
+
+def read_picture(path: Path) -> "np.ndarray":
+    """uint8 [h, w, 3] RGB, turned upright as its EXIF orientation says.
+
+    Grey, palette, CMYK and 16-bit pictures are converted (16 bits by their high byte), transparency is dropped, of an
+    animation the first frame is taken. Raises RequestError that names the file: missing, not a file, not a picture,
+    damaged, or over `MAX_PIXELS`.
+    """
+    import numpy as np
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    _check_file(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of odd metadata and of large pictures, which have a limit of our own
+        try:
+            with Image.open(path, formats=FORMATS) as image:
+                if image.width * image.height > MAX_PIXELS:
+                    raise RequestError(
+                        f"{path}: {image.width} x {image.height} pixels: give pictures of at most"
+                        f" {MAX_PIXELS // 1_000_000} million pixels"
+                    )
+                return np.array(_rgb(ImageOps.exif_transpose(image)))
+        except (RequestError, MemoryError):
+            raise
+        except UnidentifiedImageError:
+            raise RequestError(f"{path}: not a picture: give one of {', '.join(FORMATS)}") from None
+        except Exception as error:  # decoders of damaged files raise OSError, SyntaxError, ValueError, struct.error, …
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise RequestError(f"{path}: the picture cannot be read ({reason}): replace or remove it") from error
+
+
+def list_pictures(folder: Path, label: str) -> list[Path]:
+    """The pictures that lie in `folder`, by suffix, sorted by name; not those below it and not hidden ones.
+
+    Raises RequestError that begins with `label`, the key that named the folder: missing, not a folder, none in it.
+    """
+    given = f"{label}={folder}"
+    if not folder.is_dir():
+        what = "is not a folder" if folder.exists() else "does not exist"
+        raise RequestError(f"{given}: {what}: give a folder of pictures ({', '.join(SUFFIXES)})")
+    try:
+        files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
+    except OSError as error:
+        raise RequestError(f"{given}: {error.strerror}: give a folder that can be read") from error
+    pictures = [path for path in files if not path.name.startswith(".")]
+    if not pictures:
+        raise RequestError(f"{given}: no pictures in it: give a folder that holds some ({', '.join(SUFFIXES)})")
+    return pictures
+
+
+def _check_file(path: Path) -> None:
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise RequestError(f"{path}: {error.strerror}: give a picture file") from error
+    if not stat.S_ISREG(status.st_mode):  # a pipe would block for ever
+        raise RequestError(f"{path}: is not a file: give a picture file")
+    if status.st_size == 0:
+        raise RequestError(f"{path}: the file is empty: replace or remove it")
+
+
+def _rgb(image: "Image.Image") -> "Image.Image":
+    """Any mode that a picture file can have → RGB."""
+    import numpy as np
+    from PIL import Image
+
+    if image.mode == "I" or image.mode.startswith("I;16"):
+        values = np.asarray(image)
+        if values.min() < 0 or values.max() > 65535:
+            raise ValueError("whole numbers beyond 16 bits")
+        return Image.fromarray((values >> 8).astype(np.uint8)).convert("RGB")
+    if image.mode == "F":
+        raise ValueError("floating-point pixels")
+    if image.mode in ("P", "PA") and "transparency" in image.info:
+        image = image.convert("RGBA")  # else a transparent colour is replaced by its neighbours' mean
+    if "A" in image.getbands() and image.mode not in ("RGBA", "LA"):
+        image = image.convert("RGBA")
+    return image.convert("RGB")

@@ -1,0 +1,72 @@
+"""Grows new operators on the outputs of a finished graph."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import onnx
+    import onnx_ir as ir
+
+Op = Any
+"""onnxscript's `OpBuilder`: `op.TopK(x, [3])` writes a node; its operators are looked up by name, so no type knows them."""
+
+Outputs = dict[str, tuple[Any, Sequence[Any]]]
+"""The new outputs: name → (tensor, its shape: numbers, names or dimensions of other tensors)."""
+
+
+def append(
+    model: "onnx.ModelProto", scope: str, tail: Callable[[Op, dict[str, "ir.Value"]], Outputs]
+) -> "onnx.ModelProto":
+    """A copy of `model` with `tail` written behind its outputs, in the model's own opset.
+
+    `tail(op, values)` gets the model's outputs by name and returns the new ones. Nodes and
+    tensors are named after their operator below `scope` (`nms/TopK`, `nms/TopK_2`); the names in `model` stay, except
+    that an output which `tail` hands on as it came is renamed to its new name.
+    """
+    import onnx
+    import onnx_ir as ir
+    from onnxscript import GraphBuilder
+
+    opset = next(entry.version for entry in model.opset_import if entry.domain == "")
+    values = {output.name: ir.from_proto(output) for output in model.graph.output}
+    graph = ir.Graph(inputs=list(values.values()), outputs=[], nodes=[], opset_imports={"": opset}, name=scope)
+    results = tail(GraphBuilder(graph).op, values)
+
+    _name_by_operator(graph, scope)
+    renamed = {}
+    for name, (value, shape) in results.items():
+        if value in graph.inputs:
+            renamed[value.name] = name
+        value.name, value.shape = name, ir.Shape(shape)
+        graph.outputs.append(value)
+    added = ir.to_proto(graph)
+
+    grown = onnx.ModelProto()
+    grown.CopyFrom(model)
+    for node in grown.graph.node:
+        node.input[:] = [renamed.get(name, name) for name in node.input]
+        node.output[:] = [renamed.get(name, name) for name in node.output]
+    known = {info.name for info in grown.graph.value_info}
+    for output in model.graph.output:  # what was an output keeps its shape on record
+        if output.name not in renamed and output.name not in known:
+            grown.graph.value_info.append(output)
+    del grown.graph.output[:]
+    grown.graph.node.extend(added.node)
+    grown.graph.initializer.extend(added.initializer)
+    grown.graph.output.extend(added.output)
+    return grown
+
+
+def _name_by_operator(graph: "ir.Graph", scope: str) -> None:
+    """The builder's own names count the nodes of the whole graph; these survive an edit elsewhere."""
+    seen: Counter[str] = Counter()
+    for node in graph:
+        seen[node.op_type] += 1
+        count = seen[node.op_type]
+        node.name = f"{scope}/{node.op_type}" if count == 1 else f"{scope}/{node.op_type}_{count}"
+        node.metadata_props.clear()
+        for i, value in enumerate(node.outputs):
+            value.name = node.name if i == 0 else f"{node.name}:{i}"
+    for value in list(graph.initializers.values()):
+        value.name = f"{scope}/{value.name}"

@@ -1,0 +1,34 @@
+"""Detections as one row of fixed length for each image."""
+
+from typing import TYPE_CHECKING
+
+from exporter.node import Node
+
+if TYPE_CHECKING:
+    import onnx
+    import onnx_ir as ir
+
+    from exporter.postprocessing.append import Op, Outputs
+
+
+class BatchFormat(Node):
+    """Has no settings."""
+
+    def attach(self, kept: "onnx.ModelProto") -> "onnx.ModelProto":
+        """`kept` (what an NMS node returns) with its final outputs: num_predictions [B, 1] int64, pred_boxes
+        [B, max, 4] float32 xyxy in input pixels, pred_scores [B, max] float32, pred_classes [B, max] int64, best first;
+        rows from num_predictions on are -1."""
+        from exporter.postprocessing.append import append
+
+        return append(kept, "format", _tail)
+
+
+def _tail(op: "Op", kept: dict[str, "ir.Value"]) -> "Outputs":
+    batch, limit = kept["kept_scores"].shape
+    used = op.Less(list(range(limit)), kept["num_kept"])  # [B, max]
+    return {
+        "num_predictions": (kept["num_kept"], [batch, 1]),
+        "pred_boxes": (op.Where(op.Unsqueeze(used, [2]), kept["kept_boxes"], -1.0), [batch, limit, 4]),
+        "pred_scores": (op.Where(used, kept["kept_scores"], -1.0), [batch, limit]),
+        "pred_classes": (op.Where(used, kept["kept_classes"], -1), [batch, limit]),
+    }

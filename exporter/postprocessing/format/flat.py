@@ -1,0 +1,35 @@
+"""Detections of all images in one table."""
+
+from typing import TYPE_CHECKING
+
+from exporter.node import Node
+
+if TYPE_CHECKING:
+    import onnx
+    import onnx_ir as ir
+
+    from exporter.postprocessing.append import Op, Outputs
+
+
+class FlatFormat(Node):
+    """Has no settings."""
+
+    def attach(self, kept: "onnx.ModelProto") -> "onnx.ModelProto":
+        """`kept` (what an NMS node returns) with its final output: flat_predictions [detections, 7] float32 (image
+        index, x1, y1, x2, y2 in input pixels, score, class), images in order, the best of each first."""
+        from exporter.postprocessing.append import append
+
+        return append(kept, "format", _tail)
+
+
+def _tail(op: "Op", kept: dict[str, "ir.Value"]) -> "Outputs":
+    import onnx_ir as ir
+
+    limit = kept["kept_scores"].shape[1]
+    used = op.Less(list(range(limit)), kept["num_kept"])  # [B, max]
+    row = op.Transpose(op.NonZero(used), perm=[1, 0])  # [detections, 2]: image, rank
+    image = op.Cast(op.Gather(row, [0], axis=1), to=ir.DataType.FLOAT)  # [detections, 1]
+    boxes = op.GatherND(kept["kept_boxes"], row)  # [detections, 4]
+    score = op.Unsqueeze(op.GatherND(kept["kept_scores"], row), [1])  # [detections, 1]
+    classes = op.Unsqueeze(op.Cast(op.GatherND(kept["kept_classes"], row), to=ir.DataType.FLOAT), [1])  # [detections, 1]
+    return {"flat_predictions": (op.Concat(image, boxes, score, classes, axis=1), ["detections", 7])}

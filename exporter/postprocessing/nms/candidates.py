@@ -1,0 +1,76 @@
+"""The first half of NMS in the graph: cut to the best boxes of each image, then decode only those.
+
+The contract ranks boxes by their best score after the sigmoid. The sigmoid never decreases, so the best logit gives the
+best score, and the sigmoid runs over [B, N] instead of [B, C, N]; distributions and scores are computed behind the cut.
+Letters: B images, N boxes, C classes, K boxes behind the cut.
+"""
+
+import numpy as np
+import onnx_ir as ir
+
+from exporter.postprocessing.append import Op
+
+
+def from_raw(
+    op: Op, box_logits: ir.Value, class_logits: ir.Value, anchors: ir.Value, limit: int
+) -> tuple[ir.Value, ir.Value]:
+    """Boxes [B, K, 4] and scores [B, C, K] of the `limit` best boxes of each image, in the order they came."""
+    n = class_logits.shape[2]
+    if not isinstance(n, int) or n > limit:
+        best = op.Sigmoid(reduce_max(op, class_logits, axis=1))  # [B, N]
+        index = _best(op, best, n, limit)  # [B, K]
+        box_logits = _gather_last(op, box_logits, index)  # [B, 4·bins, K]
+        class_logits = _gather_last(op, class_logits, index)  # [B, C, K]
+        anchors = op.Gather(anchors, index, axis=0)  # [B, K, 3]
+    return decode(op, box_logits, anchors), op.Sigmoid(class_logits)
+
+
+def from_decoded(op: Op, boxes: ir.Value, scores: ir.Value, limit: int) -> tuple[ir.Value, ir.Value]:
+    """The same from boxes [B, N, 4] and scores [B, N, C]."""
+    n = scores.shape[1]
+    if not isinstance(n, int) or n > limit:
+        best = reduce_max(op, scores, axis=2)  # [B, N]
+        index = op.Unsqueeze(_best(op, best, n, limit), [2])  # [B, K, 1]
+        boxes = op.GatherND(boxes, index, batch_dims=1)  # [B, K, 4]
+        scores = op.GatherND(scores, index, batch_dims=1)  # [B, K, C]
+    return boxes, op.Transpose(scores, perm=[0, 2, 1])
+
+
+def decode(op: Op, box_logits: ir.Value, anchors: ir.Value) -> ir.Value:
+    """Boxes [B, K, 4] xyxy from box logits [B, 4·bins, K] and anchors [K, 3] or [B, K, 3].
+
+    `exporter.model.dfl.decode` in ONNX. The mean of a softmax, Σ k·eᶻ / Σ eᶻ, is written out: ONNX Runtime's Softmax
+    transposes to the last axis and back, which costs more than everything else here.
+    """
+    num_bins = box_logits.shape[1] // 4
+    bins = ir.tensor(np.arange(num_bins, dtype=np.float32)[:, None], name="bins")  # [bins, 1]
+    logits = op.Reshape(box_logits, [0, 4, num_bins, -1])  # [B, 4, bins, K]
+    weights = op.Exp(op.Sub(logits, reduce_max(op, logits, axis=2, keepdims=1)))
+    mean = op.Div(op.ReduceSum(op.Mul(weights, bins), [2], keepdims=0), op.ReduceSum(weights, [2], keepdims=0))
+    centre, stride = op.Split(anchors, [2, 1], axis=-1, _outputs=2)  # [.., K, 2], [.., K, 1]
+    distances = op.Mul(op.Transpose(mean, perm=[0, 2, 1]), stride)  # [B, K, 4] left, top, right, bottom in pixels
+    left_top, right_bottom = op.Split(distances, [2, 2], axis=-1, _outputs=2)
+    return op.Concat(op.Sub(centre, left_top), op.Add(centre, right_bottom), axis=-1)
+
+
+def reduce_max(op: Op, x: ir.Value, axis: int, keepdims: int = 0) -> ir.Value:
+    """ReduceMax, whose axes moved from an attribute to an input in opset 18."""
+    if op.version < 18:
+        return op.ReduceMax(x, axes=[axis], keepdims=keepdims)
+    return op.ReduceMax(x, [axis], keepdims=keepdims)
+
+
+def _best(op: Op, best: ir.Value, n: object, limit: int) -> ir.Value:
+    """Indices [B, K], ascending, of the `limit` highest of `best` [B, N]. Ascending, because from here on a tie
+    goes to the lower position: in TopK, in NonMaxSuppression and in the contract."""
+    k = [limit] if isinstance(n, int) else op.Min([limit], op.Shape(best, start=1))
+    _, index = op.TopK(best, k, axis=1, sorted=0, _outputs=2)
+    ascending, _ = op.TopK(index, k, axis=1, largest=0, _outputs=2)
+    ascending.shape = ir.Shape([best.shape[0], limit if isinstance(n, int) else None])  # inference knows no computed k
+    return ascending
+
+
+def _gather_last(op: Op, x: ir.Value, index: ir.Value) -> ir.Value:
+    """[B, M, K]: of each image the columns `index` [B, K] of `x` [B, M, N]."""
+    index = op.Expand(op.Unsqueeze(index, [1]), [1, x.shape[1], 1])  # [B, M, K]
+    return op.GatherElements(x, index, axis=2)

@@ -1,0 +1,77 @@
+"""Non-maximum suppression in standard ONNX operators: runs wherever ONNX runs, for any batch."""
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from exporter.node import Node
+
+if TYPE_CHECKING:
+    import onnx
+    import onnx_ir as ir
+
+    from exporter.postprocessing.append import Op, Outputs
+
+Threshold = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+
+
+class OnnxNms(Node):
+    """What counts as a detection, and how many of them.
+
+    confidence_threshold: candidates are the (box, class) pairs that score more than this, 0..1; "auto": the model's.
+    nms_threshold: a candidate that overlaps a better one by more than this IoU, 0..1, is dropped; "auto": the model's.
+    num_pre_nms_predictions: only this many boxes of an image, those with the highest best score, are looked at.
+    max_predictions_per_image: at most this many pairs are kept, the best ones; not above num_pre_nms_predictions.
+    class_agnostic: candidates of different classes suppress each other too.
+    multi_label: a box may be detected as several classes; otherwise only as its best one.
+    """
+
+    confidence_threshold: Threshold | Literal["auto"] = "auto"
+    nms_threshold: Threshold | Literal["auto"] = "auto"
+    num_pre_nms_predictions: int = Field(1000, ge=1)
+    max_predictions_per_image: int = Field(300, ge=1)
+    class_agnostic: bool = False
+    multi_label: bool = True
+
+    @field_validator("max_predictions_per_image")
+    @classmethod
+    def _not_above_what_is_looked_at(cls, value: int, info: ValidationInfo) -> int:
+        most = info.data.get("num_pre_nms_predictions", value)
+        if value > most:
+            raise ValueError(f"{value} is more than num_pre_nms_predictions ({most}): lower it or raise the other")
+        return value
+
+    def resolved(self, confidence_threshold: float, nms_threshold: float) -> "OnnxNms":
+        """A copy with the model's thresholds in place of "auto"; numbers that were set stay."""
+        defaults = {"confidence_threshold": confidence_threshold, "nms_threshold": nms_threshold}
+        return OnnxNms(**self.model_dump() | {key: x for key, x in defaults.items() if getattr(self, key) == "auto"})
+
+    def attach(self, core: "onnx.ModelProto") -> "onnx.ModelProto":
+        """`core` with NMS on its outputs. B and max as in the contract, rows by score, ties by box, then by class:
+        kept_boxes [B, max, 4] float32 xyxy pixels, kept_scores [B, max] float32, kept_classes [B, max] int64,
+        num_kept [B, 1] int64; rows from num_kept on mean nothing. Raises ValueError while a threshold is "auto"."""
+        from exporter.postprocessing.append import append
+
+        return append(core, "nms", self._tail)
+
+    def _tail(self, op: "Op", core: dict[str, "ir.Value"]) -> "Outputs":
+        import numpy as np
+
+        from exporter.postprocessing.nms import candidates, suppression
+
+        confidence, iou = self.confidence_threshold, self.nms_threshold
+        if confidence == "auto" or iou == "auto":
+            raise ValueError('confidence_threshold and nms_threshold are "auto": call resolved() before attach()')
+        limit = self.max_predictions_per_image
+        if "box_logits" in core:
+            boxes, scores = candidates.from_raw(op, **core, limit=self.num_pre_nms_predictions)
+        else:
+            boxes, scores = candidates.from_decoded(op, **core, limit=self.num_pre_nms_predictions)
+
+        # No IoU is above 1, so at this threshold (1 as the graph's float32 has it) no class can suppress another.
+        agnostic = self.class_agnostic and np.float32(iou) < 1
+        if (agnostic or not self.multi_label) and scores.shape[1] != 1:
+            scores = suppression.best_class(op, boxes, scores, but_empty_boxes=self.multi_label)
+        suppress = suppression.suppress_across_classes if agnostic else suppression.suppress
+        kept = suppress(op, boxes, scores, iou, confidence, limit)
+        return suppression.rank(op, boxes, kept, confidence, limit)

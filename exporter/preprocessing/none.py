@@ -1,0 +1,11 @@
+"""No pre-processing inside the graph: whoever runs it does all of it, as the manifest describes it."""
+
+from typing import ClassVar
+
+from exporter.node import Node
+
+
+class NoPreprocessing(Node):
+    """The artifact takes the network's own input: float32 NCHW, normalised and in the channel order of training."""
+
+    inside_graph: ClassVar[bool] = False

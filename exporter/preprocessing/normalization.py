@@ -1,0 +1,33 @@
+"""From a picture's bytes to what a network was trained on, in numbers that a program can follow."""
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Triple = tuple[float, float, float]
+
+
+class Normalization(BaseModel):
+    """network channel c = (rgb[order[c]] - mean[c]) / std[c], rgb in 0..255; also the manifest's description of it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    order: tuple[Literal[0, 1, 2], Literal[0, 1, 2], Literal[0, 1, 2]] = (0, 1, 2)
+    mean: Triple = (0.0, 0.0, 0.0)
+    std: Triple
+
+    def apply(self, rgb: "np.ndarray") -> "np.ndarray":
+        """uint8 or float [B, 3, H, W] RGB in 0..255 → float32 [B, 3, H, W], the network's own input."""
+        import numpy as np
+
+        mean, std = (np.asarray(values, np.float32)[None, :, None, None] for values in (self.mean, self.std))
+        return (rgb[:, list(self.order)].astype(np.float32) - mean) / std
+
+    @property
+    def input_range(self) -> tuple[float, float] | None:
+        """What the network's input spans for pictures of bytes, where that is the same for all channels; else None."""
+        spans = {(-mean / std, (255 - mean) / std) for mean, std in zip(self.mean, self.std, strict=True)}
+        return spans.pop() if len(spans) == 1 else None

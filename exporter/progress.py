@@ -1,0 +1,36 @@
+"""One line a stage on standard error: what it does and how long it took."""
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class Progress:
+    """Prints stages as they end; on a terminal also while they run, with a bar where a stage counts."""
+
+    def __init__(self, quiet: bool = False):
+        self._quiet = quiet
+
+    @contextlib.contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Names what runs inside; a stage that fails leaves its line without a time."""
+        started = time.perf_counter()
+        if sys.stderr.isatty() and not self._quiet:
+            print(f"  {name} …", end="\r", file=sys.stderr, flush=True)
+        yield
+        if not self._quiet:
+            print(f"  {name:<34}{time.perf_counter() - started:7.1f} s", file=sys.stderr, flush=True)
+
+    def bar(self, items: Iterable[T], what: str, total: int) -> Iterator[T]:
+        """The items, with a progress bar on a terminal."""
+        if self._quiet or not sys.stderr.isatty():
+            yield from items
+            return
+        from rich.console import Console
+        from rich.progress import track
+
+        yield from track(items, f"  {what}", total=total, console=Console(stderr=True), transient=True)

@@ -1,0 +1,80 @@
+"""How near the finished detections are to the torch network's, on scenes with known objects.
+
+Only where weights and pictures belong together, that is for the demo weights on demo scenes, does this mean anything.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from exporter.demo.scenes import CLASS_NAMES, scene
+from exporter.demo.scoring import coco_scores
+from exporter.geometry import Geometry
+from exporter.inference import Detections, Detector
+from exporter.postprocessing import reference
+
+TorchOutputs = Callable[[np.ndarray], tuple[np.ndarray, ...]]
+
+
+def detection_errors(
+    detector: Detector,
+    torch_outputs: TorchOutputs,
+    geometry: Geometry,
+    knobs: dict[str, Any],
+    num_scenes: int,
+    height: int,
+    width: int,
+) -> dict[str, Any]:
+    """mAP@[.5:.95] in points of both, and their matched boxes, over `num_scenes` held-out demo scenes of height × width.
+
+    `torch_outputs` takes uint8 [B, H, W, 3] RGB and gives boxes [B, N, 4], scores [B, N, C] before NMS; `knobs` are
+    those of the NMS that is in the artifact.
+    """  # fmt: skip
+    scenes = [scene("evaluation", i, height, width) for i in range(num_scenes)]
+    found = list(detector([s.image for s in scenes]))
+    wanted = []
+    for s in scenes:
+        boxes, scores = torch_outputs(geometry.apply(s.image)[None])
+        want = reference.detections(boxes[0], scores[0], **knobs)
+        kept = geometry.to_picture(want[:, :4], geometry.place(height, width), height, width)
+        wanted.append(Detections(kept, want[:, 4], want[:, 5].astype(np.int64)))
+    truths = [(s.boxes, s.classes) for s in scenes]
+    own, torch_map = (
+        100 * coco_scores([(d.boxes, d.scores, d.classes) for d in each], truths, CLASS_NAMES)["map"]
+        for each in (found, wanted)
+    )
+    return {
+        "scenes": num_scenes,
+        "map": round(own, 3),
+        "torch_map": round(torch_map, 3),
+        "map_drop": round(torch_map - own, 3),
+        **matched(found, wanted),
+    }
+
+
+def matched(found: Sequence[Detections], wanted: Sequence[Detections]) -> dict[str, Any]:
+    """Pairs of boxes of one class and IoU of at least 0.5, the best first: how many, their IoU and score difference."""
+    ious, differences, total = [], [], 0
+    for f, w in zip(found, wanted, strict=True):
+        total += max(len(f.scores), len(w.scores))
+        overlap = iou(w.boxes, f.boxes) * (w.classes[:, None] == f.classes[None])
+        while overlap.size and overlap.max() >= 0.5:
+            i, j = np.unravel_index(overlap.argmax(), overlap.shape)
+            ious.append(overlap[i, j])
+            differences.append(abs(float(w.scores[i]) - float(f.scores[j])))
+            overlap[i], overlap[:, j] = 0, 0
+    return {
+        "boxes": total,
+        "matched": len(ious),
+        "mean_iou": round(float(np.mean(ious)), 5) if ious else None,
+        "mean_score_difference": round(float(np.mean(differences)), 5) if differences else None,
+    }
+
+
+def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """[n, m] intersection over union of xyxy boxes a [n, 4] and b [m, 4]; 0 where both have no area."""
+    low, high = np.maximum(a[:, None, :2], b[None, :, :2]), np.minimum(a[:, None, 2:], b[None, :, 2:])
+    overlap = np.clip(high - low, 0, None).prod(axis=2)
+    area_a, area_b = (np.clip(x[:, 2:] - x[:, :2], 0, None).prod(axis=1) for x in (a, b))
+    return overlap / np.maximum(area_a[:, None] + area_b[None] - overlap, 1e-12)

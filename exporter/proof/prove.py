@@ -1,0 +1,140 @@
+"""The proof: the finished artifact is run, and held against the torch network and a plain reference of its NMS.
+
+Three questions, each with its figures:
+
+- network: are the tensors before NMS those of the torch network? On a few pictures, largest and mean error.
+- post-processing: are the detections what the contract makes of *the artifact's own* tensors before NMS? Row by row,
+  so that a tie which flips in the network cannot fail it.
+- detections: how near are boxes, scores and mAP to the torch network's? See `exporter.proof.detections`.
+"""
+
+from typing import Any
+
+import numpy as np
+import onnx
+
+from exporter.demo.scenes import scene
+from exporter.describe import input_section, preprocessing_section
+from exporter.errors import BuildError
+from exporter.inference import Detector
+from exporter.manifest import Input, Preprocessing
+from exporter.model.loaded import LoadedModel
+from exporter.postprocessing import reference
+from exporter.preprocessing.normalization import Normalization
+from exporter.proof.detections import detection_errors
+from exporter.proof.tensors import Tensors, artifact_tensors
+from exporter.recipe import Recipe
+
+
+def prove(artifact: bytes, loaded: LoadedModel, recipe: Recipe) -> dict[str, Any]:
+    """The manifest's section `proof`. Raises BuildError where a figure is beyond its bound."""
+    model = onnx.load_from_string(artifact)
+    input, preprocessing = input_section(model, recipe), preprocessing_section(loaded, recipe)
+    pictures = _pictures(recipe)
+    tensors = list(artifact_tensors(model, pictures, input, preprocessing, recipe.num_batch or 2))
+    proof = {
+        "engine": "onnxruntime, CPU",
+        "pictures": f"{len(pictures) - 1} demo scenes and noise, {recipe.input.width} × {recipe.input.height}",
+        "network": _network_errors(tensors, pictures, loaded, recipe),
+        "postprocessing": _postprocessing_errors(tensors, recipe),
+        "detections": _detection_errors(artifact, loaded, recipe, input, preprocessing),
+        "bounds": _bounds(recipe),
+    }
+    _hold(proof)
+    return proof
+
+
+def _bounds(recipe: Recipe) -> dict[str, float]:
+    """What the recipe sets, else what the quantization states for itself."""
+    own = {key: value for key, value in recipe.proof.model_dump().items() if key in recipe.quantization.bounds}
+    return recipe.quantization.bounds | {key: value for key, value in own.items() if value != "auto"}
+
+
+def _pictures(recipe: Recipe) -> np.ndarray:
+    """uint8 [num_images, H, W, 3] RGB: demo scenes of the split `proof`, the last one noise."""
+    size = recipe.input.height, recipe.input.width
+    pictures = [scene("proof", i, *size).image for i in range(recipe.proof.num_images - 1)]
+    pictures.append(np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8))
+    return np.stack(pictures)
+
+
+def _normalization(loaded: LoadedModel, recipe: Recipe) -> Normalization:
+    """How the network was trained, where that is known: an artifact that normalises otherwise must not pass."""
+    return (loaded.preprocessing or recipe.preprocessing).normalization
+
+
+def torch_outputs(pictures: np.ndarray, loaded: LoadedModel, normalization: Normalization) -> tuple[np.ndarray, ...]:
+    """boxes [B, N, 4] and scores [B, N, C] of the torch network for uint8 [B, H, W, 3] RGB pictures, one at a time."""
+    import torch
+
+    with torch.inference_mode():
+        images = [torch.from_numpy(normalization.apply(picture[None].transpose(0, 3, 1, 2))) for picture in pictures]
+        outputs = [loaded.network(image) for image in images]
+    return tuple(np.concatenate([output[k].numpy() for output in outputs]) for k in (0, 1))
+
+
+def _network_errors(
+    tensors: list[Tensors], pictures: np.ndarray, loaded: LoadedModel, recipe: Recipe
+) -> dict[str, float]:
+    """|artifact - torch| before NMS: boxes in pixels of the input, scores in 0..1. The mean over boxes is weighted by
+    their best score: where a network sees nothing, the box it gives means nothing."""
+    boxes, scores = torch_outputs(pictures, loaded, _normalization(loaded, recipe))
+    box_errors = np.abs(np.stack([t.boxes for t in tensors]) - boxes)
+    score_errors = np.abs(np.stack([t.scores for t in tensors]) - scores)
+    weight = scores.max(axis=2, keepdims=True)
+    return {
+        "max_box_error": float(box_errors.max()),
+        "mean_box_error": float((box_errors * weight).sum() / (4 * weight.sum())),
+        "max_score_error": float(score_errors.max()),
+        "mean_score_error": float(score_errors.mean()),
+    }
+
+
+def _postprocessing_errors(tensors: list[Tensors], recipe: Recipe) -> dict[str, Any] | None:
+    """How many rows differ from the plain reference; None without NMS."""
+    expected = mismatched = 0
+    for tensor in tensors:
+        found = tensor.detections
+        if found is None:
+            return None
+        want = reference.detections(tensor.boxes, tensor.scores, **recipe.nms.knobs)
+        got = np.concatenate([found.boxes, found.scores[:, None], found.classes[:, None]], axis=1)
+        expected += len(want)
+        mismatched += reference.mismatches(got, want)
+    return {"reference": "plain numpy, from the contract", "rows": expected, "mismatched": mismatched}
+
+
+def _detection_errors(
+    artifact: bytes, loaded: LoadedModel, recipe: Recipe, input: Input, preprocessing: Preprocessing
+) -> dict[str, Any]:
+    """mAP and matched boxes against the torch network; or null and why."""
+    why = None
+    if loaded.weights.source != "demo":
+        why = "the weights are not the demo's: no pictures here belong to them"
+    elif not hasattr(recipe.nms, "knobs"):
+        why = "without NMS there are no detections"
+    elif recipe.proof.num_scenes == 0:
+        why = "proof.num_scenes=0"
+    if why or preprocessing.geometry is None:
+        return {"scenes": 0, "map": None, "why": why or "how a picture becomes the input is not known"}
+    normalization = _normalization(loaded, recipe)
+    return detection_errors(
+        Detector(artifact, input, preprocessing),
+        lambda picture: torch_outputs(picture, loaded, normalization),
+        preprocessing.geometry, recipe.nms.knobs, recipe.proof.num_scenes, recipe.input.height, recipe.input.width,
+    )  # fmt: skip
+
+
+def _hold(proof: dict[str, Any]) -> None:
+    """Raises BuildError that names every figure beyond its bound."""
+    figures = proof["network"] | {"max_map_drop": proof["detections"].get("map_drop")}
+    beyond = [
+        f"{key} is {figures[key]:.4g}, allowed {bound:g}"
+        for key, bound in proof["bounds"].items()
+        if figures[key] is not None and not figures[key] <= bound  # NaN is beyond every bound
+    ]
+    rows = proof["postprocessing"]
+    if rows and rows["mismatched"] > reference.tolerated(rows["rows"]):
+        beyond.append(f"{rows['mismatched']} of {rows['rows']} detections differ from the plain reference of the NMS")
+    if beyond:
+        raise BuildError("the artifact is not the network: " + "; ".join(beyond) + "; nothing was published")

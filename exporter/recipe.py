@@ -1,0 +1,248 @@
+"""A checked recipe: what `runner.build` gets. Everything that can be known from the words alone is checked here."""
+
+import importlib
+import inspect
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from omegaconf import OmegaConf
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from exporter.config import Composed, resolved
+from exporter.errors import RequestError
+from exporter.messages import validation_lines
+from exporter.node import Node
+
+# Where a node stands in the configuration, by the name it has in `Recipe`.
+NODES = {
+    "model": "model",
+    "preprocessing": "preprocessing",
+    "quantization": "quantization",
+    "calibration": "calibration",
+    "nms": "postprocessing.nms",
+    "format": "postprocessing.format",
+    "backend": "backend",
+}
+
+
+class Settings(BaseModel):
+    """Base of the groups that are plain values, not nodes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Input(Settings):
+    """What the artifact takes. Sizes in pixels."""
+
+    size: int
+    height: int
+    width: int
+    batch: int | Literal["dynamic"]
+    dtype: Literal["auto", "uint8", "float32", "float16"]
+    layout: Literal["nchw", "nhwc"]
+    channels: Literal["auto", "rgb", "bgr"]
+
+    @field_validator("size", "height", "width")
+    @classmethod
+    def _multiple_of_the_largest_stride(cls, value: int) -> int:
+        if value < 32 or value % 32:
+            low = max(value // 32 * 32, 32)
+            near = f"{low} or {low + 32}" if value > 32 else "32"
+            raise ValueError(f"must be a multiple of 32 pixels, the network's largest stride: take {near}")
+        return value
+
+    @field_validator("batch")
+    @classmethod
+    def _at_least_one(cls, value: int | str) -> int | str:
+        if isinstance(value, int) and value < 1:
+            raise ValueError("must be at least 1, or dynamic")
+        return value
+
+
+class Export(Settings):
+    """How the torch network becomes a graph."""
+
+    opset: int = Field(ge=17, le=20)
+    simplify: bool
+    device: Literal["cpu", "cuda"]
+    options: dict[str, Any]
+
+
+class ProofSettings(Settings):
+    """How the artifact is proved; `auto` takes the bound that the quantization states for itself."""
+
+    num_images: int = Field(ge=1)
+    num_scenes: int = Field(ge=0)
+    max_score_error: float | Literal["auto"]
+    max_box_error: float | Literal["auto"]
+    mean_score_error: float | Literal["auto"]
+    mean_box_error: float | Literal["auto"]
+    max_map_drop: float | Literal["auto"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One build, checked: settings, a node for each group, and where it came from."""
+
+    name: str
+    output_dir: Path
+    input: Input
+    export: Export
+    proof: ProofSettings
+    model: Any
+    preprocessing: Any
+    quantization: Any
+    calibration: Any
+    nms: Any
+    format: Any
+    backend: Any
+    config: dict[str, Any]
+    recipe_name: str | None
+    overrides: tuple[str, ...]
+
+    @property
+    def num_batch(self) -> int | None:
+        """The batch size, None where it is dynamic."""
+        return None if self.input.batch == "dynamic" else self.input.batch
+
+
+def check(composed: Composed) -> Recipe:
+    """Raises RequestError that names every mistake; nothing is loaded, read or written."""
+    missing = sorted(OmegaConf.missing_keys(composed.config))
+    if missing:
+        raise RequestError("; ".join(f"{key}: must be set{_choices(composed, key)}" for key in missing))
+    config = resolved(_sizes_as_said(composed))
+    trusted = _trusted(composed, config)
+    problems = list(_untrusted(config, trusted, ""))
+    values: dict[str, Any] = {}
+    for key, kind in (("input", Input), ("export", Export), ("proof", ProofSettings)):
+        try:
+            values[key] = kind.model_validate(config[key])
+        except ValidationError as error:
+            problems += validation_lines(error, key)
+    if not problems:  # only what is trusted is looked up
+        for name, place in NODES.items():
+            try:
+                values[name] = _node(_at(config, place), place)
+            except ValidationError as error:
+                problems += validation_lines(error, place)
+            except RequestError as error:
+                problems.append(str(error))
+    if problems:
+        raise RequestError("; ".join(problems))
+    name = str(config["name"])
+    if name == "auto":
+        name = composed.recipe_name or composed.choices["model"]
+        config["output_dir"] = str(config["output_dir"]).replace("outputs/auto", f"outputs/{name}")
+    config["name"] = name
+    recipe = Recipe(
+        name=name, output_dir=Path(config["output_dir"]), config=config,
+        recipe_name=composed.recipe_name, overrides=composed.overrides, **values,
+    )  # fmt: skip
+    problems = list(_contradictions(recipe, composed))
+    if problems:
+        raise RequestError("; ".join(problems))
+    return recipe
+
+
+def _sizes_as_said(composed: Composed) -> Any:
+    """`input.size` on the command line sets both sides, also where the recipe set them one by one."""
+    config = composed.config.copy()
+    if composed.said("input.size"):
+        for side in ("height", "width"):
+            if not composed.said(f"input.{side}"):
+                config.input[side] = config.input["size"]
+    return config
+
+
+def _trusted(composed: Composed, config: dict[str, Any]) -> tuple[str, ...]:
+    given = config["trust"]
+    names = tuple([given] if isinstance(given, str) else given)
+    if names and not composed.said("trust"):
+        raise RequestError(
+            f"trust={','.join(names)}: only the command line can trust code, not a recipe: say trust=… there"
+        )
+    return names
+
+
+def _untrusted(value: Any, trusted: tuple[str, ...], place: str) -> Iterator[str]:
+    """A clause for every `_target_`, however deep, that is neither the exporter's own nor trusted."""
+    if isinstance(value, dict):
+        target = value.get("_target_")
+        if target is not None:
+            known = isinstance(target, str) and any(target.startswith(f"{name}.") for name in ("exporter", *trusted))
+            if not known:
+                yield (
+                    f"{place}._target_={target}: not allowed; a recipe may name exporter.… and what the command line"
+                    f" trusts: if you trust this code, add trust={str(target).split('.')[0]}"
+                )
+        for key, item in value.items():
+            yield from _untrusted(item, trusted, f"{place}.{key}" if place else str(key))
+    elif isinstance(value, list):
+        for i, item in enumerate(value):
+            yield from _untrusted(item, trusted, f"{place}[{i}]")
+
+
+def _node(values: Any, place: str) -> Any:
+    """The node that `values` describe. Of the exporter's own code only node classes can be named."""
+    if not isinstance(values, dict) or "_target_" not in values:
+        raise RequestError(f"{place}: not a node: it has no _target_")
+    target = values["_target_"]
+    arguments = {key: value for key, value in values.items() if key != "_target_"}
+    module_name, _, name = target.rpartition(".")
+    try:
+        node = getattr(importlib.import_module(module_name), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise RequestError(f"{place}._target_={target}: cannot be imported: {error}") from error
+    if not target.startswith("exporter."):
+        if place not in ADAPTERS:
+            raise RequestError(f"{place}._target_={target}: this group takes only the exporter's own nodes")
+        module_name, _, name = ADAPTERS[place].rpartition(".")
+        adapter = getattr(importlib.import_module(module_name), name)
+        own = {key: value for key, value in arguments.items() if key in adapter.model_fields}
+        rest = {key: value for key, value in arguments.items() if key not in adapter.model_fields}
+        return adapter(target=target, arguments=rest, **own)
+    if not (inspect.isclass(node) and issubclass(node, Node)):
+        raise RequestError(f"{place}._target_={target}: not a node of the exporter")
+    return node.model_validate(arguments)
+
+
+# Nodes that carry a user's own callable, which gets every argument that the node does not know itself.
+ADAPTERS = {"calibration": "exporter.calibration.custom.CustomCalibration"}
+
+
+def _contradictions(recipe: Recipe, composed: Composed) -> Iterator[str]:
+    """Options that were set and cannot have an effect, and choices that do not go together."""
+    if not recipe.preprocessing.inside_graph:
+        for key, plain in (("dtype", ("auto", "float32")), ("layout", ("nchw",)), ("channels", ("auto",))):
+            value = getattr(recipe.input, key)
+            if value not in plain:
+                yield (
+                    f"input.{key}={value}: has no effect with preprocessing=none, which takes the network's own input"
+                    f" (float32 NCHW): leave it out or choose a preprocessing"
+                )
+    if not hasattr(recipe.nms, "max_predictions_per_image") and composed.said("postprocessing/format"):
+        chosen = composed.choices["postprocessing/format"]
+        yield f"postprocessing/format={chosen}: has no effect with postprocessing/nms=none: leave one of them out"
+    if not recipe.quantization.needs_calibration and composed.said("calibration"):
+        chosen = composed.choices["quantization"]
+        yield f"calibration: has no effect with quantization={chosen}, which needs no pictures: leave it out"
+    if recipe.quantization.needs_calibration:
+        yield from recipe.calibration.problems(recipe.model.weights)
+    yield from recipe.backend.problems(recipe)
+
+
+def _choices(composed: Composed, key: str) -> str:
+    """What a mandatory key may be, where that is a short list."""
+    if key == "model.weights":
+        return ": a path to your checkpoint (.pth, .pt, .safetensors), coco or random (shape and speed work only)"
+    return ""
+
+
+def _at(config: dict[str, Any], place: str) -> Any:
+    value: Any = config
+    for part in place.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value

@@ -1,0 +1,36 @@
+"""What a person wants to know when a build is done, in a few lines from the manifest."""
+
+from collections.abc import Iterator
+
+from exporter.manifest import Manifest
+
+
+def summary_lines(manifest: Manifest) -> Iterator[str]:
+    """Lines for the terminal: the artifact, its input and outputs, its precision, its proof."""
+    a, proof = manifest.artifact, manifest.proof
+    yield f"{manifest.name}: {a.file}, {a.bytes / 1e6:.1f} MB, opset {a.opset}, sha256 {a.sha256[:12]}…"
+    yield f"  input      {_tensor(manifest.input)} {manifest.input.layout} {manifest.input.channels}"
+    for output in manifest.outputs:
+        yield f"  output     {_tensor(output)}  {output.meaning}"
+    if manifest.model.weights.source == "random":
+        yield "  weights    random: for shape and speed work only, it detects nothing"
+    convolutions = manifest.quantization.get("convolutions")
+    if convolutions:
+        yield f"  precision  {convolutions['int8']} convolutions in int8, {convolutions['float']} in float"
+    network, rows = proof["network"], proof["postprocessing"]
+    yield (
+        f"  proof      boxes within {network['max_box_error']:.3g} px (mean {network['mean_box_error']:.2g}), scores within"
+        f" {network['max_score_error']:.2g} (mean {network['mean_score_error']:.2g}) of torch"
+        + (f"; NMS {rows['rows'] - rows['mismatched']}/{rows['rows']} rows as the contract" if rows else "")
+    )
+    found = proof["detections"]
+    if found["map"] is not None:
+        yield (
+            f"  detections mAP {found['map']:.1f} (torch {found['torch_map']:.1f}) on {found['scenes']} scenes,"
+            f" {found['matched']}/{found['boxes']} boxes matched at mean IoU {found['mean_iou']}"
+        )
+
+
+def _tensor(tensor) -> str:  # noqa: ANN001 - an input or an output section: both have these three
+    shape = ", ".join(str(side) for side in tensor.shape)
+    return f"{tensor.name} {tensor.dtype} [{shape}]"

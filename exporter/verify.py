@@ -1,0 +1,69 @@
+"""`exporter verify`: is this folder still what its manifest says?"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+
+from exporter.errors import BuildError, RequestError
+from exporter.graph import facts
+from exporter.graph.clean import check
+from exporter.inference import session
+from exporter.manifest import Manifest, file_digest, read_manifest
+
+
+def verify(folder: Path) -> Iterator[str]:
+    """Yields a line for each check that holds. Raises RequestError where there is no artifact to check, BuildError for
+    the first check that does not hold."""
+    manifest = read_manifest(folder)
+    yield f"manifest follows schema version {manifest.schema_version}"
+    path = folder / manifest.artifact.file
+    if path.name != manifest.artifact.file or not path.is_file():
+        raise RequestError(f"{folder}: holds no {manifest.artifact.file}, which its manifest describes")
+    _same("size in bytes", path.stat().st_size, manifest.artifact.bytes)
+    _same("sha256", file_digest(path), manifest.artifact.sha256)
+    yield f"{path.name} has the manifest's size and sha256"
+    try:
+        model = onnx.load(path, load_external_data=False)
+    except Exception as error:  # protobuf's DecodeError and others, which share no base but this one
+        raise BuildError(f"{path}: not an ONNX file: {error}") from error
+    check(model)
+    yield "the graph is valid ONNX (full check)"
+    for name, found, stated in _facts(model, manifest):
+        _same(name, found, stated)
+    yield "input, outputs, operators, opset and quantization are what the manifest says"
+    yield from _run(path, manifest)
+
+
+def _facts(model: onnx.ModelProto, manifest: Manifest) -> Iterator[tuple[str, Any, Any]]:
+    (value,) = model.graph.input
+    yield "input", facts.tensor(value), manifest.input.model_dump(include={"name", "dtype", "shape"})
+    stated = [output.model_dump() for output in manifest.outputs]
+    yield "outputs", facts.outputs(model), stated
+    yield "operators", facts.operators(model), manifest.artifact.operators
+    yield "opset", facts.opset(model), manifest.artifact.opset
+    convolutions = manifest.quantization.get("convolutions")
+    if convolutions:
+        yield "convolutions in int8", facts.quantized_convolutions(model)[0], convolutions["int8"]
+
+
+def _run(path: Path, manifest: Manifest) -> Iterator[str]:
+    """One run on a grey picture: shapes and dtypes of what comes out."""
+    shape = [side if isinstance(side, int) else 1 for side in manifest.input.shape]
+    grey = np.full(shape, 0.5 if manifest.input.range is None else 114).astype(manifest.input.dtype)
+    outputs = session(path).run(None, {manifest.input.name: grey})
+    for output, stated in zip(outputs, manifest.outputs, strict=True):
+        _same(f"dtype of {stated.name}", output.dtype.name, stated.dtype)
+        fits = len(output.shape) == len(stated.shape) and all(
+            side == said or isinstance(said, str) for side, said in zip(output.shape, stated.shape, strict=True)
+        )
+        if not fits:
+            raise BuildError(f"{stated.name} came out as {list(output.shape)}, the manifest says {stated.shape}")
+    yield "ONNX Runtime runs it, and what comes out has the stated shapes"
+
+
+def _same(what: str, found: Any, stated: Any) -> None:
+    if found != stated:
+        raise BuildError(f"{what}: the artifact has {found}, its manifest says {stated}: one of them was changed")
