@@ -1,4 +1,4 @@
-"""Reading pictures: any of the common kinds to RGB bytes, the same bytes on every run, or one line that says why not."""
+"""Reading pictures: any of the common kinds to RGB bytes, the same on every run, or one line that says why not."""
 
 import stat
 import warnings
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
 
-FORMATS = ("JPEG", "MPO", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP")  # MPO: what some phones call a .jpg
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 MAX_PIXELS = 150_000_000  # 450 MB as RGB; a small file can claim more than any memory holds
 
@@ -27,6 +27,7 @@ def read_picture(path: Path) -> "np.ndarray":
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     _check_file(path)
+    Image.init()  # registers the formats; `open` does it by itself only if it is given none
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of odd metadata and of large pictures, which have a limit of our own
         try:
@@ -88,8 +89,4 @@ def _rgb(image: "Image.Image") -> "Image.Image":
         return Image.fromarray((values >> 8).astype(np.uint8)).convert("RGB")
     if image.mode == "F":
         raise ValueError("floating-point pixels")
-    if image.mode in ("P", "PA") and "transparency" in image.info:
-        image = image.convert("RGBA")  # else a transparent colour is replaced by its neighbours' mean
-    if "A" in image.getbands() and image.mode not in ("RGBA", "LA"):
-        image = image.convert("RGBA")
     return image.convert("RGB")

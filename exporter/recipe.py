@@ -133,6 +133,9 @@ def check(composed: Composed) -> Recipe:
     if problems:
         raise RequestError("; ".join(problems))
     name = str(config["name"])
+    known = values["model"].known
+    if hasattr(values["nms"], "resolved"):
+        values["nms"] = values["nms"].resolved(known.confidence_threshold, known.nms_threshold)
     if name == "auto":
         name = composed.recipe_name or composed.choices["model"]
         config["output_dir"] = str(config["output_dir"]).replace("outputs/auto", f"outputs/{name}")

@@ -12,7 +12,7 @@ def summary_lines(manifest: Manifest) -> Iterator[str]:
     yield f"  input      {_tensor(manifest.input)} {manifest.input.layout} {manifest.input.channels}"
     for output in manifest.outputs:
         yield f"  output     {_tensor(output)}  {output.meaning}"
-    if manifest.model.weights.source == "random":
+    if manifest.model.weights.source.startswith("random"):
         yield "  weights    random: for shape and speed work only, it detects nothing"
     convolutions = manifest.quantization.get("convolutions")
     if convolutions:
@@ -21,7 +21,7 @@ def summary_lines(manifest: Manifest) -> Iterator[str]:
     yield (
         f"  proof      boxes within {network['max_box_error']:.3g} px (mean {network['mean_box_error']:.2g}), scores within"
         f" {network['max_score_error']:.2g} (mean {network['mean_score_error']:.2g}) of torch"
-        + (f"; NMS {rows['rows'] - rows['mismatched']}/{rows['rows']} rows as the contract" if rows else "")
+        + (f"; NMS: {rows['rows']} rows, {rows['unexplained']} wrong" if rows else "")
     )
     found = proof["detections"]
     if found["map"] is not None:

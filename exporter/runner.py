@@ -91,7 +91,7 @@ def attach(core: onnx.ModelProto, recipe: Recipe) -> onnx.ModelProto:
         channels = recipe.input.channels if recipe.input.channels != "auto" else "rgb"
         core = attach_input(core, recipe.preprocessing.normalization, dtype, recipe.input.layout, channels)
     finished = recipe.nms.attach(core)
-    return recipe.format.attach(finished) if hasattr(recipe.nms, "knobs") else finished
+    return recipe.format.attach(finished) if hasattr(recipe.nms, "max_predictions_per_image") else finished
 
 
 def _write_config(folder: Path, recipe: Recipe) -> None:

@@ -12,6 +12,7 @@ from exporter.graph import facts
 from exporter.graph.clean import check
 from exporter.inference import session
 from exporter.manifest import Manifest, file_digest, read_manifest
+from exporter.quantization.summary import summarize
 
 
 def verify(folder: Path) -> Iterator[str]:
@@ -44,9 +45,9 @@ def _facts(model: onnx.ModelProto, manifest: Manifest) -> Iterator[tuple[str, An
     yield "outputs", facts.outputs(model), stated
     yield "operators", facts.operators(model), manifest.artifact.operators
     yield "opset", facts.opset(model), manifest.artifact.opset
-    convolutions = manifest.quantization.get("convolutions")
-    if convolutions:
-        yield "convolutions in int8", facts.quantized_convolutions(model)[0], convolutions["int8"]
+    for key, found in summarize(model).items():
+        if key in manifest.quantization:
+            yield f"quantization.{key}", found, manifest.quantization[key]
 
 
 def _run(path: Path, manifest: Manifest) -> Iterator[str]:

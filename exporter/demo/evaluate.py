@@ -59,6 +59,7 @@ def evaluate(network: DflDetector, class_names: list[str], size: int, num_images
 
 
 def main() -> None:
+    """The command line."""
     parser = argparse.ArgumentParser(description="Average precision of demo weights on scenes they never saw.")
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--size", type=int, default=640)

@@ -66,7 +66,8 @@ def _crescent(rng: np.random.Generator) -> Outline:
     bite = float(np.arctan2(np.sin(horn), horn_x - offset))
     outer = _arc(horn, 2 * np.pi - horn, 48)
     inner = _arc(2 * np.pi - bite, bite, 32, radius, offset)
-    return [np.concatenate([outer, inner]) + (0.25, 0.0)]
+    # The bite leaves the weight on the left: a quarter to the right centres it.
+    return [np.concatenate([outer, inner]) + np.array([0.25, 0.0])]
 
 
 _OUTLINES: dict[str, Callable[[np.random.Generator], Outline]] = {

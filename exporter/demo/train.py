@@ -8,7 +8,6 @@ import argparse
 import copy
 import json
 import math
-import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,14 +85,14 @@ def freeze_unused(network: DflDetector, batch: Batch) -> None:
 
 
 def save_atomically(content: object, path: Path) -> None:
-    """torch.save through a neighbour, so that a killed run leaves the old file or the new one."""
+    """Write with torch.save through a neighbour, so that a killed run leaves the old file or the new one."""
     part = path.with_name(path.name + ".part")
     torch.save(content, part)
-    os.replace(part, path)
+    part.replace(path)
 
 
 def save_weights(state: dict[str, Tensor], settings: Settings, steps: int, path: Path) -> None:
-    """The state dict as float16 safetensors (counters stay int64) with its metadata."""
+    """Write a state dict as float16 safetensors (counters stay int64) with its metadata."""
     tensors = {name: (v.half() if v.is_floating_point() else v).contiguous() for name, v in state.items()}
     metadata = {
         "architecture": settings.model,
@@ -107,7 +106,7 @@ def save_weights(state: dict[str, Tensor], settings: Settings, steps: int, path:
     }
     part = path.with_name(path.name + ".part")
     save_file(tensors, part, metadata)
-    os.replace(part, path)
+    part.replace(path)
 
 
 def train(settings: Settings, steps: int, out: Path) -> None:
@@ -149,10 +148,11 @@ def train(settings: Settings, steps: int, out: Path) -> None:
         if done % CHECKPOINT_EVERY == 0 or done == steps:
             states = {"network": network.state_dict(), "average": average.state_dict(), "adam": adam.state_dict()}
             save_atomically({"step": done, "settings": vars(settings), **states}, checkpoint)
-    save_weights(average.state_dict(), settings, out)
+    save_weights(average.state_dict(), settings, steps, out)
 
 
 def main() -> None:
+    """The command line."""
     parser = argparse.ArgumentParser(description="Train a demo detector on synthetic scenes.")
     parser.add_argument("--model", choices=NETWORKS, required=True)
     parser.add_argument("--out", type=Path, required=True, help="safetensors file to write")

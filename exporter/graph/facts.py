@@ -40,15 +40,3 @@ def outputs(model: onnx.ModelProto) -> list[dict[str, Any]]:
     """The outputs with their meaning."""
     return [tensor(v) | {"meaning": MEANINGS.get(v.name, "the network's own")} for v in model.graph.output]
 
-
-def quantized_convolutions(model: onnx.ModelProto) -> tuple[int, list[str]]:
-    """How many convolutions compute in 8 bits (all their operands come from DequantizeLinear), and the names of those
-    that do not."""
-    producers = {name: node for node in model.graph.node for name in node.output}
-    convolutions = [node for node in model.graph.node if node.op_type in ("Conv", "ConvTranspose")]
-
-    def dequantized(name: str) -> bool:
-        return name in producers and producers[name].op_type == "DequantizeLinear"
-
-    floating = [node.name for node in convolutions if not all(dequantized(name) for name in node.input[:2])]
-    return len(convolutions) - len(floating), floating

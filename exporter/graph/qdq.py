@@ -1,99 +1,193 @@
 """Puts QuantizeLinear/DequantizeLinear pairs into a float graph: the one form of INT8 that every engine reads.
 
-Where the pairs go is what makes a graph fast. An engine runs an operator in integers when it finds DequantizeLinear on
-all its inputs and QuantizeLinear on its output, so here
+An engine runs an operator on integers when DequantizeLinear stands before all its inputs and QuantizeLinear after its
+result. Where the pairs go therefore decides the speed:
 
-- the result of every quantized node carries a pair, and so does every float tensor that a quantized node reads;
-- a Relu belongs to the operator before it: one pair, after the Relu. A uint8 tensor with zero point 0 cannot hold
-  anything negative, so the Relu itself costs nothing;
-- an operator that only moves values (MaxPool, Reshape, DepthToSpace …) has one scale for what it reads and writes:
-  the very same integers come out;
-- a multiplication by one positive number before an Add is no operator at all: the same integers are read with another
-  scale (`a·(s·q) = (a·s)·q`).
+- the result of every quantized node carries a pair, and so does every float tensor that such a node reads;
+- a Relu belongs to the operator before it: one pair, after the Relu. Without negative values the zero point is the
+  lowest integer, so rounding to integers is the Relu;
+- an operator that only moves values (MaxPool, DepthToSpace …) reads and writes with one scale: the same integers
+  come out. So does a Concat, where the zero points agree: else it would have to convert every value;
+- multiplying by one positive number before an Add is no operation: the same integers are read with another scale,
+  a · (s · q) = (a · s) · q.
+
+Names: the integers of a tensor t are `t/quantized`, its numbers `t/scale` and `t/zero_point`, the reals that come out of
+the pair `t/dequantized`.
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import onnx
 import onnx_ir as ir
 
+from exporter.errors import BuildError
+from exporter.quantization import scheme as numbers
+from exporter.quantization.scheme import Scheme
+
 WEIGHTED = ("Conv", "ConvTranspose")
-"""Operators with int8 weights."""
-MOVING = ("MaxPool", "Reshape", "Transpose", "DepthToSpace", "SpaceToDepth", "Flatten", "Squeeze", "Unsqueeze", "Slice",
-          "Split", "Resize", "Identity")  # fmt: skip
-"""Operators whose result holds values of their first input, or lies between them."""
-COMPUTING = ("Relu", "Add", "Mul", "Concat")
-"""The other operators that can run on integers."""
+MOVING = ("MaxPool", "DepthToSpace", "SpaceToDepth", "Resize", "Reshape", "Transpose", "Flatten", "Squeeze",
+          "Unsqueeze", "Slice", "Split")  # fmt: skip
+"""Operators whose results are values of their first input, or lie between them; other inputs are no pictures."""
+COMPUTING = ("Relu", "Add", "Mul", "Concat", "Sigmoid", "LeakyRelu", "AveragePool", "GlobalAveragePool")
+"""Other operators that engines run on integers."""
+
+Ranges = Mapping[str, tuple[float, float]]
 
 
-@dataclass(frozen=True)
-class Scheme:
-    """How reals become integers. Weights are int8, symmetric, one scale per output channel, in every scheme."""
-
-    name: str
-    symmetric: bool  # activations: int8 with zero point 0, else uint8 with a zero point of their own
-    int32_bias: bool  # the bias quantized with (input scale · weight scale), where the engine fuses it
-
-    @property
-    def activation(self) -> type[np.generic]:
-        return np.int8 if self.symmetric else np.uint8
+def tensors_with_pairs(model: onnx.ModelProto, nodes: Collection[str]) -> list[str]:
+    """The names, in graph order, of the activations that get a pair when the nodes of these names are quantized."""
+    return [_name(value) for value in _Placement(ir.from_proto(model).graph, nodes).paired]
 
 
-SCHEMES = {
-    scheme.name: scheme
-    for scheme in (
-        Scheme("u8s8", symmetric=False, int32_bias=True),  # ONNX Runtime on CPUs, OpenVINO
-        Scheme("s8s8", symmetric=True, int32_bias=False),  # TensorRT: zero points must be 0; its bias stays in float
-    )
-}
+def insert(model: onnx.ModelProto, nodes: Collection[str], ranges: Ranges, scheme: Scheme) -> onnx.ModelProto:
+    """A copy of `model` (float32, unique names) in which the nodes of these names work on integers.
 
-
-def activation_parameters(low: float, high: float, scheme: Scheme) -> tuple[np.float32, np.generic]:
-    """Scale and zero point for values within [low, high]. The range is widened to hold 0: padding and Relu need it
-    exact. A range without extent (a tensor that is always 0) gets scale 1: zero stays zero."""
-    low, high = min(float(low), 0.0), max(float(high), 0.0)
-    scale = np.float32(max(-low, high) / 127 if scheme.symmetric else (high - low) / 255)
-    if scale < np.finfo(np.float32).tiny:
-        return np.float32(1), scheme.activation(0)
-    return scale, scheme.activation(0 if scheme.symmetric else np.rint(-low / float(scale)))
-
-
-def quantize_weight(weight: np.ndarray, axis: int, smallest: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """int8 weight and float32 scale [channels], symmetric per channel of `axis`; no scale falls below `smallest`."""
-    others = tuple(i for i in range(weight.ndim) if i != axis)
-    scale = np.maximum(np.abs(weight).max(axis=others) / 127, smallest).astype(np.float32)
-    scale[scale < np.finfo(np.float32).tiny] = 1
-    shape = [-1 if i == axis else 1 for i in range(weight.ndim)]
-    return np.clip(np.rint(weight / scale.reshape(shape)), -127, 127).astype(np.int8), scale
-
-
-def quantized_tensors(model: onnx.ModelProto, nodes: Collection[str]) -> list[str]:
-    """Names of the activations that get a Q/DQ pair when the nodes of these names are quantized, in graph order."""
-    return [value.name or "" for value in _Placement(ir.from_proto(model), nodes).tensors]
-
-
-def insert(
-    model: onnx.ModelProto, nodes: Collection[str], ranges: Mapping[str, tuple[float, float]], scheme: Scheme
-) -> onnx.ModelProto:
-    """A new graph in which the nodes of these names work on integers.
-
-    `model`: float32 graph, node and value names unique. `ranges`: (low, high) of each of `quantized_tensors`. Integers,
-    scales and zero points of a tensor t are named t/quantized, t/scale, t/zero_point. Raises KeyError for a range
-    that is missing.
+    ranges: the lowest and highest value of each of `tensors_with_pairs`. Raises BuildError for weights that are not
+    finite.
     """
-    graph_model = ir.from_proto(model)
-    graph = graph_model.graph
-    placement = _Placement(graph_model, nodes)
-    scales: dict[ir.Value, np.float32] = {}
-    for value in placement.tensors:
-        group = [
-            ranges[other.name or ""] for other in placement.tensors if placement.group(other) is placement.group(value)
-        ]
-        scale, zero_point = activation_parameters(min(r[0] for r in group), max(r[1] for r in group), scheme)
+    quantized = ir.from_proto(model)
+    graph = quantized.graph
+    placement = _Placement(graph, nodes)
+    common = placement.common_ranges(ranges, share_all=scheme.symmetric)
+    scales = {}
+    for value in placement.paired:
+        scale, zero_point = numbers.activation(*common[value], scheme)
         scales[value] = scale
         _insert_pair(graph, value, scale, zero_point, placement)
-    for node in placement.weighted:
-        _quantize_weights(graph, node, scales[placement.source[node]], scheme)
-    return ir.to_proto(graph_model)
+    for node in placement.nodes:
+        if node.op_type in WEIGHTED:
+            _quantize_weights(graph, node, scales[placement.reads[node]], scheme)
+    for name, value in list(graph.initializers.items()):
+        if not value.uses() and not value.is_graph_output():
+            del graph.initializers[name]
+    return ir.to_proto(quantized)
+
+
+class _Placement:
+    """Where the pairs go. `nodes`: the quantized nodes in graph order; `paired`: the tensors with a pair, as they are met
+    in it; `reads`: the first input of each node; `gains`: (Mul, number) by the tensor that they read."""
+
+    def __init__(self, graph: ir.Graph, names: Collection[str]):
+        wanted = set(names)
+        self.nodes = [node for node in graph if node.name in wanted]
+        self.members = set(self.nodes)
+        self.reads = {node: _activations(node)[0] for node in self.nodes}
+        self.gains: dict[ir.Value, list[tuple[ir.Node, np.float32]]] = {}
+        skipped = {self.reads[node] for node in self.nodes if node.op_type == "Relu" and self._belongs(node)}
+        for node in self.nodes:
+            gain, users = positive_gain(node), [user.node for user in node.outputs[0].uses()]
+            if gain is not None and all(user in self.members and user.op_type == "Add" for user in users):
+                self.gains.setdefault(self.reads[node], []).append((node, gain))
+                skipped.add(node.outputs[0])
+        values = (value for node in self.nodes for value in (*_activations(node), *node.outputs))
+        self.paired = [value for value in dict.fromkeys(values) if value not in skipped]
+
+    def _belongs(self, relu: ir.Node) -> bool:
+        """Whether the Relu is all that becomes of the result of a quantized operator that computes."""
+        value = self.reads[relu]
+        producer = value.producer()
+        computed = producer in self.members and producer is not None and producer.op_type in (*WEIGHTED, "Add", "Mul")
+        return computed and len(value.uses()) == 1 and not value.is_graph_output()
+
+    def common_ranges(self, ranges: Ranges, share_all: bool) -> dict[ir.Value, tuple[float, float]]:
+        """The range of each paired tensor after those that share a scale were joined. A Concat shares where no part is
+        negative, so that all zero points are 0 (a Relu's has to be), or always with `share_all`."""
+        groups = {value: {value} for value in self.paired}
+        extent = {value: ranges[_name(value)] for value in self.paired}
+
+        def join(values: list[ir.Value]) -> None:
+            union = set().union(*(groups[value] for value in values))
+            joined = min(extent[v][0] for v in values), max(extent[v][1] for v in values)
+            for value in union:
+                groups[value], extent[value] = union, joined
+
+        for node in self.nodes:
+            if node.op_type in MOVING:
+                join([self.reads[node], *node.outputs])
+        for node in self.nodes:
+            parts = [*_activations(node), *node.outputs]
+            if node.op_type == "Concat" and (share_all or all(extent[value][0] >= 0 for value in parts)):
+                join(parts)
+        return extent
+
+
+def positive_gain(node: ir.Node) -> np.float32 | None:
+    """The number, if `node` multiplies an activation by one positive number."""
+    constants = [value.const_value for value in node.inputs if value is not None and value.is_initializer()]
+    if node.op_type != "Mul" or len(constants) != 1 or constants[0] is None or constants[0].size != 1:
+        return None
+    gain = np.float32(constants[0].numpy().item())
+    return gain if gain > 0 else None
+
+
+def _name(value: ir.Value) -> str:
+    assert value.name is not None  # onnx_ir allows it; the graphs of this project name everything
+    return value.name
+
+
+def _activations(node: ir.Node) -> list[ir.Value]:
+    """The inputs that carry pictures: no weights, and of an operator that moves values only the first."""
+    inputs = [value for value in node.inputs if value is not None and not value.is_initializer()]
+    return inputs[:1] if node.op_type in (*MOVING, *WEIGHTED) else inputs
+
+
+def _constant(graph: ir.Graph, name: str, array: np.ndarray) -> ir.Value:
+    value = ir.Value(name=name, const_value=ir.tensor(array, name=name))
+    graph.register_initializer(value)
+    return value
+
+
+def _linear(kind: str, inputs: list[ir.Value], source: str, result: str, axis: int | None = None) -> ir.Node:
+    node = ir.node(f"{kind}Linear", inputs, {} if axis is None else {"axis": axis}, name=f"{source}/{kind}Linear")
+    node.outputs[0].name = result
+    return node
+
+
+def _insert_pair(
+    graph: ir.Graph, value: ir.Value, scale: np.ndarray, zero_point: np.ndarray, placement: _Placement
+) -> None:
+    name, producer, users = _name(value), value.producer(), value.uses()
+    zero = _constant(graph, f"{name}/zero_point", zero_point)
+    parameters = [_constant(graph, f"{name}/scale", scale), zero]
+    quantize = _linear("Quantize", [value, *parameters], name, f"{name}/quantized")
+    integers = quantize.outputs[0]
+    dequantize = _linear("Dequantize", [integers, *parameters], name, f"{name}/dequantized")
+    if producer is None:
+        first = next(node for node in graph if any(user.node is node for user in users))
+        graph.insert_before(first, [quantize, dequantize])
+    else:
+        graph.insert_after(producer, [quantize, dequantize])
+    for user in users:
+        # What a float node computed, other float nodes read as it is.
+        if producer in placement.members or user.node in placement.members:
+            user.node.replace_input_with(user.idx, dequantize.outputs[0])
+    for multiply, gain in placement.gains.get(value, ()):
+        result = _name(multiply.outputs[0])
+        scaled = _constant(graph, f"{result}/scale", np.array(scale * gain))
+        reread = _linear("Dequantize", [integers, scaled, zero], result, f"{result}/dequantized")
+        graph.insert_after(dequantize, reread)
+        multiply.outputs[0].replace_all_uses_with(reread.outputs[0])
+        graph.remove(multiply, safe=True)
+
+
+def _quantize_weights(graph: ir.Graph, node: ir.Node, input_scale: np.ndarray, scheme: Scheme) -> None:
+    """int8 weights behind a DequantizeLinear per output channel; the bias as int32 where the scheme wants it."""
+    constants = [(value, value.const_value.numpy()) for value in node.inputs[1:] if value and value.const_value]
+    for value, array in constants:
+        if not np.isfinite(array).all():
+            raise BuildError(f"weights {value.name}: not all values are finite; the checkpoint is broken")
+    axis = 0 if node.op_type == "Conv" else 1
+    (value, array), *biases = constants
+    floor = numbers.weight_floor(biases[0][1], input_scale) if biases and scheme.int32_bias else 0.0
+    integers, scale = numbers.weight(array, axis, floor)
+    parts = [(1, value, integers, scale, axis)]
+    if biases and scheme.int32_bias:
+        parts.append((2, biases[0][0], *numbers.bias(biases[0][1], input_scale, scale), 0))
+    for index, value, integers, scale, axis in parts:
+        name = _name(value) if len(value.uses()) == 1 else f"{node.name}/{_name(value)}"  # shared: each has its own
+        inputs = [_constant(graph, f"{name}/quantized", integers), _constant(graph, f"{name}/scale", scale),
+                  _constant(graph, f"{name}/zero_point", np.zeros(scale.shape, integers.dtype))]  # fmt: skip
+        dequantize = _linear("Dequantize", inputs, name, f"{name}/dequantized", axis)
+        graph.insert_before(node, dequantize)
+        node.replace_input_with(index, dequantize.outputs[0])

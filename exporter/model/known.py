@@ -1,13 +1,21 @@
 """A network that the exporter knows by name, with weights from a file, the demo, the published ones or at random."""
 
-from typing import Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import field_validator
 
-from exporter.model.architectures import ARCHITECTURES
+from exporter.errors import RequestError
+from exporter.manifest import Weights
+from exporter.model.architectures import ARCHITECTURES, Architecture
+from exporter.model.loaded import LoadedModel
 from exporter.node import Node
 
+if TYPE_CHECKING:
+    from exporter.model.checkpoint import Checkpoint
+
 COCO_CLASSES = 80
+DEMO = Path(__file__).parent.parent / "demo"
 
 
 class KnownModel(Node):
@@ -26,3 +34,79 @@ class KnownModel(Node):
         if name not in ARCHITECTURES:
             raise ValueError(f"no such network; known: {', '.join(ARCHITECTURES)}")
         return name
+
+    @property
+    def known(self) -> Architecture:
+        """What the exporter knows of the network."""
+        return ARCHITECTURES[self.architecture]
+
+    def load(self) -> LoadedModel:
+        """Reads or makes the weights and gives the fused network. Raises RequestError for a file that is missing, not
+        a checkpoint, or of another network or number of classes."""
+        import torch
+
+        from exporter.model.blocks import fuse
+        from exporter.model.weights import check_state, load_strict, num_classes_of, random_state
+
+        if self.weights == "random":
+            names = self._names(None, COCO_CLASSES if self.num_classes == "auto" else self.num_classes)
+            network = self.known.create(len(names))
+            network.load_state_dict(random_state(network, self.seed))
+            source = Weights(file=None, sha256=None, source=f"random, seed {self.seed}: it detects nothing", licence=None)
+        else:
+            checkpoint, kind, licence = self._checkpoint()
+            found = num_classes_of(checkpoint.state, self._label(checkpoint))
+            if self.num_classes not in ("auto", found):
+                raise RequestError(
+                    f"model.num_classes={self.num_classes}: {checkpoint.file} has {found} classes:"
+                    f" set model.num_classes={found} or auto"
+                )
+            names = self._names(checkpoint.class_names, found)
+            with torch.device("meta"):  # shapes only: a wrong file is refused before memory is taken
+                expected = self.known.create(found).state_dict()
+            check_state(expected, checkpoint.state, self._label(checkpoint))
+            network = self.known.create(found)
+            load_strict(network, checkpoint)
+            source = Weights(file=checkpoint.file, sha256=checkpoint.sha256, source=kind, licence=licence)
+        parameters = sum(parameter.numel() for parameter in network.parameters())
+        return LoadedModel(self.architecture, fuse(network), names, parameters, source, self.known.preprocessing)
+
+    def _label(self, checkpoint: "Checkpoint") -> str:
+        return f"model.weights={checkpoint.file} for {self.architecture}"
+
+    def _checkpoint(self) -> tuple["Checkpoint", str, str | None]:
+        """The checkpoint, where it came from in words, its licence where that is known."""
+        from exporter.model.checkpoint import read_checkpoint
+
+        if self.weights == "demo":
+            path = DEMO / f"{self.architecture}.safetensors"
+            if not path.is_file():
+                shipped = ", ".join(sorted(file.stem for file in DEMO.glob("*.safetensors")))
+                raise RequestError(
+                    f"model.weights=demo: the demo has none for {self.architecture} (only for {shipped}): give a path"
+                )
+            return read_checkpoint(path), "demo", "Apache-2.0"
+        if self.weights == "coco":
+            from exporter.model.download import download
+
+            if not self.accept_license:
+                raise RequestError(
+                    f"model.weights=coco: these weights are under the {self.known.coco_licence}: if you accept it, add"
+                    " model.accept_license=true; or give a path to your own"
+                )
+            path, url, _ = download(self.architecture)
+            return read_checkpoint(path), f"published COCO weights, {url}", self.known.coco_licence
+        return read_checkpoint(Path(self.weights).expanduser()), "file", None
+
+    def _names(self, stored: tuple[str, ...] | None, num_classes: int) -> tuple[str, ...]:
+        """The class names: those of the recipe, else those in the checkpoint, else class_0, class_1, …"""
+        if self.class_names == "auto":
+            if stored is not None and len(stored) == num_classes:
+                return stored
+            return tuple(f"class_{i}" for i in range(num_classes))
+        if len(self.class_names) != num_classes:
+            raise RequestError(
+                f"model.class_names: {len(self.class_names)} names for {num_classes} classes: give {num_classes}, or auto"
+            )
+        return self.class_names
+

@@ -9,15 +9,16 @@ if TYPE_CHECKING:
     import onnx_ir as ir
 
 Op = Any
-"""onnxscript's `OpBuilder`: `op.TopK(x, [3])` writes a node; its operators are looked up by name, so no type knows them."""
+"""onnxscript's `OpBuilder`: `op.TopK(x, [3])` writes a node. It looks operators up by name, so no type lists them."""
 
-Outputs = dict[str, tuple[Any, Sequence[Any]]]
+Tensor = Any
+"""onnx-ir's `Value`, with a shape: numbers, or symbols for dimensions that are known only when the graph runs."""
+
+Outputs = dict[str, tuple[Tensor, Sequence[Any]]]
 """The new outputs: name → (tensor, its shape: numbers, names or dimensions of other tensors)."""
 
 
-def append(
-    model: "onnx.ModelProto", scope: str, tail: Callable[[Op, dict[str, "ir.Value"]], Outputs]
-) -> "onnx.ModelProto":
+def append(model: "onnx.ModelProto", scope: str, tail: Callable[[Op, dict[str, Tensor]], Outputs]) -> "onnx.ModelProto":
     """A copy of `model` with `tail` written behind its outputs, in the model's own opset.
 
     `tail(op, values)` gets the model's outputs by name and returns the new ones. Nodes and

@@ -13,6 +13,7 @@ from exporter.demo.scoring import coco_scores
 from exporter.geometry import Geometry
 from exporter.inference import Detections, Detector
 from exporter.postprocessing import reference
+from exporter.postprocessing.nms.onnx import OnnxNms
 
 TorchOutputs = Callable[[np.ndarray], tuple[np.ndarray, ...]]
 
@@ -21,7 +22,7 @@ def detection_errors(
     detector: Detector,
     torch_outputs: TorchOutputs,
     geometry: Geometry,
-    knobs: dict[str, Any],
+    knobs: OnnxNms,
     num_scenes: int,
     height: int,
     width: int,
@@ -36,7 +37,7 @@ def detection_errors(
     wanted = []
     for s in scenes:
         boxes, scores = torch_outputs(geometry.apply(s.image)[None])
-        want = reference.detections(boxes[0], scores[0], **knobs)
+        want = reference.detections(boxes[0], scores[0], knobs)
         kept = geometry.to_picture(want[:, :4], geometry.place(height, width), height, width)
         wanted.append(Detections(kept, want[:, 4], want[:, 5].astype(np.int64)))
     truths = [(s.boxes, s.classes) for s in scenes]
@@ -58,7 +59,7 @@ def matched(found: Sequence[Detections], wanted: Sequence[Detections]) -> dict[s
     ious, differences, total = [], [], 0
     for f, w in zip(found, wanted, strict=True):
         total += max(len(f.scores), len(w.scores))
-        overlap = iou(w.boxes, f.boxes) * (w.classes[:, None] == f.classes[None])
+        overlap = reference.iou(w.boxes, f.boxes) * (w.classes[:, None] == f.classes[None])
         while overlap.size and overlap.max() >= 0.5:
             i, j = np.unravel_index(overlap.argmax(), overlap.shape)
             ious.append(overlap[i, j])
@@ -71,10 +72,3 @@ def matched(found: Sequence[Detections], wanted: Sequence[Detections]) -> dict[s
         "mean_score_difference": round(float(np.mean(differences)), 5) if differences else None,
     }
 
-
-def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """[n, m] intersection over union of xyxy boxes a [n, 4] and b [m, 4]; 0 where both have no area."""
-    low, high = np.maximum(a[:, None, :2], b[None, :, :2]), np.minimum(a[:, None, 2:], b[None, :, 2:])
-    overlap = np.clip(high - low, 0, None).prod(axis=2)
-    area_a, area_b = (np.clip(x[:, 2:] - x[:, :2], 0, None).prod(axis=1) for x in (a, b))
-    return overlap / np.maximum(area_a[:, None] + area_b[None] - overlap, 1e-12)

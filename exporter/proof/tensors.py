@@ -57,7 +57,7 @@ def _exposed(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def _before_nms(values: dict[str, np.ndarray], i: int) -> tuple[np.ndarray, np.ndarray]:
     if "box_logits" in values:
-        boxes = reference.decode(values["box_logits"][i], values["anchors"])
+        boxes = reference.decode(values["box_logits"][i : i + 1], values["anchors"])[0]
         return boxes, reference.sigmoid(values["class_logits"][i]).T
     if "boxes" in values:
         return values["boxes"][i], values["scores"][i]

@@ -1,0 +1,1 @@
+"""How detections leave the graph: one node a file."""

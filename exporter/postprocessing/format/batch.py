@@ -6,9 +6,8 @@ from exporter.node import Node
 
 if TYPE_CHECKING:
     import onnx
-    import onnx_ir as ir
 
-    from exporter.postprocessing.append import Op, Outputs
+    from exporter.postprocessing.append import Op, Outputs, Tensor
 
 
 class BatchFormat(Node):
@@ -23,7 +22,7 @@ class BatchFormat(Node):
         return append(kept, "format", _tail)
 
 
-def _tail(op: "Op", kept: dict[str, "ir.Value"]) -> "Outputs":
+def _tail(op: "Op", kept: dict[str, "Tensor"]) -> "Outputs":
     batch, limit = kept["kept_scores"].shape
     used = op.Less(list(range(limit)), kept["num_kept"])  # [B, max]
     return {

@@ -6,9 +6,8 @@ from exporter.node import Node
 
 if TYPE_CHECKING:
     import onnx
-    import onnx_ir as ir
 
-    from exporter.postprocessing.append import Op, Outputs
+    from exporter.postprocessing.append import Op, Outputs, Tensor
 
 
 class FlatFormat(Node):
@@ -22,7 +21,7 @@ class FlatFormat(Node):
         return append(kept, "format", _tail)
 
 
-def _tail(op: "Op", kept: dict[str, "ir.Value"]) -> "Outputs":
+def _tail(op: "Op", kept: dict[str, "Tensor"]) -> "Outputs":
     import onnx_ir as ir
 
     limit = kept["kept_scores"].shape[1]
@@ -31,5 +30,6 @@ def _tail(op: "Op", kept: dict[str, "ir.Value"]) -> "Outputs":
     image = op.Cast(op.Gather(row, [0], axis=1), to=ir.DataType.FLOAT)  # [detections, 1]
     boxes = op.GatherND(kept["kept_boxes"], row)  # [detections, 4]
     score = op.Unsqueeze(op.GatherND(kept["kept_scores"], row), [1])  # [detections, 1]
-    classes = op.Unsqueeze(op.Cast(op.GatherND(kept["kept_classes"], row), to=ir.DataType.FLOAT), [1])  # [detections, 1]
+    classes = op.Unsqueeze(op.GatherND(kept["kept_classes"], row), [1])  # [detections, 1]
+    classes = op.Cast(classes, to=ir.DataType.FLOAT)
     return {"flat_predictions": (op.Concat(image, boxes, score, classes, axis=1), ["detections", 7])}

@@ -1,0 +1,1 @@
+"""Which of the network's boxes are detections: one node a file."""

@@ -8,12 +8,10 @@ Letters: B images, N boxes, C classes, K boxes behind the cut.
 import numpy as np
 import onnx_ir as ir
 
-from exporter.postprocessing.append import Op
+from exporter.postprocessing.append import Op, Tensor
 
 
-def from_raw(
-    op: Op, box_logits: ir.Value, class_logits: ir.Value, anchors: ir.Value, limit: int
-) -> tuple[ir.Value, ir.Value]:
+def from_raw(op: Op, box_logits: Tensor, class_logits: Tensor, anchors: Tensor, limit: int) -> tuple[Tensor, Tensor]:
     """Boxes [B, K, 4] and scores [B, C, K] of the `limit` best boxes of each image, in the order they came."""
     n = class_logits.shape[2]
     if not isinstance(n, int) or n > limit:
@@ -25,7 +23,7 @@ def from_raw(
     return decode(op, box_logits, anchors), op.Sigmoid(class_logits)
 
 
-def from_decoded(op: Op, boxes: ir.Value, scores: ir.Value, limit: int) -> tuple[ir.Value, ir.Value]:
+def from_decoded(op: Op, boxes: Tensor, scores: Tensor, limit: int) -> tuple[Tensor, Tensor]:
     """The same from boxes [B, N, 4] and scores [B, N, C]."""
     n = scores.shape[1]
     if not isinstance(n, int) or n > limit:
@@ -36,7 +34,7 @@ def from_decoded(op: Op, boxes: ir.Value, scores: ir.Value, limit: int) -> tuple
     return boxes, op.Transpose(scores, perm=[0, 2, 1])
 
 
-def decode(op: Op, box_logits: ir.Value, anchors: ir.Value) -> ir.Value:
+def decode(op: Op, box_logits: Tensor, anchors: Tensor) -> Tensor:
     """Boxes [B, K, 4] xyxy from box logits [B, 4·bins, K] and anchors [K, 3] or [B, K, 3].
 
     `exporter.model.dfl.decode` in ONNX. The mean of a softmax, Σ k·eᶻ / Σ eᶻ, is written out: ONNX Runtime's Softmax
@@ -53,14 +51,14 @@ def decode(op: Op, box_logits: ir.Value, anchors: ir.Value) -> ir.Value:
     return op.Concat(op.Sub(centre, left_top), op.Add(centre, right_bottom), axis=-1)
 
 
-def reduce_max(op: Op, x: ir.Value, axis: int, keepdims: int = 0) -> ir.Value:
+def reduce_max(op: Op, x: Tensor, axis: int, keepdims: int = 0) -> Tensor:
     """ReduceMax, whose axes moved from an attribute to an input in opset 18."""
     if op.version < 18:
         return op.ReduceMax(x, axes=[axis], keepdims=keepdims)
     return op.ReduceMax(x, [axis], keepdims=keepdims)
 
 
-def _best(op: Op, best: ir.Value, n: object, limit: int) -> ir.Value:
+def _best(op: Op, best: Tensor, n: object, limit: int) -> Tensor:
     """Indices [B, K], ascending, of the `limit` highest of `best` [B, N]. Ascending, because from here on a tie
     goes to the lower position: in TopK, in NonMaxSuppression and in the contract."""
     k = [limit] if isinstance(n, int) else op.Min([limit], op.Shape(best, start=1))
@@ -70,7 +68,7 @@ def _best(op: Op, best: ir.Value, n: object, limit: int) -> ir.Value:
     return ascending
 
 
-def _gather_last(op: Op, x: ir.Value, index: ir.Value) -> ir.Value:
+def _gather_last(op: Op, x: Tensor, index: Tensor) -> Tensor:
     """[B, M, K]: of each image the columns `index` [B, K] of `x` [B, M, N]."""
     index = op.Expand(op.Unsqueeze(index, [1]), [1, x.shape[1], 1])  # [B, M, K]
     return op.GatherElements(x, index, axis=2)

@@ -6,9 +6,8 @@ from exporter.node import Node
 
 if TYPE_CHECKING:
     import onnx
-    import onnx_ir as ir
 
-    from exporter.postprocessing.append import Op, Outputs
+    from exporter.postprocessing.append import Op, Outputs, Tensor
 
 
 class NoNms(Node):
@@ -22,7 +21,7 @@ class NoNms(Node):
         return append(core, "decode", _tail)
 
 
-def _tail(op: "Op", core: dict[str, "ir.Value"]) -> "Outputs":
+def _tail(op: "Op", core: dict[str, "Tensor"]) -> "Outputs":
     from exporter.postprocessing.nms.candidates import decode
 
     if "box_logits" in core:

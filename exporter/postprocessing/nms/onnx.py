@@ -8,9 +8,8 @@ from exporter.node import Node
 
 if TYPE_CHECKING:
     import onnx
-    import onnx_ir as ir
 
-    from exporter.postprocessing.append import Op, Outputs
+    from exporter.postprocessing.append import Op, Outputs, Tensor
 
 Threshold = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
@@ -29,7 +28,7 @@ class OnnxNms(Node):
     confidence_threshold: Threshold | Literal["auto"] = "auto"
     nms_threshold: Threshold | Literal["auto"] = "auto"
     num_pre_nms_predictions: int = Field(1000, ge=1)
-    max_predictions_per_image: int = Field(300, ge=1)
+    max_predictions_per_image: int = Field(300, ge=1, validate_default=True)
     class_agnostic: bool = False
     multi_label: bool = True
 
@@ -44,7 +43,7 @@ class OnnxNms(Node):
     def resolved(self, confidence_threshold: float, nms_threshold: float) -> "OnnxNms":
         """A copy with the model's thresholds in place of "auto"; numbers that were set stay."""
         defaults = {"confidence_threshold": confidence_threshold, "nms_threshold": nms_threshold}
-        return OnnxNms(**self.model_dump() | {key: x for key, x in defaults.items() if getattr(self, key) == "auto"})
+        return self.model_copy(update={key: x for key, x in defaults.items() if getattr(self, key) == "auto"})
 
     def attach(self, core: "onnx.ModelProto") -> "onnx.ModelProto":
         """`core` with NMS on its outputs. B and max as in the contract, rows by score, ties by box, then by class:
@@ -54,7 +53,7 @@ class OnnxNms(Node):
 
         return append(core, "nms", self._tail)
 
-    def _tail(self, op: "Op", core: dict[str, "ir.Value"]) -> "Outputs":
+    def _tail(self, op: "Op", core: dict[str, "Tensor"]) -> "Outputs":
         import numpy as np
 
         from exporter.postprocessing.nms import candidates, suppression

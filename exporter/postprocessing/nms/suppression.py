@@ -7,11 +7,11 @@ kept": no score of a candidate is 0, since candidates lie strictly above a thres
 import numpy as np
 import onnx_ir as ir
 
-from exporter.postprocessing.append import Op, Outputs
+from exporter.postprocessing.append import Op, Outputs, Tensor
 from exporter.postprocessing.nms.candidates import reduce_max
 
 
-def best_class(op: Op, boxes: ir.Value, scores: ir.Value, but_empty_boxes: bool) -> ir.Value:
+def best_class(op: Op, boxes: Tensor, scores: Tensor, but_empty_boxes: bool) -> Tensor:
     """`scores` [B, C, K] with only the best class of each box left, the lower one of two that tie.
 
     `but_empty_boxes`: boxes without area keep all their classes. Where classes suppress each other, a box's best class
@@ -29,9 +29,7 @@ def best_class(op: Op, boxes: ir.Value, scores: ir.Value, but_empty_boxes: bool)
     return op.Where(chosen, scores, 0.0)
 
 
-def suppress(
-    op: Op, boxes: ir.Value, scores: ir.Value, iou: float, confidence: float, limit: int
-) -> ir.Value:
+def suppress(op: Op, boxes: Tensor, scores: Tensor, iou: float, confidence: float, limit: int) -> Tensor:
     """`scores` [B, C, K] with only the kept pairs left, each class by itself. `limit` pairs of a class are enough: NMS
     keeps the best first, so those beyond cannot be among the `limit` best of the image."""
     rows = op.NonMaxSuppression(boxes, scores, limit, iou, confidence)  # [kept, 3]: image, class, box
@@ -41,16 +39,14 @@ def suppress(
     return kept
 
 
-def suppress_across_classes(
-    op: Op, boxes: ir.Value, scores: ir.Value, iou: float, confidence: float, limit: int
-) -> ir.Value:
+def suppress_across_classes(op: Op, boxes: Tensor, scores: Tensor, iou: float, confidence: float, limit: int) -> Tensor:
     """The same where classes suppress each other, for scores as `best_class` leaves them."""
     best = reduce_max(op, scores, axis=1, keepdims=1)  # [B, 1, K]
     kept = suppress(op, boxes, best, iou, confidence, limit)  # [B, 1, K]
     return op.Where(op.Greater(kept, 0.0), scores, 0.0)
 
 
-def rank(op: Op, boxes: ir.Value, kept: ir.Value, confidence: float, limit: int) -> Outputs:
+def rank(op: Op, boxes: Tensor, kept: Tensor, confidence: float, limit: int) -> Outputs:
     """The `limit` best pairs of each image, best first, from boxes [B, K, 4] and kept scores [B, C, K].
 
     TopK over a row that runs through the classes of the first box, then of the second …: it sorts, gives ties to the

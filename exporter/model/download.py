@@ -1,0 +1,175 @@
+"""Fetching published weights once, into a cache: whole and verified, or not at all."""
+
+import hashlib
+import http.client
+import os
+import ssl
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+from urllib.parse import urlsplit
+
+from exporter.errors import RequestError
+
+DEFAULT_URL = "https://sg-hub-nv.s3.amazonaws.com/models/{file}"
+ATTEMPTS = 4  # of one download whose connection breaks
+CHUNK = 1 << 18
+BROKEN = (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError, ssl.SSLError)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When a download is given up: seconds without a byte, seconds in all, bytes in all."""
+
+    silence: float = 30
+    seconds: float = 3600
+    size: int = 2 << 30
+
+
+LIMITS = Limits()
+
+
+@dataclass(frozen=True)
+class Downloaded:
+    """A file of the cache, the address it came from, and its digest."""
+
+    path: Path
+    url: str
+    sha256: str
+
+
+def cache_dir() -> Path:
+    """`$XDG_CACHE_HOME/exporter/weights`, by default below ~/.cache."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "exporter" / "weights"
+
+
+def fetch(name: str, url: str = DEFAULT_URL, sha256: str | None = None, limits: Limits = LIMITS) -> Downloaded:
+    """`<name>_coco.pth` from the cache, else from `url`, in which `{file}` stands for that file's name.
+
+    A file in the cache belongs to the address it came from. Progress goes to standard error. Raises RequestError for
+    an address that is not http or https, every failure on the way, and a file of another length than announced or of
+    another digest than `sha256`; the cache then holds nothing of it.
+    """
+    file = f"{name}_coco.pth"
+    url = url.replace("{file}", file)
+    if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
+        raise _failure(url, "not an http or https address")
+    path = cache_dir() / hashlib.sha256(url.encode()).hexdigest()[:8] / file
+    try:
+        if path.exists():
+            digest = _digest(path)
+            if sha256 not in (None, digest):
+                raise _failure(url, f"its copy {path} has the sha256 {digest}, not {sha256}: remove it and try again")
+            return Downloaded(path, url, digest)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:  # a name of its own for every process
+            part = Path(folder) / file
+            with part.open("wb") as out:
+                _Download(url, out, limits, needs_length=sha256 is None).run()
+                out.flush()
+                os.fsync(out.fileno())
+            digest = _digest(part)
+            if sha256 not in (None, digest):
+                raise _failure(url, f"what came has the sha256 {digest}, not {sha256}")
+            part.replace(path)
+    except OSError as error:
+        raise _failure(url, f"cannot be kept in {path.parent} ({error.strerror})") from error
+    return Downloaded(path, url, digest)
+
+
+class _Download:
+    """One file from one address into `out`. A broken connection is taken up where it broke, if the server can say that
+    the file is still the same one; else the file is begun anew."""
+
+    def __init__(self, url: str, out: BinaryIO, limits: Limits, needs_length: bool):
+        self._url, self._out, self._limits, self._needs_length = url, out, limits, needs_length
+        self._deadline = time.monotonic() + limits.seconds
+        self._total: int | None = None
+        self._validator: str | None = None  # the file's version, as the server names it
+        self._opener = urllib.request.build_opener(_OnlyHttp)
+
+    def run(self) -> None:
+        """Raises RequestError unless all of the file has come."""
+        from rich.console import Console
+        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+        with Progress(*columns, console=Console(stderr=True)) as progress:
+            task = progress.add_task(f"download {self._url.rpartition('/')[2]}", total=None)
+            problem = ""
+            for _ in range(ATTEMPTS):
+                before = self._out.tell()
+                try:
+                    problem = self._attempt(lambda done: progress.update(task, completed=done, total=self._total))
+                except urllib.error.HTTPError as error:
+                    raise _failure(self._url, f"the server answers {error.code} {error.reason}") from error
+                except BROKEN as error:
+                    problem = str(getattr(error, "reason", error)) or type(error).__name__
+                if not problem:
+                    return
+                if self._out.tell() == before:  # nothing came
+                    break
+        raise _failure(self._url, problem)
+
+    def _attempt(self, show: Any) -> str:
+        """Goes on from where `out` ends; what was wrong if the file is not whole then."""
+        headers = {"User-Agent": "exporter"}
+        if self._out.tell() and self._validator:
+            headers |= {"Range": f"bytes={self._out.tell()}-", "If-Range": self._validator}
+        request = urllib.request.Request(self._url, headers=headers)
+        with self._opener.open(request, timeout=self._limits.silence) as response:
+            goes_on = response.headers.get("Content-Range", "").startswith(f"bytes {self._out.tell()}-")
+            if not (response.status == 206 and goes_on and "Range" in headers):
+                self._begin(response)
+            while chunk := response.read1(CHUNK):
+                self._out.write(chunk)
+                show(self._out.tell())
+                if self._out.tell() > self._limits.size:
+                    raise _failure(self._url, f"more than {self._limits.size} bytes have come, too many for weights")
+                if time.monotonic() > self._deadline:
+                    raise _failure(self._url, f"not done after {self._limits.seconds:g} seconds")
+        if self._total in (None, self._out.tell()):
+            return ""
+        return f"{self._out.tell()} of {self._total} bytes came, then the connection ended"
+
+    def _begin(self, response: Any) -> None:
+        """Takes down what the server says about the file, and begins it anew."""
+        if response.status != 200:
+            raise _failure(self._url, f"the server answers {response.status} {response.reason}")
+        if response.headers.get_content_maintype() == "text":
+            raise _failure(self._url, "the server sends a page of text")
+        length = response.headers.get("Content-Length", "")
+        self._total = int(length) if length.isdecimal() else None
+        if self._total is None and self._needs_length:
+            raise _failure(self._url, "the server does not say how long the file is, so it may not be whole")
+        if self._total is not None and self._total > self._limits.size:
+            raise _failure(self._url, f"the server announces {self._total} bytes, too many for weights")
+        etag = response.headers.get("ETag", "")
+        self._validator = etag if etag and not etag.startswith("W/") else response.headers.get("Last-Modified")
+        self._out.seek(0)
+        self._out.truncate()
+
+
+class _OnlyHttp(urllib.request.HTTPRedirectHandler):
+    """Follows no redirect to another scheme, and none from https to http."""
+
+    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
+        if urlsplit(newurl).scheme not in ("https", req.type):
+            raise urllib.error.HTTPError(newurl, code, f"{msg}: a redirect to {newurl}, not followed", headers, fp)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _failure(url: str, what: str) -> RequestError:
+    known = ""
+    if urlsplit(url).hostname == urlsplit(DEFAULT_URL).hostname:
+        known = "; the publisher's hosts are known to be dead (sghub.deci.ai is gone, this one was seen refusing in 2026)"
+    return RequestError(f"{url}: {what}{known}: give a file that you have, model.weights=PATH")

@@ -1,0 +1,40 @@
+"""What of a graph is quantized, counted in the graph itself."""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import onnx
+
+from exporter.graph.qdq import WEIGHTED
+
+
+def summarize(model: onnx.ModelProto) -> dict[str, Any]:
+    """JSON-able facts about the Q/DQ pairs of `model`, whatever put them there."""
+    producers = {output: node for node in model.graph.node for output in node.output}
+    initializers = {tensor.name: tensor for tensor in model.graph.initializer}
+
+    def integers_of(value: str) -> int | None:
+        """The type of the integers behind a DequantizeLinear."""
+        node = producers.get(value)
+        if node is None or node.op_type != "DequantizeLinear":
+            return None
+        zero_point = initializers.get(node.input[2]) if len(node.input) > 2 else None
+        return zero_point.data_type if zero_point is not None else onnx.TensorProto.UINT8
+
+    convolutions = [node for node in model.graph.node if node.op_type in WEIGHTED]
+    types = {node.name: (integers_of(node.input[0]), integers_of(node.input[1])) for node in convolutions}
+    in_float = [name for name, pair in types.items() if None in pair]
+    kinds = Counter(node.op_type for node in model.graph.node)
+    return {
+        "convolutions": {"int8": len(types) - len(in_float), "float": len(in_float), "left_in_float": in_float},
+        "activations": _type_names(pair[0] for name, pair in types.items() if name not in in_float),
+        "weights": _type_names(pair[1] for name, pair in types.items() if name not in in_float),
+        "quantize_linear": kinds["QuantizeLinear"],
+        "dequantize_linear": kinds["DequantizeLinear"],
+    }
+
+
+def _type_names(types: Iterable[Any]) -> list[str]:
+    return sorted({np.dtype(onnx.helper.tensor_dtype_to_np_dtype(kind)).name for kind in types})
