@@ -1,6 +1,7 @@
 """A Hydra run from the command line: one build, or with -m one for every combination."""
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,8 @@ def quote_path(word: str) -> str:
     plain = key in PATH_KEYS or key.endswith(".path")
     if not sign or not plain or value[:1] in ("'", '"') or value in ("", "null", "???"):
         return word
-    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    # Between quotes a backslash means itself, except where it stands before a quote or at the end.
+    escaped = re.sub(r"(\\*)('|$)", lambda run: run[1] * 2 + ("\\'" if run[2] else ""), value)
     return f"{key}='{escaped}'"
 
 

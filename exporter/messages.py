@@ -38,14 +38,23 @@ def explained(what: str) -> Iterator[None]:
         raise RequestError(f"{what}: {error.strerror or error}") from error
 
 
+# Where a field may be of several types pydantic adds the type that it tried to the place of the mistake.
+_TYPE = re.compile(r"(function-|constrained-|literal\[|tuple\[|list\[|dict\[)|(int|float|str|bool|none)$")
+
+
 def validation_lines(error: ValidationError, prefix: str) -> Iterable[str]:
     """One clause a mistake: the key, what was given and what is allowed."""
+    clauses: dict[str, list[str]] = {}
     for problem in error.errors():
-        key = ".".join([prefix, *(str(part) for part in problem["loc"] if not str(part).startswith("function-"))])
+        key = ".".join([prefix, *(str(part) for part in problem["loc"] if not _TYPE.match(str(part)))])
         message = problem["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
         given = problem.get("input")
         shown = "" if problem["type"] in ("missing", "extra_forbidden") or isinstance(given, dict) else f"={given!r}"
-        yield f"{key}{shown}: {message[0].lower()}{message[1:]}"
+        text = f"{message[0].lower()}{message[1:]}"
+        if problem["type"] == "extra_forbidden":
+            text = "no such key"
+        clauses.setdefault(f"{key}{shown}", []).append(text.removeprefix("input "))
+    return [f"{given}: {', or '.join(texts)}" for given, texts in clauses.items()]
 
 
 def _hydra_line(error: Exception, what: str) -> str:

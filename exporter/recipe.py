@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from exporter.config import Composed, resolved
 from exporter.errors import RequestError
-from exporter.messages import validation_lines
+from exporter.messages import one_of, validation_lines
 from exporter.node import Node
 
 # Where a node stands in the configuration, by the name it has in `Recipe`.
@@ -25,6 +25,8 @@ NODES = {
     "format": "postprocessing.format",
     "backend": "backend",
 }
+
+KEYS = ("name", "output_dir", "trust", "input", "export", "proof", "postprocessing", *(p for p in NODES.values() if "." not in p))
 
 
 class Settings(BaseModel):
@@ -115,21 +117,22 @@ def check(composed: Composed) -> Recipe:
         raise RequestError("; ".join(f"{key}: must be set{_choices(composed, key)}" for key in missing))
     config = resolved(_sizes_as_said(composed))
     trusted = _trusted(composed, config)
-    problems = list(_untrusted(config, trusted, ""))
+    if untrusted := list(_untrusted(config, trusted, "")):
+        raise RequestError("; ".join(untrusted))  # before anything that they name is looked up
+    problems = [f"{key}: {one_of('no such key', key, KEYS)}" for key in config if key not in KEYS]
     values: dict[str, Any] = {}
     for key, kind in (("input", Input), ("export", Export), ("proof", ProofSettings)):
         try:
             values[key] = kind.model_validate(config[key])
         except ValidationError as error:
             problems += validation_lines(error, key)
-    if not problems:  # only what is trusted is looked up
-        for name, place in NODES.items():
-            try:
-                values[name] = _node(_at(config, place), place)
-            except ValidationError as error:
-                problems += validation_lines(error, place)
-            except RequestError as error:
-                problems.append(str(error))
+    for name, place in NODES.items():
+        try:
+            values[name] = _node(_at(config, place), place)
+        except ValidationError as error:
+            problems += validation_lines(error, place)
+        except RequestError as error:
+            problems.append(str(error))
     if problems:
         raise RequestError("; ".join(problems))
     name = str(config["name"])

@@ -32,10 +32,9 @@ def varifocal(logits: Tensor, targets: Tensor, alpha: float = 0.75, gamma: float
     logits, targets: float32 of one shape; targets in 0..1, zero for negatives. Positives weigh as much as their
     target; negatives weigh alpha * p ** gamma, so that easy ones fade.
     """
-    # The weight is a constant of the step: its gradient would reward confident negatives for nothing.
-    negative_weight = alpha * logits.detach().sigmoid().pow(gamma)
+    negative_weight = alpha * logits.sigmoid().pow(gamma)
     weight = torch.where(targets > 0, targets, negative_weight)
-    return F.binary_cross_entropy_with_logits(logits, targets, weight, reduction="sum")
+    return (weight * F.binary_cross_entropy_with_logits(logits, targets, reduction="none")).sum()
 
 
 def giou_loss(boxes: Tensor, targets: Tensor) -> Tensor:

@@ -11,8 +11,8 @@ result. Where the pairs go therefore decides the speed:
 - multiplying by one positive number before an Add is no operation: the same integers are read with another scale,
   a · (s · q) = (a · s) · q.
 
-Names: the integers of a tensor t are `t/quantized`, its numbers `t/scale` and `t/zero_point`, the reals that come out of
-the pair `t/dequantized`.
+Names: the integers of a tensor t are `t/quantized`, its numbers `t/scale` and `t/zero_point`, the reals that come out
+of the pair `t/dequantized`.
 """
 
 from collections.abc import Collection, Mapping
@@ -65,8 +65,8 @@ def insert(model: onnx.ModelProto, nodes: Collection[str], ranges: Ranges, schem
 
 
 class _Placement:
-    """Where the pairs go. `nodes`: the quantized nodes in graph order; `paired`: the tensors with a pair, as they are met
-    in it; `reads`: the first input of each node; `gains`: (Mul, number) by the tensor that they read."""
+    """Where the pairs go. `nodes`: the quantized nodes in graph order; `paired`: the tensors with a pair, as they are
+    met in it; `reads`: the first input of each node; `gains`: (Mul, number) by the tensor that they read."""
 
     def __init__(self, graph: ir.Graph, names: Collection[str]):
         wanted = set(names)

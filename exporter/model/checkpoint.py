@@ -82,7 +82,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], tuple[str, ...] | 
     try:
         return state, None if names is None else _class_names({"class_names": json.loads(names)}), metadata
     except ValueError:
-        raise RequestError(f"{path}: its metadata class_names is not JSON: write a list such as [\"cat\"]") from None
+        raise RequestError(f'{path}: its metadata class_names is not JSON: write a list such as ["cat"]') from None
 
 
 def _unpickled(path: Path) -> Mapping[Any, Any]:

@@ -171,5 +171,5 @@ def _digest(path: Path) -> str:
 def _failure(url: str, what: str) -> RequestError:
     known = ""
     if urlsplit(url).hostname == urlsplit(DEFAULT_URL).hostname:
-        known = "; the publisher's hosts are known to be dead (sghub.deci.ai is gone, this one was seen refusing in 2026)"
+        known = "; the publisher's hosts are known to be dead (sghub.deci.ai is gone, this one refused in 2026)"
     return RequestError(f"{url}: {what}{known}: give a file that you have, model.weights=PATH")

@@ -26,6 +26,7 @@ class KnownModel(Node):
     num_classes: int | Literal["auto"]
     class_names: tuple[str, ...] | Literal["auto"]
     accept_license: bool
+    coco_url: str
     seed: int
 
     @field_validator("architecture")
@@ -87,15 +88,15 @@ class KnownModel(Node):
                 )
             return read_checkpoint(path), "demo", "Apache-2.0"
         if self.weights == "coco":
-            from exporter.model.download import download
+            from exporter.model.download import DEFAULT_URL, fetch
 
             if not self.accept_license:
                 raise RequestError(
                     f"model.weights=coco: these weights are under the {self.known.coco_licence}: if you accept it, add"
                     " model.accept_license=true; or give a path to your own"
                 )
-            path, url, _ = download(self.architecture)
-            return read_checkpoint(path), f"published COCO weights, {url}", self.known.coco_licence
+            fetched = fetch(self.architecture, DEFAULT_URL if self.coco_url == "auto" else self.coco_url)
+            return read_checkpoint(fetched.path), f"published COCO weights, {fetched.url}", self.known.coco_licence
         return read_checkpoint(Path(self.weights).expanduser()), "file", None
 
     def _names(self, stored: tuple[str, ...] | None, num_classes: int) -> tuple[str, ...]:

@@ -43,7 +43,7 @@ class Int8(Node):
         """
         from exporter.errors import RequestError
         from exporter.graph import qdq
-        from exporter.quantization import align, policy, ranges, statistics, upsample
+        from exporter.quantization import policy, ranges, statistics, upsample
         from exporter.quantization.scheme import SCHEMES
         from exporter.quantization.summary import summarize
 
@@ -69,8 +69,6 @@ class Int8(Node):
                 )
             chosen_ranges[name] = input_range
         model = qdq.insert(core, nodes, chosen_ranges, numbers)
-        if not numbers.symmetric:
-            model = align.align_channels(model)
         summary = {
             "precision": "int8",
             "scheme": scheme,

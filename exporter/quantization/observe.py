@@ -21,7 +21,7 @@ def extremes(model: onnx.ModelProto, tensors: Sequence[str], images: Iterable[np
     run = _session(model, outputs)
     for batch, _ in _batches(model, images):
         reduced = np.array(run(batch), np.float32).reshape(len(tensors), len(_REDUCTIONS))
-        _check_finite(tensors, np.isfinite(reduced).all(axis=1).tolist())
+        _check_finite(tensors, [bool(np.isfinite(numbers).all()) for numbers in reduced])
         yield reduced[:, :2]
 
 
@@ -34,9 +34,7 @@ def values(model: onnx.ModelProto, tensors: Sequence[str], images: Iterable[np.n
         yield held
 
 
-def _session(
-    model: onnx.ModelProto, outputs: list[tuple[str, str]]
-) -> Callable[[np.ndarray], list[Any]]:
+def _session(model: onnx.ModelProto, outputs: list[tuple[str, str]]) -> Callable[[np.ndarray], list[Any]]:
     """A function that runs a copy of the graph whose outputs are operators (kind, tensor) put on its tensors. No
     optimisation can fuse away what such an operator reads, and what leads to none of them is not computed."""
     import onnxruntime
@@ -53,7 +51,7 @@ def _session(
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(observed.SerializeToString(), options, providers=["CPUExecutionProvider"])
     name = graph.input[0].name
-    return lambda batch: session.run(None, {name: batch})
+    return lambda batch: list(session.run(None, {name: batch}))
 
 
 def _check_finite(tensors: Sequence[str], finite: list[bool]) -> None:

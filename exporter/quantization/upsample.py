@@ -53,8 +53,10 @@ def _replace(graph: ir.Graph, node: ir.Node) -> None:
     k = old[0][1].shape[2]
     parameters = []
     for value, array in old:
-        # weight [inputs, channels, k, k] → [channels·k·k, inputs, 1, 1]; bias [channels] → [channels·k·k]
-        new = array.transpose(1, 2, 3, 0).reshape(-1, array.shape[0], 1, 1) if array.ndim == 4 else np.repeat(array, k * k)
+        if array.ndim == 4:  # weight [inputs, channels, k, k] → [channels·k·k, inputs, 1, 1]
+            new = array.transpose(1, 2, 3, 0).reshape(-1, array.shape[0], 1, 1)
+        else:  # bias [channels] → [channels·k·k]
+            new = np.repeat(array, k * k)
         parameters.append(ir.Value(name=f"{value.name}/1x1", const_value=ir.tensor(new, name=f"{value.name}/1x1")))
         graph.register_initializer(parameters[-1])
     conv = ir.node("Conv", [node.inputs[0], *parameters], {"kernel_shape": [1, 1]}, name=node.name)

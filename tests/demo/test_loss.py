@@ -102,8 +102,24 @@ def test_distribution_loss_is_least_where_two_bins_share_the_distance() -> None:
 
 
 def test_varifocal_by_hand() -> None:
-    logits, targets = torch.tensor([0.0, 0.0]), torch.tensor([0.0, 0.8])
-    assert varifocal(logits, targets).item() == pytest.approx((0.75 * 0.25 + 0.8) * math.log(2), rel=1e-5)
+    logits, targets = torch.tensor([0.0, 0.0], requires_grad=True), torch.tensor([0.0, 0.8])
+    loss = varifocal(logits, targets)
+    assert loss.item() == pytest.approx((0.75 * 0.25 + 0.8) * math.log(2), rel=1e-5)
+    loss.backward()
+    # For a negative d/dz (p^2 * -log(1 - p)) = 2 p^2 (1 - p) * -log(1 - p) + p^3; for a positive target * (p - target).
+    assert logits.grad is not None
+    assert logits.grad.tolist() == pytest.approx([0.75 * (0.25 * math.log(2) + 0.125), 0.8 * (0.5 - 0.8)], rel=1e-5)
+
+
+def test_boxes_count_by_their_assigned_score() -> None:
+    """Both box losses are averages under the target scores, so they do not grow with the number of anchors."""
+    box_logits, class_logits = prediction(BOXES, CLASSES, shift=1.0)
+    losses = detection_loss(box_logits, class_logits, POINTS, [BOXES], [CLASSES])
+    made = assign(class_logits[0].T.sigmoid(), decode(box_logits, POINTS)[0], POINTS[:, :2], BOXES, CLASSES)
+    weight = made.scores.sum(dim=1)
+    rows = weight > 0
+    cost = giou_loss(decode(box_logits, POINTS)[0][rows], made.boxes[rows])
+    assert losses.boxes.item() == pytest.approx(((cost * weight[rows]).sum() / weight.sum()).item(), rel=1e-4)
 
 
 def slow_assign(scores: Tensor, predicted: Tensor, boxes: Tensor, classes: Tensor, topk: int) -> tuple[Tensor, dict]:

@@ -1,0 +1,113 @@
+"""Bad requests: one line with the cure, exit code 2, nothing written, and before anything heavy is imported."""
+
+import subprocess
+import sys
+
+import pytest
+
+from exporter.cli import main
+from exporter.config import compose
+from exporter.errors import RequestError
+from exporter.recipe import check
+
+S, INT8 = "+recipe=yolo_nas_s", "+recipe=yolo_nas_s_int8"
+
+# What is typed, and what the line must say: what was given, and the cure.
+REFUSED = [
+    (["nonsense"], ["nonsense", "verify"]),
+    (["verfy", "x"], ["did you mean verify"]),
+    (["+recipe=yolo_nas_q"], ["yolo_nas_q", "did you mean yolo_nas_", "yolo_nas_s_int8"]),
+    (["recipe=yolo_nas_s"], ["+recipe=yolo_nas_s"]),
+    (["quantization=none"], ["model", "yolo_nas_s", "yolo_nas_m"]),
+    ([S, "quantisation=int8"], ["quantisation", "did you mean quantization"]),
+    ([S, "quantization=int4000"], ["quantization=int4000", "int8", "none"]),
+    ([S, "input.hight=640"], ["input.hight", "did you mean height"]),
+    ([S, "postprocessing.nms.iou=0.5"], ["postprocessing.nms.iou", "nms_threshold"]),
+    ([S, "input.height=650"], ["input.height=650", "640 or 672"]),
+    ([S, "input.size=20"], ["input.size=20", "32"]),
+    ([S, "input.batch=0"], ["input.batch=0", "dynamic"]),
+    ([S, "input.dtype=int7"], ["input.dtype='int7'", "uint8"]),
+    ([S, "postprocessing.nms.nms_threshold=-1"], ["nms_threshold=-1", "0"]),
+    ([S, "postprocessing.nms.confidence_threshold=1.5"], ["confidence_threshold=1.5", "1"]),
+    ([S, "postprocessing.nms.max_predictions_per_image=2000"], ["max_predictions_per_image=2000", "num_pre_nms_predictions"]),
+    ([S, "export.opset=3"], ["export.opset=3", "17"]),
+    (["+recipe=yolo_nas_m"], ["model.weights", "must be set", "coco", "random"]),
+    ([S, "preprocessing=none", "input.dtype=uint8"], ["input.dtype=uint8", "preprocessing=none"]),
+    ([S, "postprocessing/nms=none", "postprocessing/format=flat"], ["format=flat", "nms=none"]),
+    ([S, "calibration=demo"], ["calibration", "quantization=none"]),
+    ([INT8, "model.weights=mine.pth"], ["calibration", "mine.pth", "folder"]),
+    ([INT8, "calibration.num_images=0"], ["calibration.num_images=0", "1"]),
+    ([INT8, "quantization.scheme=s8s8"], ["quantization.scheme=s8s8", "u8s8"]),
+    ([INT8, "calibration=folder"], ["calibration.path", "must be set"]),
+    ([S, "preprocessing._target_=os.system"], ["preprocessing._target_=os.system", "trust=os"]),
+    ([S, "backend._target_=exporter.cli.main"], ["backend._target_=exporter.cli.main", "not a node"]),
+    ([S, "backend._target_=exporter.publish.shutil.rmtree"], ["exporter.publish.shutil.rmtree"]),
+    ([S, "model.class_names={a: 1}"], ["model.class_names"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("words", "said"), REFUSED, ids=[" ".join(words) for words, _ in REFUSED])
+def test_one_line_and_exit_code_2(words, said, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(words) == 2
+    captured = capsys.readouterr()
+    line = captured.err.strip()
+    assert "\n" not in line
+    assert "Traceback" not in line
+    assert captured.out == ""
+    for part in said:
+        assert part in line, line
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_mistake_is_found_before_torch_is_imported():
+    code = f"import sys; from exporter.cli import main; main({[S, 'input.size=33']!r}); print('torch' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "False"
+
+
+def test_every_mistake_is_reported_at_once():
+    with pytest.raises(RequestError) as error:
+        check(compose([S, "input.batch=0", "export.opset=3", "postprocessing.nms.nms_threshold=2"]))
+    assert all(part in str(error.value) for part in ("input.batch", "export.opset", "nms_threshold"))
+
+
+def test_a_recipe_cannot_trust_code(tmp_path, monkeypatch):
+    (tmp_path / "recipes").mkdir()
+    (tmp_path / "recipes" / "stranger.yaml").write_text(
+        "# @package _global_\ndefaults:\n  - override /model: yolo_nas_s\ntrust: [os]\npreprocessing:\n  _target_: os.system\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RequestError, match="only the command line can trust"):
+        check(compose(["+recipe=stranger"]))
+
+
+def test_broken_recipes_spoil_only_themselves(tmp_path, monkeypatch):
+    (tmp_path / "recipes").mkdir()
+    (tmp_path / "recipes" / "broken.yaml").write_text("a: [1, 2\nb: }")
+    (tmp_path / "recipes" / "unrelated.yaml").write_text("- 1\n- 2\n")
+    monkeypatch.chdir(tmp_path)
+    assert check(compose([S])).name == "yolo_nas_s"
+    with pytest.raises(RequestError, match=r"broken\.yaml: not valid YAML: line 2"):
+        compose(["+recipe=broken"])
+    with pytest.raises(RequestError, match="not a mapping"):
+        compose(["+recipe=unrelated"])
+
+
+def test_unknown_keys_inside_a_recipe_are_named(tmp_path, monkeypatch):
+    (tmp_path / "recipes").mkdir()
+    (tmp_path / "recipes" / "typo.yaml").write_text(
+        "# @package _global_\ndefaults:\n  - override /model: yolo_nas_s\nmodel:\n  extra: 3\nquantisation: int8\ninput:\n  hight: 3\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RequestError) as error:
+        check(compose(["+recipe=typo"]))
+    assert all(part in str(error.value) for part in ("model.extra", "quantisation", "input.hight"))
+
+
+def test_a_name_that_exists_twice_names_both_files(tmp_path, monkeypatch):
+    (tmp_path / "recipes").mkdir()
+    (tmp_path / "recipes" / "yolo_nas_s.yaml").write_text("# @package _global_\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RequestError, match=r"two files have this name.*recipes.yolo_nas_s\.yaml"):
+        compose([S])
