@@ -16,6 +16,8 @@ Turns a detector into an ONNX artifact with pre-processing, NMS and precision in
   exporter recipes [--copy NAME]          list the recipes; copy one into ./recipes to start from
   exporter verify DIR                     check an artifact against its manifest
   exporter predict DIR IMAGE… --out DIR   run an artifact on pictures
+  exporter evaluate DIR [--num-images N]  mAP of an artifact of the demo weights on demo scenes it never saw
+  exporter benchmark DIR DIR…             time of each artifact against the first, interleaved
   exporter +recipe=NAME --cfg job         show the composed configuration and build nothing
 """
 
@@ -101,10 +103,49 @@ def _predict(words: list[str]) -> int:
     return predict(given.dir, given.images, given.out)
 
 
+def _evaluate(words: list[str]) -> int:
+    from pathlib import Path
+
+    parser = _parser("evaluate", "mAP of an artifact of the demo weights on demo scenes it never saw")
+    parser.add_argument("dir", type=Path)
+    parser.add_argument("--num-images", type=int, default=200, metavar="N")
+    given = parser.parse_args(words)
+    from exporter.evaluation.demo import evaluate
+    from exporter.progress import Progress
+
+    scores = evaluate(given.dir, given.num_images, Progress())
+    figures = ", ".join(
+        f"{name} {scores[key]:.2f}" for key, name in (("map", "mAP"), ("ap50", "AP50"), ("ap75", "AP75"))
+    )
+    print(f"{given.dir}: {figures} on {given.num_images} scenes")
+    return 0
+
+
+def _benchmark(words: list[str]) -> int:
+    from pathlib import Path
+
+    parser = _parser("benchmark", "time of each artifact against the first: medians of interleaved runs in one process")
+    parser.add_argument("dirs", type=Path, nargs="+", metavar="DIR")
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--rounds", type=int, default=40)
+    given = parser.parse_args(words)
+    from exporter.benchmark.paired import compare
+
+    for line in compare(given.dirs, given.threads, given.rounds):
+        print(line)
+    return 0
+
+
 def _parser(verb: str, description: str):  # noqa: ANN202 - argparse's own class
     import argparse
 
     return argparse.ArgumentParser(prog=f"exporter {verb}", description=description)
 
 
-VERBS: dict[str, Callable[[list[str]], int]] = {"recipes": _recipes, "verify": _verify, "predict": _predict}
+VERBS: dict[str, Callable[[list[str]], int]] = {
+    "recipes": _recipes,
+    "verify": _verify,
+    "predict": _predict,
+    "evaluate": _evaluate,
+    "benchmark": _benchmark,
+}

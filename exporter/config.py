@@ -64,8 +64,8 @@ def check_named_recipes(overrides: Sequence[str]) -> None:
             continue
         if not key.startswith("+"):
             raise RequestError(f"{word}: a recipe is added to the defaults: write +{word}")
-        for name in value.strip("'\"").split(","):
-            name = name.strip().removesuffix(".yaml")
+        for given in value.strip("'\"").split(","):
+            name = given.strip().removesuffix(".yaml")
             if any(sign in name for sign in "*()[]$"):
                 continue  # a sweep's own grammar, which Hydra expands
             if name not in files:

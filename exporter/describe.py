@@ -110,7 +110,7 @@ def describe(
         run={
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
             "seconds": round(time.time() - started, 1),
-            "cpu": _cpu(),
+            "cpu": cpu(),
             "output_dir": str(recipe.output_dir.absolute()),
         },
     )
@@ -143,9 +143,8 @@ def _repository(recipe: Recipe) -> dict[str, Any]:
 
     def git(*words: str) -> str | None:
         try:
-            run = subprocess.run(
-                ["git", "-C", str(paths[0].parent), *words], capture_output=True, text=True, timeout=10
-            )
+            command = ["git", "-C", str(paths[0].parent), *words]
+            run = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
         except (OSError, subprocess.TimeoutExpired):
             return None
         return run.stdout.strip() if run.returncode == 0 else None
@@ -157,7 +156,7 @@ def _repository(recipe: Recipe) -> dict[str, Any]:
     return {"commit": git("rev-parse", "HEAD"), "dirty": None if status is None else bool(status)}
 
 
-def _cpu() -> dict[str, Any]:
+def cpu() -> dict[str, Any]:
     """The processor's name and those of its features that decide how fast int8 is; {} where /proc is not there."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()

@@ -1,6 +1,7 @@
 """Draws detections on pictures."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -35,11 +36,10 @@ def draw(picture: np.ndarray, detections: Detections, class_names: Sequence[str]
     return drawn
 
 
-def write_png(path: str, picture: np.ndarray) -> None:
+def write_png(path: Path, picture: np.ndarray) -> None:
     """Writes a uint8 [h, w, 3] RGB picture."""
     import cv2
 
     done, data = cv2.imencode(".png", picture[..., ::-1])
     assert done  # encoding uint8 BGR in memory has no way to fail
-    with open(path, "wb") as file:
-        file.write(data.tobytes())
+    path.write_bytes(data.tobytes())

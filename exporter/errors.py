@@ -1,4 +1,7 @@
-"""The two ways in which a command can end badly. Each message is one line: what was given, what is allowed, what to do."""
+"""The two ways in which a command can end badly.
+
+Each message is one line: what was given, what is allowed, what to do.
+"""
 
 
 class RequestError(Exception):

@@ -37,7 +37,7 @@ class Artifact(Section):
 
 
 class Weights(Section):
-    """Where the weights came from: the file by basename and digest, `source` in words, the licence where it is known."""
+    """Where the weights came from: the file by basename and digest, `source` in words, the licence if known."""
 
     file: str | None
     sha256: str | None

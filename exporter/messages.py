@@ -1,4 +1,4 @@
-"""Turns what Hydra, OmegaConf, YAML and pydantic raise into our one line: what was given, what is allowed, what to do."""
+"""Turns what Hydra, OmegaConf, YAML and pydantic raise into one line: what was given, what is allowed, what to do."""
 
 import contextlib
 import difflib

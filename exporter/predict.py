@@ -33,7 +33,7 @@ def predict(folder: Path, images: Iterable[Path], out: Path) -> int:
             bad += 1
             continue
         (found,) = detector([picture])
-        write_png(str(out / f"{name}.png"), draw(picture, found, manifest.model.class_names))
+        write_png(out / f"{name}.png", draw(picture, found, manifest.model.class_names))
         height, width = picture.shape[:2]
         rows = _rows(found, manifest.model.class_names)
         predictions.append({"image": str(file), "width": width, "height": height, "detections": rows})

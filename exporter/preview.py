@@ -22,4 +22,4 @@ def write_preview(folder: Path, manifest: Manifest) -> None:
     drawn = [draw(picture, each, manifest.model.class_names) for picture, each in zip(scenes, found, strict=True)]
     gap = np.full((geometry.height, GAP, 3), 255, np.uint8)
     strip = [part for picture in drawn for part in (picture, gap)][:-1]
-    write_png(str(folder / "preview.png"), np.concatenate(strip, axis=1))
+    write_png(folder / "preview.png", np.concatenate(strip, axis=1))

@@ -26,7 +26,16 @@ NODES = {
     "backend": "backend",
 }
 
-KEYS = ("name", "output_dir", "trust", "input", "export", "proof", "postprocessing", *(p for p in NODES.values() if "." not in p))
+KEYS = (
+    "name",
+    "output_dir",
+    "trust",
+    "input",
+    "export",
+    "proof",
+    "postprocessing",
+    *(p for p in NODES.values() if "." not in p),
+)
 
 
 class Settings(BaseModel):

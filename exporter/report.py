@@ -19,8 +19,8 @@ def summary_lines(manifest: Manifest) -> Iterator[str]:
         yield f"  precision  {convolutions['int8']} convolutions in int8, {convolutions['float']} in float"
     network, rows = proof["network"], proof["postprocessing"]
     yield (
-        f"  proof      boxes within {network['max_box_error']:.3g} px (mean {network['mean_box_error']:.2g}), scores within"
-        f" {network['max_score_error']:.2g} (mean {network['mean_score_error']:.2g}) of torch"
+        f"  proof      boxes within {network['max_box_error']:.3g} px (mean {network['mean_box_error']:.2g}),"
+        f" scores within {network['max_score_error']:.2g} (mean {network['mean_score_error']:.2g}) of torch"
         + (f"; NMS: {rows['rows']} rows, {rows['unexplained']} wrong" if rows else "")
     )
     found = proof["detections"]

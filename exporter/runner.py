@@ -70,12 +70,13 @@ def quantize(
     section = preprocessing_section(loaded, recipe)
     images = recipe.calibration.images(section.geometry, section.normalization)
     scheme = recipe.quantization.scheme if recipe.quantization.scheme != "auto" else recipe.backend.quantization_scheme
+    inside = recipe.preprocessing
     quantized = recipe.quantization.quantize(
         core,
         progress.bar(images, "calibrate", images.num_images),
         method=recipe.calibration.method,
         scheme=scheme,
-        input_range=section.normalization.input_range if recipe.preprocessing.inside_graph else None,
+        input_range=inside.normalization.input_range if inside.inside_graph else None,
     )
     name = type(recipe.calibration).__module__.rpartition(".")[2]
     described = m.Calibration(

@@ -92,6 +92,8 @@ def test_help_imports_nothing_heavy_and_lists_everything():
 def test_paths_need_no_quoting(value):
     from exporter.hydra_run import quote_path
 
-    recipe = check(compose(["model=yolo_nas_s", quote_path(f"output_dir={value}"), quote_path(f"model.weights={value}.pth")]))
+    recipe = check(
+        compose(["model=yolo_nas_s", quote_path(f"output_dir={value}"), quote_path(f"model.weights={value}.pth")])
+    )
     assert str(recipe.output_dir) == value
     assert recipe.model.weights == f"{value}.pth"

@@ -78,7 +78,7 @@ def test_boxes_come_back(picture, size, fits, data):
 
 @given(pictures, inputs)
 def test_one_scale_is_within_half_a_pixel(picture, size):
-    """The original divides both axes by r; the exact scale of each axis differs by at most half a pixel of the input."""
+    """The original divides both axes by r; each axis's exact scale differs by at most half a pixel of the input."""
     (h, w), (H, W) = picture, size
     r = min((H - 4) / h, (W - 4) / w)
     at = yolo_nas(size).place(h, w)

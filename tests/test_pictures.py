@@ -113,7 +113,9 @@ def test_a_picture_that_claims_too_many_pixels(tmp_path):
 
     for side in (12_300, 60_000):  # over our limit, and over Pillow's
         header = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0))
-        (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b""))
+        (tmp_path / "a.png").write_bytes(
+            b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")
+        )
         refused(tmp_path / "a.png", "pixels")
 
 

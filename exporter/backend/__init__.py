@@ -1,0 +1,1 @@
+"""The engines an artifact is for: what they can take, and the last step before it is published."""

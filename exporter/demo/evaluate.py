@@ -10,7 +10,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from exporter.demo.assigner import pairwise_iou
-from exporter.demo.networks import NETWORKS
+from exporter.demo.networks import create
 from exporter.demo.scenes import scene
 from exporter.demo.scoring import Detections, coco_scores
 from exporter.model.dfl import DflDetector
@@ -23,7 +23,7 @@ def load(weights: Path) -> tuple[DflDetector, list[str]]:
     with safe_open(weights, "pt") as file:
         metadata = file.metadata()
         state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - a safetensors file is no dict
-    network = NETWORKS[metadata["architecture"]](int(metadata["num_classes"]))
+    network = create(metadata["architecture"], int(metadata["num_classes"]))
     network.load_state_dict(state)
     return network.eval(), json.loads(metadata["class_names"])
 

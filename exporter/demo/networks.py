@@ -1,13 +1,12 @@
-"""The networks that the demo can train, by name."""
+"""The networks that the demo can train."""
 
-from collections.abc import Callable
-
+from exporter.model.architectures import ARCHITECTURES
 from exporter.model.dfl import DflDetector
-from exporter.model.yolo_nas import YoloNas
 
-NETWORKS: dict[str, Callable[[int], DflDetector]] = {
-    "yolo_nas_s": lambda num_classes: YoloNas("s", num_classes),
-    "yolo_nas_m": lambda num_classes: YoloNas("m", num_classes),
-    "yolo_nas_l": lambda num_classes: YoloNas("l", num_classes),
-}
-"""name -> network with fresh weights for that number of classes, in training layout."""
+
+def create(architecture: str, num_classes: int) -> DflDetector:
+    """One of `ARCHITECTURES` in training layout with fresh weights. Raises TypeError for a network of another head."""
+    network = ARCHITECTURES[architecture].create(num_classes)
+    if not isinstance(network, DflDetector):
+        raise TypeError(f"{architecture}: the demo's loss needs a head of distance distributions")
+    return network

@@ -18,8 +18,9 @@ from torch import Tensor, nn
 
 from exporter.demo.batches import SHARES, SIZES, Batch, batch, batches
 from exporter.demo.loss import Losses, detection_loss
-from exporter.demo.networks import NETWORKS
+from exporter.demo.networks import create
 from exporter.demo.scenes import CLASS_NAMES
+from exporter.model.architectures import ARCHITECTURES
 from exporter.model.dfl import DflDetector
 
 LEARNING_RATE, WARM_UP_STEPS, WEIGHT_DECAY, LARGEST_GRADIENT = 1.2e-3, 80, 1e-4, 10.0
@@ -115,7 +116,7 @@ def train(settings: Settings, steps: int, out: Path) -> None:
     A resumed run may have another number of steps, to end sooner or later than planned.
     """
     torch.manual_seed(settings.seed)
-    network = NETWORKS[settings.model](len(CLASS_NAMES)).train()
+    network = create(settings.model, len(CLASS_NAMES)).train()
     freeze_unused(network, batch(settings.seed, 0, settings.batch_size))
     average = copy.deepcopy(network)
     adam = optimiser(network)
@@ -154,7 +155,7 @@ def train(settings: Settings, steps: int, out: Path) -> None:
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description="Train a demo detector on synthetic scenes.")
-    parser.add_argument("--model", choices=NETWORKS, required=True)
+    parser.add_argument("--model", choices=ARCHITECTURES, required=True)
     parser.add_argument("--out", type=Path, required=True, help="safetensors file to write")
     parser.add_argument("--steps", type=int, default=2400)
     parser.add_argument("--batch-size", type=int, default=12, help="pictures of 192 x 192 in a step; fewer if larger")

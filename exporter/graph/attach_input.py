@@ -33,10 +33,10 @@ def attach_input(
 def _prepend(graph: ir.Graph, normalization: Normalization, dtype: str, layout: str, channels: str) -> None:
     (core_input,) = graph.inputs
     assert core_input.shape is not None  # a traced input has a shape
-    batch, _, height, width = core_input.shape
+    batch, _, height, width = core_input.shape.dims
     core_input.name = "images/normalized"
     dims = [batch, 3, height, width] if layout == "nchw" else [batch, height, width, 3]
-    value = ir.Value(name="images", type=ir.TensorType(DTYPES[dtype]), shape=ir.Shape(dims))
+    value = ir.Value(name="images", type=ir.TensorType(DTYPES[dtype]), shape=ir.Shape(list(dims)))
     nodes: list[ir.Node] = []
 
     def add(op: str, *inputs: ir.Value, **attributes: int | list[int]) -> ir.Value:

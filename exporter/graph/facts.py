@@ -39,4 +39,3 @@ def tensor(value: onnx.ValueInfoProto) -> dict[str, Any]:
 def outputs(model: onnx.ModelProto) -> list[dict[str, Any]]:
     """The outputs with their meaning."""
     return [tensor(v) | {"meaning": MEANINGS.get(v.name, "the network's own")} for v in model.graph.output]
-

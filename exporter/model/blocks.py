@@ -5,11 +5,17 @@ function in eval mode. `fuse` swaps all of them in a copy of a network.
 """
 
 import copy
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_conv_bn_weights
+
+
+def _folded(conv: Any, bn: Any) -> nn.Conv2d:
+    """A convolution that does what `conv` and then the BatchNorm `bn` do in eval mode."""
+    return fuse_conv_bn_eval(conv, bn)
 
 
 class ConvBN(nn.Module):
@@ -24,7 +30,7 @@ class ConvBN(nn.Module):
         return F.relu(self.bn(self.conv(x)))
 
     def fused(self) -> nn.Module:
-        return FusedConv(fuse_conv_bn_eval(self.conv, self.bn), "conv")
+        return FusedConv(_folded(self.conv, self.bn), "conv")
 
 
 class SeqConvBN(nn.Module):
@@ -41,7 +47,7 @@ class SeqConvBN(nn.Module):
         return self.seq(x)
 
     def fused(self) -> nn.Module:
-        return FusedConv(fuse_conv_bn_eval(self.seq.conv, self.seq.bn), "conv")
+        return FusedConv(_folded(self.seq.conv, self.seq.bn), "conv")
 
 
 class QARepVGG(nn.Module):
@@ -66,7 +72,7 @@ class QARepVGG(nn.Module):
         return F.relu(self.post_bn(y + x if self.has_identity else y))
 
     def fused(self) -> nn.Module:
-        conv = fuse_conv_bn_eval(self.branch_3x3.conv, self.branch_3x3.bn)
+        conv = _folded(self.branch_3x3.conv, self.branch_3x3.bn)
         weight = conv.weight + F.pad(self.branch_1x1.weight, [1, 1, 1, 1])
         assert conv.bias is not None and self.branch_1x1.bias is not None  # both are built with one
         if self.has_identity:
@@ -139,7 +145,7 @@ class CSPLayer(nn.Module):
 
 
 class SPP(nn.Module):
-    """Spatial pyramid pooling over windows of 5, 9 and 13 (a 5-window applied once, twice and thrice: the same maxima)."""
+    """Spatial pyramid pooling over windows of 5, 9 and 13 (a 5-window applied once, twice, thrice: the same maxima)."""
 
     def __init__(self, channels: int):
         super().__init__()
@@ -154,7 +160,7 @@ class SPP(nn.Module):
 
 
 def fuse(network: nn.Module) -> nn.Module:
-    """A copy of `network` in eval mode with every block that has `fused()` replaced by it. The argument stays as it is."""
+    """A copy of `network` in eval mode with every block that has `fused()` replaced by what that gives."""
     fused = copy.deepcopy(network).eval()
     with torch.no_grad():
         for name, module in list(fused.named_modules()):

@@ -43,7 +43,7 @@ class DflDetector(nn.Module):
         raise NotImplementedError
 
     def initialise(self, class_layers: Iterable[nn.Module]) -> None:
-        """BatchNorm as the originals have it; a first guess of 1 % for every class (Lin et al. 2017, arXiv:1708.02002)."""
+        """BatchNorm as the originals have it; a first guess of 1 % a class (Lin et al. 2017, arXiv:1708.02002)."""
         for module in self.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.eps, module.momentum = 1e-3, 0.03

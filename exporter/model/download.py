@@ -140,7 +140,7 @@ class _Download:
         """Takes down what the server says about the file, and begins it anew."""
         if response.status != 200:
             raise _failure(self._url, f"the server answers {response.status} {response.reason}")
-        if response.headers.get_content_maintype() == "text":
+        if response.headers.get("Content-Type", "").startswith("text/"):
             raise _failure(self._url, "the server sends a page of text")
         length = response.headers.get("Content-Length", "")
         self._total = int(length) if length.isdecimal() else None

@@ -19,7 +19,7 @@ DEMO = Path(__file__).parent.parent / "demo"
 
 
 class KnownModel(Node):
-    """One of `ARCHITECTURES`. `load` is strict: every entry of the checkpoint has its place, and every place an entry."""
+    """One of `ARCHITECTURES`. `load` is strict: each entry of the checkpoint has its place, each place an entry."""
 
     architecture: str
     weights: str
@@ -53,7 +53,9 @@ class KnownModel(Node):
             names = self._names(None, COCO_CLASSES if self.num_classes == "auto" else self.num_classes)
             network = self.known.create(len(names))
             network.load_state_dict(random_state(network, self.seed))
-            source = Weights(file=None, sha256=None, source=f"random, seed {self.seed}: it detects nothing", licence=None)
+            source = Weights(
+                file=None, sha256=None, source=f"random, seed {self.seed}: it detects nothing", licence=None
+            )
         else:
             checkpoint, kind, licence = self._checkpoint()
             found = num_classes_of(checkpoint.state, self._label(checkpoint))
@@ -107,7 +109,7 @@ class KnownModel(Node):
             return tuple(f"class_{i}" for i in range(num_classes))
         if len(self.class_names) != num_classes:
             raise RequestError(
-                f"model.class_names: {len(self.class_names)} names for {num_classes} classes: give {num_classes}, or auto"
+                f"model.class_names: {len(self.class_names)} names for {num_classes} classes:"
+                f" give {num_classes}, or auto"
             )
         return self.class_names
-

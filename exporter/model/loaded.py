@@ -21,7 +21,6 @@ class LoadedModel:
     weights: "Weights"
     preprocessing: Any  # the node that describes how the network was trained, or None where nobody knows
 
-
     @property
     def num_classes(self) -> int:
         return len(self.class_names)

@@ -84,7 +84,7 @@ def num_classes_of(state: Mapping[str, Tensor], file: str) -> int:
 def random_state(network: nn.Module, seed: int) -> dict[str, Tensor]:
     """A weight for every entry of the state dict, the same in every process: it depends on name, shape and seed alone.
 
-    The variance of the convolutions, 1.35 / fan-in, was found by trial: with these BatchNorms and shortcuts a picture
+    The variance of the convolutions, 1.3 / fan-in, was found by trial: with these BatchNorms and shortcuts a picture
     neither fades nor explodes on its way, so an exported network computes something that can be compared.
     """
     return {name: _random(name, tensor, seed) for name, tensor in network.state_dict().items()}
@@ -102,9 +102,9 @@ def _random(name: str, tensor: Tensor, seed: int) -> Tensor:
         if CLASS_LAYER.search(name):
             values -= math.log(99)  # 1 % after the sigmoid, as training begins
     elif len(shape) >= 2:
-        values = generator.standard_normal(shape) * math.sqrt(1.35 / math.prod(shape[1:]))
+        values = generator.standard_normal(shape) * math.sqrt(1.3 / math.prod(shape[1:]))
         if PREDICTION_LAYER.search(name):
-            values *= 7  # else all scores are the same 1 %, and all boxes of one size
+            values *= 10  # else all scores are the same 1 %, and all boxes of one size
     else:
         values = generator.uniform(0.5, 1.0, shape)  # of BatchNorm, and of shortcuts
     return torch.from_numpy(np.asarray(values, np.float32)).reshape(shape)

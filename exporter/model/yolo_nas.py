@@ -24,9 +24,9 @@ class Size:
 
 
 SIZES = {
-    "s": Size((32, 64, 96, 192), (False,) * 4, (64, 48, 64, 64), (2, 2, 2, 2), (64, 128, 256)),
+    "s": Size((32, 64, 96, 192), (False, False, False, False), (64, 48, 64, 64), (2, 2, 2, 2), (64, 128, 256)),
     "m": Size((64, 128, 256, 384), (True, True, True, False), (192, 64, 192, 256), (2, 3, 2, 3), (96, 192, 384)),
-    "l": Size((96, 128, 256, 512), (True,) * 4, (128, 128, 128, 256), (4, 4, 4, 4), (128, 256, 512)),
+    "l": Size((96, 128, 256, 512), (True, True, True, True), (128, 128, 128, 256), (4, 4, 4, 4), (128, 256, 512)),
 }
 STEM, BACKBONE, BACKBONE_DEPTH = 48, (96, 192, 384, 768), (2, 3, 5, 2)
 NECK = (192, 96, 192, 384)  # output channels of neck1 … neck4
@@ -47,7 +47,7 @@ class Stage(nn.Module):
 class Stem(nn.Module):
     """The first convolution: halves the picture."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.conv = QARepVGG(3, STEM, stride=2)
 

@@ -1,0 +1,1 @@
+"""The proof that the artifact is the network."""

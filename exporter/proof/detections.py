@@ -27,7 +27,7 @@ def detection_errors(
     height: int,
     width: int,
 ) -> dict[str, Any]:
-    """mAP@[.5:.95] in points of both, and their matched boxes, over `num_scenes` held-out demo scenes of height × width.
+    """mAP@[.5:.95] in points of both, and their matched boxes, over held-out demo scenes of height × width.
 
     `torch_outputs` takes uint8 [B, H, W, 3] RGB and gives boxes [B, N, 4], scores [B, N, C] before NMS; `knobs` are
     those of the NMS that is in the artifact.
@@ -71,4 +71,3 @@ def matched(found: Sequence[Detections], wanted: Sequence[Detections]) -> dict[s
         "mean_iou": round(float(np.mean(ious)), 5) if ious else None,
         "mean_score_difference": round(float(np.mean(differences)), 5) if differences else None,
     }
-

@@ -32,7 +32,7 @@ def _align(graph: ir.Graph, conv: ir.Node, read: ir.Node, weight: ir.Node) -> No
     missing = -values.shape[1] % _LANES
     if not missing:
         return
-    name = f"{integers.name}/aligned"
+    name = f"{conv.name}/aligned"  # of this layer: others may read the same tensor
     pads = ir.Value(name=f"{name}/pads", const_value=ir.tensor([0, 0, 0, 0, 0, missing, 0, 0], name=f"{name}/pads"))
     new = np.pad(values, [(0, 0), (0, missing), (0, 0), (0, 0)])
     padded = ir.Value(name=f"{old.name}/aligned", const_value=ir.tensor(new, name=f"{old.name}/aligned"))

@@ -10,7 +10,7 @@ from torch import nn
 
 from exporter.demo.batches import SIZES, batch, batches
 from exporter.demo.evaluate import evaluate, load
-from exporter.demo.networks import NETWORKS
+from exporter.demo.networks import create
 from exporter.demo.scenes import CLASS_NAMES
 from exporter.demo.train import (
     WARM_UP_STEPS,
@@ -69,7 +69,7 @@ def test_background_batches_come_in_order() -> None:
 
 def test_saved_weights_load_as_the_same_network(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    network = NETWORKS["yolo_nas_s"](len(CLASS_NAMES))
+    network = create("yolo_nas_s", len(CLASS_NAMES))
     save_weights(network.state_dict(), SETTINGS, 5, tmp_path / "weights.safetensors")
     loaded, names = load(tmp_path / "weights.safetensors")
     assert tuple(names) == CLASS_NAMES

@@ -17,7 +17,10 @@ NAMES = sorted(path.stem for path in ORACLE.glob("*.json"))
 
 def filled(name: str, num_classes: int = 80) -> torch.nn.Module:
     network = ARCHITECTURES[name].create(num_classes).eval()
-    state = {key: torch.from_numpy(np.asarray(fill(key, tuple(t.shape)))).reshape(t.shape) for key, t in network.state_dict().items()}
+    state = {
+        key: torch.from_numpy(np.asarray(fill(key, tuple(t.shape)))).reshape(t.shape)
+        for key, t in network.state_dict().items()
+    }
     network.load_state_dict(state)
     return network
 

@@ -137,6 +137,19 @@ def crowd(seed: int, batch: int, n: int, num_classes: int) -> Feed:
     return {"box_logits": box_logits, "class_logits": class_logits, "anchors": anchors(n) + rng.integers(0, 99, (n, 1))}
 
 
+def test_logits_that_saturate_to_one_score_are_a_tie():
+    nms = OnnxNms(confidence_threshold=0.5, nms_threshold=0.5, num_pre_nms_predictions=2, max_predictions_per_image=2)
+    box_logits = np.where(np.arange(17)[:, None] == 1, 0, -1000).astype(np.float32)  # one stride to each side
+    places = np.array([[100, 100, 8], [200, 100, 8], [300, 100, 8]], dtype=np.float32)
+    class_logits = np.array([[[30, 30, 40]]], dtype=np.float32)
+    feed = {
+        "box_logits": np.tile(box_logits, (1, 4, 3)).reshape(1, 68, 3),
+        "class_logits": class_logits,
+        "anchors": places,
+    }
+    assert rows(run(session(True, None, 1, nms), feed), 0)[:, 0].tolist() == [92, 192], "the cut took the higher logit"
+
+
 @pytest.mark.parametrize("agnostic", [False, True])
 @pytest.mark.parametrize("multi", [True, False])
 def test_a_crowd_is_cut_as_the_contract_says(agnostic: bool, multi: bool):

@@ -26,7 +26,9 @@ class Builder:
 
     def conv(self, module: str, value: str, inputs: int, outputs: int, kernel: int = 3, **attributes) -> str:
         spread = 1 / np.sqrt(inputs * kernel**2)
-        weight = self.rng.normal(0, spread, (outputs, inputs, kernel, kernel)) * self.rng.uniform(0.2, 2, (outputs, 1, 1, 1))
+        weight = self.rng.normal(0, spread, (outputs, inputs, kernel, kernel)) * self.rng.uniform(
+            0.2, 2, (outputs, 1, 1, 1)
+        )
         w = self.weight(f"{module}.weight", weight.astype(np.float32))
         b = self.weight(f"{module}.bias", self.rng.normal(0, 0.3, outputs).astype(np.float32))
         return self.add("Conv", module, value, w, b, pads=[kernel // 2] * 4, kernel_shape=[kernel] * 2, **attributes)
@@ -36,7 +38,9 @@ class Builder:
 
     def upsample(self, module: str, value: str, inputs: int, outputs: int, kernel: int = 2, **attributes) -> str:
         spread = 1 / np.sqrt(inputs)
-        w = self.weight(f"{module}.weight", self.rng.normal(0, spread, (inputs, outputs, kernel, kernel)).astype(np.float32))
+        w = self.weight(
+            f"{module}.weight", self.rng.normal(0, spread, (inputs, outputs, kernel, kernel)).astype(np.float32)
+        )
         b = self.weight(f"{module}.bias", self.rng.normal(0, 0.3, outputs).astype(np.float32))
         return self.add("ConvTranspose", module, value, w, b, **({"strides": [kernel, kernel]} | attributes))
 

@@ -1,0 +1,122 @@
+"""Calibration on batches from a user's own loader."""
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from exporter.calibration.images import CalibrationImages
+from exporter.errors import RequestError
+from exporter.geometry import Geometry
+from exporter.node import Node
+from exporter.preprocessing.normalization import Normalization
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class CustomCalibration(Node):
+    """The first `num_images` images of what `target`, a function or class, gives for `arguments`: a DataLoader, a list,
+    a generator, or a function that starts a pass.
+
+    It yields NCHW batches of the input's size, an array or tensor or a tuple or list that begins with one. uint8 is
+    raw RGB pixels; float is taken as normalised as in training.
+    """
+
+    target: str
+    arguments: dict[str, Any] = {}
+    num_images: int = Field(ge=1)
+    method: Literal["minmax"]
+
+    def problems(self, weights: str) -> Iterator[str]:
+        """None that can be known before the loader runs."""
+        yield from ()
+
+    def images(self, geometry: Geometry, normalization: Normalization) -> CalibrationImages:
+        """The images as network inputs; `digest` is over each one's bytes as the loader gave them.
+
+        Makes the loader at once. Raises RequestError if that fails, and during a pass for a batch of another kind, for
+        no batches, and for a second pass over what can be gone through once only.
+        """
+        from hydra.utils import instantiate
+
+        try:
+            loader = instantiate({"_target_": self.target, **self.arguments})
+        except Exception as error:  # a user's own code, which can raise anything
+            raise RequestError(f"{self._label}: cannot be made: {_one_line(error)}") from error
+        if not (callable(loader) or isinstance(loader, Iterable)):
+            raise RequestError(f"{self._label}: gives a {type(loader).__name__}: let it give a loader of NCHW batches")
+        used = False
+
+        def images() -> "Iterator[tuple[np.ndarray, np.ndarray]]":
+            nonlocal used
+            batches = loader if isinstance(loader, Iterable) else loader()
+            if used and batches is loader and iter(loader) is loader:
+                raise RequestError(
+                    f"{self._label}: can be gone through once, and is needed again: let it give a list, a DataLoader, or"
+                    " a function that starts anew"
+                )
+            used = True
+            left = self.num_images
+            for images in self._arrays(batches, geometry):
+                for image in images[:left]:
+                    yield image, normalization.apply(image[None]) if image.dtype == "uint8" else _float32(image[None])
+                left -= len(images[:left])
+                if not left:
+                    return
+            if left == self.num_images:
+                raise RequestError(f"{self._label}: no images came: let it give at least one batch")
+
+        return CalibrationImages(images, self.num_images)
+
+    @property
+    def _label(self) -> str:
+        return f"calibration._target_={self.target}"
+
+    def _arrays(self, batches: Any, geometry: Geometry) -> "Iterator[np.ndarray]":
+        """Each batch as an array [n, 3, H, W], checked."""
+        iterator = iter(batches)
+        number = 0
+        while True:
+            try:
+                batch = next(iterator)
+            except StopIteration:
+                return
+            except Exception as error:  # a user's own code, which can raise anything
+                raise RequestError(f"{self._label}: fails at batch {number}: {_one_line(error)}") from error
+            images = _array(batch[0] if isinstance(batch, tuple | list) and batch else batch)
+            if problem := _problem(images, geometry):
+                wanted = f"[n, 3, {geometry.height}, {geometry.width}], uint8 (RGB, 0..255) or float (normalised)"
+                raise RequestError(f"{self._label}: batch {number} is {problem}: give {wanted}")
+            assert images is not None  # else there is a problem
+            yield images
+            number += 1
+
+
+def _array(batch: Any) -> Any:
+    """A tensor or array as an array; what it is otherwise, unchanged."""
+    import numpy as np
+    import torch
+
+    if isinstance(batch, torch.Tensor):
+        batch = batch.detach().cpu()
+        return (batch.float() if batch.dtype == torch.bfloat16 else batch).numpy()
+    return batch if isinstance(batch, np.ndarray) else batch
+
+
+def _problem(images: Any, geometry: Geometry) -> str | None:
+    """What is wrong with a batch."""
+    import numpy as np
+
+    if not isinstance(images, np.ndarray):
+        return f"a {type(images).__name__}"
+    height, width = geometry.height, geometry.width
+    if images.ndim == 4 and images.shape[1:] == (height, width, 3) and images.shape[1] != 3:
+        return f"{list(images.shape)}, channels last"
+    if images.ndim != 4 or images.shape[1:] != (3, height, width):
+        return str(list(images.shape))
+    if images.dtype != np.uint8 and images.dtype.kind != "f":
+        return str(images.dtype)
+    if images.dtype.kind == "f" and not np.isfinite(images).all():
+        return "not finite (NaN or infinite values)"
+    return None

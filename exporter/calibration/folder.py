@@ -1,0 +1,59 @@
+"""Calibration on a folder of pictures."""
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from exporter.calibration.images import CalibrationImages
+from exporter.errors import RequestError
+from exporter.geometry import Geometry
+from exporter.node import Node
+from exporter.pictures import list_pictures, read_picture
+from exporter.preprocessing.normalization import Normalization
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class FolderCalibration(Node):
+    """Pictures of any sizes, spread evenly over the folder in the order of their names."""
+
+    path: str = Field(coerce_numbers_to_str=True)  # a folder may be called 2024
+    num_images: int = Field(ge=1)
+    seed: int = Field(ge=0)
+    method: Literal["minmax"]
+
+    def problems(self, weights: str) -> Iterator[str]:
+        """A clause if the folder holds no pictures."""
+        try:
+            self._files()
+        except RequestError as error:
+            yield str(error)
+
+    def images(self, geometry: Geometry, normalization: Normalization) -> CalibrationImages:
+        """The pictures as network inputs, resized and padded as for inference; `digest` is over uint8 [h, w, 3] RGB as
+        decoded. Raises RequestError for a folder without pictures, at once, and during a pass for a picture that
+        cannot be read."""
+        files = spread(self._files(), self.num_images, self.seed)
+
+        def pictures() -> "Iterator[tuple[np.ndarray, np.ndarray]]":
+            for file in files:
+                picture = read_picture(file)
+                yield picture, normalization.apply(geometry.apply(picture).transpose(2, 0, 1)[None])
+
+        return CalibrationImages(pictures, len(files), files=len(files))
+
+    def _files(self) -> list[Path]:
+        return list_pictures(Path(self.path).expanduser(), "calibration.path")
+
+
+def spread(files: list[Path], count: int, seed: int) -> list[Path]:
+    """At most `count` of the files, in order: one of each of `count` equal stretches, since neighbours are often alike
+    (frames of one video); which one, the seed says."""
+    generator = random.Random(seed)  # noqa: S311 - a choice that can be repeated, not a secret
+    count = min(count, len(files))
+    bounds = [i * len(files) // count for i in range(count + 1)]
+    return [files[generator.randrange(*stretch)] for stretch in zip(bounds, bounds[1:], strict=False)]

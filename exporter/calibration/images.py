@@ -1,0 +1,46 @@
+"""What every calibration gives: network inputs one at a time, and afterwards how many they were and their digest."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Source = Callable[[], Iterator[tuple["np.ndarray", "np.ndarray"]]]
+
+
+class CalibrationImages:
+    """An iterable of network inputs, float32 [1, 3, H, W], normalised as in training.
+
+    Nothing is kept between two of them, and each pass makes the same ones again. `files` is the number of picture files
+    they come from.
+    """
+
+    def __init__(self, source: Source, num_images: int, files: int = 0):
+        """source: starts a pass, which gives pairs of the pixels as they were read and the network input; num_images:
+        how many pairs that will be at most."""
+        self._source = source
+        self._num_images = num_images
+        self._digest: str | None = None
+        self.files = files
+
+    def __iter__(self) -> "Iterator[np.ndarray]":
+        sha256, count = hashlib.sha256(), 0
+        for pixels, network_input in self._source():
+            sha256.update(pixels.tobytes())
+            count += 1
+            yield network_input
+        self._digest, self._num_images = sha256.hexdigest(), count
+
+    @property
+    def num_images(self) -> int:
+        """How many there are: before a full pass at most this many, after one exactly."""
+        return self._num_images
+
+    @property
+    def digest(self) -> str:
+        """sha256 over the pixels of all pictures as they were read, in order. Raises RuntimeError before a full pass."""
+        if self._digest is None:
+            raise RuntimeError("the digest of calibration pictures is known once all of them have been read")
+        return self._digest

@@ -1,0 +1,188 @@
+"""The node from end to end, on YOLO-NAS-S and on a small network."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+import torch
+import yaml
+
+from exporter.errors import BuildError, RequestError
+from exporter.graph.clean import simplify
+from exporter.graph.trace import trace
+from exporter.model.blocks import fuse
+from exporter.model.yolo_nas import YoloNas
+from exporter.quantization.int8 import Int8
+from exporter.quantization.none import NoQuantization
+from exporter.quantization.summary import summarize
+from tests.quantization.networks import Builder, constants, detector, pictures, relative_error, run
+
+CONF = Path(__file__).parents[2] / "conf" / "quantization"
+
+
+def quantize(core, images=None, node=None, **arguments):
+    arguments = {"method": "minmax", "scheme": "u8s8", "input_range": (0.0, 1.0)} | arguments
+    return (node or Int8()).quantize(core, pictures(3) if images is None else images, **arguments)
+
+
+@pytest.fixture(scope="module")
+def core():
+    torch.manual_seed(0)
+    network = YoloNas("s", 3).eval()
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            if name.endswith("alpha"):
+                parameter.uniform_(0.3, 1.2)
+    return simplify(trace(fuse(network), None, 96, 96, 18))
+
+
+@pytest.fixture(scope="module")
+def yolo_nas(core):
+    return quantize(core, pictures(4, 96))
+
+
+def test_the_summary_counts_what_is_in_the_graph(yolo_nas):
+    model, summary = yolo_nas
+    predictions = [f"heads.head{i}.{kind}_pred/Conv" for i in (1, 2, 3) for kind in ("reg", "cls")]
+    assert summary["convolutions"] == {"int8": 94, "float": 6, "left_in_float": predictions}
+    assert (summary["scheme"], summary["activations"], summary["weights"]) == ("u8s8", ["uint8"], ["int8"])
+    assert summary["quantize_linear"] == sum(node.op_type == "QuantizeLinear" for node in model.graph.node)
+    assert summary["always_zero"] == []
+    onnx.checker.check_model(model, full_check=True)
+
+
+def test_onnxruntime_runs_the_whole_trunk_on_integers(yolo_nas, tmp_path):
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
+    ort.InferenceSession(yolo_nas.model.SerializeToString(), options)
+    kinds = [node.op_type for node in onnx.load(tmp_path / "optimized.onnx").graph.node]
+    count = {kind: kinds.count(kind) for kind in set(kinds)}
+    assert (count["QLinearConv"], count["QLinearAdd"], count["QLinearConcat"]) == (94, 20, 13)
+    assert count["Conv"] == count["DequantizeLinear"] == 6 and count["QuantizeLinear"] == 1
+    assert not {"Mul", "Relu", "FusedConv", "ConvTranspose", "QLinearMul"} & set(kinds)
+
+
+def test_close_to_float(core, yolo_nas):
+    (picture,) = pictures(1, 96, seed=9)
+    for expected, got in zip(run(core, picture)[:2], run(yolo_nas.model, picture)[:2], strict=True):
+        assert relative_error(expected, got) < 0.05
+
+
+def test_the_bytes_of_a_picture_are_the_quantized_input(yolo_nas):
+    stored = constants(yolo_nas.model)
+    assert stored["images/scale"] == np.float32(1 / 255) and stored["images/zero_point"] == 0
+    every_byte = np.arange(256, dtype=np.float32) / np.float32(255)
+    np.testing.assert_array_equal(np.rint(every_byte / stored["images/scale"]), np.arange(256))
+
+
+@pytest.mark.parametrize("method", ["minmax", "moving_average", "percentile", "mse", "entropy"])
+@pytest.mark.parametrize("scheme", ["u8s8", "s8s8"])
+def test_every_method_and_scheme_stays_close(method, scheme):
+    model = detector()
+    quantized = quantize(model, pictures(8), method=method, scheme=scheme)
+    for expected, got in zip(run(model, pictures(8)[0]), run(quantized.model, pictures(8)[0]), strict=True):
+        assert relative_error(expected, got) < 0.05
+
+
+def test_tensorrt_keeps_its_transposed_convolution():
+    model, summary = quantize(detector(), scheme="s8s8")
+    assert "ConvTranspose" in {node.op_type for node in model.graph.node}
+    assert summary["activations"] == summary["weights"] == ["int8"]
+
+
+def test_an_upsampling_that_has_no_integer_form_stays_in_float():
+    b = Builder()
+    up = b.upsample("up", b.conv_relu("stem", "images", 3, 8), 8, 8, kernel=3, strides=[2, 2])
+    model = b.model(b.conv("last", b.conv_relu("next", up, 8, 8), 8, 4))
+    quantized = quantize(model)
+    assert quantized.summary["convolutions"]["left_in_float"] == ["up/ConvTranspose", "last/Conv"]
+    assert relative_error(run(model, pictures(1)[0])[0], run(quantized.model, pictures(1)[0])[0]) < 0.03
+
+
+def test_patterns_decide_and_are_recorded():
+    node = Int8(exclude=("backbone.stem", "neck.up/*"))
+    summary = quantize(detector(), node=node).summary
+    assert summary["exclude"]["backbone.stem"] == ["backbone.stem.conv/Conv", "backbone.stem/Relu"]
+    assert {"backbone.stem.conv/Conv", "neck.up/ConvTranspose"} < set(summary["convolutions"]["left_in_float"])
+    everything = quantize(detector(), node=Int8(include=("*",))).summary
+    assert everything["convolutions"]["float"] == 0
+    with pytest.raises(RequestError, match=r"quantization\.include: 'nek' matches no layer; near ones: neck"):
+        quantize(detector(), node=Int8(include=("nek",)))
+
+
+def test_pictures_beyond_the_inputs_range_are_refused():
+    with pytest.raises(RequestError, match=r"values from 1\.5\d* to 249\.\d*, the network's input goes from 0 to 1"):
+        quantize(detector(), [picture * np.float32(255) for picture in pictures(2)])
+
+
+def test_without_a_range_the_input_takes_what_the_pictures_hold():
+    images = [picture * np.float32(4) - np.float32(2) for picture in pictures(2)]
+    stored = constants(quantize(detector(), images, input_range=None).model)
+    extent = max(i.max() for i in images) - min(i.min() for i in images)
+    assert stored["images/scale"] == pytest.approx(extent / 255, rel=1e-4) and stored["images/zero_point"] > 100
+
+
+def test_layers_that_are_always_zero_are_listed():
+    b = Builder()
+    stem = b.conv_relu("stem", "images", 3, 8)
+    b.weights["stem.conv.bias"][:] = -100
+    quantized = quantize(b.model(b.conv("last", b.conv_relu("next", stem, 8, 8), 8, 4)))
+    assert quantized.summary["always_zero"] == ["stem/Relu"]
+    assert np.isfinite(run(quantized.model, pictures(1)[0])[0]).all()
+
+
+def test_broken_weights_name_their_layer():
+    b = Builder()
+    model_input = b.conv_relu("stem", "images", 3, 8)
+    second = b.conv_relu("second", model_input, 8, 8)
+    b.weights["second.conv.weight"][0, 0, 0, 0] = np.nan
+    with pytest.raises(BuildError, match="layer second/Relu"):
+        quantize(b.model(b.conv("last", second, 8, 4)))
+
+
+@pytest.mark.parametrize("batch", ["batch", 2])
+def test_the_core_is_not_changed_and_its_interface_is_kept(batch):
+    model = detector(batch=batch)
+    before = model.SerializeToString(deterministic=True)
+    quantized = quantize(model).model
+    assert model.SerializeToString(deterministic=True) == before
+    assert list(quantized.graph.input) == list(model.graph.input)
+    assert [output.name for output in quantized.graph.output] == [output.name for output in model.graph.output]
+    two = np.concatenate(pictures(2))
+    for expected, got in zip(run(model, two), run(quantized, two), strict=True):
+        assert relative_error(expected, got) < 0.03
+
+
+def test_two_processes_give_the_same_bytes():
+    program = (
+        "import hashlib; from tests.quantization.networks import *; from exporter.quantization.int8 import Int8\n"
+        "for method in ('minmax', 'entropy'):\n"
+        "    q = Int8().quantize(detector(), pictures(3), method=method, scheme='u8s8', input_range=(0.0, 1.0))\n"
+        "    print(hashlib.sha256(q.model.SerializeToString()).hexdigest(), q.summary)\n"
+    )
+    outputs = {
+        subprocess.run(
+            [sys.executable, "-c", program], env={"PYTHONHASHSEED": seed}, cwd=CONF.parents[1], capture_output=True, check=True
+        ).stdout
+        for seed in ("1", "2")
+    }  # fmt: skip
+    assert len(outputs) == 1 and outputs.pop().strip()
+
+
+def test_without_quantization_the_core_is_as_it_was():
+    model = detector()
+    assert NoQuantization().quantize(model).model is model
+    assert summarize(model)["convolutions"]["int8"] == 0
+
+
+@pytest.mark.parametrize("name, node", [("none", NoQuantization), ("int8", Int8)])
+def test_the_yaml_holds_every_field_with_its_default(name, node):
+    written = yaml.safe_load((CONF / f"{name}.yaml").read_text(encoding="utf-8"))
+    assert written.pop("_target_") == f"{node.__module__}.{node.__name__}"
+    assert written == node().model_dump(mode="json")
