@@ -24,7 +24,7 @@ class CustomCalibration(Node):
     """
 
     target: str
-    arguments: dict[str, Any] = {}
+    arguments: dict[str, Any]
     num_images: int = Field(ge=1)
     method: Literal["minmax"]
 
@@ -51,16 +51,17 @@ class CustomCalibration(Node):
         def images() -> "Iterator[tuple[np.ndarray, np.ndarray]]":
             nonlocal used
             batches = loader if isinstance(loader, Iterable) else loader()
-            if used and batches is loader and iter(loader) is loader:
+            if used and isinstance(loader, Iterator):
                 raise RequestError(
-                    f"{self._label}: can be gone through once, and is needed again: let it give a list, a DataLoader, or"
+                    f"{self._label}: can be gone through once, and is needed again: let it give a list, a DataLoader or"
                     " a function that starts anew"
                 )
             used = True
             left = self.num_images
             for images in self._arrays(batches, geometry):
                 for image in images[:left]:
-                    yield image, normalization.apply(image[None]) if image.dtype == "uint8" else _float32(image[None])
+                    raw = image.dtype == "uint8"
+                    yield image, normalization.apply(image[None]) if raw else image[None].astype("float32")
                 left -= len(images[:left])
                 if not left:
                     return
@@ -88,20 +89,18 @@ class CustomCalibration(Node):
             if problem := _problem(images, geometry):
                 wanted = f"[n, 3, {geometry.height}, {geometry.width}], uint8 (RGB, 0..255) or float (normalised)"
                 raise RequestError(f"{self._label}: batch {number} is {problem}: give {wanted}")
-            assert images is not None  # else there is a problem
             yield images
             number += 1
 
 
 def _array(batch: Any) -> Any:
-    """A tensor or array as an array; what it is otherwise, unchanged."""
-    import numpy as np
+    """A tensor as an array; everything else unchanged."""
     import torch
 
     if isinstance(batch, torch.Tensor):
         batch = batch.detach().cpu()
         return (batch.float() if batch.dtype == torch.bfloat16 else batch).numpy()
-    return batch if isinstance(batch, np.ndarray) else batch
+    return batch
 
 
 def _problem(images: Any, geometry: Geometry) -> str | None:
@@ -120,3 +119,8 @@ def _problem(images: Any, geometry: Geometry) -> str | None:
     if images.dtype.kind == "f" and not np.isfinite(images).all():
         return "not finite (NaN or infinite values)"
     return None
+
+
+def _one_line(error: Exception) -> str:
+    """Kind and message, cut to what fits a line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]

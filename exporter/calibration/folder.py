@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -53,7 +54,7 @@ class FolderCalibration(Node):
 def spread(files: list[Path], count: int, seed: int) -> list[Path]:
     """At most `count` of the files, in order: one of each of `count` equal stretches, since neighbours are often alike
     (frames of one video); which one, the seed says."""
-    generator = random.Random(seed)  # noqa: S311 - a choice that can be repeated, not a secret
+    generator = random.Random(seed)
     count = min(count, len(files))
     bounds = [i * len(files) // count for i in range(count + 1)]
-    return [files[generator.randrange(*stretch)] for stretch in zip(bounds, bounds[1:], strict=False)]
+    return [files[generator.randrange(*stretch)] for stretch in pairwise(bounds)]

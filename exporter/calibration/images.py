@@ -40,7 +40,7 @@ class CalibrationImages:
 
     @property
     def digest(self) -> str:
-        """sha256 over the pixels of all pictures as they were read, in order. Raises RuntimeError before a full pass."""
+        """sha256 over all pictures' pixels as they were read, in order. Raises RuntimeError before a full pass."""
         if self._digest is None:
             raise RuntimeError("the digest of calibration pictures is known once all of them have been read")
         return self._digest

@@ -1,6 +1,6 @@
 """Puts the normalisation of pictures in front of a core graph, then folds away what can be folded exactly.
 
-The core's input is renamed `images/normalized`; the new input is `images`, of the wanted dtype and layout, values
+The core's input is renamed `preprocessing/normalized`; the new input is `images`, of the wanted dtype and layout, values
 0..255. What is added, each only where it is needed:
 
     Transpose (NHWC) → Cast → Gather (channel order) → Sub mean → Mul 1/std → core
@@ -34,21 +34,21 @@ def _prepend(graph: ir.Graph, normalization: Normalization, dtype: str, layout: 
     (core_input,) = graph.inputs
     assert core_input.shape is not None  # a traced input has a shape
     batch, _, height, width = core_input.shape.dims
-    core_input.name = "images/normalized"
+    core_input.name = "preprocessing/normalized"
     dims = [batch, 3, height, width] if layout == "nchw" else [batch, height, width, 3]
     value = ir.Value(name="images", type=ir.TensorType(DTYPES[dtype]), shape=ir.Shape(list(dims)))
     nodes: list[ir.Node] = []
 
     def add(op: str, *inputs: ir.Value, **attributes: int | list[int]) -> ir.Value:
-        node = ir.node(op, list(inputs), attributes, name=f"images/{op}")
+        node = ir.node(op, list(inputs), attributes, name=f"preprocessing/{op}")
         node.outputs[0].name = node.name
         nodes.append(node)
         return node.outputs[0]
 
     def constant(name: str, array: np.ndarray) -> ir.Value:
-        tensor = ir.tensor(array, name=f"images/{name}")
+        tensor = ir.tensor(array, name=f"preprocessing/{name}")
         initializer = ir.Value(
-            name=tensor.name, shape=tensor.shape, type=ir.TensorType(tensor.dtype), const_value=tensor
+            name=tensor.name, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype), const_value=tensor
         )
         graph.register_initializer(initializer)
         return initializer

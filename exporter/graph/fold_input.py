@@ -15,11 +15,11 @@ def fold_quantized_input(graph: ir.Graph) -> str | None:
     Exact where the scale of the quantization is 1/std and its zero point 0: then q = round(byte · s / s) = byte.
     A Gather of channels in between stays (on bytes).
     """
-    cast = _find(graph, "images/Cast")
-    scale = _find(graph, "images/Mul")
+    cast = _find(graph, "preprocessing/Cast")
+    scale = _find(graph, "preprocessing/Mul")
     if cast is None or scale is None or cast.inputs[0] is None or cast.inputs[0].dtype != ir.DataType.UINT8:
         return "the input is not bytes that are only scaled"
-    if _find(graph, "images/Sub") is not None:
+    if _find(graph, "preprocessing/Sub") is not None:
         return "the mean is subtracted first"
     quantizers = [use.node for use in scale.outputs[0].uses()]
     if [node.op_type for node in quantizers] != ["QuantizeLinear"]:
@@ -37,7 +37,7 @@ def fold_quantized_input(graph: ir.Graph) -> str | None:
     ):
         return "the quantization of the input is not the byte's own"
     source = cast.inputs[0]
-    gather = _find(graph, "images/Gather")
+    gather = _find(graph, "preprocessing/Gather")
     if gather is not None:
         gather.replace_input_with(0, source)
         gather.outputs[0].type = ir.TensorType(ir.DataType.UINT8)
@@ -49,7 +49,7 @@ def fold_quantized_input(graph: ir.Graph) -> str | None:
 
 def fold_channel_order(graph: ir.Graph) -> str | None:
     """Gather(axis=1, order) → [Sub, Mul] → Conv  ⇒  the same with permuted constants and weights and no Gather."""
-    gather = _find(graph, "images/Gather")
+    gather = _find(graph, "preprocessing/Gather")
     if gather is None:
         return "the channels are in order"
     value, constants = gather.outputs[0], []
@@ -79,7 +79,7 @@ def fold_channel_order(graph: ir.Graph) -> str | None:
 
 def fold_scale(graph: ir.Graph) -> str | None:
     """Mul(scale per channel) → Conv  ⇒  Conv with scaled weights. The convolution must be in float."""
-    scale = _find(graph, "images/Mul")
+    scale = _find(graph, "preprocessing/Mul")
     if scale is None:
         return "there is no scale"
     convs = [use.node for use in scale.outputs[0].uses()]

@@ -50,6 +50,9 @@ def read_checkpoint(path: Path) -> Checkpoint:
     else:
         content = _unpickled(path)
         raw, names, metadata = _state_dict(content, path), _class_names(content), {}
+    for name in raw:
+        if not name.isprintable():  # it would stand in messages, where it could hide what they say
+            raise RequestError(f"{path}: an entry is called {name[:50]!r}: save it under a name that can be printed")
     state = {name: _plain(tensor, name, path) for name, tensor in _without_prefixes(raw).items()}
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -78,11 +81,19 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], tuple[str, ...] | 
         raise RequestError(f"{path}: not a whole .safetensors file ({_first_line(error)}): save it again") from error
     if not state:
         raise RequestError(f"{path}: holds no tensors: save the network's state dict")
-    names = metadata.get("class_names")
+    return state, _json_class_names(metadata, path), metadata
+
+
+def _json_class_names(metadata: Mapping[str, str], path: Path) -> tuple[str, ...] | None:
+    if "class_names" not in metadata:
+        return None
     try:
-        return state, None if names is None else _class_names({"class_names": json.loads(names)}), metadata
-    except ValueError:
-        raise RequestError(f'{path}: its metadata class_names is not JSON: write a list such as ["cat"]') from None
+        names = _class_names({"class_names": json.loads(metadata["class_names"])})
+    except (ValueError, RecursionError):
+        names = None
+    if names is None:
+        raise RequestError(f'{path}: its metadata class_names is not a JSON list of names: write one such as ["cat"]')
+    return names
 
 
 def _unpickled(path: Path) -> Mapping[Any, Any]:
@@ -113,7 +124,8 @@ def _why_unreadable(path: Path, error: Exception) -> str:
 
 def _first_line(error: Exception) -> str:
     """What a library says, as far as its first full stop; the rest is advice for its own callers."""
-    return " ".join(str(error).split()).split(". ")[0][:120] or type(error).__name__
+    words = " ".join(str(error).split()).split(". ")[0][:120]
+    return "".join(filter(str.isprintable, words)) or type(error).__name__
 
 
 def _state_dict(content: Mapping[Any, Any], path: Path) -> dict[str, Tensor]:
@@ -125,7 +137,7 @@ def _state_dict(content: Mapping[Any, Any], path: Path) -> dict[str, Tensor]:
         content = inner
     state = {name: value for name, value in content.items() if isinstance(name, str) and isinstance(value, Tensor)}
     if not state:
-        keys = ", ".join(str(key)[:30] for key in list(content)[:5])
+        keys = ", ".join(repr(key)[:30] for key in list(content)[:5])
         raise RequestError(f"{path}: holds no tensors ({keys or 'empty'}): save the network's state dict")
     return state
 

@@ -172,4 +172,5 @@ def _failure(url: str, what: str) -> RequestError:
     known = ""
     if urlsplit(url).hostname == urlsplit(DEFAULT_URL).hostname:
         known = "; the publisher's hosts are known to be dead (sghub.deci.ai is gone, this one refused in 2026)"
+    what = "".join(filter(str.isprintable, what))  # a server's words, and a terminal may be reading
     return RequestError(f"{url}: {what}{known}: give a file that you have, model.weights=PATH")

@@ -92,7 +92,7 @@ def random_state(network: nn.Module, seed: int) -> dict[str, Tensor]:
 
 def _random(name: str, tensor: Tensor, seed: int) -> Tensor:
     if not tensor.is_floating_point():
-        return torch.zeros_like(tensor)
+        return torch.zeros(tensor.shape, dtype=tensor.dtype)
     shape = tuple(tensor.shape)
     generator = np.random.default_rng([seed, zlib.crc32(name.encode())])
     if name.endswith("running_var"):

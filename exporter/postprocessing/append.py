@@ -21,9 +21,9 @@ Outputs = dict[str, tuple[Tensor, Sequence[Any]]]
 def append(model: "onnx.ModelProto", scope: str, tail: Callable[[Op, dict[str, Tensor]], Outputs]) -> "onnx.ModelProto":
     """A copy of `model` with `tail` written behind its outputs, in the model's own opset.
 
-    `tail(op, values)` gets the model's outputs by name and returns the new ones. Nodes and
-    tensors are named after their operator below `scope` (`nms/TopK`, `nms/TopK_2`); the names in `model` stay, except
-    that an output which `tail` hands on as it came is renamed to its new name.
+    `tail(op, values)` gets the model's outputs by name and returns the new ones. Nodes and tensors are named after
+    their operator below `scope` (`nms/TopK`, `nms/TopK_2`); the names in `model` stay, except that an output which
+    `tail` hands on as it came is renamed to its new name.
     """
     import onnx
     import onnx_ir as ir

@@ -121,7 +121,7 @@ KNOBS = [
 @pytest.mark.parametrize("raw", [True, False], ids=["raw", "decoded"])
 @pytest.mark.parametrize("nms", KNOBS, ids=lambda x: "-".join(str(value) for value in x.model_dump().values()))
 @given(st.data())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_exactly_the_contract(raw: bool, nms: OnnxNms, data: st.DataObject):
     n, num_classes = data.draw(st.sampled_from([None, None, 5])), data.draw(st.sampled_from([1, 4]))
     feed = data.draw((raw_feeds if raw else decoded_feeds)(n, num_classes))

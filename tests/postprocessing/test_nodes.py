@@ -133,7 +133,7 @@ def test_the_yaml_holds_every_setting_with_its_default(name: str):
 def test_a_bad_setting_is_named(settings: dict, field: str):
     with pytest.raises(ValidationError) as caught:
         OnnxNms(**settings)
-    assert {error["loc"][0] for error in caught.value.errors()} == {field}
+    assert [error["loc"] for error in caught.value.errors()] == [(field,)]
 
 
 def test_auto_is_the_models_and_a_number_is_the_users():
@@ -141,6 +141,7 @@ def test_auto_is_the_models_and_a_number_is_the_users():
     resolved = auto.resolved(0.25, 0.7)
     assert resolved == OnnxNms(confidence_threshold=0.25, nms_threshold=0.5, class_agnostic=True)
     assert auto.confidence_threshold == "auto"
+    assert isinstance(auto.resolved(0, 1).confidence_threshold, float)
     with pytest.raises(ValueError, match="auto"):
         auto.attach(core(True, 1, 5))
 

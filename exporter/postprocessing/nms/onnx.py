@@ -1,8 +1,15 @@
 """Non-maximum suppression in standard ONNX operators: runs wherever ONNX runs, for any batch."""
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import (
+    Field,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    field_validator,
+)
 
 from exporter.node import Node
 
@@ -11,7 +18,18 @@ if TYPE_CHECKING:
 
     from exporter.postprocessing.append import Op, Outputs, Tensor
 
-Threshold = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+
+def _one_message(value: Any, check: ValidatorFunctionWrapHandler) -> float | Literal["auto"]:
+    """pydantic would complain once for each member of the union."""
+    try:
+        return check(value)
+    except ValidationError:
+        raise ValueError("give a number from 0 to 1, or auto for the model's") from None
+
+
+Threshold = Annotated[
+    Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | Literal["auto"], WrapValidator(_one_message)
+]
 
 
 class OnnxNms(Node):
@@ -25,8 +43,8 @@ class OnnxNms(Node):
     multi_label: a box may be detected as several classes; otherwise only as its best one.
     """
 
-    confidence_threshold: Threshold | Literal["auto"] = "auto"
-    nms_threshold: Threshold | Literal["auto"] = "auto"
+    confidence_threshold: Threshold = "auto"
+    nms_threshold: Threshold = "auto"
     num_pre_nms_predictions: int = Field(1000, ge=1)
     max_predictions_per_image: int = Field(300, ge=1, validate_default=True)
     class_agnostic: bool = False
@@ -43,7 +61,8 @@ class OnnxNms(Node):
     def resolved(self, confidence_threshold: float, nms_threshold: float) -> "OnnxNms":
         """A copy with the model's thresholds in place of "auto"; numbers that were set stay."""
         defaults = {"confidence_threshold": confidence_threshold, "nms_threshold": nms_threshold}
-        return self.model_copy(update={key: x for key, x in defaults.items() if getattr(self, key) == "auto"})
+        unset = {key: x for key, x in defaults.items() if getattr(self, key) == "auto"}
+        return OnnxNms.model_validate(self.model_dump() | unset)
 
     def attach(self, core: "onnx.ModelProto") -> "onnx.ModelProto":
         """`core` with NMS on its outputs. B and max as in the contract, rows by score, ties by box, then by class:

@@ -1,0 +1,235 @@
+"""Hostile checkpoints: each is refused in one line that names the file, and nothing in it is executed.
+
+Whatever an attack calls would make the file `executed`; its absence afterwards is what counts.
+"""
+
+import io
+import json
+import os
+import pickle
+import struct
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from exporter.errors import RequestError
+from exporter.model.checkpoint import read_checkpoint
+
+STATE = {"weight": torch.arange(2000.0)}
+
+
+class Calls:
+    """Unpickles into the result of a call."""
+
+    def __init__(self, function: Callable, *arguments: object):
+        self.call = function, arguments
+
+    def __reduce__(self):
+        return self.call
+
+
+class Built:
+    """Unpickles through `__setstate__` (the BUILD instruction)."""
+
+    def __init__(self, marker: Path):
+        self.marker = str(marker)
+
+    def __setstate__(self, state: dict) -> None:
+        Path(state["marker"]).touch()
+
+
+class Ordered(dict):
+    """A subclass of an allowed container that carries a call in its state."""
+
+    def __reduce__(self):
+        return dict, (), None, None, iter([("net", Calls(os.mkdir, self["marker"]))])
+
+
+def payloads(marker: Path) -> dict[str, object]:
+    command = f"touch '{marker}'"
+    return {
+        "system": Calls(os.system, command),
+        "eval": Calls(eval, f"__import__('pathlib').Path({str(marker)!r}).touch()"),
+        "exec": Calls(exec, f"open({str(marker)!r}, 'w')"),
+        "open": Calls(open, str(marker), "w"),
+        "getattr": Calls(getattr, "a", "upper"),
+        "torch's own loader": Calls(torch.load, str(marker)),
+        "torch's own writer": Calls(torch.save, STATE, str(marker)),
+        "build": Built(marker),
+        "in the items of a dictionary": Ordered(marker=str(marker)),
+        "deep below": {"net": {"a": [({"b": (Calls(os.system, command),)},)]}},
+        "beside good weights": {"net": STATE, "optimizer": Calls(os.system, command)},
+        "as a name of an entry": {"net": {Calls(os.system, command): torch.ones(1)}},
+    }
+
+
+def refused(path: Path, reason: str = "") -> None:
+    with pytest.raises(RequestError) as error:
+        read_checkpoint(path)
+    line = str(error.value)
+    assert line.startswith(f"{path}: ") and reason in line and "\n" not in line and len(line) < 500, line
+    assert line.isprintable(), "a line with control characters can hide what it says"
+    assert not (path.parent / "executed").exists()
+
+
+@pytest.mark.parametrize("name", payloads(Path()))
+@pytest.mark.parametrize("legacy", [False, True], ids=["zip", "legacy"])
+def test_pickles_that_call(tmp_path, name, legacy):
+    content = payloads(tmp_path / "executed")[name]
+    torch.save(content, tmp_path / "a.pth", _use_new_zipfile_serialization=not legacy)
+    refused(tmp_path / "a.pth", "it would run code (")
+
+
+@pytest.mark.parametrize("name", payloads(Path()))
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_raw_pickles(tmp_path, name, protocol):
+    (tmp_path / "a.pth").write_bytes(pickle.dumps(payloads(tmp_path / "executed")[name], protocol))
+    refused(tmp_path / "a.pth")
+
+
+def pickled_by_hand(code: bytes) -> bytes:
+    """A checkpoint whose pickle is those instructions."""
+    file = io.BytesIO()
+    torch.save(STATE, file)
+    out = io.BytesIO()
+    with zipfile.ZipFile(file) as whole, zipfile.ZipFile(out, "w") as forged:
+        for name in whole.namelist():
+            forged.writestr(name, code if name.endswith("data.pkl") else whole.read(name))
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        b"cposix\nsystem\n(S'touch executed'\ntR.",
+        b"cbuiltins\neval\n(S'1'\ntR.",
+        b"\x80\x04\x8c\x05posix\x8c\x06system\x93\x8c\x05touch\x85R.",  # STACK_GLOBAL
+        b"(S'touch executed'\niposix\nsystem\n.",  # INST
+        b"ctorch.serialization\nos.system\n(S'touch executed'\ntR.",  # through an allowed-looking module
+        b"ctorch._utils\n_rebuild_tensor_v2\n(tR.",  # an allowed call with nothing to work on
+        b"ccollections\nOrderedDict\n)R}S'__class__'\ncposix\nsystem\nsb.",
+        b"\x82\x01.",  # EXT1
+        b"P0\n.",  # persistent id without a tuple
+        b"}" + b"(" * 100_000,
+        b"(" + b"l" * 1000,
+        b"]" * 200_000 + b"a" * 199_999 + b".",  # nested as deep as recursion goes
+        b"\x95" + b"\xff" * 8 + b".",  # a frame of 2**64 bytes
+        b"\x8e" + struct.pack("<Q", 1 << 60) + b"x.",  # bytes longer than any memory
+        b"",
+        b".",
+    ],
+)
+def test_pickles_written_by_hand(tmp_path, monkeypatch, code):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.pth").write_bytes(pickled_by_hand(code))
+    refused(tmp_path / "a.pth")
+
+
+def test_control_characters_stay_out_of_the_line(tmp_path):
+    (tmp_path / "a.pth").write_bytes(pickled_by_hand(b"c\x1b[2Jevil\x07\nsystem\n)R."))
+    refused(tmp_path / "a.pth")
+    torch.save({"\x1b[2J": 1}, tmp_path / "b.pth")
+    refused(tmp_path / "b.pth")
+    torch.save({"net": {"\x1b[2J": torch.tensor([float("nan")])}}, tmp_path / "c.pth")
+    refused(tmp_path / "c.pth")
+
+
+@pytest.mark.parametrize("names", [["../../executed"], ["/executed"], ["a/data.pkl", "../executed"], []])
+def test_zips_that_are_no_checkpoints(tmp_path, names):
+    (tmp_path / "in" / "it").mkdir(parents=True)
+    with zipfile.ZipFile(tmp_path / "in" / "it" / "a.pth", "w") as file:
+        for name in names:
+            file.writestr(name, "x")
+    refused(tmp_path / "in" / "it" / "a.pth")
+    assert {path.name for path in tmp_path.rglob("*")} == {"in", "it", "a.pth"}
+
+
+def test_torchscript(tmp_path):
+    class Net(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x
+
+    torch.jit.trace(Net(), torch.ones(1)).save(tmp_path / "a.pth")
+    refused(tmp_path / "a.pth")
+
+
+def whole_files(folder: Path) -> dict[str, bytes]:
+    torch.save({"net": STATE}, folder / "zip.pth")
+    torch.save({"net": STATE}, folder / "legacy.pth", _use_new_zipfile_serialization=False)
+    save_file(STATE, folder / "a.safetensors")
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("part", range(20))
+def test_truncated(tmp_path, part):
+    for name, content in whole_files(tmp_path).items():
+        read_checkpoint(tmp_path / name)
+        (tmp_path / name).write_bytes(content[: len(content) * part // 20])
+        refused(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "start", [b"\x89PNG\r\n\x1a\n", b"\x7fELF", b"GGUF", b"\x00" * 8, b"\xff" * 8, b"\x80\x02\x00", b"PK\x03\x04"]
+)
+def test_wrong_magic(tmp_path, start):
+    for name, content in whole_files(tmp_path).items():
+        (tmp_path / name).write_bytes(
+            start + content[len(start) :] if not name.startswith("zip") else start + b"\0" * 500
+        )
+        refused(tmp_path / name)
+
+
+def safetensors(header: object, data: bytes = b"", length: int | None = None) -> bytes:
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return struct.pack("<Q", len(text) if length is None else length) + text + data
+
+
+def entry(shape: list[int], begin: int, end: int, dtype: str = "F32") -> dict:
+    return {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x08",
+        safetensors({"w": entry([1], 0, 4)}, b"\0" * 4, length=1 << 63),
+        safetensors({"w": entry([1], 0, 4)}, b"\0" * 4, length=100_000_000),
+        safetensors({"w": entry([1], 0, 4)}, b"\0" * 4, length=10_000),
+        safetensors(b"not json"),
+        safetensors(b"[1]"),
+        safetensors(b'{"w": ' * 50_000),
+        safetensors({"w": entry([2], 0, 8)}, b"\0" * 4),  # beyond the file
+        safetensors({"w": entry([1 << 40], 0, 4)}, b"\0" * 4),  # a shape beyond its bytes
+        safetensors({"w": entry([1 << 62, 1 << 62], 0, 4)}, b"\0" * 4),  # a size that overflows
+        safetensors({"w": entry([1], 4, 0)}, b"\0" * 4),
+        safetensors({"w": entry([1], 0, 4), "v": entry([1], 0, 4)}, b"\0" * 4),  # two in one place
+        safetensors({"w": entry([1], 4, 8)}, b"\0" * 8),  # a hole before it
+        safetensors({"w": entry([1], 0, 4)}, b"\0" * 8),  # bytes that nobody owns
+        safetensors({"w": entry([1], 0, 4, "X9")}, b"\0" * 4),
+        safetensors({"w": entry([-1], 0, 4)}, b"\0" * 4),
+        safetensors({"w": {"dtype": "F32"}}, b"\0" * 4),
+        safetensors({"__metadata__": {"class_names": 5}, "w": entry([1], 0, 4)}, b"\0" * 4),
+        safetensors({"__metadata__": {"class_names": "[" * 100_000}, "w": entry([1], 0, 4)}, b"\0" * 4),
+        safetensors({"__metadata__": {"class_names": "{}"}, "w": entry([1], 0, 4)}, b"\0" * 4),
+    ],
+)
+def test_safetensors(tmp_path, content):
+    (tmp_path / "a.safetensors").write_bytes(content)
+    refused(tmp_path / "a.safetensors")
+
+
+def test_a_header_of_100_mb(tmp_path):
+    with (tmp_path / "a.safetensors").open("wb") as file:
+        file.write(struct.pack("<Q", 100_000_001))
+        file.truncate(100_000_100)  # sparse: takes no room
+    refused(tmp_path / "a.safetensors")
+
+
+def test_tensors_larger_than_their_data(tmp_path):
+    """Strides of zero let a few bytes pose as terabytes."""
+    torch.save({"net": {"w": torch.ones(1).expand(1 << 20, 1 << 20)}}, tmp_path / "a.pth")
+    refused(tmp_path / "a.pth", "larger than its own data")
