@@ -17,6 +17,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import ConfigCompositionException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from exporter.errors import RequestError
@@ -26,11 +27,13 @@ from exporter.paths import CONF, recipe_files
 
 @dataclass(frozen=True)
 class Composed:
-    """What Hydra made of the words: `config` as it is for this run, the options chosen by group, the overrides."""
+    """What Hydra made of the words: `config` as it is for this run, the options chosen by group, the overrides, and
+    whether this is one run of several."""
 
     config: DictConfig
     choices: dict[str, str]
     overrides: tuple[str, ...]
+    sweeping: bool
 
     @property
     def recipe_name(self) -> str | None:
@@ -140,7 +143,7 @@ def from_hydra(config: DictConfig) -> Composed:
     own = deepcopy(config)
     with open_dict(own):
         own.pop("hydra")
-    return Composed(own, choices, overrides)
+    return Composed(own, choices, overrides, hydra.mode == RunMode.MULTIRUN)
 
 
 def resolved(config: DictConfig) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from exporter import manifest as m
 from exporter.graph import facts
 from exporter.model.loaded import LoadedModel
 from exporter.paths import recipe_files
+from exporter.quantization.summary import summarize
 from exporter.recipe import Recipe
 
 PACKAGES = ("exporter", "torch", "onnx", "onnx-ir", "onnxscript", "onnxsim", "onnxruntime", "numpy", "hydra-core",
@@ -68,7 +69,7 @@ def describe(
     file: Path, loaded: LoadedModel, recipe: Recipe, quantization: dict[str, Any], calibration: m.Calibration | None,
     proof: dict[str, Any], started: float,
 ) -> m.Manifest:  # fmt: skip
-    """The manifest of the artifact in `file`. `started` is when the build began, in seconds since 1970."""
+    """The manifest of the artifact in `file`. What `quantization` counts is counted again in the artifact. `started` is when the build began, in seconds since 1970."""
     model = onnx.load(file)
     return m.Manifest(
         schema_version=1,
@@ -92,7 +93,7 @@ def describe(
         preprocessing=preprocessing_section(loaded, recipe),
         outputs=[m.Tensor(**output) for output in facts.outputs(model)],
         postprocessing=postprocessing_section(recipe),
-        quantization=quantization,
+        quantization=quantization | {key: value for key, value in summarize(model).items() if key in quantization},
         calibration=calibration,
         backend=m.Backend(
             name=recipe.backend.name,

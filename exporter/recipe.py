@@ -230,6 +230,7 @@ ADAPTERS = {"calibration": "exporter.calibration.custom.CustomCalibration"}
 
 def _contradictions(recipe: Recipe, composed: Composed) -> Iterator[str]:
     """Options that were set and cannot have an effect, and choices that do not go together."""
+    yield from recipe.model.problems()
     if not recipe.preprocessing.inside_graph:
         for key, plain in (("dtype", ("auto", "float32")), ("layout", ("nchw",)), ("channels", ("auto",))):
             value = getattr(recipe.input, key)
@@ -241,9 +242,12 @@ def _contradictions(recipe: Recipe, composed: Composed) -> Iterator[str]:
     if not hasattr(recipe.nms, "max_predictions_per_image") and composed.said("postprocessing/format"):
         chosen = composed.choices["postprocessing/format"]
         yield f"postprocessing/format={chosen}: has no effect with postprocessing/nms=none: leave one of them out"
-    if not recipe.quantization.needs_calibration and composed.said("calibration"):
+    # In a sweep over precisions the pictures are for those runs that need them.
+    if not recipe.quantization.needs_calibration and composed.said("calibration") and not composed.sweeping:
         chosen = composed.choices["quantization"]
         yield f"calibration: has no effect with quantization={chosen}, which needs no pictures: leave it out"
+    if composed.said("calibration.percentile") and recipe.calibration.method != "percentile":
+        yield f"calibration.percentile: has no effect with calibration.method={recipe.calibration.method}: leave it out"
     if recipe.quantization.needs_calibration:
         yield from recipe.calibration.problems(recipe.model.weights)
     yield from recipe.backend.problems(recipe)

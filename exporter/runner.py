@@ -75,6 +75,7 @@ def quantize(
         core,
         progress.bar(images, "calibrate", images.num_images),
         method=recipe.calibration.method,
+        percentile=recipe.calibration.percentile,
         scheme=scheme,
         input_range=inside.normalization.input_range if inside.inside_graph else None,
     )

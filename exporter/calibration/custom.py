@@ -1,21 +1,19 @@
 """Calibration on batches from a user's own loader."""
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Literal
-
-from pydantic import Field
+from typing import TYPE_CHECKING, Any
 
 from exporter.calibration.images import CalibrationImages
+from exporter.calibration.settings import CalibrationNode
 from exporter.errors import RequestError
 from exporter.geometry import Geometry
-from exporter.node import Node
 from exporter.preprocessing.normalization import Normalization
 
 if TYPE_CHECKING:
     import numpy as np
 
 
-class CustomCalibration(Node):
+class CustomCalibration(CalibrationNode):
     """The first `num_images` images of what `target`, a function or class, gives for `arguments`: a DataLoader, a list,
     a generator, or a function that starts a pass.
 
@@ -25,8 +23,6 @@ class CustomCalibration(Node):
 
     target: str
     arguments: dict[str, Any]
-    num_images: int = Field(ge=1)
-    method: Literal["minmax"]
 
     def problems(self, weights: str) -> Iterator[str]:
         """None that can be known before the loader runs."""

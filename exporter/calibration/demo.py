@@ -1,25 +1,23 @@
 """Calibration on the synthetic scenes of the demo: for its own weights, and to try things out."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from exporter.calibration.images import CalibrationImages
+from exporter.calibration.settings import CalibrationNode
 from exporter.geometry import Geometry
-from exporter.node import Node
 from exporter.preprocessing.normalization import Normalization
 
 if TYPE_CHECKING:
     import numpy as np
 
 
-class DemoCalibration(Node):
+class DemoCalibration(CalibrationNode):
     """Scenes `seed · num_images` and following of the split that is for calibration only, drawn at the input's size."""
 
-    num_images: int = Field(ge=1)
     seed: int = Field(ge=0)
-    method: Literal["minmax"]
 
     def problems(self, weights: str) -> Iterator[str]:
         """None: whoever names the demo scenes gets them."""

@@ -4,14 +4,14 @@ import random
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from exporter.calibration.images import CalibrationImages
+from exporter.calibration.settings import CalibrationNode
 from exporter.errors import RequestError
 from exporter.geometry import Geometry
-from exporter.node import Node
 from exporter.pictures import list_pictures, read_picture
 from exporter.preprocessing.normalization import Normalization
 
@@ -19,13 +19,11 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-class FolderCalibration(Node):
+class FolderCalibration(CalibrationNode):
     """Pictures of any sizes, spread evenly over the folder in the order of their names."""
 
     path: str = Field(coerce_numbers_to_str=True)  # a folder may be called 2024
-    num_images: int = Field(ge=1)
     seed: int = Field(ge=0)
-    method: Literal["minmax"]
 
     def problems(self, weights: str) -> Iterator[str]:
         """A clause if the folder holds no pictures."""

@@ -1,33 +1,45 @@
-"""mAP of an artifact, run by its own manifest, on held-out demo scenes."""
+"""Evaluation on the synthetic scenes of the demo."""
 
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from typing import ClassVar
 
-from exporter.demo.scenes import CLASS_NAMES, scene
+from pydantic import Field
+
 from exporter.errors import RequestError
-from exporter.inference import Detector
-from exporter.manifest import read_manifest
-from exporter.progress import Progress
+from exporter.evaluation.examples import Example, Truth, unlike
+from exporter.node import Node
 
 
-def evaluate(folder: Path, num_images: int, progress: Progress) -> dict[str, float]:
-    """map (over IoU 0.5 … 0.95), ap50 and ap75 in points of 100 on `num_images` scenes of the split `evaluation`.
+class DemoEvaluation(Node):
+    """The first scenes of the split that is neither trained nor calibrated on, drawn at the input's size."""
 
-    Raises RequestError for an artifact whose classes are not the demo's.
-    """
-    from exporter.demo.scoring import coco_scores
+    name: ClassVar[str] = "demo"
 
-    manifest = read_manifest(folder)
-    if tuple(manifest.model.class_names) != CLASS_NAMES:
-        raise RequestError(
-            f"{folder}: its classes are {', '.join(manifest.model.class_names[:4])}…, the demo's are"
-            f" {', '.join(CLASS_NAMES[:4])}…: only artifacts of the demo weights can be scored on demo scenes"
-        )
-    detector, geometry = Detector.of(folder, manifest), manifest.preprocessing.geometry
-    assert geometry is not None  # or there were no detector
-    found, truths = [], []
-    for i in progress.bar(range(num_images), "evaluate", num_images):
-        example = scene("evaluation", i, geometry.height, geometry.width)
-        (detections,) = detector([example.image])
-        found.append((detections.boxes, detections.scores, detections.classes))
-        truths.append((example.boxes, example.classes))
-    return {key: 100 * value for key, value in coco_scores(found, truths, CLASS_NAMES).items()}
+    num_images: int = Field(ge=1)
+    max_drop: float | None = Field(ge=0)
+
+    def problems(self) -> Iterator[str]:
+        """None: whether the model's classes are the demo's is known once its weights are read."""
+        yield from ()
+
+    def examples(self, class_names: Sequence[str], height: int, width: int) -> list[Example]:
+        """The scenes. Raises RequestError where the model's classes are not the demo's."""
+        from exporter.demo.scenes import CLASS_NAMES, scene
+
+        if tuple(class_names) != CLASS_NAMES:
+            raise RequestError(
+                f"evaluation=demo: {unlike(CLASS_NAMES, class_names)}: only networks trained on the demo scenes can be"
+                " scored on them: take evaluation=coco or evaluation=yolo with your own pictures"
+            )
+        found = []
+        for i in range(self.num_images):
+            drawn = scene("evaluation", i, height, width)
+            # Drawn again when it is run: hundreds of pictures need not be held at once.
+            found.append(
+                Example(
+                    f"scene {i}",
+                    Truth.of(drawn.boxes, drawn.classes),
+                    lambda i=i: scene("evaluation", i, height, width).image,
+                )
+            )
+        return found

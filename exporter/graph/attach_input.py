@@ -1,7 +1,7 @@
 """Puts the normalisation of pictures in front of a core graph, then folds away what can be folded exactly.
 
-The core's input is renamed `preprocessing/normalized`; the new input is `images`, of the wanted dtype and layout, values
-0..255. What is added, each only where it is needed:
+The core's input is renamed `preprocessing/normalized`; the new input is `images`, of the wanted dtype and layout, with
+values 0..255. What is added, each only where it is needed:
 
     Transpose (NHWC) → Cast → Gather (channel order) → Sub mean → Mul 1/std → core
 
@@ -42,6 +42,7 @@ def _prepend(graph: ir.Graph, normalization: Normalization, dtype: str, layout: 
     def add(op: str, *inputs: ir.Value, **attributes: int | list[int]) -> ir.Value:
         node = ir.node(op, list(inputs), attributes, name=f"preprocessing/{op}")
         node.outputs[0].name = node.name
+        node.outputs[0].type = inputs[0].type if op in ("Transpose", "Gather") else ir.TensorType(ir.DataType.FLOAT)
         nodes.append(node)
         return node.outputs[0]
 

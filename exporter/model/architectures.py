@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from exporter.preprocessing.ppyoloe import PPYoloE as PPYoloEPreprocessing
 from exporter.preprocessing.yolo_nas import YoloNas as YoloNasPreprocessing
 
 if TYPE_CHECKING:
@@ -31,4 +32,15 @@ def _yolo_nas(size: str) -> Architecture:
     return Architecture(create, YoloNasPreprocessing(), 0.25, 0.7, licence)
 
 
+def _ppyoloe(size: str) -> Architecture:
+    def create(num_classes: int) -> "nn.Module":
+        from exporter.model.ppyoloe import PPYoloE
+
+        return PPYoloE(size, num_classes)
+
+    # SuperGradients' own, which its maintainers said holds for these weights (Deci-AI/super-gradients, issue 983).
+    return Architecture(create, PPYoloEPreprocessing(), 0.5, 0.65, "Apache-2.0 licence of SuperGradients")
+
+
 ARCHITECTURES = {f"yolo_nas_{size}": _yolo_nas(size) for size in ("s", "m", "l")}
+ARCHITECTURES |= {f"ppyoloe_{size}": _ppyoloe(size) for size in ("s", "m", "l", "x")}

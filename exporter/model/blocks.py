@@ -1,10 +1,11 @@
-"""The building blocks of YOLO-NAS, under the names of the original state dict.
+"""The building blocks of YOLO-NAS, some of PP-YOLOE too, under the names of the original state dict.
 
 Every block that holds a BatchNorm or parallel branches has `fused()`: one convolution that computes the same
 function in eval mode. `fuse` swaps all of them in a copy of a network.
 """
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -12,8 +13,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_conv_bn_weights
 
+Activation = Callable[[Tensor], Tensor]
 
-def _folded(conv: Any, bn: Any) -> nn.Conv2d:
+
+def folded(conv: Any, bn: Any) -> nn.Conv2d:
     """A convolution that does what `conv` and then the BatchNorm `bn` do in eval mode."""
     return fuse_conv_bn_eval(conv, bn)
 
@@ -30,24 +33,24 @@ class ConvBN(nn.Module):
         return F.relu(self.bn(self.conv(x)))
 
     def fused(self) -> nn.Module:
-        return FusedConv(_folded(self.conv, self.bn), "conv")
+        return FusedConv(folded(self.conv, self.bn), "conv")
 
 
 class SeqConvBN(nn.Module):
-    """The same as `ConvBN`; the original heads keep its parts in a child named `seq`."""
+    """The same as `ConvBN`, or with another activation; the originals keep its parts in a child named `seq`."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int):
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, activation: Activation = F.relu):
         super().__init__()
         self.seq = nn.Sequential()
-        self.seq.add_module("conv", nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False))
+        self.seq.add_module("conv", nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False))
         self.seq.add_module("bn", nn.BatchNorm2d(outputs))
-        self.seq.add_module("act", nn.ReLU())
+        self._activation = activation
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.seq(x)
+        return self._activation(self.seq(x))
 
     def fused(self) -> nn.Module:
-        return FusedConv(_folded(self.seq.conv, self.seq.bn), "conv")
+        return FusedConv(folded(self.seq.conv, self.seq.bn), "conv", self._activation)
 
 
 class QARepVGG(nn.Module):
@@ -72,7 +75,7 @@ class QARepVGG(nn.Module):
         return F.relu(self.post_bn(y + x if self.has_identity else y))
 
     def fused(self) -> nn.Module:
-        conv = _folded(self.branch_3x3.conv, self.branch_3x3.bn)
+        conv = folded(self.branch_3x3.conv, self.branch_3x3.bn)
         weight = conv.weight + F.pad(self.branch_1x1.weight, [1, 1, 1, 1])
         assert conv.bias is not None and self.branch_1x1.bias is not None  # both are built with one
         if self.has_identity:
@@ -87,16 +90,16 @@ class QARepVGG(nn.Module):
 
 
 class FusedConv(nn.Module):
-    """Convolution with bias → ReLU: what is left of a block. `name` is where the convolution stands below the block,
-    so that layers keep their original paths in patterns and in the ONNX graph."""
+    """Convolution with bias → activation: what is left of a block. `name` is where the convolution stands below the
+    block, so that layers keep their original paths in patterns and in the ONNX graph."""
 
-    def __init__(self, conv: nn.Conv2d, name: str):
+    def __init__(self, conv: nn.Conv2d, name: str, activation: Activation = F.relu):
         super().__init__()
         self.add_module(name, conv)
-        self._name = name
+        self._name, self._activation = name, activation
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.get_submodule(self._name)(x))
+        return self._activation(self.get_submodule(self._name)(x))
 
 
 class Bottleneck(nn.Module):
@@ -144,8 +147,17 @@ class CSPLayer(nn.Module):
         return self.conv3(torch.cat([*kept, self.conv2(x)], dim=1))
 
 
+def pooled_pyramid(x: Tensor) -> Tensor:
+    """[B, C, h, w] → [B, 4·C, h, w]: x and its maxima over windows of 5, 9 and 13 (a 5-window applied once, twice,
+    thrice: the same maxima)."""
+    pooled = [x]
+    for _ in range(3):
+        pooled.append(F.max_pool2d(pooled[-1], 5, stride=1, padding=2))
+    return torch.cat(pooled, dim=1)
+
+
 class SPP(nn.Module):
-    """Spatial pyramid pooling over windows of 5, 9 and 13 (a 5-window applied once, twice, thrice: the same maxima)."""
+    """Spatial pyramid pooling between two convolutions."""
 
     def __init__(self, channels: int):
         super().__init__()
@@ -153,10 +165,7 @@ class SPP(nn.Module):
         self.cv2 = ConvBN(channels // 2 * 4, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        pooled = [self.cv1(x)]
-        for _ in range(3):
-            pooled.append(F.max_pool2d(pooled[-1], 5, stride=1, padding=2))
-        return self.cv2(torch.cat(pooled, dim=1))
+        return self.cv2(pooled_pyramid(self.cv1(x)))
 
 
 def fuse(network: nn.Module) -> nn.Module:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
@@ -21,6 +22,14 @@ WRAPPERS = ("ema_net", "net", "ema_model", "state_dict", "model")  # the average
 PREFIXES = ("module.", "net.", "ema_model.", "_orig_mod.")
 TEXT = re.compile(rb"[\t\n\r\x20-\x7e]{8}")
 FORBIDDEN = re.compile(r"GLOBAL ([\w.]+)")  # as torch's restricted unpickler names what it refuses to call
+
+# Training loops keep metrics beside the weights, and those are numbers of numpy: these names make one from its bytes.
+_SCALAR = np.float64(0).__reduce__()[0]
+NUMPY_SCALARS: list[Any] = [
+    *((_SCALAR, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
+    np.dtype,
+    *(type(np.dtype(kind)) for kind in ("bool", "int32", "int64", "float16", "float32", "float64")),
+]
 
 
 @dataclass(frozen=True)
@@ -99,7 +108,7 @@ def _json_class_names(metadata: Mapping[str, str], path: Path) -> tuple[str, ...
 def _unpickled(path: Path) -> Mapping[Any, Any]:
     """The dictionary in a .pth file, read by torch's unpickler that builds tensors and plain containers only."""
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), torch.serialization.safe_globals(NUMPY_SCALARS):
             warnings.simplefilter("ignore")  # about pickle protocols and deprecated kinds of tensors
             content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # of a damaged file any step of unpickling can raise anything

@@ -42,11 +42,11 @@ class DflDetector(nn.Module):
     def levels(self, images: Tensor) -> list[tuple[Tensor, Tensor]]:
         raise NotImplementedError
 
-    def initialise(self, class_layers: Iterable[nn.Module]) -> None:
-        """BatchNorm as the originals have it; a first guess of 1 % a class (Lin et al. 2017, arXiv:1708.02002)."""
+    def initialise(self, class_layers: Iterable[nn.Module], eps: float = 1e-3, momentum: float = 0.03) -> None:
+        """BatchNorm as the original has it; a first guess of 1 % a class (Lin et al. 2017, arXiv:1708.02002)."""
         for module in self.modules():
             if isinstance(module, nn.BatchNorm2d):
-                module.eps, module.momentum = 1e-3, 0.03
+                module.eps, module.momentum = eps, momentum
         for layer in class_layers:
             nn.init.constant_(layer.bias, -math.log(99))  # pyright: ignore[reportArgumentType] - a Conv2d's bias
 

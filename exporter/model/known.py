@@ -1,5 +1,6 @@
 """A network that the exporter knows by name, with weights from a file, the demo, the published ones or at random."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -40,6 +41,26 @@ class KnownModel(Node):
     def known(self) -> Architecture:
         """What the exporter knows of the network."""
         return ARCHITECTURES[self.architecture]
+
+    @property
+    def _demo(self) -> Path:
+        return DEMO / f"{self.architecture}.safetensors"
+
+    def problems(self) -> Iterator[str]:
+        """Clauses for weights that cannot be loaded, as far as that can be told without loading them."""
+        if self.weights == "demo" and not self._demo.is_file():
+            shipped = ", ".join(sorted(file.stem for file in DEMO.glob("*.safetensors")))
+            yield f"model.weights=demo: the demo has none for {self.architecture}, only for {shipped}: give a path"
+        elif self.weights == "coco" and not self.accept_license:
+            yield (
+                f"model.weights=coco: these weights are under the {self.known.coco_licence}: if you accept it, add"
+                " model.accept_license=true; or give a path to your own"
+            )
+        elif self.weights not in ("demo", "coco", "random") and not Path(self.weights).expanduser().exists():
+            yield (
+                f"model.weights={self.weights}: no such file: give the path of a checkpoint (.pth, .pt, .safetensors),"
+                " demo, coco or random"
+            )
 
     def load(self) -> LoadedModel:
         """Reads or makes the weights and gives the fused network. Raises RequestError for a file that is missing, not
@@ -82,21 +103,10 @@ class KnownModel(Node):
         from exporter.model.checkpoint import read_checkpoint
 
         if self.weights == "demo":
-            path = DEMO / f"{self.architecture}.safetensors"
-            if not path.is_file():
-                shipped = ", ".join(sorted(file.stem for file in DEMO.glob("*.safetensors")))
-                raise RequestError(
-                    f"model.weights=demo: the demo has none for {self.architecture} (only for {shipped}): give a path"
-                )
-            return read_checkpoint(path), "demo", "Apache-2.0"
+            return read_checkpoint(self._demo), "demo", "Apache-2.0"
         if self.weights == "coco":
             from exporter.model.download import DEFAULT_URL, fetch
 
-            if not self.accept_license:
-                raise RequestError(
-                    f"model.weights=coco: these weights are under the {self.known.coco_licence}: if you accept it, add"
-                    " model.accept_license=true; or give a path to your own"
-                )
             fetched = fetch(self.architecture, DEFAULT_URL if self.coco_url == "auto" else self.coco_url)
             return read_checkpoint(fetched.path), f"published COCO weights, {fetched.url}", self.known.coco_licence
         return read_checkpoint(Path(self.weights).expanduser()), "file", None
@@ -104,9 +114,12 @@ class KnownModel(Node):
     def _names(self, stored: tuple[str, ...] | None, num_classes: int) -> tuple[str, ...]:
         """The class names: those of the recipe, else those in the checkpoint, else class_0, class_1, …"""
         if self.class_names == "auto":
-            if stored is not None and len(stored) == num_classes:
-                return stored
-            return tuple(f"class_{i}" for i in range(num_classes))
+            if stored is not None and len(stored) != num_classes:
+                raise RequestError(
+                    f"model.weights: the checkpoint names {len(stored)} classes and predicts {num_classes}:"
+                    f" set model.class_names to {num_classes} names"
+                )
+            return stored or tuple(f"class_{i}" for i in range(num_classes))
         if len(self.class_names) != num_classes:
             raise RequestError(
                 f"model.class_names: {len(self.class_names)} names for {num_classes} classes:"

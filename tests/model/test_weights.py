@@ -263,3 +263,9 @@ def test_the_published_shapes_are_told_apart():
     for size in "sml":
         line = refusal(check_state, {"x": torch.zeros(1)}, meta(size, 2), "a.pth")
         assert f"they look like yolo_nas_{size}" in line
+
+
+def test_metrics_that_are_numbers_of_numpy_do_no_harm(tmp_path):
+    path = tmp_path / "trained.pth"
+    torch.save({"net": {"a.weight": torch.ones(2)}, "acc": np.float64(0.5), "epoch": np.int64(3)}, path)
+    assert list(read_checkpoint(path).state) == ["a.weight"]

@@ -64,6 +64,8 @@ def test_operators_between_go_along_and_those_after_the_last_do_not():
     relus = {node.name for node in model.graph.node if node.op_type == "Relu"}
     assert got == operators | relus
     assert "neck/Concat" not in carried_along(model, convolutions(model, [], []), ["neck/Concat"])
+    negative = detector(gain=-0.7)
+    assert set(carried_along(negative, convolutions(negative, [], []), [])) == got - {"backbone.block/Mul"}
 
 
 def test_operators_that_compute_with_constants_stay_in_float():

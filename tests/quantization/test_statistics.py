@@ -90,6 +90,12 @@ def test_outliers_are_cut_off_and_honest_ranges_are_not(method, most, scheme):
     assert choose(seen_in(flat), method, scheme)[1] > 5.8
 
 
+def test_the_zeros_of_a_relu_do_not_hide_the_rest():
+    rng = np.random.default_rng(0)
+    values = np.maximum(rng.normal(size=200_000), 0).astype(np.float32) * (rng.random(200_000) < 0.2)
+    assert choose(seen_in(values), "entropy", U8S8)[1] > 0.7 * values.max()
+
+
 def test_mse_is_the_least_of_its_candidates_by_plain_counting():
     values = (np.random.default_rng(0).laplace(size=20_000) ** 3).astype(np.float32)
 

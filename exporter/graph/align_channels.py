@@ -38,7 +38,7 @@ def _align(graph: ir.Graph, conv: ir.Node, read: ir.Node, weight: ir.Node) -> No
     padded = ir.Value(name=f"{old.name}/aligned", const_value=ir.tensor(new, name=f"{old.name}/aligned"))
     for value in (pads, padded):
         graph.register_initializer(value)
-    pad = ir.node("Pad", [integers, pads, zero_point], {"mode": "constant"}, name=f"{name}/Pad")
+    pad = ir.node("Pad", [integers, pads], {"mode": "constant"}, name=f"{name}/Pad")
     pad.outputs[0].name = name
     again = ir.node("DequantizeLinear", [pad.outputs[0], scale, zero_point], name=f"{name}/DequantizeLinear")
     again.outputs[0].name = f"{name}/dequantized"

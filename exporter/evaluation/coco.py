@@ -1,0 +1,137 @@
+"""Evaluation on a folder of pictures and labels in COCO's json."""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from exporter.errors import RequestError
+from exporter.evaluation.examples import Example, spread
+from exporter.evaluation.labels import Label, Labelled, check_box, check_some, examples
+from exporter.node import Node
+
+
+class CocoEvaluation(Node):
+    """Pictures that the json lists; those without annotations are background, files that it does not list are left
+    alone. Categories may have gaps in their ids. Crowds and areas count as in COCO's own evaluation."""
+
+    name: ClassVar[str] = "coco"
+
+    path: str = Field(coerce_numbers_to_str=True)
+    annotations: str = Field(coerce_numbers_to_str=True)
+    num_images: int | None = Field(ge=1)
+    max_drop: float | None = Field(ge=0)
+
+    def problems(self) -> Iterator[str]:
+        """The first mistake in the labels, or in the headers of the pictures, if there is one."""
+        try:
+            self._read()
+        except RequestError as error:
+            yield str(error)
+
+    def examples(self, class_names: Sequence[str], height: int, width: int) -> list[Example]:
+        """The pictures and their objects. Raises RequestError that names the place for labels that cannot be right,
+        and one that shows both lists for categories that are not the model's."""
+        pictures, categories = self._read()
+        return examples(pictures, categories, class_names, f"evaluation.annotations={self.annotations}")
+
+    def _read(self) -> tuple[list[Labelled], dict[int, str]]:
+        """The pictures that were chosen, and the categories' names by id."""
+        folder, file = Path(self.path).expanduser(), Path(self.annotations).expanduser()
+        if not folder.is_dir():
+            raise RequestError(f"evaluation.path={self.path}: not a folder: give the one that holds the pictures")
+        content = _load(file, f"evaluation.annotations={self.annotations}")
+        categories = {_id(each, f"{file}: category"): _name(each, file) for each in content["categories"]}
+        names = list(categories.values())
+        if len(categories) != len(content["categories"]) or len(set(names)) != len(names):
+            raise RequestError(f"{file}: two categories share an id or a name: give each its own")
+        images = {_id(each, f"{file}: image"): each for each in content["images"]}
+        if len(images) != len(content["images"]):
+            raise RequestError(f"{file}: two images share an id: give each its own")
+        labels: dict[int, list[tuple[str, Label]]] = {i: [] for i in images}
+        for annotation in content["annotations"]:
+            place = f"{file}: annotation {_id(annotation, f'{file}: annotation')}"
+            labels_of = labels.get(annotation.get("image_id"))
+            if labels_of is None:
+                raise RequestError(f"{place}: its image_id={annotation.get('image_id')} is no image of the file")
+            if annotation.get("category_id") not in categories:
+                raise RequestError(
+                    f"{place}: its category_id={annotation.get('category_id')} is no category of the file,"
+                    f" which has {', '.join(str(i) for i in categories)}"
+                )
+            labels_of.append((place, _label(annotation, place)))
+        chosen = [list(images)[i] for i in spread(len(images), self.num_images)]
+        pictures = [_picture(i, images[i], labels[i], folder, file) for i in chosen]
+        check_some(pictures, f"evaluation.annotations={self.annotations}")
+        return pictures, categories
+
+
+def _load(file: Path, given: str) -> dict[str, list[dict[str, Any]]]:
+    """The three lists of objects that a COCO json holds."""
+    try:
+        content = json.loads(file.read_bytes())
+    except OSError as error:
+        raise RequestError(f"{given}: {error.strerror}: give a json file in COCO's format") from error
+    except (ValueError, RecursionError) as error:
+        raise RequestError(f"{given}: not JSON ({error}): give a json file in COCO's format") from error
+    for key in ("images", "categories", "annotations"):
+        value = content.get(key) if isinstance(content, dict) else None
+        if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
+            raise RequestError(f"{given}: has no list {key} of objects: give a json file in COCO's format")
+    return content
+
+
+def _id(entry: dict[str, Any], place: str) -> int:
+    value = entry.get("id")
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise RequestError(f"{place} with id={value!r}: an id is a whole number")
+    return value
+
+
+def _name(category: dict[str, Any], file: Path) -> str:
+    name = category.get("name")
+    if not isinstance(name, str):
+        raise RequestError(f"{file}: category {category['id']}: its name={name!r} is not text")
+    return name
+
+
+def _label(annotation: dict[str, Any], place: str) -> Label:
+    box, crowd = annotation.get("bbox"), annotation.get("iscrowd", 0)
+    if not isinstance(box, list) or len(box) != 4 or not all(_is_number(side) for side in box):
+        raise RequestError(f"{place}: its bbox={str(box)[:60]} is not [x, y, width, height]")
+    if crowd not in (0, 1):
+        raise RequestError(f"{place}: its iscrowd={crowd!r} is neither 0 nor 1")
+    x, y, width, height = box
+    area = annotation.get("area", width * height)
+    if not _is_number(area):
+        raise RequestError(f"{place}: its area={area!r} is not a number")
+    return Label(annotation["category_id"], (x, y, x + width, y + height), area, bool(crowd))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _picture(
+    identity: int, image: dict[str, Any], labels: Sequence[tuple[str, Label]], folder: Path, annotations: Path
+) -> Labelled:
+    """One picture, its header read: it exists, is what the json says, and holds its boxes."""
+    from exporter.pictures import picture_size
+
+    place, name = f"{annotations}: image {identity}", image.get("file_name")
+    if not isinstance(name, str):
+        raise RequestError(f"{place}: its file_name={name!r} is not text")
+    if not (folder / name).exists():
+        raise RequestError(f"{place}: {name} is not in evaluation.path={folder}: {len(labels)} labels have no picture")
+    height, width = picture_size(folder / name)
+    said = image.get("height", height), image.get("width", width)
+    if said != (height, width):
+        raise RequestError(
+            f"{place}: {name} has {width} × {height} pixels (upright, as its EXIF says), the json says"
+            f" {said[1]} × {said[0]}: the boxes would not fit"
+        )
+    for where, label in labels:
+        check_box(label.box, height, width, f"{where} ({name})")
+    return Labelled(folder / name, tuple(label for _, label in labels))

@@ -1,0 +1,82 @@
+"""The stage: an artifact, and the FP32 artifact of the same recipe, run on labelled pictures and scored."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from exporter import manifest as m
+from exporter.errors import BuildError
+from exporter.evaluation.examples import Example
+from exporter.evaluation.scores import scores
+from exporter.inference import Detector
+from exporter.progress import Progress
+
+
+def evaluate(
+    artifact: Detector,
+    reference: Detector | None,
+    examples: Sequence[Example],
+    num_classes: int,
+    progress: Progress,
+    *,
+    name: str,
+    max_drop: float | None = None,
+) -> m.Evaluation:
+    """The manifest's section `evaluation`. Both run on the same pictures, as their manifest would have it run.
+
+    reference: the FP32 artifact of the same recipe, None where the artifact is that itself. Raises BuildError where
+    the artifact's mAP is more than `max_drop` points of 100 below the reference's, RequestError for a picture that
+    cannot be read.
+    """
+    detectors = [artifact] if reference is None else [artifact, reference]
+    found: list[list] = [[] for _ in detectors]
+    digest = hashlib.sha256()
+    for group in _groups(progress.bar(examples, "evaluate", len(examples)), artifact.batch):
+        pictures = [example.read() for example in group]
+        for detector, each in zip(detectors, found, strict=True):
+            each += detector(pictures)
+        for example, picture in zip(group, pictures, strict=True):
+            for values in (picture, example.truth.boxes, example.truth.classes):
+                digest.update(np.ascontiguousarray(values).tobytes())
+    truths = [example.truth for example in examples]
+    own, *others = (scores(each, truths, num_classes) for each in found)
+    counted = np.bincount(np.concatenate([t.classes[~t.crowd] for t in truths]), minlength=num_classes)
+    evaluation = m.Evaluation(
+        name=name,
+        num_images=len(examples),
+        num_boxes=int(counted.sum()),
+        num_crowds=sum(int(truth.crowd.sum()) for truth in truths),
+        num_background=sum(not len(truth.boxes) for truth in truths),
+        boxes_by_class=counted.tolist(),
+        digest=digest.hexdigest(),
+        artifact=own,
+        reference=others[0] if others else None,
+        drop=round(others[0].map - own.map, 3) if others else None,
+        max_drop=max_drop,
+    )
+    _hold(evaluation)
+    return evaluation
+
+
+def _groups(examples: Iterable[Example], size: int) -> Iterable[list[Example]]:
+    group: list[Example] = []
+    for example in examples:
+        group.append(example)
+        if len(group) == size:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+def _hold(evaluation: m.Evaluation) -> None:
+    """The gate. Raises BuildError."""
+    drop, allowed, reference = evaluation.drop, evaluation.max_drop, evaluation.reference
+    if drop is None or allowed is None or reference is None or drop <= allowed:
+        return
+    raise BuildError(
+        f"mAP is {evaluation.artifact.map:.2f} on {evaluation.num_images} pictures, the FP32 artifact's"
+        f" {reference.map:.2f}: a drop of {drop:.2f} points, evaluation.max_drop={allowed:g} allows less; nothing was"
+        " published: leave more layers in float (quantization.exclude) or calibrate on other pictures"
+    )

@@ -1,0 +1,55 @@
+"""What every evaluation gives: pictures, and what is in them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True)
+class Truth:
+    """The objects of one picture: boxes float64 [n, 4] xyxy in its own pixels; classes int64 [n], indices of the
+    model's; crowd bool [n], regions of many objects, where detections count neither for nor against; areas float64
+    [n] in pixels, what makes an object small, medium or large."""
+
+    boxes: "np.ndarray"
+    classes: "np.ndarray"
+    crowd: "np.ndarray"
+    areas: "np.ndarray"
+
+    @classmethod
+    def of(cls, boxes: "np.ndarray", classes: "np.ndarray") -> "Truth":
+        """Objects without crowds, as large as their boxes."""
+        import numpy as np
+
+        boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
+        sides = boxes[:, 2:] - boxes[:, :2]
+        return cls(boxes, np.asarray(classes, np.int64), np.zeros(len(boxes), bool), sides.prod(axis=1))
+
+
+@dataclass(frozen=True)
+class Example:
+    """One picture by name, what is in it, and how to get it: uint8 [h, w, 3] RGB."""
+
+    name: str
+    truth: Truth
+    read: "Callable[[], np.ndarray]"
+
+
+def spread(count: int, wanted: int | None) -> list[int]:
+    """Which of `count` things to take for `wanted` of them (all: None): evenly spread, in order."""
+    if wanted is None or wanted >= count:
+        return list(range(count))
+    return [i * count // wanted for i in range(wanted)]
+
+
+def unlike(given: Sequence[str], classes: Sequence[str]) -> str:
+    """Two lists of names, for the error that they do not fit."""
+    return f"the labels have {_listed(given)}; the model has {_listed(classes)}"
+
+
+def _listed(names: Sequence[str], shown: int = 90) -> str:
+    more = f" … ({len(names)} in all)" if len(names) > shown else ""
+    return "[" + ", ".join(str(name) for name in names[:shown]) + more + "]"

@@ -1,0 +1,89 @@
+"""From the labels of a data set, however they are kept, to examples in the model's classes; what cannot be right is one
+line that names the file and the place."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from exporter.errors import RequestError
+from exporter.evaluation.examples import Example, Truth, unlike
+
+# Annotation tools round: a box may reach this far, in pixels, beyond its picture.
+TOLERANCE = 1.0
+
+
+@dataclass(frozen=True)
+class Label:
+    """One object: the category's id in its data set, box xyxy in pixels of the picture, its area in pixels."""
+
+    category: int
+    box: tuple[float, float, float, float]
+    area: float
+    crowd: bool = False
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """One picture file and its objects; none: it is background."""
+
+    file: Path
+    labels: tuple[Label, ...]
+
+
+def check_box(box: Sequence[float], height: int, width: int, place: str) -> None:
+    """Raises RequestError for a box xyxy, in pixels, without a size or beyond its picture of height × width."""
+    left, top, right, bottom = box
+    shown = "[" + ", ".join(f"{side:g}" for side in box) + "]"
+    if not all(math.isfinite(side) for side in box) or right <= left or bottom <= top:
+        raise RequestError(f"{place}: the box {shown} (x1, y1, x2, y2) has no size: mend or remove it")
+    outside = left < -TOLERANCE or top < -TOLERANCE or right > width + TOLERANCE or bottom > height + TOLERANCE
+    if outside:
+        raise RequestError(
+            f"{place}: the box {shown} (x1, y1, x2, y2) lies outside its picture of {width} × {height} pixels:"
+            " mend or remove it"
+        )
+
+
+def check_some(pictures: Sequence[Labelled], given: str) -> None:
+    """Raises RequestError where there is nothing to score: no pictures, or none with an object."""
+    if not pictures:
+        raise RequestError(f"{given}: lists no pictures: give labels of some")
+    if not any(not label.crowd for picture in pictures for label in picture.labels):
+        raise RequestError(
+            f"{given}: none of {len(pictures)} pictures has a label, so there is nothing to score: check that these"
+            " labels belong to these pictures"
+        )
+
+
+def examples(
+    pictures: Sequence[Labelled], categories: Mapping[int, str], class_names: Sequence[str], given: str
+) -> list[Example]:
+    """The pictures with their objects in the model's classes, matched by name.
+
+    categories: name by id. Those that label nothing need not be the model's, and the model may have more: its other
+    classes are not scored. Raises RequestError that shows both lists where a category is not the model's.
+    """
+    import numpy as np
+
+    from exporter.pictures import read_picture
+
+    used = {label.category for picture in pictures for label in picture.labels}
+    strange = sorted(categories[i] for i in used if list(class_names).count(categories[i]) != 1)
+    if strange:
+        raise RequestError(
+            f"{given}: {', '.join(strange[:3])}{' …' if len(strange) > 3 else ''}: not a class of the model, or"
+            f" not only one: {unlike(list(categories.values()), class_names)}: take the labels that belong to the"
+            " weights, or say the classes' names in their order with model.class_names"
+        )
+    index = {i: list(class_names).index(categories[i]) for i in used}
+
+    def truth(labels: Sequence[Label]) -> Truth:
+        return Truth(
+            np.array([label.box for label in labels], np.float64).reshape(-1, 4),
+            np.array([index[label.category] for label in labels], np.int64),
+            np.array([label.crowd for label in labels], bool),
+            np.array([label.area for label in labels], np.float64),
+        )
+
+    return [Example(p.file.name, truth(p.labels), lambda file=p.file: read_picture(file)) for p in pictures]

@@ -1,0 +1,22 @@
+"""No evaluation."""
+
+from collections.abc import Iterator, Sequence
+from typing import ClassVar
+
+from exporter.evaluation.examples import Example
+from exporter.node import Node
+
+
+class NoEvaluation(Node):
+    """conf/evaluation/none.yaml."""
+
+    name: ClassVar[str] = "none"
+    max_drop: ClassVar[None] = None
+
+    def problems(self) -> Iterator[str]:
+        """None."""
+        yield from ()
+
+    def examples(self, class_names: Sequence[str], height: int, width: int) -> list[Example]:
+        """No pictures, so nothing is run."""
+        return []

@@ -1,0 +1,96 @@
+"""Networks by name: what their weights may be and what is refused."""
+
+import functools
+import http.server
+import threading
+
+import pytest
+import torch
+
+from exporter.config import compose
+from exporter.errors import RequestError
+from exporter.model.architectures import ARCHITECTURES
+from exporter.model.weights import random_state
+from exporter.recipe import check
+
+
+def load(*words):
+    return check(compose(["model=yolo_nas_s", *words])).model.load()
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    """A fine-tuned network of three classes, as a training loop saves it."""
+    path = tmp_path_factory.mktemp("weights") / "yolo_nas_s_coco.pth"
+    state = random_state(ARCHITECTURES["yolo_nas_s"].create(3), 1)
+    names = {"class_names": ["cat", "dog", "cow"]}
+    torch.save({"ema_net": {f"module.{k}": v for k, v in state.items()}, "processing_params": names, "epoch": 3}, path)
+    return path
+
+
+def test_classes_and_their_names_come_from_the_checkpoint(checkpoint):
+    loaded = load(f"model.weights={checkpoint}")
+    assert loaded.class_names == ("cat", "dog", "cow")
+    assert loaded.weights.file == "yolo_nas_s_coco.pth"
+    with torch.no_grad():
+        _, scores = loaded.network(torch.zeros(1, 3, 64, 64))
+    assert scores.shape[2] == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["model.num_classes=80"], "has 3 classes: set model.num_classes=3"),
+        (["model.class_names=[a,b]"], "2 names for 3 classes"),
+    ],
+)
+def test_a_contradiction_says_what_to_set(checkpoint, words, said):
+    with pytest.raises(RequestError, match=said):
+        load(f"model.weights={checkpoint}", *words)
+
+
+def test_another_architecture_is_refused(checkpoint):
+    with pytest.raises(RequestError, match="yolo_nas_m"):
+        check(compose(["model=yolo_nas_m", f"model.weights={checkpoint}"])).model.load()
+
+
+def test_random_weights_say_so():
+    loaded = load("model.weights=random", "model.num_classes=5")
+    assert loaded.num_classes == 5
+    assert "detects nothing" in loaded.weights.source
+
+
+def test_the_demo_exists_for_some_networks_only():
+    with pytest.raises(RequestError, match=r"only for .*yolo_nas_s"):
+        check(compose(["model=yolo_nas_m", "model.weights=demo"]))
+
+
+def test_published_weights_need_their_licence_accepted():
+    with pytest.raises(RequestError, match=r"non-commercial.*model\.accept_license=true"):
+        check(compose(["model=yolo_nas_s", "model.weights=coco"]))
+
+
+def test_published_weights_are_fetched_once(checkpoint, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    asked = []
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            super().do_GET()
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=checkpoint.parent))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}/{{file}}"
+    words = ["model.weights=coco", "model.accept_license=true", f"model.coco_url='{url}'"]
+    try:
+        first, second = load(*words), load(*words)
+    finally:
+        server.shutdown()
+    assert asked == ["/yolo_nas_s_coco.pth"]
+    assert first.weights == second.weights
+    assert "non-commercial" in (first.weights.licence or "")
+    assert url.replace("{file}", "yolo_nas_s_coco.pth") in first.weights.source

@@ -1,0 +1,96 @@
+"""The proof fails for artifacts that are not the network: each is spoiled in one way that users have met."""
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+from exporter.config import compose
+from exporter.errors import BuildError
+from exporter.graph.attach_input import attach_input
+from exporter.preprocessing.normalization import Normalization
+from exporter.proof.prove import prove
+from exporter.recipe import check
+from exporter.runner import attach, core_graph
+
+WORDS = ["+recipe=yolo_nas_s", "input.size=96", "proof.num_scenes=0", "proof.num_images=2"]
+
+
+@pytest.fixture(scope="module")
+def parts():
+    """The recipe, the loaded network and its core graph."""
+    recipe = check(compose(WORDS))
+    loaded = recipe.model.load()
+    return recipe, loaded, core_graph(loaded, recipe)
+
+
+def finished(core, recipe, normalization=None, channels="rgb"):
+    """The artifact's bytes; with another normalisation or order of channels than the recipe's where given."""
+    with_input = attach_input(core, normalization or recipe.preprocessing.normalization, "uint8", "nchw", channels)
+    model = recipe.format.attach(recipe.nms.attach(with_input))
+    return recipe.backend.finish(model).SerializeToString()
+
+
+def test_the_network_itself_passes(parts):
+    recipe, loaded, core = parts
+    proof = prove(finished(core, recipe), loaded, recipe)
+    assert proof["network"]["max_score_error"] < 1e-4
+    assert proof["postprocessing"]["rows"] > 0
+    assert proof["detections"]["map"] is None
+    assert proof["detections"]["why"]
+
+
+def test_swapped_channels_fail(parts):
+    recipe, loaded, core = parts
+    with pytest.raises(BuildError, match="max_score_error"):
+        prove(finished(core, recipe, channels="bgr"), loaded, recipe)
+
+
+def test_normalisation_left_out_fails(parts):
+    recipe, loaded, core = parts
+    with pytest.raises(BuildError, match="max_score_error"):
+        prove(finished(core, recipe, Normalization(std=(1, 1, 1))), loaded, recipe)
+
+
+def test_one_weight_changed_after_tracing_fails(parts):
+    recipe, loaded, core = parts
+    spoiled = onnx.ModelProto()
+    spoiled.CopyFrom(core)
+    weight = next(i for i in spoiled.graph.initializer if i.name == "backbone.stage2.downsample.rbr_reparam.weight")
+    values = numpy_helper.to_array(weight).copy()
+    values[0, 0, 1, 1] += 0.5
+    weight.CopyFrom(numpy_helper.from_array(values, weight.name))
+    with pytest.raises(BuildError, match="max_"):
+        prove(finished(spoiled, recipe), loaded, recipe)
+
+
+@pytest.mark.parametrize("knob", ["nms_threshold", "max_predictions_per_image", "multi_label"])
+def test_another_nms_than_the_recipes_fails(parts, knob):
+    recipe, loaded, core = parts
+    other = {"nms_threshold": 0.05, "max_predictions_per_image": 2, "multi_label": False}[knob]
+    # A low threshold, so that every knob makes a difference on two pictures.
+    wanted = recipe.nms.model_copy(update={"confidence_threshold": 0.005})
+    from dataclasses import replace
+
+    recipe = replace(recipe, nms=wanted)
+    spoiled = replace(recipe, nms=wanted.model_copy(update={knob: other}))
+    with pytest.raises(BuildError, match="not what the contract of the NMS gives"):
+        prove(finished(core, spoiled), loaded, recipe)
+
+
+def test_nan_is_beyond_every_bound(parts):
+    recipe, loaded, core = parts
+    spoiled = onnx.ModelProto()
+    spoiled.CopyFrom(core)
+    bias = next(i for i in spoiled.graph.initializer if i.name == "heads.head1.cls_pred.bias")
+    bias.CopyFrom(numpy_helper.from_array(np.full(8, np.nan, np.float32), bias.name))
+    with pytest.raises(BuildError):
+        prove(finished(spoiled, recipe), loaded, recipe)
+
+
+def test_without_pre_processing_the_same_network_passes(parts):
+    _, loaded, _ = parts
+    recipe = check(compose([*WORDS, "preprocessing=none", "postprocessing/nms=none"]))
+    proof = prove(attach(core_graph(loaded, recipe), recipe).SerializeToString(), loaded, recipe)
+    assert proof["postprocessing"] is None
+    assert proof["network"]["max_score_error"] < 1e-4
