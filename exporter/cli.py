@@ -16,7 +16,7 @@ Turns a detector into an ONNX artifact with pre-processing, NMS and precision in
   exporter recipes [--copy NAME]          list the recipes; copy one into ./recipes to start from
   exporter verify DIR                     check an artifact against its manifest
   exporter predict DIR IMAGE… --out DIR   run an artifact on pictures
-  exporter evaluate DIR [--num-images N]  mAP of an artifact of the demo weights on demo scenes it never saw
+  exporter evaluate DIR [--yolo FILE …]   mAP of an artifact on demo scenes, or on your labelled pictures
   exporter benchmark DIR DIR…             time of each artifact against the first, interleaved
   exporter +recipe=NAME --cfg job         show the composed configuration and build nothing
 """
@@ -106,18 +106,17 @@ def _predict(words: list[str]) -> int:
 def _evaluate(words: list[str]) -> int:
     from pathlib import Path
 
-    parser = _parser("evaluate", "mAP of an artifact of the demo weights on demo scenes it never saw")
+    parser = _parser("evaluate", "mAP of an artifact: on demo scenes, or on your pictures in COCO's or YOLO's format")
     parser.add_argument("dir", type=Path)
-    parser.add_argument("--num-images", type=int, default=200, metavar="N")
+    parser.add_argument("--num-images", type=int, metavar="N", help="at most so many (demo: 300, others: all)")
+    parser.add_argument("--yolo", metavar="FILE", help="a data.yaml; its split val is taken")
+    parser.add_argument("--coco", nargs=2, metavar=("FOLDER", "JSON"), help="pictures, and their annotations")
     given = parser.parse_args(words)
-    from exporter.evaluation.demo import evaluate
+    from exporter.evaluation.artifact import evaluate_artifact
     from exporter.progress import Progress
 
-    scores = evaluate(given.dir, given.num_images, Progress())
-    figures = ", ".join(
-        f"{name} {scores[key]:.2f}" for key, name in (("map", "mAP"), ("ap50", "AP50"), ("ap75", "AP75"))
-    )
-    print(f"{given.dir}: {figures} on {given.num_images} scenes")
+    for line in evaluate_artifact(given.dir, given.num_images, given.yolo, given.coco, Progress()):
+        print(line)
     return 0
 
 
@@ -129,7 +128,7 @@ def _benchmark(words: list[str]) -> int:
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--rounds", type=int, default=40)
     given = parser.parse_args(words)
-    from exporter.benchmark.paired import compare
+    from exporter.benchmark.compare import compare
 
     for line in compare(given.dirs, given.threads, given.rounds):
         print(line)

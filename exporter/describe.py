@@ -18,7 +18,7 @@ from exporter.quantization.summary import summarize
 from exporter.recipe import Recipe
 
 PACKAGES = ("exporter", "torch", "onnx", "onnx-ir", "onnxscript", "onnxsim", "onnxruntime", "numpy", "hydra-core",
-            "omegaconf", "opencv-python-headless")  # fmt: skip
+            "omegaconf", "opencv-python-headless", "faster-coco-eval")  # fmt: skip
 
 
 def input_section(model: onnx.ModelProto, recipe: Recipe) -> m.Input:
@@ -67,9 +67,10 @@ def runtime_properties(model: onnx.ModelProto, loaded: LoadedModel, recipe: Reci
 
 def describe(
     file: Path, loaded: LoadedModel, recipe: Recipe, quantization: dict[str, Any], calibration: m.Calibration | None,
-    proof: dict[str, Any], started: float,
+    proof: dict[str, Any], evaluation: m.Evaluation | None, benchmark: m.Benchmark | None, started: float,
 ) -> m.Manifest:  # fmt: skip
-    """The manifest of the artifact in `file`. What `quantization` counts is counted again in the artifact. `started` is when the build began, in seconds since 1970."""
+    """The manifest of the artifact in `file`. What `quantization` counts is counted again in the artifact. `started`
+    is when the build began, in seconds since 1970."""
     model = onnx.load(file)
     return m.Manifest(
         schema_version=1,
@@ -101,6 +102,8 @@ def describe(
             verified=f"run and proved in onnxruntime {importlib.metadata.version('onnxruntime')} on CPU",
         ),
         proof=proof,
+        evaluation=evaluation,
+        benchmark=benchmark,
         recipe=m.Recipe(
             name=recipe.recipe_name,
             config=_without_folders(recipe.config),

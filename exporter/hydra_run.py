@@ -17,7 +17,7 @@ from exporter.messages import explained
 from exporter.paths import CONF
 
 # Values of these keys are paths: nothing in them is meant for Hydra's grammar.
-PATH_KEYS = ("output_dir", "model.weights")
+PATH_KEYS = ("output_dir", "model.weights", "evaluation.annotations")
 
 
 def run(words: list[str]) -> int:

@@ -78,10 +78,15 @@ class Detector:
         """The artifact in a folder that a build wrote."""
         return cls(folder / manifest.artifact.file, manifest.input, manifest.preprocessing)
 
+    @property
+    def batch(self) -> int:
+        """How many pictures one run takes; 1 where any number goes."""
+        fixed = self._input.shape[0]
+        return fixed if isinstance(fixed, int) else 1
+
     def __call__(self, pictures: Sequence[np.ndarray]) -> Iterator[Detections]:
         """uint8 [h, w, 3] RGB pictures of any sizes → detections with boxes in each picture's own pixels, clipped."""
-        fixed = self._input.shape[0]
-        step = fixed if isinstance(fixed, int) else 1
+        step = self.batch
         for start in range(0, len(pictures), step):
             group = list(pictures[start : start + step])
             filled = group + [group[-1]] * (step - len(group))  # a fixed batch is filled up; the extra rows are dropped

@@ -109,6 +109,96 @@ class Backend(Section):
     verified: str
 
 
+class Scores(Section):
+    """COCO's average precision in points of 100, with the artifact's own NMS and thresholds; null where the pictures
+    hold no object of that size (small, medium, large) or class (in the order of `model.class_names`)."""
+
+    map: float
+    ap50: float
+    ap75: float
+    by_size: dict[str, float | None]
+    by_class: list[float | None]
+
+
+class Evaluation(Section):
+    """What detections are worth on labelled pictures. `reference` is the FP32 artifact of the same recipe on the same
+    pictures, null where the artifact is that itself; `drop` is the reference's mAP less the artifact's. `digest` is a
+    sha256 over pixels and labels, `num_background` counts pictures without an object, `boxes_by_class` leaves crowds
+    out."""
+
+    name: str
+    num_images: int
+    num_boxes: int
+    num_crowds: int
+    num_background: int
+    boxes_by_class: list[int]
+    digest: str
+    artifact: Scores
+    reference: Scores | None
+    drop: float | None
+    max_drop: float | None
+
+
+class Ratio(Section):
+    """Artifact to reference, round by round: the median and the quartiles about it."""
+
+    median: float
+    low: float
+    high: float
+
+
+class Times(Section):
+    """Milliseconds a run: percentiles, and every round."""
+
+    p50_ms: float
+    p90_ms: float
+    p99_ms: float
+    times_ms: list[float]
+
+
+class Latency(Section):
+    """Of the artifact and of the FP32 artifact of the same recipe, in turn; null where the artifact is that itself."""
+
+    artifact: Times
+    reference: Times | None
+    ratio: Ratio | None
+
+
+class Throughput(Section):
+    """Pictures a second; `ratio` above 1 means that the artifact does more of them than the reference."""
+
+    threads: int
+    batch: int
+    artifact: float
+    reference: float | None
+    ratio: Ratio | None
+
+
+class Sizes(Section):
+    """Bytes; null where there is no reference, or where the system does not tell."""
+
+    artifact: int | None
+    reference: int | None
+
+
+class Benchmark(Section):
+    """How fast it was on the machine that built it, in an engine's words. `end_to_end` is bytes of the input's size in,
+    finished detections out; `core` the network alone. `warnings` are what nobody should overlook."""
+
+    name: str
+    engine: str
+    cpu: dict[str, Any]
+    threads: int
+    batch: int
+    rounds: int
+    end_to_end: Latency
+    core: Latency
+    throughput: list[Throughput]
+    peak_memory_bytes: Sizes
+    file_bytes: Sizes
+    warnings: list[str]
+
+
 class Recipe(Section):
     """The request: the configuration as composed and resolved, the words of the command line, the state of the
     repository that the recipe lies in, where it lies in one."""
@@ -121,7 +211,8 @@ class Recipe(Section):
 
 
 class Manifest(Section):
-    """See the module. Only `run` may differ between two builds of one recipe on machines of one instruction set."""
+    """See the module. Only `run` and `benchmark`, which are measured on the clock, may differ between two builds of one
+    recipe on machines of one instruction set. `evaluation` and `benchmark` are null where the recipe has them off."""
 
     schema_version: Literal[1]
     name: str
@@ -135,6 +226,8 @@ class Manifest(Section):
     calibration: Calibration | None
     backend: Backend
     proof: dict[str, Any]
+    evaluation: Evaluation | None
+    benchmark: Benchmark | None
     recipe: Recipe
     versions: dict[str, str]
     run: dict[str, Any]

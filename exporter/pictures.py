@@ -1,7 +1,9 @@
 """Reading pictures: any of the common kinds to RGB bytes, the same on every run, or one line that says why not."""
 
+import contextlib
 import stat
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 MAX_PIXELS = 150_000_000  # 450 MB as RGB; a small file can claim more than any memory holds
+ORIENTATION = 0x0112  # EXIF's tag
 
 
 def read_picture(path: Path) -> "np.ndarray":
@@ -24,7 +27,24 @@ def read_picture(path: Path) -> "np.ndarray":
     damaged, or over `MAX_PIXELS`.
     """
     import numpy as np
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    from PIL import ImageOps
+
+    with _opened(path) as image:
+        return np.array(_rgb(ImageOps.exif_transpose(image)))
+
+
+def picture_size(path: Path) -> tuple[int, int]:
+    """Height and width of the picture as `read_picture` gives it, from the file's header alone; raises as that does,
+    except for damage behind the header."""
+    with _opened(path) as image:
+        turned = image.getexif().get(ORIENTATION) in (5, 6, 7, 8)  # a quarter turn, with or without a mirror
+        return (image.width, image.height) if turned else (image.height, image.width)
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> "Iterator[Image.Image]":
+    """The file, opened; whatever its decoder raises while it is used becomes a RequestError that names it."""
+    from PIL import Image, UnidentifiedImageError
 
     _check_file(path)
     Image.init()  # registers the formats; `open` does it by itself only if it is given none
@@ -37,7 +57,7 @@ def read_picture(path: Path) -> "np.ndarray":
                         f"{path}: {image.width} x {image.height} pixels: give pictures of at most"
                         f" {MAX_PIXELS // 1_000_000} million pixels"
                     )
-                return np.array(_rgb(ImageOps.exif_transpose(image)))
+                yield image
         except (RequestError, MemoryError):
             raise
         except UnidentifiedImageError:

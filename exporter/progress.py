@@ -25,6 +25,11 @@ class Progress:
         if not self._quiet:
             print(f"  {name:<34}{time.perf_counter() - started:7.1f} s", file=sys.stderr, flush=True)
 
+    def warn(self, line: str) -> None:
+        """A line that nobody should overlook."""
+        if not self._quiet:
+            print(f"  !! {line}", file=sys.stderr, flush=True)
+
     def bar(self, items: Iterable[T], what: str, total: int) -> Iterator[T]:
         """The items, with a progress bar on a terminal."""
         if self._quiet or not sys.stderr.isatty():

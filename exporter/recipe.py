@@ -24,6 +24,8 @@ NODES = {
     "nms": "postprocessing.nms",
     "format": "postprocessing.format",
     "backend": "backend",
+    "evaluation": "evaluation",
+    "benchmark": "benchmark",
 }
 
 KEYS = (
@@ -75,7 +77,7 @@ class Input(Settings):
 class Export(Settings):
     """How the torch network becomes a graph."""
 
-    opset: int = Field(ge=17, le=20)
+    opset: int = Field(ge=18, le=20)
     simplify: bool
     device: Literal["cpu", "cuda"]
     options: dict[str, Any]
@@ -109,6 +111,8 @@ class Recipe:
     nms: Any
     format: Any
     backend: Any
+    evaluation: Any
+    benchmark: Any
     config: dict[str, Any]
     recipe_name: str | None
     overrides: tuple[str, ...]
@@ -251,6 +255,19 @@ def _contradictions(recipe: Recipe, composed: Composed) -> Iterator[str]:
     if recipe.quantization.needs_calibration:
         yield from recipe.calibration.problems(recipe.model.weights)
     yield from recipe.backend.problems(recipe)
+    yield from _evaluation_problems(recipe)
+
+
+def _evaluation_problems(recipe: Recipe) -> Iterator[str]:
+    evaluation = recipe.evaluation
+    if evaluation.name != "none" and not hasattr(recipe.nms, "max_predictions_per_image"):
+        yield f"evaluation={evaluation.name}: needs detections, and postprocessing/nms=none gives none: leave one out"
+    if evaluation.max_drop is not None and recipe.quantization.name == "none":
+        yield (
+            f"evaluation.max_drop={evaluation.max_drop:g}: has no effect with quantization=none, which is the reference"
+            " itself: leave it out"
+        )
+    yield from evaluation.problems()
 
 
 def _choices(composed: Composed, key: str) -> str:

@@ -29,6 +29,23 @@ def summary_lines(manifest: Manifest) -> Iterator[str]:
             f"  detections mAP {found['map']:.1f} (torch {found['torch_map']:.1f}) on {found['scenes']} scenes,"
             f" {found['matched']}/{found['boxes']} boxes matched at mean IoU {found['mean_iou']}"
         )
+    yield from measured_lines(manifest)
+
+
+def measured_lines(manifest: Manifest) -> Iterator[str]:
+    """What evaluation and benchmark found, where they were on."""
+    evaluation, benchmark = manifest.evaluation, manifest.benchmark
+    if evaluation:
+        scores, drop = evaluation.artifact, evaluation.drop
+        against = f" (FP32 {evaluation.reference.map:.2f}, drop {drop:.2f})" if evaluation.reference else ""
+        yield (
+            f"  evaluation mAP {scores.map:.2f}{against}, AP50 {scores.ap50:.2f} on {evaluation.num_images} pictures"
+            f" with {evaluation.num_boxes} objects"
+        )
+    if benchmark:
+        own, ratio = benchmark.end_to_end.artifact, benchmark.end_to_end.ratio
+        against = f", {ratio.median:.2f} of FP32 (quartiles {ratio.low:.2f} to {ratio.high:.2f})" if ratio else ""
+        yield f"  benchmark  p50 {own.p50_ms:.1f} ms, p99 {own.p99_ms:.1f} ms{against}, {benchmark.threads} threads"
 
 
 def _tensor(tensor) -> str:  # noqa: ANN001 - an input or an output section: both have these three

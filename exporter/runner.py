@@ -10,10 +10,14 @@ import onnx
 from omegaconf import OmegaConf
 
 from exporter import manifest as m
-from exporter.describe import describe, preprocessing_section, runtime_properties
+from exporter.benchmark.subject import Subject, core_subject, example_input
+from exporter.describe import describe, input_section, preprocessing_section, runtime_properties
+from exporter.evaluation.evaluate import evaluate
+from exporter.evaluation.examples import Example
 from exporter.graph.attach_input import attach_input
 from exporter.graph.clean import simplify
 from exporter.graph.trace import trace
+from exporter.inference import Detector
 from exporter.model.loaded import LoadedModel
 from exporter.preview import write_preview
 from exporter.progress import Progress
@@ -21,9 +25,11 @@ from exporter.proof.prove import prove
 from exporter.publish import publishing
 from exporter.quantization.quantized import Quantized
 from exporter.recipe import Recipe
+from exporter.report_page.page import write_report
+from exporter.report_page.pictures import compared
 
 # What an artifact's folder may hold.
-OWNED = ("model.onnx", m.FILE, "preview.png", ".hydra/")
+OWNED = ("model.onnx", m.FILE, "preview.png", "report.html", ".hydra/")
 
 
 def build(recipe: Recipe, progress: Progress) -> m.Manifest:
@@ -33,21 +39,28 @@ def build(recipe: Recipe, progress: Progress) -> m.Manifest:
     with publishing(recipe.output_dir, OWNED) as staging:
         with progress.stage("load weights"):
             loaded = recipe.model.load()
+            examples = recipe.evaluation.examples(loaded.class_names, recipe.input.height, recipe.input.width)
         with progress.stage("trace"):
             core = core_graph(loaded, recipe)
         with progress.stage(f"quantize ({recipe.quantization.name})"):
             quantized, calibration = quantize(core, loaded, recipe, progress)
         with progress.stage("attach pre- and post-processing"):
-            model = runtime_properties(recipe.backend.finish(attach(quantized.model, recipe)), loaded, recipe)
-            artifact = model.SerializeToString(deterministic=True)
+            artifact = finished(quantized.model, loaded, recipe)
+            # What the precision cost and gained is measured against this: the same recipe without it.
+            reference = finished(core, loaded, recipe) if recipe.quantization.name != "none" else None
         with progress.stage("prove"):
             proof = prove(artifact, loaded, recipe)
+        evaluation = evaluated(artifact, reference, examples, loaded, recipe, progress)
+        benchmark = benchmarked(artifact, reference, quantized.model, core, loaded, recipe, progress)
         with progress.stage("write"):
             file = staging / "model.onnx"
             file.write_bytes(artifact)
-            manifest = describe(file, loaded, recipe, quantized.summary, calibration, proof, started)
+            manifest = describe(
+                file, loaded, recipe, quantized.summary, calibration, proof, evaluation, benchmark, started
+            )
             manifest.write(staging)
             write_preview(staging, manifest)
+            write_report(staging, manifest, compared(manifest, artifact, reference, examples))
             _write_config(staging / ".hydra", recipe)
     return manifest
 
@@ -65,9 +78,9 @@ def quantize(
     core: onnx.ModelProto, loaded: LoadedModel, recipe: Recipe, progress: Progress
 ) -> tuple[Quantized, m.Calibration | None]:
     """The core in the wanted precision, and what it was calibrated on (None where that takes no pictures)."""
-    if not recipe.quantization.needs_calibration:
-        return recipe.quantization.quantize(core), None
     section = preprocessing_section(loaded, recipe)
+    if not recipe.quantization.needs_calibration:
+        return recipe.quantization.quantize(core, section.normalization), None
     images = recipe.calibration.images(section.geometry, section.normalization)
     scheme = recipe.quantization.scheme if recipe.quantization.scheme != "auto" else recipe.backend.quantization_scheme
     inside = recipe.preprocessing
@@ -94,6 +107,53 @@ def attach(core: onnx.ModelProto, recipe: Recipe) -> onnx.ModelProto:
         core = attach_input(core, recipe.preprocessing.normalization, dtype, recipe.input.layout, channels)
     finished = recipe.nms.attach(core)
     return recipe.format.attach(finished) if hasattr(recipe.nms, "max_predictions_per_image") else finished
+
+
+def finished(core: onnx.ModelProto, loaded: LoadedModel, recipe: Recipe) -> bytes:
+    """An artifact's bytes: the core, pre- and post-processing, and what the backend and a runtime need."""
+    model = runtime_properties(recipe.backend.finish(attach(core, recipe)), loaded, recipe)
+    return model.SerializeToString(deterministic=True)
+
+
+def evaluated(
+    artifact: bytes, reference: bytes | None, examples: list[Example], loaded: LoadedModel, recipe: Recipe,
+    progress: Progress,
+) -> m.Evaluation | None:  # fmt: skip
+    """The manifest's section `evaluation`, None where that is off. Raises BuildError beyond `evaluation.max_drop`."""
+    if not examples:
+        return None
+    with progress.stage(f"evaluate ({recipe.evaluation.name})"):
+        input = input_section(onnx.load_from_string(artifact), recipe)
+        preprocessing = preprocessing_section(loaded, recipe)
+        own, other = (Detector(m, input, preprocessing) if m else None for m in (artifact, reference))
+        assert own is not None
+        return evaluate(
+            own, other, examples, loaded.num_classes, progress,
+            name=recipe.evaluation.name, max_drop=recipe.evaluation.max_drop,
+        )  # fmt: skip
+
+
+def benchmarked(
+    artifact: bytes, reference: bytes | None, core: onnx.ModelProto, reference_core: onnx.ModelProto,
+    loaded: LoadedModel, recipe: Recipe, progress: Progress,
+) -> m.Benchmark | None:  # fmt: skip
+    """The manifest's section `benchmark`, None where that is off."""
+    if recipe.benchmark.name == "none":
+        return None
+    preprocessing = preprocessing_section(loaded, recipe)
+    input = input_section(onnx.load_from_string(artifact), recipe)
+    with progress.stage(f"benchmark ({recipe.benchmark.name})"):
+        array = example_input(input, preprocessing)
+        section = recipe.benchmark.measure(
+            Subject(artifact, input.name, array),
+            Subject(reference, input.name, array) if reference else None,
+            core_subject(core, input, preprocessing),
+            core_subject(reference_core, input, preprocessing) if reference else None,
+            dynamic_batch=recipe.num_batch is None,
+        )
+    for line in section.warnings:
+        progress.warn(line)
+    return section
 
 
 def _write_config(folder: Path, recipe: Recipe) -> None:

@@ -12,7 +12,7 @@ from exporter.graph import facts
 from exporter.graph.clean import check
 from exporter.inference import session
 from exporter.manifest import Manifest, file_digest, read_manifest
-from exporter.quantization.summary import summarize
+from exporter.quantization.summary import summarize, summarize_half
 
 
 def verify(folder: Path) -> Iterator[str]:
@@ -45,7 +45,7 @@ def _facts(model: onnx.ModelProto, manifest: Manifest) -> Iterator[tuple[str, An
     yield "outputs", facts.outputs(model), stated
     yield "operators", facts.operators(model), manifest.artifact.operators
     yield "opset", facts.opset(model), manifest.artifact.opset
-    for key, found in summarize(model).items():
+    for key, found in (summarize(model) | summarize_half(model)).items():
         if key in manifest.quantization:
             yield f"quantization.{key}", found, manifest.quantization[key]
 

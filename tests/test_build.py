@@ -187,3 +187,44 @@ def test_a_sweep_goes_on_after_a_failure(tmp_path, monkeypatch, capsys):
     assert "input.size=65" in capsys.readouterr().err
     (built,) = tmp_path.glob("outputs/sweep/*/model.onnx")
     assert "input.size=64" in built.parent.name
+
+
+def test_a_loader_of_the_users_own(tmp_path, monkeypatch, capsys):
+    (tmp_path / "mine.py").write_text(
+        "import torch\n"
+        "def loader(count):\n"
+        "    images = torch.randint(0, 256, (count, 3, 64, 64), dtype=torch.uint8)\n"
+        "    data = torch.utils.data.TensorDataset(images, torch.zeros(count))\n"
+        "    return torch.utils.data.DataLoader(data, batch_size=2)\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    words = [
+        "+recipe=yolo_nas_s_int8",
+        "input.size=64",
+        "proof.num_scenes=0",
+        "proof.mean_score_error=1",
+        "proof.mean_box_error=99",
+    ]
+    words += [
+        "calibration=custom",
+        "calibration._target_=mine.loader",
+        "+calibration.count=5",
+        "calibration.num_images=3",
+    ]
+    assert main(words) == 2
+    assert "trust=mine" in capsys.readouterr().err
+    assert main([*words, "trust=mine"]) == 0
+    manifest = read_manifest(tmp_path / "outputs" / "yolo_nas_s_int8")
+    assert manifest.calibration is not None
+    assert (manifest.calibration.name, manifest.calibration.num_images) == ("custom", 3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["yolo_nas_m", "yolo_nas_l", "yolo_nas_m_int8", "yolo_nas_l_int8"])
+def test_the_recipes_without_demo_weights(tmp_path, name):
+    words = ["model.weights=random", "input.size=96", f"output_dir={tmp_path / name}"]
+    words += ["calibration=demo", "calibration.num_images=2"] if "int8" in name else []
+    manifest = exporter.build(name, words)
+    assert manifest.model.weights.source.startswith("random")
+    assert manifest.proof["postprocessing"]["unexplained"] == 0

@@ -30,7 +30,7 @@ REFUSED = [
     ([S, "postprocessing.nms.nms_threshold=-1"], ["nms_threshold=-1", "0"]),
     ([S, "postprocessing.nms.confidence_threshold=1.5"], ["confidence_threshold=1.5", "1"]),
     ([S, "postprocessing.nms.max_predictions_per_image=2000"], ["max_predictions_per_image=2000", "num_pre_nms_predictions"]),
-    ([S, "export.opset=3"], ["export.opset=3", "17"]),
+    ([S, "export.opset=3"], ["export.opset=3", "18"]),
     (["+recipe=yolo_nas_m"], ["model.weights", "must be set", "coco", "random"]),
     ([S, "preprocessing=none", "input.dtype=uint8"], ["input.dtype=uint8", "preprocessing=none"]),
     ([S, "postprocessing/nms=none", "postprocessing/format=flat"], ["format=flat", "nms=none"]),

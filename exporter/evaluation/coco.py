@@ -53,15 +53,15 @@ class CocoEvaluation(Node):
         labels: dict[int, list[tuple[str, Label]]] = {i: [] for i in images}
         for annotation in content["annotations"]:
             place = f"{file}: annotation {_id(annotation, f'{file}: annotation')}"
-            labels_of = labels.get(annotation.get("image_id"))
-            if labels_of is None:
-                raise RequestError(f"{place}: its image_id={annotation.get('image_id')} is no image of the file")
-            if annotation.get("category_id") not in categories:
+            image, category = _id(annotation, place, "image_id"), _id(annotation, place, "category_id")
+            if image not in images:
+                raise RequestError(f"{place}: its image_id={image} is no image of the file")
+            if category not in categories:
+                allowed = ", ".join(str(i) for i in categories)
                 raise RequestError(
-                    f"{place}: its category_id={annotation.get('category_id')} is no category of the file,"
-                    f" which has {', '.join(str(i) for i in categories)}"
+                    f"{place}: its category_id={category} is no category of the file, which has {allowed}"
                 )
-            labels_of.append((place, _label(annotation, place)))
+            labels[image].append((place, _label(annotation, category, place)))
         chosen = [list(images)[i] for i in spread(len(images), self.num_images)]
         pictures = [_picture(i, images[i], labels[i], folder, file) for i in chosen]
         check_some(pictures, f"evaluation.annotations={self.annotations}")
@@ -83,10 +83,10 @@ def _load(file: Path, given: str) -> dict[str, list[dict[str, Any]]]:
     return content
 
 
-def _id(entry: dict[str, Any], place: str) -> int:
-    value = entry.get("id")
+def _id(entry: dict[str, Any], place: str, key: str = "id") -> int:
+    value = entry.get(key)
     if not isinstance(value, int) or isinstance(value, bool):
-        raise RequestError(f"{place} with id={value!r}: an id is a whole number")
+        raise RequestError(f"{place} with {key}={str(value)[:60]!r}: an id is a whole number")
     return value
 
 
@@ -97,7 +97,7 @@ def _name(category: dict[str, Any], file: Path) -> str:
     return name
 
 
-def _label(annotation: dict[str, Any], place: str) -> Label:
+def _label(annotation: dict[str, Any], category: int, place: str) -> Label:
     box, crowd = annotation.get("bbox"), annotation.get("iscrowd", 0)
     if not isinstance(box, list) or len(box) != 4 or not all(_is_number(side) for side in box):
         raise RequestError(f"{place}: its bbox={str(box)[:60]} is not [x, y, width, height]")
@@ -105,13 +105,15 @@ def _label(annotation: dict[str, Any], place: str) -> Label:
         raise RequestError(f"{place}: its iscrowd={crowd!r} is neither 0 nor 1")
     x, y, width, height = box
     area = annotation.get("area", width * height)
-    if not _is_number(area):
-        raise RequestError(f"{place}: its area={area!r} is not a number")
-    return Label(annotation["category_id"], (x, y, x + width, y + height), area, bool(crowd))
+    # Without an area it is that of the box, whose size is looked at once its picture is known.
+    if "area" in annotation and not (_is_number(area) and area > 0):
+        raise RequestError(f"{place}: its area={str(area)[:60]} is not a positive number: mend it or leave it out")
+    return Label(category, (x, y, x + width, y + height), area, bool(crowd))
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """Also neither NaN nor infinite, nor a whole number beyond what pixels or floats can be: json has all of them."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e12
 
 
 def _picture(

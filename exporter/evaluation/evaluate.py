@@ -9,7 +9,7 @@ from exporter import manifest as m
 from exporter.errors import BuildError
 from exporter.evaluation.examples import Example
 from exporter.evaluation.scores import scores
-from exporter.inference import Detector
+from exporter.inference import Detections, Detector
 from exporter.progress import Progress
 
 
@@ -30,12 +30,12 @@ def evaluate(
     cannot be read.
     """
     detectors = [artifact] if reference is None else [artifact, reference]
-    found: list[list] = [[] for _ in detectors]
+    found: list[list[Detections]] = [[] for _ in detectors]
     digest = hashlib.sha256()
     for group in _groups(progress.bar(examples, "evaluate", len(examples)), artifact.batch):
         pictures = [example.read() for example in group]
-        for detector, each in zip(detectors, found, strict=True):
-            each += detector(pictures)
+        for detector, its in zip(detectors, found, strict=True):
+            its.extend(detector(pictures))
         for example, picture in zip(group, pictures, strict=True):
             for values in (picture, example.truth.boxes, example.truth.classes):
                 digest.update(np.ascontiguousarray(values).tobytes())

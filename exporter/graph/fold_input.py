@@ -8,6 +8,9 @@ order of channels can move into the weights, a mean can not (at the borders zero
 import numpy as np
 import onnx_ir as ir
 
+# What treats each channel for itself; a quantization of the input has one scale for all of it.
+ELEMENTWISE = ("Sub", "Mul", "Cast", "QuantizeLinear", "DequantizeLinear")
+
 
 def fold_quantized_input(graph: ir.Graph) -> str | None:
     """uint8 → Cast → Mul 1/std → QuantizeLinear → DequantizeLinear  ⇒  uint8 → DequantizeLinear.
@@ -48,13 +51,13 @@ def fold_quantized_input(graph: ir.Graph) -> str | None:
 
 
 def fold_channel_order(graph: ir.Graph) -> str | None:
-    """Gather(axis=1, order) → [Sub, Mul] → Conv  ⇒  the same with permuted constants and weights and no Gather."""
+    """Gather(axis=1, order) → [elementwise] → Conv  ⇒  the same with permuted constants and weights, no Gather."""
     gather = _find(graph, "preprocessing/Gather")
     if gather is None:
         return "the channels are in order"
     value, constants = gather.outputs[0], []
-    while (node := _only_user(value)) is not None and node.op_type in ("Sub", "Mul", "DequantizeLinear"):
-        if node.op_type != "DequantizeLinear":
+    while (node := _only_user(value)) is not None and node.op_type in ELEMENTWISE:
+        if node.op_type in ("Sub", "Mul"):
             constants.append(node)
         value = node.outputs[0]
     convs = [use.node for use in value.uses()]

@@ -64,7 +64,7 @@ def trace(
     shapes = {"images": {0: torch.export.Dim("batch", min=1)}} if batch is None else None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecations inside torch's exporter, none of which a user can act on
-        loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "torch.export")]
+        loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir", "torch.export")]
         levels = [logger.level for logger in loggers]
         try:
             for logger in loggers:

@@ -20,6 +20,7 @@ class Architecture:
     confidence_threshold: float
     nms_threshold: float
     coco_licence: str
+    restricted: bool  # whether that licence forbids a use, and so has to be accepted
 
 
 def _yolo_nas(size: str) -> Architecture:
@@ -29,7 +30,7 @@ def _yolo_nas(size: str) -> Architecture:
         return YoloNas(size, num_classes)
 
     licence = "Deci YOLO-NAS licence: non-commercial use only"
-    return Architecture(create, YoloNasPreprocessing(), 0.25, 0.7, licence)
+    return Architecture(create, YoloNasPreprocessing(), 0.25, 0.7, licence, restricted=True)
 
 
 def _ppyoloe(size: str) -> Architecture:
@@ -39,7 +40,9 @@ def _ppyoloe(size: str) -> Architecture:
         return PPYoloE(size, num_classes)
 
     # SuperGradients' own, which its maintainers said holds for these weights (Deci-AI/super-gradients, issue 983).
-    return Architecture(create, PPYoloEPreprocessing(), 0.5, 0.65, "Apache-2.0 licence of SuperGradients")
+    return Architecture(
+        create, PPYoloEPreprocessing(), 0.5, 0.65, "Apache-2.0 licence of SuperGradients", restricted=False
+    )
 
 
 ARCHITECTURES = {f"yolo_nas_{size}": _yolo_nas(size) for size in ("s", "m", "l")}

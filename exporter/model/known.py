@@ -51,7 +51,7 @@ class KnownModel(Node):
         if self.weights == "demo" and not self._demo.is_file():
             shipped = ", ".join(sorted(file.stem for file in DEMO.glob("*.safetensors")))
             yield f"model.weights=demo: the demo has none for {self.architecture}, only for {shipped}: give a path"
-        elif self.weights == "coco" and not self.accept_license:
+        elif self.weights == "coco" and self.known.restricted and not self.accept_license:
             yield (
                 f"model.weights=coco: these weights are under the {self.known.coco_licence}: if you accept it, add"
                 " model.accept_license=true; or give a path to your own"

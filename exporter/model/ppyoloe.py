@@ -44,11 +44,10 @@ class RepVGG(nn.Module):
 
     def __init__(self, channels: int):
         super().__init__()
-        for kernel in (3, 1):
-            branch = nn.Sequential()
+        self.branch_3x3, self.branch_1x1 = nn.Sequential(), nn.Sequential()
+        for branch, kernel in ((self.branch_3x3, 3), (self.branch_1x1, 1)):
             branch.add_module("conv", nn.Conv2d(channels, channels, kernel, padding=kernel // 2, bias=False))
             branch.add_module("bn", nn.BatchNorm2d(channels))
-            self.add_module(f"branch_{kernel}x{kernel}", branch)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.silu(self.branch_3x3(x) + self.branch_1x1(x))
@@ -204,6 +203,14 @@ class GatedConv(nn.Module):
         return self.conv(x * self.fc(mean).sigmoid())
 
 
+def prediction(channels: int, outputs: int) -> nn.Conv2d:
+    """A last convolution, which says the same of every cell until it is trained."""
+    conv = nn.Conv2d(channels, outputs, 3, padding=1)
+    nn.init.zeros_(conv.weight)
+    nn.init.ones_(conv.bias)  # pyright: ignore[reportArgumentType] - it has one
+    return conv
+
+
 class Head(nn.Module):
     """Maps at strides 32, 16, 8 → one pair (box logits [B, 4·bins, h, w], class logits [B, C, h, w]) a level."""
 
@@ -212,8 +219,8 @@ class Head(nn.Module):
         channels = size.channels(*NECK)
         self.stem_cls = nn.ModuleList(GatedConv(width) for width in channels)
         self.stem_reg = nn.ModuleList(GatedConv(width) for width in channels)
-        self.pred_cls = nn.ModuleList(nn.Conv2d(width, num_classes, 3, padding=1) for width in channels)
-        self.pred_reg = nn.ModuleList(nn.Conv2d(width, 4 * NUM_BINS, 3, padding=1) for width in channels)
+        self.pred_cls = nn.ModuleList(prediction(width, num_classes) for width in channels)
+        self.pred_reg = nn.ModuleList(prediction(width, 4 * NUM_BINS) for width in channels)
 
     def forward(self, *maps: Tensor) -> list[tuple[Tensor, Tensor]]:
         levels = []
@@ -239,10 +246,6 @@ class PPYoloE(DflDetector):
         self.backbone = Backbone(SIZES[size])
         self.neck = Neck(SIZES[size])
         self.head = Head(SIZES[size], num_classes)
-        for layer in (*self.head.pred_cls, *self.head.pred_reg):
-            nn.init.zeros_(layer.weight)  # every cell begins with the same guess: pyright: ignore
-        for layer in self.head.pred_reg:
-            nn.init.ones_(layer.bias)
         self.initialise(self.head.pred_cls, eps=1e-5, momentum=0.1)
 
     def levels(self, images: Tensor) -> list[tuple[Tensor, Tensor]]:

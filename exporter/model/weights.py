@@ -82,15 +82,19 @@ def num_classes_of(state: Mapping[str, Tensor], file: str) -> int:
 
 
 def random_state(network: nn.Module, seed: int) -> dict[str, Tensor]:
-    """A weight for every entry of the state dict, the same in every process: it depends on name, shape and seed alone.
+    """A weight for every entry of the state dict, the same in every process: it depends on name, shape and seed alone,
+    and on whether the network is a PP-YOLOE.
 
-    The variance of the convolutions, 1.3 / fan-in, was found by trial: with these BatchNorms and shortcuts a picture
-    neither fades nor explodes on its way, so an exported network computes something that can be compared.
+    The variances of the convolutions, 1.3 / fan-in and 2 / fan-in, were found by trial: with these BatchNorms and
+    shortcuts a picture neither fades nor explodes on its way, so an exported network computes something that can be
+    compared.
     """
-    return {name: _random(name, tensor, seed) for name, tensor in network.state_dict().items()}
+    state = network.state_dict()
+    random = _random_silu if (_architecture(state) or "").startswith("ppyoloe") else _random
+    return {name: random(name, tensor, seed) for name, tensor in state.items()}
 
 
-def _random(name: str, tensor: Tensor, seed: int) -> Tensor:
+def _random(name: str, tensor: Tensor, seed: int, variance: float = 1.3, prediction_gain: float = 10) -> Tensor:
     if not tensor.is_floating_point():
         return torch.zeros(tensor.shape, dtype=tensor.dtype)
     shape = tuple(tensor.shape)
@@ -102,12 +106,26 @@ def _random(name: str, tensor: Tensor, seed: int) -> Tensor:
         if CLASS_LAYER.search(name):
             values -= math.log(99)  # 1 % after the sigmoid, as training begins
     elif len(shape) >= 2:
-        values = generator.standard_normal(shape) * math.sqrt(1.3 / math.prod(shape[1:]))
+        values = generator.standard_normal(shape) * math.sqrt(variance / math.prod(shape[1:]))
         if PREDICTION_LAYER.search(name):
-            values *= 10  # else all scores are the same 1 %, and all boxes of one size
+            values *= prediction_gain  # else all scores are the same 1 %, and all boxes of one size
     else:
         values = generator.uniform(0.5, 1.0, shape)  # of BatchNorm, and of shortcuts
     return torch.from_numpy(np.asarray(values, np.float32)).reshape(shape)
+
+
+def _random_silu(name: str, tensor: Tensor, seed: int) -> Tensor:
+    """For SiLU, which halves what is small and passes what is large: around 0 a picture either fades or explodes.
+
+    Around 1 the SiLU is close to a line. BatchNorm puts its input there, and filters that sum to 0 take out what all
+    channels then have in common.
+    """
+    values = _random(name, tensor, seed, variance=2.0, prediction_gain=0.6)
+    if values.ndim == 4:
+        values -= values.mean(dim=(1, 2, 3), keepdim=True)
+    elif name.endswith("bn.bias"):
+        values += 1
+    return values
 
 
 def _kind(tensor: Tensor) -> tuple[torch.Size, bool]:

@@ -27,7 +27,9 @@ class Normalization(BaseModel):
         return (rgb[:, list(self.order)].astype(np.float32) - mean) / std
 
     @property
-    def input_range(self) -> tuple[float, float] | None:
-        """What the network's input spans for pictures of bytes, where that is the same for all channels; else None."""
-        spans = {(-mean / std, (255 - mean) / std) for mean, std in zip(self.mean, self.std, strict=True)}
-        return spans.pop() if len(spans) == 1 else None
+    def input_range(self) -> tuple[float, float]:
+        """The lowest and highest value that the network's input can hold for pictures of bytes, over all channels."""
+        import numpy as np
+
+        ends = self.apply(np.array([0, 255], np.uint8)[:, None, None, None].repeat(3, axis=1))
+        return float(ends.min()), float(ends.max())

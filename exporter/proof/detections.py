@@ -55,19 +55,27 @@ def detection_errors(
 
 
 def matched(found: Sequence[Detections], wanted: Sequence[Detections]) -> dict[str, Any]:
-    """Pairs of boxes of one class and IoU of at least 0.5, the best first: how many, their IoU and score difference."""
+    """What `pairs` gives of each picture: how many, their mean IoU and score difference."""
     ious, differences, total = [], [], 0
     for f, w in zip(found, wanted, strict=True):
         total += max(len(f.scores), len(w.scores))
-        overlap = reference.iou(w.boxes, f.boxes) * (w.classes[:, None] == f.classes[None])
-        while overlap.size and overlap.max() >= 0.5:
-            i, j = np.unravel_index(overlap.argmax(), overlap.shape)
-            ious.append(overlap[i, j])
-            differences.append(abs(float(w.scores[i]) - float(f.scores[j])))
-            overlap[i], overlap[:, j] = 0, 0
+        for i, j, iou in pairs(f, w):
+            ious.append(iou)
+            differences.append(abs(float(w.scores[j]) - float(f.scores[i])))
     return {
         "boxes": total,
         "matched": len(ious),
         "mean_iou": round(float(np.mean(ious)), 5) if ious else None,
         "mean_score_difference": round(float(np.mean(differences)), 5) if differences else None,
     }
+
+
+def pairs(found: Detections, wanted: Detections) -> list[tuple[int, int, float]]:
+    """Boxes of one class and an IoU of at least 0.5, the best first: indices in `found` and `wanted`, and the IoU."""
+    matches = []
+    overlap = reference.iou(wanted.boxes, found.boxes) * (wanted.classes[:, None] == found.classes[None])
+    while overlap.size and overlap.max() >= 0.5:
+        j, i = np.unravel_index(overlap.argmax(), overlap.shape)
+        matches.append((int(i), int(j), float(overlap[j, i])))
+        overlap[j], overlap[:, i] = 0, 0
+    return matches

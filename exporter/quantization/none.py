@@ -8,6 +8,8 @@ from exporter.quantization.quantized import Quantized
 if TYPE_CHECKING:
     import onnx
 
+    from exporter.preprocessing.normalization import Normalization
+
 
 class NoQuantization(Node):
     """conf/quantization/none.yaml."""
@@ -17,6 +19,6 @@ class NoQuantization(Node):
     # Float32 twice, in another order of operations; boxes reach 640 px, where a float32 ends at 6e-5 px.
     bounds: ClassVar[dict[str, float]] = {"max_score_error": 1e-3, "max_box_error": 0.05, "max_map_drop": 0.1}
 
-    def quantize(self, core: "onnx.ModelProto") -> Quantized:
-        """The core as it is."""
+    def quantize(self, core: "onnx.ModelProto", normalization: "Normalization | None" = None) -> Quantized:
+        """The core as it is, however pictures are normalised for it."""
         return Quantized(core, {"precision": "float32"})

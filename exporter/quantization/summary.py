@@ -1,5 +1,6 @@
 """What of a graph is quantized, counted in the graph itself."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
@@ -33,6 +34,19 @@ def summarize(model: onnx.ModelProto) -> dict[str, Any]:
         "weights": _type_names(pair[1] for name, pair in types.items() if name not in in_float),
         "quantize_linear": kinds["QuantizeLinear"],
         "dequantize_linear": kinds["DequantizeLinear"],
+    }
+
+
+def summarize_half(model: onnx.ModelProto) -> dict[str, int]:
+    """How many convolutions have weights in float16 and in float32, and how many numbers are stored in float16."""
+    initializers = {tensor.name: tensor for tensor in model.graph.initializer}
+    convolutions = [node for node in model.graph.node if node.op_type in WEIGHTED]
+    types = [initializers[node.input[1]].data_type for node in convolutions if node.input[1] in initializers]
+    in_half = (tensor for tensor in initializers.values() if tensor.data_type == onnx.TensorProto.FLOAT16)
+    return {
+        "float16_convolutions": types.count(onnx.TensorProto.FLOAT16),
+        "float32_convolutions": types.count(onnx.TensorProto.FLOAT),
+        "float16_weights": sum(math.prod(tensor.dims) for tensor in in_half),
     }
 
 

@@ -61,8 +61,7 @@ def _replace(graph: ir.Graph, node: ir.Node) -> None:
         graph.register_initializer(parameters[-1])
     conv = ir.node("Conv", [node.inputs[0], *parameters], {"kernel_shape": [1, 1]}, name=node.name)
     conv.outputs[0].name = f"{name}/Conv"
-    module = (node.name or "").rpartition("/")[0]
-    shuffle = ir.node("DepthToSpace", conv.outputs, {"blocksize": k, "mode": "CRD"}, name=f"{module}/DepthToSpace")
+    shuffle = ir.node("DepthToSpace", conv.outputs, {"blocksize": k, "mode": "CRD"}, name=f"{node.name}/DepthToSpace")
     graph.insert_before(node, [conv, shuffle])
     shuffle.outputs[0].shape, shuffle.outputs[0].type = result.shape, result.type
     result.replace_all_uses_with(shuffle.outputs[0], replace_graph_outputs=True)

@@ -5,15 +5,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 from torch import nn
 
 from exporter.errors import RequestError
+from exporter.model.architectures import ARCHITECTURES
 from exporter.model.blocks import CSPLayer
 from exporter.model.weights import check_state, load_strict, num_classes_of, random_state, read_checkpoint
-from exporter.model.yolo_nas import YoloNas
 
 STATE = {"a.weight": torch.arange(6.0).reshape(2, 3), "a.bn.num_batches_tracked": torch.tensor(7)}
 OTHER = {name: torch.zeros_like(tensor) for name, tensor in STATE.items()}
@@ -169,9 +170,9 @@ def test_quantized(tmp_path):
     assert "w is quantized" in refusal(read_checkpoint, saved(tmp_path / "a.pth", {"w": quantized}))
 
 
-def meta(size: str, num_classes: int) -> dict[str, torch.Tensor]:
+def meta(name: str, num_classes: int) -> dict[str, torch.Tensor]:
     with torch.device("meta"):
-        return YoloNas(size, num_classes).state_dict()
+        return ARCHITECTURES[name].create(num_classes).state_dict()
 
 
 def test_load_strict(tmp_path):
@@ -184,38 +185,38 @@ def test_load_strict(tmp_path):
     assert line.startswith("b.pth: ") and "1 entries are missing (conv1.bn.bias)" in line
 
 
-def test_another_number_of_classes():
-    line = refusal(check_state, meta("s", 80), meta("s", 3), "a.pth")
+@pytest.mark.parametrize("name", ["yolo_nas_s", "ppyoloe_s"])
+def test_another_number_of_classes(name):
+    line = refusal(check_state, meta(name, 80), meta(name, 3), "a.pth")
     assert line == "a.pth: the weights have 3 classes, not 80: set model.num_classes=3 or auto"
 
 
 def test_another_architecture():
-    line = refusal(check_state, meta("s", 80), meta("m", 3), "a.pth")
+    line = refusal(check_state, meta("yolo_nas_s", 80), meta("yolo_nas_m", 3), "a.pth")
     assert line == "a.pth: the weights are of another architecture: they look like yolo_nas_m: set model=yolo_nas_m"
-    line = refusal(check_state, meta("s", 80), {"head.pred_cls.2.weight": torch.zeros(80, 96, 3, 3)}, "a.pth")
+    line = refusal(check_state, meta("yolo_nas_s", 80), {"head.pred_cls.2.weight": torch.zeros(80, 96, 3, 3)}, "a.pth")
     assert "they look like ppyoloe_s: set model=ppyoloe_s" in line
-    line = refusal(check_state, meta("s", 80), {"layer1.weight": torch.zeros(1)}, "a.pth")
+    line = refusal(check_state, meta("yolo_nas_s", 80), {"layer1.weight": torch.zeros(1)}, "a.pth")
     assert "none of the 921 entries wanted is there (backbone." in line and "but layer1.weight" in line
 
 
 def test_what_does_not_fit_is_listed():
-    got = meta("s", 3)
+    got = meta("yolo_nas_s", 3)
     for name in [name for name in got if name.startswith("neck.neck4.")]:
         del got[name]
     got["extra.weight"] = torch.zeros(1)
     got["backbone.stem.conv.post_bn.bias"] = torch.zeros(5)
     got["backbone.stem.conv.post_bn.weight"] = torch.zeros(48, dtype=torch.int64)
-    line = refusal(check_state, meta("s", 3), got, "a.pth")
+    line = refusal(check_state, meta("yolo_nas_s", 3), got, "a.pth")
     assert "entries are missing (neck.neck4." in line and "1 are too many (extra.weight)" in line
     assert "2 are of another shape (backbone.stem.conv.post_bn.weight is [48] int64, not [48] float32, " in line
     assert "backbone.stem.conv.post_bn.bias is [5] float32, not [48] float32" in line
 
 
-@pytest.mark.parametrize("num_classes", [1, 3, 80])
-def test_num_classes(num_classes):
-    assert num_classes_of(meta("s", num_classes), "a.pth") == num_classes
-    ppyoloe = {f"head.pred_cls.{i}.weight": torch.zeros(num_classes, 8, 3, 3) for i in range(3)}
-    assert num_classes_of({**ppyoloe, "head.pred_reg.0.weight": torch.zeros(68, 8, 3, 3)}, "a.pth") == num_classes
+@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("num_classes", [1, 3, 68, 80])
+def test_num_classes(name, num_classes):
+    assert num_classes_of(meta(name, num_classes), "a.pth") == num_classes
 
 
 def test_num_classes_that_cannot_be_told():
@@ -225,19 +226,21 @@ def test_num_classes_that_cannot_be_told():
     assert "head.pred_cls.0.weight has 3, head.pred_cls.1.weight has 4" in line
 
 
-def test_random_weights_compute_something():
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_random_weights_compute_something(name):
     """Neither vanishing nor exploding: the predictions of neighbouring cells differ, and stay in a sensible range."""
     with torch.device("meta"):
-        network = YoloNas("s", 3)
+        network = ARCHITECTURES[name].create(3)
     network.load_state_dict(random_state(network, 0), assign=True)
-    images = torch.stack([torch.linspace(0, 1, 96).expand(3, 96, 96), torch.eye(96).expand(3, 96, 96)])
+    pictures = np.stack([np.broadcast_to(np.linspace(0, 255, 96), (3, 96, 96)), np.stack([255 * np.eye(96)] * 3)])
+    images = torch.from_numpy(ARCHITECTURES[name].preprocessing.normalization.apply(pictures))
     with torch.no_grad():
         boxes, classes, _ = network.eval().undecoded(images)
     for logits in (boxes, classes):
         assert logits.isfinite().all()
         assert 0.2 < logits.std() < 10 and (logits.std(dim=2) > 0.01).all()
         assert (logits[0] - logits[1]).std() > 0.05 * logits.std(), "the picture does not matter"
-    assert 0.001 < classes.sigmoid().mean() < 0.3
+    assert 0.001 < classes.sigmoid().mean() < 0.4
 
 
 def test_random_weights_are_the_same_in_every_process():
@@ -258,11 +261,11 @@ print(hashlib.sha256(b"".join(t.numpy().tobytes() for t in random_state(CSPLayer
     assert not torch.equal(own["conv1.conv.weight"], own["conv2.conv.weight"])
 
 
-def test_the_published_shapes_are_told_apart():
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_the_published_shapes_are_told_apart(name):
     """The fingerprints, against networks as they are built here."""
-    for size in "sml":
-        line = refusal(check_state, {"x": torch.zeros(1)}, meta(size, 2), "a.pth")
-        assert f"they look like yolo_nas_{size}" in line
+    line = refusal(check_state, {"x": torch.zeros(1)}, meta(name, 2), "a.pth")
+    assert f"they look like {name}" in line
 
 
 def test_metrics_that_are_numbers_of_numpy_do_no_harm(tmp_path):

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from exporter.graph.qdq import insert, tensors_with_pairs
 from exporter.graph.align_channels import align_channels
+from exporter.graph.qdq import insert, tensors_with_pairs
 from exporter.quantization.scheme import U8S8
 from exporter.quantization.upsample import as_convolutions
 from tests.quantization.networks import Builder, constants, pictures, run
@@ -18,7 +18,10 @@ def test_upsampling_is_a_convolution_and_a_shuffle(kernel):
     before = model.SerializeToString(deterministic=True)
     rewritten, left = as_convolutions(model, ["neck.up/ConvTranspose"])
     assert not left and [n.op_type for n in rewritten.graph.node] == ["Conv", "Relu", "Conv", "DepthToSpace", "Relu"]
-    assert [n.name for n in rewritten.graph.node][2:4] == ["neck.up/ConvTranspose", "neck.up/DepthToSpace"]
+    assert [n.name for n in rewritten.graph.node][2:4] == [
+        "neck.up/ConvTranspose",
+        "neck.up/ConvTranspose/DepthToSpace",
+    ]
     assert rewritten.graph.node[3].output[0] == "neck.up/ConvTranspose" and "neck.up.weight" not in constants(rewritten)
     for expected, got in zip(run(model, pictures(1)[0]), run(rewritten, pictures(1)[0]), strict=True):
         np.testing.assert_allclose(got, expected, atol=1e-5)

@@ -1,0 +1,137 @@
+"""Benchmark in ONNX Runtime on the CPU, in turn with the FP32 artifact of the same recipe."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from exporter.node import Node
+
+if TYPE_CHECKING:
+    from exporter import manifest as m
+    from exporter.benchmark.subject import Subject
+
+Count = Annotated[int, Field(ge=1)]
+
+
+class CpuBenchmark(Node):
+    """conf/benchmark/cpu.yaml says what the fields are."""
+
+    name: ClassVar[str] = "cpu"
+
+    threads: Count | Literal["auto"]
+    rounds: int = Field(ge=2)
+    throughput_batches: tuple[Count, ...]
+    throughput_threads: tuple[Count, ...] | Literal["auto"]
+
+    def measure(
+        self,
+        artifact: "Subject",
+        reference: "Subject | None",
+        core: "Subject",
+        reference_core: "Subject | None",
+        *,
+        dynamic_batch: bool,
+    ) -> "m.Benchmark":
+        """The manifest's section `benchmark`. Bytes of the input's size in, detections out, on one demo scene (as many
+        as a fixed batch holds).
+
+        reference: the FP32 artifact, None where the artifact is that itself; cores: the graphs between pre- and
+        post-processing. dynamic_batch: whether throughput can be tried with other batches. Raises BuildError where
+        a run fails.
+        """
+        import importlib.metadata
+
+        from exporter import manifest as m
+        from exporter.benchmark.memory import peak_memory
+        from exporter.benchmark.paired import interleaved
+        from exporter.describe import cpu
+
+        threads = _cores() if self.threads == "auto" else self.threads
+        subjects = [artifact, core] if reference is None else [artifact, reference, core, reference_core]
+        times = interleaved([s.runner(threads) for s in subjects if s is not None], self.rounds)
+        pairs = [times[:1], times[1:]] if reference is None else [times[:2], times[2:]]
+        end_to_end, bare = (_latency(*pair) for pair in pairs)
+        memory = [peak_memory(s, threads) if s is not None else None for s in (artifact, reference)]
+        return m.Benchmark(
+            name=self.name,
+            engine=f"onnxruntime {importlib.metadata.version('onnxruntime')}",
+            cpu=cpu(),
+            threads=threads,
+            batch=len(artifact.array),
+            rounds=self.rounds,
+            end_to_end=end_to_end,
+            core=bare,
+            throughput=self._throughput(artifact, reference, dynamic_batch),
+            peak_memory_bytes=m.Sizes(artifact=memory[0], reference=memory[1]),
+            file_bytes=m.Sizes(artifact=_bytes(artifact), reference=_bytes(reference)),
+            warnings=list(_warnings(end_to_end)),
+        )
+
+    def _throughput(
+        self, artifact: "Subject", reference: "Subject | None", dynamic_batch: bool
+    ) -> "list[m.Throughput]":
+        """Pictures a second for every number of threads and every batch."""
+        from exporter import manifest as m
+        from exporter.benchmark.paired import interleaved, ratio
+
+        tried = _powers_of_two(_cores()) if self.throughput_threads == "auto" else self.throughput_threads
+        rows = []
+        for threads in tried:
+            for batch in self.throughput_batches if dynamic_batch else [len(artifact.array)]:
+                subjects = [s for s in (artifact, reference) if s is not None]
+                fed = [s.repeated(batch) if dynamic_batch else s for s in subjects]
+                times = interleaved([s.runner(threads) for s in fed], max(self.rounds // 8, 3))
+                speeds = [round(1000 * batch * len(each) / sum(each), 3) for each in times]
+                # More pictures a second is less time a picture: the ratio of speeds is that of times upside down.
+                gained = ratio(times[1], times[0]) if len(times) > 1 else None
+                rows.append(
+                    m.Throughput(
+                        threads=threads,
+                        batch=batch,
+                        artifact=speeds[0],
+                        reference=speeds[1] if len(speeds) > 1 else None,
+                        ratio=gained,
+                    )
+                )
+        return rows
+
+
+def _latency(times: Sequence[float], baseline: Sequence[float] | None = None) -> "m.Latency":
+    from exporter import manifest as m
+    from exporter.benchmark.paired import ratio, summarized
+
+    return m.Latency(
+        artifact=summarized(times),
+        reference=summarized(baseline) if baseline else None,
+        ratio=ratio(times, baseline) if baseline else None,
+    )
+
+
+def _warnings(latency: "m.Latency") -> "Sequence[str]":
+    """What nobody should have to look for."""
+    r = latency.ratio
+    if r is None or latency.reference is None or r.median <= 1:
+        return []
+    return [
+        f"SLOWER THAN FP32: {r.median:.2f} times the time of the FP32 artifact (middle half {r.low:.2f} to"
+        f" {r.high:.2f}; {latency.artifact.p50_ms:.1f} ms against {latency.reference.p50_ms:.1f} ms)"
+    ]
+
+
+def _bytes(subject: "Subject | None") -> int | None:
+    if subject is None:
+        return None
+    return len(subject.model) if isinstance(subject.model, bytes) else subject.model.stat().st_size
+
+
+def _cores() -> int:
+    """Those that this process may use."""
+    import os
+
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _powers_of_two(most: int) -> list[int]:
+    """1, 2, 4 … and `most` itself."""
+    return sorted({most, *(2**i for i in range(most.bit_length()) if 2**i <= most)})

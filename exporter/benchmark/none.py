@@ -1,0 +1,11 @@
+"""No benchmark."""
+
+from typing import ClassVar
+
+from exporter.node import Node
+
+
+class NoBenchmark(Node):
+    """conf/benchmark/none.yaml."""
+
+    name: ClassVar[str] = "none"

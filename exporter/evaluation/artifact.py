@@ -1,0 +1,52 @@
+"""`exporter evaluate`: the mAP of an artifact on the disk."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from exporter.errors import RequestError
+from exporter.evaluation.coco import CocoEvaluation
+from exporter.evaluation.demo import DemoEvaluation
+from exporter.evaluation.evaluate import evaluate
+from exporter.evaluation.yolo import YoloEvaluation
+from exporter.inference import Detector
+from exporter.manifest import Evaluation, read_manifest
+from exporter.messages import validation_lines
+from exporter.progress import Progress
+
+
+def evaluate_artifact(
+    folder: Path, num_images: int | None, yolo: str | None, coco: Sequence[str] | None, progress: Progress
+) -> Iterator[str]:
+    """Lines for the terminal. Pictures come from a data.yaml, from a folder and a COCO json, or are demo scenes.
+
+    Raises RequestError for a folder without an artifact, for labels that cannot be right or are not of its classes."""
+    manifest = read_manifest(folder)
+    if yolo and coco:
+        raise RequestError("--yolo and --coco: give one of them")
+    try:
+        if yolo:
+            node = YoloEvaluation(path=yolo, split="val", num_images=num_images, max_drop=None)
+        elif coco:
+            node = CocoEvaluation(path=coco[0], annotations=coco[1], num_images=num_images, max_drop=None)
+        else:
+            node = DemoEvaluation(num_images=300 if num_images is None else num_images, max_drop=None)
+    except ValidationError as error:
+        raise RequestError("; ".join(validation_lines(error, "evaluate"))) from error
+    detector, geometry = Detector.of(folder, manifest), manifest.preprocessing.geometry
+    assert geometry is not None  # or there were no detector
+    names = manifest.model.class_names
+    examples = node.examples(names, geometry.height, geometry.width)
+    yield from lines(folder, evaluate(detector, None, examples, len(names), progress, name=node.name))
+
+
+def lines(folder: Path, evaluation: Evaluation) -> Iterator[str]:
+    """The figures in words."""
+    scores = evaluation.artifact
+    yield (
+        f"{folder}: mAP {scores.map:.2f}, AP50 {scores.ap50:.2f}, AP75 {scores.ap75:.2f} on {evaluation.num_images}"
+        f" pictures with {evaluation.num_boxes} objects"
+    )
+    sizes = [f"{size} {value:.2f}" for size, value in scores.by_size.items() if value is not None]
+    yield f"  mAP by size: {', '.join(sizes)}"

@@ -1,0 +1,130 @@
+"""FP16 for GPUs: the network in float16, decoding and post-processing in float32.
+
+Float16 holds 11 digits (binary) of numbers from 6e-5 to 65504. Rounding to them costs a network next to nothing;
+leaving that range costs it everything. So no picture is needed to choose anything, but some are run to look for layers
+whose values leave it: those stay in float32.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, ClassVar
+
+from exporter.node import Node
+from exporter.quantization.quantized import Quantized
+
+if TYPE_CHECKING:
+    import numpy as np
+    import onnx
+
+    from exporter.preprocessing.normalization import Normalization
+
+LARGEST = 65504.0
+SMALLEST = 2.0**-14  # below, a float16 is subnormal and loses digits
+MARGIN = 4  # other pictures may go beyond the largest value that is found on a few
+NUM_SCENES = 4
+
+
+class Fp16(Node):
+    """conf/quantization/fp16.yaml says what the fields are."""
+
+    name: ClassVar[str] = "fp16"
+    needs_calibration: ClassVar[bool] = False
+    # Of the demo weights at 640 px, with every tensor rounded as a GPU does: scores 7e-4 at most and 4e-5 on average,
+    # boxes 0.4 px and 0.01 px, mAP 0.01 points; random weights of other networks reach scores of 3e-3 and 0.5 px.
+    # ONNX Runtime's CPU rounds fewer tensors and gives about two thirds of that.
+    bounds: ClassVar[dict[str, float]] = {
+        "max_score_error": 0.01, "mean_score_error": 3e-4,
+        "max_box_error": 3.0, "mean_box_error": 0.1, "max_map_drop": 0.2,
+    }  # fmt: skip
+
+    exclude: tuple[str, ...] = ()
+
+    def quantize(self, core: "onnx.ModelProto", normalization: "Normalization | None") -> Quantized:
+        """`core` (float32, see `exporter.graph.trace`) with its trunk in float16; the argument stays as it is.
+
+        normalization: how a picture becomes the core's input. Demo scenes, noise, black and white go through the core
+        so normalised; which pictures does not matter much, for no range is taken from them.
+        Raises RequestError for patterns that match nothing or leave nothing, and where the normalisation is not known,
+        BuildError for values that are not finite.
+        """
+        from exporter.errors import RequestError
+        from exporter.graph import half
+        from exporter.quantization import policy
+        from exporter.quantization.summary import summarize_half
+
+        excluded = policy.matching(core, self.exclude, "quantization.exclude")
+        if normalization is None:
+            raise RequestError(
+                "quantization=fp16: nobody knows how a picture becomes this network's input, so values that float16"
+                " cannot hold cannot be looked for: choose a preprocessing"
+            )
+        able = half.nodes_in_half(core)
+        left = _beyond(core, able, _probes(core, normalization))
+        left |= {name: f"excluded by {pattern}" for pattern, names in excluded.items() for name in names}
+        chosen = half.nodes_in_half(core, left)
+        if not chosen:
+            raise RequestError("quantization=fp16: no layer is left to compute in float16; use quantization=none")
+        model = half.to_half(core, chosen)
+        reasons = {name: left.get(name, "reads float32 and only moves it") for name in able if name not in chosen}
+        summary = {
+            "precision": "float16",
+            "engines": "for GPUs: a CPU computes it in float32, with casts, and so slower than the float32 artifact",
+            **summarize_half(model),
+            "nodes": {"float16": len(chosen), "float32": len(core.graph.node) - len(chosen)},
+            "left_in_float32": reasons,
+            "exclude": excluded,
+            "probes": f"{NUM_SCENES} demo scenes, noise, black, white",
+        }
+        return Quantized(model, summary)
+
+
+def _probes(core: "onnx.ModelProto", normalization: "Normalization") -> "Iterator[np.ndarray]":
+    """float32 [1, 3, H, W] each, of the core's own size."""
+    import numpy as np
+
+    from exporter.demo.scenes import scene
+
+    height, width = (dim.dim_value for dim in core.graph.input[0].type.tensor_type.shape.dim[2:])
+    pictures = [scene("calibration", i, height, width).image for i in range(NUM_SCENES)]
+    pictures.append(np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8))
+    pictures += [np.full((height, width, 3), value, np.uint8) for value in (0, 255)]
+    for picture in pictures:
+        yield normalization.apply(picture.transpose(2, 0, 1)[None])
+
+
+def _beyond(core: "onnx.ModelProto", nodes: list[str], probes: "Iterable[np.ndarray]") -> dict[str, str]:
+    """The nodes that read or write what float16 cannot hold, and why: values too large for it, or a tensor whose
+    largest value is below its normal numbers, so that all of it loses digits. Single small values do not matter beside
+    larger ones, and a tensor of zeros stays zeros. Sums inside an operator are the engine's business."""
+    from exporter.graph import half
+
+    tensors = half.reads_and_writes(core, nodes)
+    stored = {tensor.name for tensor in core.graph.initializer}
+    largest = _largest(core, list(dict.fromkeys(name for names in tensors.values() for name in names)), probes)
+    beyond = {}
+    for node, names in tensors.items():
+        for name in names:
+            limit = LARGEST if name in stored else LARGEST / MARGIN
+            if largest[name] > limit:
+                beyond.setdefault(node, f"{name} reaches {largest[name]:.3g}, float16 is safe to {limit:g}")
+            elif 0 < largest[name] < SMALLEST:
+                beyond.setdefault(
+                    node, f"{name} reaches only {largest[name]:.3g}, float16 is precise from {SMALLEST:.2g}"
+                )
+    return beyond
+
+
+def _largest(core: "onnx.ModelProto", names: list[str], probes: "Iterable[np.ndarray]") -> dict[str, float]:
+    """The largest magnitude in each of these tensors: of weights as they are stored, of others over all probes."""
+    import numpy as np
+    from onnx import numpy_helper
+
+    from exporter.quantization import observe
+
+    weights = {tensor.name: tensor for tensor in core.graph.initializer}
+    computed = [name for name in names if name not in weights]
+    low_high = np.stack(list(observe.extremes(core, computed, probes)))  # [probes, tensors, 2]
+    found = dict(zip(computed, np.abs(low_high).max(axis=(0, 2)).tolist(), strict=True))
+    for name in names:
+        if name in weights:
+            found[name] = float(np.abs(numpy_helper.to_array(weights[name])).max(initial=0))
+    return found

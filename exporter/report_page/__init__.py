@@ -1,0 +1,1 @@
+"""`report.html`: what was built and measured, on one page."""

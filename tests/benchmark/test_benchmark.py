@@ -1,0 +1,114 @@
+"""The arithmetic of interleaved runs, on runs and a clock made by hand: nothing here depends on how fast anything is."""
+
+import sys
+
+import numpy as np
+import onnx
+import pytest
+
+from exporter.benchmark import cpu
+from exporter.benchmark.compare import compare
+from exporter.benchmark.memory import peak_memory
+from exporter.benchmark.paired import WARM_UP, interleaved, ratio, summarized
+from exporter.benchmark.subject import Subject
+from exporter.cli import main
+from exporter.errors import BuildError, RequestError
+from exporter.manifest import Latency
+from exporter.progress import Progress
+
+
+class Machine:
+    """A clock that only runs move, and the order in which they did."""
+
+    def __init__(self):
+        self.now, self.order = 0.0, []
+
+    def run(self, name, seconds):
+        def one():
+            self.order.append(name)
+            self.now += seconds
+
+        return one
+
+
+def test_runs_take_turns_and_every_other_round_goes_backwards():
+    machine = Machine()
+    times = interleaved([machine.run("a", 0.5), machine.run("b", 0.25)], 4, lambda: machine.now)
+    assert machine.order == ["a", "b"] * WARM_UP + ["a", "b", "b", "a", "a", "b", "b", "a"]
+    assert times == [[500] * 4, [250] * 4]
+
+
+def test_a_drifting_machine_does_not_change_the_ratio():
+    baseline = [10.0 * 1.1**i for i in range(20)]
+    found = ratio([0.4 * each for each in baseline], baseline)
+    assert (found.median, found.low, found.high) == pytest.approx((0.4, 0.4, 0.4))
+    spread = ratio([1, 2, 3, 4], [1, 1, 1, 1])
+    assert spread.low < spread.median == 2.5 < spread.high
+
+
+def test_percentiles_lie_between_neighbours():
+    found = summarized([float(i) for i in range(101)])
+    assert (found.p50_ms, found.p90_ms, found.p99_ms) == (50, 90, 99)
+    assert len(found.times_ms) == 101
+
+
+def test_slower_than_fp32_is_said_loudly(capsys):
+    slow, fast = [20.0] * 4, [10.0] * 4
+
+    def latency(own, baseline):
+        return Latency(artifact=summarized(own), reference=summarized(baseline), ratio=ratio(own, baseline))
+
+    (line,) = cpu._warnings(latency(slow, fast))
+    assert "SLOWER THAN FP32: 2.00 times" in line
+    assert list(cpu._warnings(latency(fast, slow))) == []
+    assert list(cpu._warnings(Latency(artifact=summarized(slow), reference=None, ratio=None))) == []
+    Progress().warn(line)
+    assert line in capsys.readouterr().err
+
+
+def test_threads_to_try():
+    assert cpu._powers_of_two(1) == [1]
+    assert cpu._powers_of_two(6) == [1, 2, 4, 6]
+
+
+def model(size):
+    """A graph that makes a tensor of `size` floats on its way."""
+    text = f"""<ir_version: 8, opset_import: ["" : 18]> g (float[1] x) => (float[1] y) {{
+        shape = Constant<value = int64[1] {{{size}}}>()
+        wide = Expand(x, shape)
+        doubled = Add(wide, wide)
+        axes = Constant<value = int64[1] {{0}}>()
+        y = ReduceSum(doubled, axes)
+    }}"""
+    return onnx.parser.parse_model(text).SerializeToString()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="read from /proc")
+def test_peak_memory_is_that_of_the_model_and_not_of_this_process():
+    ballast = np.ones(40_000_000)  # 320 MB here
+    small, large = (peak_memory(Subject(model(n), "x", np.ones(1, np.float32)), 1) for n in (10, 50_000_000))
+    assert small is not None and large is not None
+    assert small < 8 * ballast.size
+    assert large - small > 4 * 50_000_000 * 0.9
+
+
+def test_a_model_that_does_not_run_is_an_error():
+    with pytest.raises(BuildError, match="benchmark: the process"):
+        peak_memory(Subject(b"no model", "x", np.ones(1, np.float32)), 1)
+
+
+def test_compare_names_every_folder_and_the_first_is_the_measure(int8_artifact, float_artifact):
+    lines = compare([float_artifact, int8_artifact], 1, 2)
+    assert len(lines) == 3
+    assert str(int8_artifact) in lines[2] and f"of {float_artifact}" in lines[2]
+    with pytest.raises(RequestError, match="2 rounds"):
+        compare([float_artifact], 1, 1)
+
+
+def test_the_verbs_print_figures(int8_artifact, capsys):
+    assert main(["benchmark", str(int8_artifact), "--rounds", "2"]) == 0
+    assert "p50" in capsys.readouterr().out
+    assert main(["evaluate", str(int8_artifact), "--num-images", "2"]) == 0
+    assert "mAP" in capsys.readouterr().out
+    assert main(["evaluate", str(int8_artifact), "--yolo", "nowhere.yaml"]) == 2
+    assert main(["evaluate", str(int8_artifact), "--num-images", "0"]) == 2

@@ -1,0 +1,228 @@
+"""COCO and YOLO data sets made by hand, right and wrong: what is wrong is one line that names the place."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from exporter.cli import main
+from exporter.errors import RequestError
+from exporter.evaluation.coco import CocoEvaluation
+from exporter.evaluation.demo import DemoEvaluation
+from exporter.evaluation.yolo import YoloEvaluation
+
+CLASSES = ["person", "cat", "dog"]
+WIDTH, HEIGHT = 40, 20
+
+
+def picture(path, width=WIDTH, height=HEIGHT, orientation=None):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    image, exif = Image.fromarray(noise), Image.Exif()
+    if orientation:
+        exif[0x0112] = orientation
+    image.save(path, exif=exif)
+
+
+def coco(folder, change=lambda content: None, **settings):
+    """Two pictures, one of them background; categories with gaps in their ids. `change` spoils the json."""
+    for name in ("a.jpg", "b.jpg"):
+        picture(folder / "pictures" / name)
+    content = {
+        "images": [{"id": 7, "file_name": "a.jpg", "width": WIDTH, "height": HEIGHT}, {"id": 9, "file_name": "b.jpg"}],
+        "categories": [{"id": 90, "name": "dog"}, {"id": 18, "name": "cat"}, {"id": 3, "name": "things"}],
+        "annotations": [
+            {"id": 1, "image_id": 7, "category_id": 90, "bbox": [2, 3, 10, 8], "area": 44.0, "iscrowd": 0},
+            {"id": 2, "image_id": 7, "category_id": 18, "bbox": [0, 0, 40.5, 20], "iscrowd": 1},
+        ],
+    }
+    change(content)
+    (folder / "labels.json").write_text(json.dumps(content))
+    return CocoEvaluation(
+        path=str(folder / "pictures"), annotations=str(folder / "labels.json"), num_images=None, max_drop=None
+    ).model_copy(update=settings)
+
+
+def yolo(folder, data="val: images/val\nnames: {0: dog, 1: cat}\n", labels="0 0.5 0.5 0.25 0.5\n1 .25 .25 .1 .1\n\n"):
+    for name in ("a.jpg", "deep/b.jpg"):
+        picture(folder / "images" / "val" / name)
+    (folder / "labels" / "val").mkdir(parents=True, exist_ok=True)
+    (folder / "labels" / "val" / "a.txt").write_text(labels)
+    (folder / "data.yaml").write_text(data)
+    return YoloEvaluation(path=str(folder / "data.yaml"), split="val", num_images=None, max_drop=None)
+
+
+def test_coco_categories_are_matched_by_name_and_crowds_kept(tmp_path):
+    node = coco(tmp_path)
+    assert list(node.problems()) == []
+    first, background = node.examples(CLASSES, 64, 64)
+    assert first.truth.boxes.tolist() == [[2, 3, 12, 11], [0, 0, 40.5, 20]]
+    assert first.truth.classes.tolist() == [2, 1]
+    assert first.truth.crowd.tolist() == [False, True]
+    assert first.truth.areas.tolist() == [44, 810]
+    assert background.truth.boxes.shape == (0, 4)
+    assert first.read().shape == (HEIGHT, WIDTH, 3)
+
+
+def test_yolo_names_are_matched_by_name_and_parts_become_pixels(tmp_path):
+    node = yolo(tmp_path)
+    assert list(node.problems()) == []
+    first, background = node.examples(CLASSES, 64, 64)
+    assert first.name == "a.jpg" and background.name == "b.jpg"
+    np.testing.assert_allclose(first.truth.boxes, [[15, 5, 25, 15], [8, 4, 12, 6]])
+    assert first.truth.classes.tolist() == [2, 1]
+    assert background.truth.boxes.shape == (0, 4)
+
+
+def test_num_images_takes_that_many(tmp_path):
+    assert [e.name for e in coco(tmp_path, num_images=1).examples(CLASSES, 64, 64)] == ["a.jpg"]
+
+
+def test_yolo_takes_lists_roboflows_paths_and_pictures_turned_upright(tmp_path):
+    node = yolo(tmp_path, "path: .\nval: [../images/val, more.txt]\nnames: [dog, cat]\nnc: 2\n")
+    picture(tmp_path / "images" / "turned.jpg", orientation=6)
+    (tmp_path / "labels" / "turned.txt").write_text("1 0.5 0.5 1 1\n")
+    (tmp_path / "more.txt").write_text("images/turned.jpg\n")
+    turned = next(e for e in node.examples(CLASSES, 64, 64) if e.name == "turned.jpg")
+    assert turned.truth.boxes.tolist() == [[0, 0, HEIGHT, WIDTH]]
+    assert turned.read().shape == (WIDTH, HEIGHT, 3)
+
+
+def changed(where, **values):
+    """Replaces values of the first annotation, image or category."""
+    return lambda content: content[where][0].update(values)
+
+
+COCO_MISTAKES = [
+    (changed("annotations", bbox=[2, 3, 0, 8]), ["annotation 1", "a.jpg", "no size"]),
+    (changed("annotations", bbox=[2, 3, -4, 8]), ["annotation 1", "no size"]),
+    (changed("annotations", bbox=[2, 3, float("nan"), 8]), ["annotation 1", "[x, y, width, height]"]),
+    (changed("annotations", bbox=[2, 3, 10**400, 8]), ["annotation 1", "[x, y, width, height]"]),
+    (changed("annotations", bbox=[35, 3, 10, 8]), ["annotation 1", "outside", "40 × 20"]),
+    (changed("annotations", bbox=[1, 2, 3]), ["annotation 1", "[x, y, width, height]"]),
+    (changed("annotations", bbox=["1", 2, 3, 4]), ["annotation 1", "[x, y, width, height]"]),
+    (changed("annotations", category_id=4), ["annotation 1", "category_id=4", "90, 18, 3"]),
+    (changed("annotations", image_id=8), ["annotation 1", "image_id=8"]),
+    (changed("annotations", image_id=[8]), ["annotation 1", "image_id='[8]'"]),
+    (changed("annotations", category_id=None), ["annotation 1", "category_id='None'"]),
+    (changed("annotations", iscrowd=5), ["annotation 1", "iscrowd=5"]),
+    (changed("annotations", area=-1), ["annotation 1", "area=-1"]),
+    (changed("annotations", id="x"), ["id='x'"]),
+    (changed("images", file_name="gone.jpg"), ["image 7", "gone.jpg", "2 labels have no picture"]),
+    (changed("images", file_name=3), ["image 7", "file_name=3"]),
+    (changed("images", width=20, height=40), ["image 7", "40 × 20", "20 × 40"]),
+    (changed("images", id=9), ["share an id"]),
+    (changed("categories", name="cat"), ["share an id or a name"]),
+    (changed("categories", name=None), ["category 90"]),
+    (lambda content: content.update(annotations=[]), ["none of 2 pictures has a label"]),
+    (lambda content: content.update(annotations=[], images=[]), ["lists no pictures"]),
+    (lambda content: content["annotations"].pop(0), ["none of 2 pictures has a label"]),  # a crowd is left
+    (lambda content: content.pop("categories"), ["no list categories"]),
+]
+
+
+@pytest.mark.parametrize(("change", "said"), COCO_MISTAKES, ids=[said[-1] for _, said in COCO_MISTAKES])
+def test_coco_mistakes_are_named_before_anything_runs(tmp_path, change, said):
+    (line,) = coco(tmp_path, change).problems()
+    assert "\n" not in line
+    assert all(part in line for part in said), line
+
+
+def test_coco_files_that_are_not_there_or_not_json(tmp_path):
+    node = coco(tmp_path)
+    (tmp_path / "labels.json").write_text("{")
+    assert "not JSON" in next(node.problems())
+    (tmp_path / "labels.json").unlink()
+    assert "labels.json: No such file" in next(node.problems())
+    assert "not a folder" in next(node.model_copy(update={"path": "nowhere"}).problems())
+
+
+YOLO_MISTAKES = [
+    ({"labels": "0 0.5 0.5 0 0.5\n"}, ["a.txt: line 1", "no size"]),
+    ({"labels": "\n0 0.9 0.5 0.5 0.5\n"}, ["a.txt: line 2", "outside", "40 × 20"]),
+    ({"labels": "2 0.5 0.5 0.5 0.5\n"}, ["a.txt: line 1", "class 2", "0 to 1"]),
+    ({"labels": "-1 0.5 0.5 0.5 0.5\n"}, ["line 1", "class -1"]),
+    ({"labels": "0.5 0.5 0.5 0.5 0.5\n"}, ["line 1", "class 0.5"]),
+    ({"labels": "0 nan 0.5 0.5 0.5\n"}, ["line 1", "no size"]),
+    ({"labels": "0 0.5 0.5 0.5\n"}, ["line 1", "five numbers"]),
+    ({"labels": "cat 0.5 0.5 0.5 0.5\n"}, ["line 1", "five numbers"]),
+    ({"labels": ""}, ["none of 2 pictures has a label"]),
+    ({"data": "names: [dog]\n"}, ["split=val"]),
+    ({"data": "val: nowhere\nnames: [dog]\n"}, ["nowhere", "neither a folder"]),
+    ({"data": "val: labels\nnames: [dog]\n"}, ["no pictures"]),
+    ({"data": "val: images/val\nnames: dog\n"}, ["neither a list"]),
+    ({"data": "val: images/val\nnames: [dog, dog]\n"}, ["the same"]),
+    ({"data": "val: images/val\nnames: [dog, cat]\nnc: 3\n"}, ["nc=3", "2 names"]),
+    ({"data": "val: [\n"}, ["not valid YAML", "line 2"]),
+    ({"data": "- 1\n"}, ["not a mapping"]),
+]
+
+
+@pytest.mark.parametrize(("files", "said"), YOLO_MISTAKES, ids=[said[-1] for _, said in YOLO_MISTAKES])
+def test_yolo_mistakes_are_named_before_anything_runs(tmp_path, files, said):
+    (line,) = yolo(tmp_path, **files).problems()
+    assert "\n" not in line
+    assert all(part in line for part in said), line
+
+
+def test_yolo_labels_without_a_picture(tmp_path):
+    node = yolo(tmp_path)
+    (tmp_path / "labels" / "val" / "lost.txt").write_text("0 0.5 0.5 0.5 0.5\n")
+    (line,) = node.problems()
+    assert "lost.txt: labels without a picture" in line
+
+
+@pytest.mark.parametrize("make", [coco, yolo])
+def test_corrupt_pictures_are_named(tmp_path, make):
+    node = make(tmp_path)
+    (file,) = tmp_path.rglob("a.jpg")
+    data = file.read_bytes()
+    file.write_bytes(b"nothing of the kind")
+    assert "a.jpg: not a picture" in next(node.problems())
+    file.write_bytes(data[:-200])  # its header is whole: it is found when it is read
+    example = next(e for e in node.examples(CLASSES, 64, 64) if e.name == "a.jpg")
+    with pytest.raises(RequestError, match=r"a\.jpg: the picture cannot be read"):
+        example.read()
+
+
+@pytest.mark.parametrize("make", [coco, yolo])
+def test_labels_that_are_not_the_models_show_both_lists(tmp_path, make):
+    with pytest.raises(RequestError) as error:
+        make(tmp_path).examples(["person", "dog"], 64, 64)
+    assert all(part in str(error.value) for part in ("cat: not a class", "[dog, cat", "[person, dog]", "class_names"))
+    with pytest.raises(RequestError, match="or not only one"):
+        make(tmp_path).examples(["dog", "cat", "dog"], 64, 64)
+
+
+def test_the_demo_is_for_the_demos_classes():
+    with pytest.raises(RequestError, match=r"disc, .*\[cat\]"):
+        DemoEvaluation(num_images=1, max_drop=None).examples(["cat"], 64, 64)
+
+
+def test_bad_labels_end_a_build_before_it_starts(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    coco(tmp_path, changed("annotations", bbox=[2, 3, 0, 8]))
+    words = ["+recipe=yolo_nas_s", "evaluation=coco", "evaluation.path=pictures", "evaluation.annotations=labels.json"]
+    assert main(words) == 2
+    assert "annotation 1" in capsys.readouterr().err
+    assert not (tmp_path / "outputs").exists()
+
+
+REFUSED = [
+    (["+recipe=yolo_nas_s", "evaluation=demo", "evaluation.max_drop=1"], ["max_drop=1", "quantization=none"]),
+    (["+recipe=yolo_nas_s", "evaluation=demo", "postprocessing/nms=none"], ["evaluation=demo", "nms=none"]),
+    (["+recipe=yolo_nas_s", "evaluation=coco"], ["evaluation.path", "evaluation.annotations"]),
+    (["+recipe=yolo_nas_s", "evaluation=coko"], ["did you mean coco"]),
+    (["+recipe=yolo_nas_s", "evaluation=demo", "evaluation.num_images=0"], ["evaluation.num_images=0"]),
+    (["+recipe=yolo_nas_s_int8", "evaluation=demo", "evaluation.max_drop=-1"], ["evaluation.max_drop=-1"]),
+]
+
+
+@pytest.mark.parametrize(("words", "said"), REFUSED, ids=[" ".join(words) for words, _ in REFUSED])
+def test_requests_that_cannot_be_met(words, said, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(words) == 2
+    line = capsys.readouterr().err.strip()
+    assert "\n" not in line
+    assert all(part in line for part in said), line

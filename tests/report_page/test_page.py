@@ -1,0 +1,176 @@
+"""The page: HTML that parses, holds everything itself, and shows hostile names as the text that they are."""
+
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+import exporter
+from exporter.demo.scenes import CLASS_NAMES
+from exporter.errors import BuildError
+from exporter.graph.trace import trace
+from exporter.inference import Detections
+from exporter.manifest import Evaluation, Scores, read_manifest
+from exporter.report_page.charts import MOST_CLASSES, class_bars, distribution
+from exporter.report_page.page import page, write_report
+from exporter.report_page.pictures import Compared, _side_by_side
+from exporter.runner import OWNED
+
+HOSTILE = ["<script>alert(1)</script>", "\" onload='x'", "</style><img src=http://evil/x.png>", "ümlaut\ud800", "&amp;"]
+VOID = {"meta", "img", "rect", "path", "wbr", "br", "link", "input"}
+
+
+class Strict(HTMLParser):
+    """Every tag closed in its order; gathers the tags, and every attribute that could load something."""
+
+    def __init__(self, text):
+        super().__init__(convert_charrefs=True)
+        self.open, self.tags, self.loads, self.words = [], set(), [], []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        self.loads += [value for key, value in attrs if key in ("src", "href", "xlink:href", "action", "srcset")]
+        assert not any(key.startswith("on") or key == "style" for key, _ in attrs)
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+def check_self_contained(text):
+    parsed = Strict(text)
+    assert not parsed.tags & {"script", "iframe", "object", "embed", "link", "base", "form"}
+    assert all(value.startswith("data:image/jpeg;base64,") for value in parsed.loads)
+    style = re.search(r"<style>(.*?)</style>", text, re.DOTALL)[1]
+    assert "url(" not in style and "@import" not in style
+    assert len(text.encode("utf-8", errors="xmlcharrefreplace")) < 3_000_000
+    return parsed
+
+
+@pytest.fixture(scope="module")
+def traced_once():
+    """Tracing takes most of the time of so small a build, and is the same for all of them."""
+    made = []
+
+    def trace_once(*arguments):
+        made.extend([] if made else [trace(*arguments)])
+        return made[0]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("exporter.runner.trace", trace_once)
+        yield
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory, traced_once):
+    """A build with everything on. Weights at random: what it measures must not matter."""
+    folder = tmp_path_factory.mktemp("measured") / "out"
+    exporter.build("yolo_nas_s_int8", [*RANDOM, "benchmark=cpu", "benchmark.rounds=2", f"output_dir={folder}"])
+    return folder
+
+
+RANDOM = [
+    "model.weights=random", f"model.class_names=[{','.join(CLASS_NAMES)}]", f"model.num_classes={len(CLASS_NAMES)}",
+    "calibration=demo", "calibration.num_images=2", "input.size=96", "input.batch=dynamic", "proof.num_images=1",
+    "proof.mean_score_error=1", "proof.mean_box_error=1000", "evaluation=demo", "evaluation.num_images=3",
+    "benchmark=none", "postprocessing.nms.confidence_threshold=0.001",
+]  # fmt: skip
+
+
+def test_everything_that_was_measured_is_in_the_manifest_and_on_the_page(measured):
+    manifest = read_manifest(measured)
+    assert {entry.name + "/" * entry.is_dir() for entry in measured.iterdir()} == set(OWNED)
+    evaluation, benchmark = manifest.evaluation, manifest.benchmark
+    assert evaluation is not None and evaluation.reference is not None and evaluation.num_images == 3
+    assert benchmark is not None and benchmark.end_to_end.ratio is not None and benchmark.core.ratio is not None
+    assert {row.batch for row in benchmark.throughput} == {1, 2, 4}
+    assert (benchmark.batch, benchmark.rounds) == (1, 2)
+    assert benchmark.file_bytes.artifact == manifest.artifact.bytes
+    text = (measured / "report.html").read_text(encoding="utf-8")
+    parsed = check_self_contained(text)
+    assert {"svg", "img", "table"} <= parsed.tags
+    for title in ("Side by side", "Pictures", "By class", "Latency", "Proof", "Precision", "Recipe"):
+        assert title in parsed.words
+    assert str(measured.parent) not in text
+
+
+def test_a_drop_beyond_the_bound_publishes_nothing(tmp_path, monkeypatch, traced_once):
+    sections = iter([30.0, 50.0])  # the artifact's mAP, the reference's
+    monkeypatch.setattr("exporter.evaluation.evaluate.scores", lambda *_: scores(next(sections), 8))
+    with pytest.raises(BuildError, match=r"a drop of 20\.00 points"):
+        exporter.build("yolo_nas_s_int8", [*RANDOM, "evaluation.max_drop=5", f"output_dir={tmp_path / 'out'}"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_float_artifact_has_no_reference(float_artifact):
+    manifest = read_manifest(float_artifact)
+    assert (manifest.evaluation, manifest.benchmark) == (None, None)
+    parsed = check_self_contained((float_artifact / "report.html").read_text(encoding="utf-8"))
+    assert "Side by side" not in parsed.words and "What the artifact finds." in parsed.words
+
+
+def scores(value, count):
+    sizes = {"small": None, "medium": value, "large": value}
+    return Scores(map=value, ap50=value, ap75=value, by_size=sizes, by_class=[value] * count)
+
+
+def hostile(manifest):
+    """The manifest of somebody who wants to be run."""
+    evaluation = Evaluation(
+        name=HOSTILE[0], num_images=1, num_boxes=5, num_crowds=0, num_background=0, boxes_by_class=[1] * 5,
+        digest="", artifact=scores(10.0, 5), reference=scores(20.0, 5), drop=10.0, max_drop=None,
+    )  # fmt: skip
+    model = manifest.model.model_copy(update={"class_names": HOSTILE, "name": HOSTILE[0]})
+    recipe = manifest.recipe.model_copy(update={"config": {HOSTILE[0]: {HOSTILE[1]: HOSTILE}}, "overrides": HOSTILE})
+    changes = {
+        "name": HOSTILE[2],
+        "model": model,
+        "recipe": recipe,
+        "evaluation": evaluation,
+        "versions": {"a": HOSTILE[0]},
+    }
+    return manifest.model_copy(
+        update=changes | {"quantization": {HOSTILE[2]: HOSTILE}, "proof": {"engine": HOSTILE[0]}}
+    )
+
+
+def test_hostile_names_are_shown_as_text(int8_artifact, tmp_path):
+    manifest = hostile(read_manifest(int8_artifact))
+    pictures = [Compared(HOSTILE[2], "data:image/jpeg;base64,AA==", "data:image/jpeg;base64,AA==", 1, 2, 3)]
+    write_report(tmp_path, manifest, pictures)
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    parsed = check_self_contained(text)
+    assert "<script>alert(1)</script>" in "".join(parsed.words)
+    assert page(manifest, pictures).encode("utf-8", errors="xmlcharrefreplace") == text.encode()
+
+
+def test_classes_without_objects_and_beyond_the_page_are_left_out():
+    names = [f"class_{i}" for i in range(MOST_CLASSES + 30)]
+    own = [None, *(float(i % 100) for i in range(1, len(names)))]
+    text = class_bars(names, own, [50.0] * len(names), [1] * len(names))
+    assert "class_0<" not in text and "and 29 classes more" in text
+    assert text.index("class_100<") < text.index("class_1<")  # lost 50 points against 49
+    assert class_bars(["a"], [None], None, [0]) == ""
+
+
+def test_the_axis_of_the_latencies_holds_them_all():
+    text = distribution([("a", "own", [0.02, 0.03]), ("b", "reference", [3.0, 37.0])])
+    places = [float(x) for x in re.findall(r'd="M([\d.]+) ', text)]
+    assert max(places) <= 1000 and "<span>40 ms</span>" in text
+
+
+def test_boxes_of_only_one_artifact_are_counted():
+    picture, both = np.zeros((60, 90, 3), np.uint8), [[5, 5, 30, 30]]
+    own = Detections(np.array([*both, [40, 5, 80, 50]], np.float32), np.array([0.9, 0.8]), np.array([0, 1]))
+    other = Detections(np.array(both, np.float32), np.array([0.9]), np.array([0]))
+    found = _side_by_side("x", picture, own, other, ["a"])
+    assert (found.matched, found.lost, found.new) == (1, 0, 1)
