@@ -4,13 +4,20 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from exporter.manifest import Manifest
 
 __all__ = ["build"]
 
 
-def build(recipe: str | None = None, overrides: Sequence[str] = (), quiet: bool = True) -> "Manifest":
+def build(
+    recipe: str | None = None, overrides: Sequence[str] = (), model: "nn.Module | None" = None, quiet: bool = True
+) -> "Manifest":
     """Builds one artifact, as `python -m exporter +recipe=RECIPE OVERRIDES…` does, and returns its manifest.
+
+    `model` takes the place of the network that the recipe names: a torch network of the contract, in memory, straight
+    after training. It is copied; mode, device, gradients and hooks of the caller's stay as they are.
 
     The Hydra state of a caller that uses Hydra itself is left as it was. Raises `exporter.errors.RequestError` for a
     bad request and `exporter.errors.BuildError` where the build or its proof fails; nothing is published then.
@@ -21,7 +28,7 @@ def build(recipe: str | None = None, overrides: Sequence[str] = (), quiet: bool 
     from exporter.recipe import check
 
     words = [quote_path(word) for word in overrides]
-    checked = check(compose([f"+recipe={recipe}", *words] if recipe else words))
+    checked = check(compose([f"+recipe={recipe}", *words] if recipe else words), model)
     from exporter.runner import build as run
 
     return run(checked, Progress(quiet))

@@ -7,20 +7,6 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-USAGE = """\
-Turns a detector into an ONNX artifact with pre-processing, NMS and precision inside, and proves it is the same model.
-
-  exporter +recipe=NAME [key=value …]     build; writes outputs/NAME/
-  exporter model=NAME [key=value …]       build without a recipe
-  exporter -m key=a,b …                   build every combination
-  exporter recipes [--copy NAME]          list the recipes; copy one into ./recipes to start from
-  exporter verify DIR                     check an artifact against its manifest
-  exporter predict DIR IMAGE… --out DIR   run an artifact on pictures
-  exporter evaluate DIR [--yolo FILE …]   mAP of an artifact on demo scenes, or on your labelled pictures
-  exporter benchmark DIR DIR…             time of each artifact against the first, interleaved
-  exporter +recipe=NAME --cfg job         show the composed configuration and build nothing
-"""
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code; errors are one line on standard error."""

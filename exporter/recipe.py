@@ -5,15 +5,17 @@ import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from omegaconf import OmegaConf
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import ValidationError
 
 from exporter.config import Composed, resolved
 from exporter.errors import RequestError
 from exporter.messages import one_of, validation_lines
+from exporter.model.custom import ModelInMemory
 from exporter.node import Node
+from exporter.settings import Export, Input, ProofSettings, Settings
 
 # Where a node stands in the configuration, by the name it has in `Recipe`.
 NODES = {
@@ -28,71 +30,9 @@ NODES = {
     "benchmark": "benchmark",
 }
 
-KEYS = (
-    "name",
-    "output_dir",
-    "trust",
-    "input",
-    "export",
-    "proof",
-    "postprocessing",
-    *(p for p in NODES.values() if "." not in p),
-)
+SETTINGS: dict[str, type[Settings]] = {"input": Input, "export": Export, "proof": ProofSettings}
 
-
-class Settings(BaseModel):
-    """Base of the groups that are plain values, not nodes."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Input(Settings):
-    """What the artifact takes. Sizes in pixels."""
-
-    size: int
-    height: int
-    width: int
-    batch: int | Literal["dynamic"]
-    dtype: Literal["auto", "uint8", "float32", "float16"]
-    layout: Literal["nchw", "nhwc"]
-    channels: Literal["auto", "rgb", "bgr"]
-
-    @field_validator("size", "height", "width")
-    @classmethod
-    def _multiple_of_the_largest_stride(cls, value: int) -> int:
-        if value < 32 or value % 32:
-            low = max(value // 32 * 32, 32)
-            near = f"{low} or {low + 32}" if value > 32 else "32"
-            raise ValueError(f"must be a multiple of 32 pixels, the network's largest stride: take {near}")
-        return value
-
-    @field_validator("batch")
-    @classmethod
-    def _at_least_one(cls, value: int | str) -> int | str:
-        if isinstance(value, int) and value < 1:
-            raise ValueError("must be at least 1, or dynamic")
-        return value
-
-
-class Export(Settings):
-    """How the torch network becomes a graph."""
-
-    opset: int = Field(ge=18, le=20)
-    simplify: bool
-    device: Literal["cpu", "cuda"]
-    options: dict[str, Any]
-
-
-class ProofSettings(Settings):
-    """How the artifact is proved; `auto` takes the bound that the quantization states for itself."""
-
-    num_images: int = Field(ge=1)
-    num_scenes: int = Field(ge=0)
-    max_score_error: float | Literal["auto"]
-    max_box_error: float | Literal["auto"]
-    mean_score_error: float | Literal["auto"]
-    mean_box_error: float | Literal["auto"]
-    max_map_drop: float | Literal["auto"]
+KEYS = ("name", "output_dir", "trust", "postprocessing", *SETTINGS, *(p for p in NODES.values() if "." not in p))
 
 
 @dataclass(frozen=True)
@@ -123,47 +63,56 @@ class Recipe:
         return None if self.input.batch == "dynamic" else self.input.batch
 
 
-def check(composed: Composed) -> Recipe:
-    """Raises RequestError that names every mistake; nothing is loaded, read or written."""
+def check(composed: Composed, model: Any = None) -> Recipe:
+    """Raises RequestError that names every mistake; nothing is loaded, read or written. `model`, a torch network in
+    memory, takes the place of the one that the recipe names."""
     missing = sorted(OmegaConf.missing_keys(composed.config))
+    if model is not None:
+        missing = [key for key in missing if not key.startswith("model.")]
     if missing:
-        raise RequestError("; ".join(f"{key}: must be set{_choices(composed, key)}" for key in missing))
-    config = resolved(_sizes_as_said(composed))
+        raise RequestError("; ".join(f"{key}: must be set{_choices(key)}" for key in missing))
+    config = resolved(_named(_sizes_as_said(composed), composed))
     trusted = _trusted(composed, config)
     if untrusted := list(_untrusted(config, trusted, "")):
         raise RequestError("; ".join(untrusted))  # before anything that they name is looked up
-    problems = [f"{key}: {one_of('no such key', key, KEYS)}" for key in config if key not in KEYS]
+    values, problems = _values(config)
+    problems += [f"{key}: {one_of('no such key', key, KEYS)}" for key in config if key not in KEYS]
+    if problems:
+        raise RequestError("; ".join(problems))
+    if model is not None:
+        values["model"] = ModelInMemory(network=model, replaced=values["model"])
+    if hasattr(values["nms"], "resolved"):
+        values["nms"] = values["nms"].resolved(*values["model"].thresholds)
+    recipe = Recipe(
+        name=str(config["name"]), output_dir=Path(config["output_dir"]), config=config,
+        recipe_name=composed.recipe_name, overrides=composed.overrides, **values,
+    )  # fmt: skip
+    if problems := list(_contradictions(recipe, composed)):
+        raise RequestError("; ".join(problems))
+    return recipe
+
+
+def _values(config: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Settings and nodes by their name in `Recipe`, and a clause for each mistake."""
     values: dict[str, Any] = {}
-    for key, kind in (("input", Input), ("export", Export), ("proof", ProofSettings)):
+    problems: list[str] = []
+    places = {**{name: name for name in SETTINGS}, **NODES}
+    for name, place in places.items():
         try:
-            values[key] = kind.model_validate(config[key])
-        except ValidationError as error:
-            problems += validation_lines(error, key)
-    for name, place in NODES.items():
-        try:
-            values[name] = _node(_at(config, place), place)
+            kind = SETTINGS.get(name)
+            values[name] = kind.model_validate(config[name]) if kind else _node(_at(config, place), place)
         except ValidationError as error:
             problems += validation_lines(error, place)
         except RequestError as error:
             problems.append(str(error))
-    if problems:
-        raise RequestError("; ".join(problems))
-    name = str(config["name"])
-    known = values["model"].known
-    if hasattr(values["nms"], "resolved"):
-        values["nms"] = values["nms"].resolved(known.confidence_threshold, known.nms_threshold)
-    if name == "auto":
-        name = composed.recipe_name or composed.choices["model"]
-        config["output_dir"] = str(config["output_dir"]).replace("outputs/auto", f"outputs/{name}")
-    config["name"] = name
-    recipe = Recipe(
-        name=name, output_dir=Path(config["output_dir"]), config=config,
-        recipe_name=composed.recipe_name, overrides=composed.overrides, **values,
-    )  # fmt: skip
-    problems = list(_contradictions(recipe, composed))
-    if problems:
-        raise RequestError("; ".join(problems))
-    return recipe
+    return values, problems
+
+
+def _named(config: Any, composed: Composed) -> Any:
+    """`name: auto` is the recipe's name, else the model's."""
+    if config.name == "auto":
+        config.name = composed.recipe_name or composed.choices["model"]
+    return config
 
 
 def _sizes_as_said(composed: Composed) -> Any:
@@ -229,7 +178,10 @@ def _node(values: Any, place: str) -> Any:
 
 
 # Nodes that carry a user's own callable, which gets every argument that the node does not know itself.
-ADAPTERS = {"calibration": "exporter.calibration.custom.CustomCalibration"}
+ADAPTERS = {
+    "model": "exporter.model.custom.CustomModel",
+    "calibration": "exporter.calibration.custom.CustomCalibration",
+}
 
 
 def _contradictions(recipe: Recipe, composed: Composed) -> Iterator[str]:
@@ -270,7 +222,7 @@ def _evaluation_problems(recipe: Recipe) -> Iterator[str]:
     yield from evaluation.problems()
 
 
-def _choices(composed: Composed, key: str) -> str:
+def _choices(key: str) -> str:
     """What a mandatory key may be, where that is a short list."""
     if key == "model.weights":
         return ": a path to your checkpoint (.pth, .pt, .safetensors), coco or random (shape and speed work only)"

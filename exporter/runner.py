@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 from exporter import manifest as m
 from exporter.benchmark.subject import Subject, core_subject, example_input
 from exporter.describe import describe, input_section, preprocessing_section, runtime_properties
+from exporter.errors import RequestError
 from exporter.evaluation.evaluate import evaluate
 from exporter.evaluation.examples import Example
 from exporter.graph.attach_input import attach_input
@@ -81,6 +82,11 @@ def quantize(
     section = preprocessing_section(loaded, recipe)
     if not recipe.quantization.needs_calibration:
         return recipe.quantization.quantize(core, section.normalization), None
+    if section.normalization is None or section.geometry is None:
+        raise RequestError(
+            "preprocessing=none: how this network was trained is not known, so no pictures can calibrate it: choose the"
+            " preprocessing it was trained with"
+        )
     images = recipe.calibration.images(section.geometry, section.normalization)
     scheme = recipe.quantization.scheme if recipe.quantization.scheme != "auto" else recipe.backend.quantization_scheme
     inside = recipe.preprocessing

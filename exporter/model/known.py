@@ -43,6 +43,11 @@ class KnownModel(Node):
         return ARCHITECTURES[self.architecture]
 
     @property
+    def thresholds(self) -> tuple[float, float]:
+        """Confidence and IoU that the NMS takes where the recipe leaves them auto."""
+        return self.known.confidence_threshold, self.known.nms_threshold
+
+    @property
     def _demo(self) -> Path:
         return DEMO / f"{self.architecture}.safetensors"
 

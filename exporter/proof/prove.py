@@ -26,11 +26,15 @@ from exporter.proof.detections import detection_errors
 from exporter.proof.tensors import Tensors, artifact_tensors
 from exporter.recipe import Recipe
 
+PROBE = Normalization(std=(255.0, 255.0, 255.0))
+
 
 def prove(artifact: bytes, loaded: LoadedModel, recipe: Recipe) -> dict[str, Any]:
     """The manifest's section `proof`. Raises BuildError where a figure is beyond its bound."""
     model = onnx.load_from_string(artifact)
     input, preprocessing = input_section(model, recipe), preprocessing_section(loaded, recipe)
+    if preprocessing.normalization is None:  # nobody knows how pictures become this network's input: any range will do
+        preprocessing = preprocessing.model_copy(update={"normalization": PROBE})
     pictures = _pictures(recipe)
     tensors = list(artifact_tensors(model, pictures, input, preprocessing, recipe.num_batch or 2))
     proof = {
@@ -61,7 +65,8 @@ def _pictures(recipe: Recipe) -> np.ndarray:
 
 def _normalization(loaded: LoadedModel, recipe: Recipe) -> Normalization:
     """How the network was trained, where that is known: an artifact that normalises otherwise must not pass."""
-    return (loaded.preprocessing or recipe.preprocessing).normalization
+    node = loaded.preprocessing or recipe.preprocessing
+    return getattr(node, "normalization", PROBE)
 
 
 def torch_outputs(pictures: np.ndarray, loaded: LoadedModel, normalization: Normalization) -> tuple[np.ndarray, ...]:

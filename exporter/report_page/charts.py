@@ -82,4 +82,5 @@ def _quantile(ordered: Sequence[float], q: float) -> float:
 def _round_up(value: float) -> float:
     """The next of a few numbers times a power of ten whose quarters are short."""
     power = 10.0 ** len(str(int(value))) / 10 if value >= 1 else 0.1
-    return next((step * power for step in (1, 1.2, 1.6, 2, 2.4, 2.8, 3.2, 4, 4.8, 6, 8) if step * power >= value), 10 * power)
+    steps = (1, 1.2, 1.6, 2, 2.4, 2.8, 3.2, 4, 4.8, 6, 8, 10)
+    return next(step * power for step in steps if step * power >= value)

@@ -1,0 +1,128 @@
+"""Any network of the contract that is not ours: from a user's function, or handed over in memory."""
+
+import copy
+import hashlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import ConfigDict, Field
+
+from exporter.errors import RequestError
+from exporter.manifest import Weights
+from exporter.model.loaded import LoadedModel
+from exporter.node import Node
+
+if TYPE_CHECKING:
+    from torch import nn
+
+CONTRACT = "give images [B, 3, H, W] → (boxes [B, N, 4] xyxy in input pixels, scores [B, N, C] in 0..1), both float32"
+
+
+class CustomModel(Node):
+    """The network that `target`, a function or class, gives for `arguments`. Its weights are its own business."""
+
+    target: str
+    arguments: dict[str, Any]
+    class_names: tuple[str, ...] | Literal["auto"]
+    confidence_threshold: float = Field(ge=0, le=1)
+    nms_threshold: float = Field(ge=0, le=1)
+
+    @property
+    def weights(self) -> str:
+        """Where they come from, in a word."""
+        return "custom"
+
+    @property
+    def thresholds(self) -> tuple[float, float]:
+        """Confidence and IoU that the NMS takes where the recipe leaves them auto."""
+        return self.confidence_threshold, self.nms_threshold
+
+    def problems(self) -> Iterator[str]:
+        """None that can be known before the function runs."""
+        yield from ()
+
+    def load(self) -> LoadedModel:
+        """Calls the target. Raises RequestError where it fails or gives no network of the contract."""
+        from hydra.utils import instantiate
+        from torch import nn
+
+        try:
+            network = instantiate({"_target_": self.target, **self.arguments})
+        except Exception as error:  # a user's own code, which can raise anything
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+            raise RequestError(f"model._target_={self.target}: cannot be made: {reason}") from error
+        if not isinstance(network, nn.Module):
+            kind = type(network).__name__
+            raise RequestError(f"model._target_={self.target}: gives a {kind}: let it give a torch.nn.Module")
+        return loaded(network, self.target.rpartition(".")[2], f"made by {self.target}", self.class_names, None)
+
+
+class ModelInMemory(Node):
+    """A network in the caller's hands, in place of the one that a recipe names: that one's thresholds, names and
+    pre-processing hold for it."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True, **Node.model_config)
+
+    network: Any
+    replaced: Any
+
+    @property
+    def weights(self) -> str:
+        """Where they come from, in a word."""
+        return "in memory"
+
+    @property
+    def thresholds(self) -> tuple[float, float]:
+        """Those of the network it stands for."""
+        return self.replaced.thresholds
+
+    def problems(self) -> Iterator[str]:
+        """None: it is there."""
+        yield from ()
+
+    def load(self) -> LoadedModel:
+        """A copy of the network; the caller's own stays as it is. Raises RequestError if it is not of the contract."""
+        known = getattr(self.replaced, "known", None)
+        name = getattr(self.replaced, "architecture", "custom")
+        names = self.replaced.class_names
+        return loaded(self.network, name, "in memory", names, known.preprocessing if known else None)
+
+
+def loaded(
+    network: "nn.Module", name: str, source: str, class_names: tuple[str, ...] | Literal["auto"], preprocessing: Any
+) -> LoadedModel:
+    """A fused copy of `network` on the CPU, tried on one blank picture of 64 × 64."""
+    import torch
+
+    from exporter.model.blocks import fuse
+
+    own = fuse(copy.deepcopy(network).cpu().float())
+    try:
+        with torch.no_grad():
+            boxes, scores = own(torch.zeros(1, 3, 64, 64))
+        fits = boxes.ndim == scores.ndim == 3 and boxes.shape[:2] == scores.shape[:2] and boxes.shape[2] == 4
+    except Exception as error:  # a user's own code, which can raise anything
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        raise RequestError(f"the network {name} fails on a picture of 64 × 64: {reason}: {CONTRACT}") from error
+    if not fits or not boxes.dtype == scores.dtype == torch.float32:
+        shapes = f"{list(boxes.shape)} {boxes.dtype} and {list(scores.shape)} {scores.dtype}"
+        raise RequestError(f"the network {name} gives {shapes} for one picture: {CONTRACT}")
+    names = tuple(f"class_{i}" for i in range(scores.shape[2])) if class_names == "auto" else class_names
+    if len(names) != scores.shape[2]:
+        raise RequestError(
+            f"model.class_names: {len(names)} names for {scores.shape[2]} classes: give as many, or auto"
+        )
+    weights = Weights(file=None, sha256=digest(network), source=source, licence=None)
+    return LoadedModel(name, own, names, sum(p.numel() for p in network.parameters()), weights, preprocessing)
+
+
+def digest(network: "nn.Module") -> str:
+    """sha256 over the names, types, shapes and bytes of the state dict, in order."""
+    import torch
+
+    sha256 = hashlib.sha256()
+    for name, tensor in network.state_dict().items():
+        plain = tensor.detach().cpu().contiguous()
+        sha256.update(f"{name} {plain.dtype} {list(plain.shape)}\n".encode())
+        sha256.update(plain.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return sha256.hexdigest()

@@ -1,0 +1,125 @@
+"""Networks that are not ours: from a user's function, and in memory straight after training."""
+
+import pytest
+import torch
+from torch import nn
+
+import exporter
+from exporter.cli import main
+from exporter.config import compose
+from exporter.errors import RequestError
+from exporter.manifest import read_manifest
+from exporter.model.architectures import ARCHITECTURES
+from exporter.model.custom import digest, loaded
+from exporter.model.weights import random_state
+from exporter.recipe import check
+from exporter.verify import verify
+
+SMALL = ["input.size=64", "proof.num_scenes=0", "proof.num_images=2"]
+
+PROGRAM = """
+import torch
+from torch import nn
+
+class Tiny(nn.Module):
+    "One box a cell of 16 pixels: a network of the contract and of nothing else."
+    def __init__(self, classes):
+        super().__init__()
+        self.trunk = nn.Sequential(nn.Conv2d(3, 8, 3, 4, 1), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 16, 3, 4, 1), nn.ReLU())
+        self.boxes, self.scores = nn.Conv2d(16, 4, 1), nn.Conv2d(16, classes, 1)
+
+    def forward(self, images):
+        x = self.trunk(images)
+        h, w = x.shape[2:]
+        yy, xx = torch.meshgrid(torch.arange(h) * 16.0 + 8, torch.arange(w) * 16.0 + 8, indexing="ij")
+        centre = torch.stack([xx, yy], -1).reshape(1, -1, 2)
+        sides = self.boxes(x).flatten(2).transpose(1, 2).exp() * 8
+        boxes = torch.cat([centre - sides[..., :2], centre + sides[..., 2:]], -1)
+        return boxes, self.scores(x).flatten(2).transpose(1, 2).sigmoid()
+
+def make(classes):
+    torch.manual_seed(0)
+    return Tiny(classes)
+
+def wrong(classes):
+    return nn.Conv2d(3, classes, 1)
+"""
+
+
+@pytest.fixture
+def mine(tmp_path, monkeypatch):
+    (tmp_path / "mynet.py").write_text(PROGRAM)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    return ["model=custom", "model._target_=mynet.make", "+model.classes=3", "trust=mynet", *SMALL]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["preprocessing=yolo_nas", "input.batch=dynamic", "postprocessing/format=flat"],
+        ["preprocessing=yolo_nas", "quantization=int8", "calibration=demo", "calibration.num_images=4"],
+    ],
+    ids=["plain", "dynamic flat", "int8"],
+)
+def test_a_network_of_the_contract_goes_all_the_way(mine, tmp_path, words):
+    assert main([*mine, "model.class_names=[a,b,c]", "output_dir=out", *words]) == 0
+    manifest = read_manifest(tmp_path / "out")
+    assert manifest.model.class_names == ["a", "b", "c"]
+    assert manifest.model.weights.source == "made by mynet.make"
+    assert manifest.proof["postprocessing"]["unexplained"] == 0
+    assert manifest.proof["postprocessing"]["rows"] > 0
+    list(verify(tmp_path / "out"))
+
+
+def test_what_is_not_of_the_contract_is_refused(mine, capsys):
+    words = ["model._target_=mynet.wrong" if word.startswith("model._target_") else word for word in mine]
+    assert main(words) == 2
+    assert "boxes [B, N, 4]" in capsys.readouterr().err
+
+
+def test_without_trust_nothing_is_imported(mine, capsys):
+    assert main([word for word in mine if not word.startswith("trust")]) == 2
+    assert "trust=mynet" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """A network as it is in the middle of somebody's training."""
+    network = ARCHITECTURES["yolo_nas_s"].create(3)
+    network.load_state_dict(random_state(network, 0))
+    return network.train()
+
+
+def test_a_network_in_memory_is_left_as_it_is(trained, tmp_path):
+    before = digest(trained)
+    hook = trained.register_forward_hook(lambda *_: None)
+    words = [*SMALL, "model.class_names=[cat,dog,cow]", f"output_dir={tmp_path / 'out'}"]
+    manifest = exporter.build("yolo_nas_s", words, model=trained)
+    assert list(trained._forward_hooks) == [hook.id]
+    hook.remove()
+    assert trained.training
+    assert all(parameter.requires_grad for parameter in trained.parameters())
+    assert digest(trained) == before == manifest.model.weights.sha256
+    assert manifest.model.class_names == ["cat", "dog", "cow"]
+    assert manifest.model.weights.source == "in memory"
+
+
+def test_a_network_in_memory_needs_no_weights_but_pictures_for_int8(trained):
+    assert check(compose(["+recipe=yolo_nas_m"]), trained).name == "yolo_nas_m"
+    with pytest.raises(RequestError, match="calibration"):
+        check(compose(["+recipe=yolo_nas_s_int8"]), trained)
+
+
+def test_names_must_be_as_many_as_classes(trained):
+    with pytest.raises(RequestError, match="2 names for 3 classes"):
+        loaded(trained, "mine", "in memory", ("a", "b"), None)
+
+
+def test_a_digest_sees_every_weight():
+    network = nn.Conv2d(1, 1, 1)
+    before = digest(network)
+    with torch.no_grad():
+        network.weight += 1e-6
+    assert digest(network) != before
