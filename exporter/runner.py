@@ -70,7 +70,7 @@ def core_graph(loaded: LoadedModel, recipe: Recipe) -> onnx.ModelProto:
     """The network as a pure graph, float32, simplified if the recipe wants it."""
     core = trace(
         loaded.network, recipe.num_batch, recipe.input.height, recipe.input.width, recipe.export.opset,
-        recipe.export.options,
+        recipe.export.options, recipe.export.device,
     )  # fmt: skip
     return simplify(core) if recipe.export.simplify else core
 

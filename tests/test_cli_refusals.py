@@ -62,6 +62,15 @@ def test_one_line_and_exit_code_2(words, said, tmp_path, capsys, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_device_that_is_not_there(tmp_path, capsys, monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert main([S, "input.size=64", "export.device=cuda", f"output_dir={tmp_path / 'out'}"]) == 2
+    assert "export.device=cuda: torch sees no CUDA device" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_mistake_is_found_before_torch_is_imported():
     code = f"import sys; from exporter.cli import main; main({[S, 'input.size=33']!r}); print('torch' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

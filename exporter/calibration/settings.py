@@ -12,4 +12,4 @@ class CalibrationNode(Node):
 
     num_images: int = Field(ge=1)
     method: Literal["minmax", "moving_average", "percentile", "mse", "entropy"]
-    percentile: float = Field(gt=50, le=100)
+    percentile: float = Field(99.99, gt=50, le=100)

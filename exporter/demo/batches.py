@@ -13,7 +13,7 @@ from exporter.demo.scenes import scene
 
 # Small pictures make many cheap steps, but the weights are used at 320 and 640, where objects grow larger.
 SIZES = (192, 256, 320, 448)
-SHARES = (0.4, 0.25, 0.2, 0.15)
+SHARES = (0.15, 0.2, 0.3, 0.35)
 _PREFETCH = 4
 
 

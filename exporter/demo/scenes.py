@@ -17,9 +17,10 @@ SPLITS: tuple[str, ...] = ("train", "calibration", "evaluation", "proof")
 """The splits, in the order of the ids that seed their disjoint random streams."""
 
 _SUPERSAMPLING = 3
-_SMALLEST = 20.0
-_VISIBLE = 0.7
-_MAX_IOU = 0.3
+_SMALLEST = 24.0  # pixels
+_VISIBLE = 0.85  # of each object, whatever lies on top of it
+_INSIDE = 0.8  # of each object's box, where it is cut off by the picture's edge
+_MAX_IOU = 0.25
 _TRIES = 12
 # Evenly spaced to the eye: equal steps of HSV hue would make every third object green.
 _HUES = (4, 18, 32, 44, 54, 95, 150, 172, 192, 208, 226, 252, 276, 310, 338)
@@ -123,7 +124,7 @@ def _place(
         points = np.concatenate(moved)
         rough = np.concatenate([points.min(axis=0), points.max(axis=0)])
         clipped = rough.clip(0, (width, height, width, height))
-        if _area(clipped) < 0.6 * _area(rough) or any(_iou(clipped, box) > _MAX_IOU for box in boxes):
+        if _area(clipped) < _INSIDE * _area(rough) or any(_iou(clipped, box) > _MAX_IOU for box in boxes):
             continue
         stencil = _rasterise(moved, thickness, height, width)
         solid = stencil.cover >= 0.5

@@ -9,6 +9,7 @@ Input `images` float32 [B, 3, H, W], normalised as the network was trained. Outp
 Nodes carry the path of the torch module they came from (`heads.head1.cls_pred/Conv`): quantization patterns match it.
 """
 
+import copy
 import json
 import logging
 import warnings
@@ -20,6 +21,7 @@ import onnx_ir as ir
 import torch
 from torch import nn
 
+from exporter.errors import RequestError
 from exporter.graph.clean import strip_metadata
 
 RAW_OUTPUTS = ("box_logits", "class_logits", "anchors")
@@ -50,17 +52,28 @@ class _Decoded(nn.Module):
 
 
 def trace(
-    network: nn.Module, batch: int | None, height: int, width: int, opset: int, options: dict[str, Any] | None = None
+    network: nn.Module,
+    batch: int | None,
+    height: int,
+    width: int,
+    opset: int,
+    options: dict[str, Any] | None = None,
+    device: str = "cpu",
 ) -> onnx.ModelProto:
     """`network` (eval mode, fused) as a core graph. `batch` None makes the batch dimension dynamic (named "batch").
 
-    `options` go to `torch.onnx.export` as they are. The same network gives the same bytes in every process.
+    torch runs on `device` (cpu or cuda) while it traces. `options` go to `torch.onnx.export` as they are. The same
+    network gives the same bytes in every process.
     """
     raw = hasattr(network, "undecoded")
+    if device != "cpu":
+        if not torch.cuda.is_available():
+            raise RequestError(f"export.device={device}: torch sees no CUDA device here: take cpu")
+        network = copy.deepcopy(network).to(device)  # the proof runs the one it was given, on the CPU
     wrapped = (_Undecoded if raw else _Decoded)(network).eval()
     outputs = RAW_OUTPUTS if raw else DECODED_OUTPUTS
     # A batch of 1 would be taken for a constant by torch.export even where the dimension is declared dynamic.
-    example = torch.zeros(batch or 2, 3, height, width)
+    example = torch.zeros(batch or 2, 3, height, width, device=device)
     shapes = {"images": {0: torch.export.Dim("batch", min=1)}} if batch is None else None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecations inside torch's exporter, none of which a user can act on
