@@ -6,6 +6,7 @@ Exit codes: 0 done; 1 it failed (a build, a proof, a check that did not hold); 2
 import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,6 +47,8 @@ def _run(words: list[str]) -> int:
         raise RequestError(f"{words[0]}: {one_of('neither a verb nor key=value', words[0], list(VERBS))}")
     from exporter.hydra_run import run
 
+    if any(word.startswith("trust=") for word in words) and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))  # the console script, unlike `python -m`, does not look here by itself
     return run(words)
 
 
@@ -63,8 +66,6 @@ def _recipes(words: list[str]) -> int:
 
 
 def _verify(words: list[str]) -> int:
-    from pathlib import Path
-
     parser = _parser("verify", "checks hashes, the schema, that the graph is what the manifest says, that ORT runs it")
     parser.add_argument("dir", type=Path)
     folder = parser.parse_args(words).dir
@@ -77,8 +78,6 @@ def _verify(words: list[str]) -> int:
 
 
 def _predict(words: list[str]) -> int:
-    from pathlib import Path
-
     parser = _parser("predict", "runs an artifact on pictures; writes them with boxes, and predictions.json")
     parser.add_argument("dir", type=Path)
     parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="picture files, or folders of them")
@@ -90,8 +89,6 @@ def _predict(words: list[str]) -> int:
 
 
 def _evaluate(words: list[str]) -> int:
-    from pathlib import Path
-
     parser = _parser("evaluate", "mAP of an artifact: on demo scenes, or on your pictures in COCO's or YOLO's format")
     parser.add_argument("dir", type=Path)
     parser.add_argument("--num-images", type=int, metavar="N", help="at most so many (demo: 300, others: all)")
@@ -107,8 +104,6 @@ def _evaluate(words: list[str]) -> int:
 
 
 def _benchmark(words: list[str]) -> int:
-    from pathlib import Path
-
     parser = _parser("benchmark", "time of each artifact against the first: medians of interleaved runs in one process")
     parser.add_argument("dirs", type=Path, nargs="+", metavar="DIR")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
