@@ -88,6 +88,21 @@ def _predict(words: list[str]) -> int:
     return predict(given.dir, given.images, given.out)
 
 
+def _rebuild(words: list[str]) -> int:
+    parser = _parser("rebuild", "builds an artifact again from its manifest alone and compares the bytes")
+    parser.add_argument("dir", type=Path)
+    parser.add_argument("--weights", type=Path, metavar="FILE", help="where its weights lie now")
+    parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="where its calibration pictures lie now")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="keep the new artifact here")
+    parser.add_argument("--trust", action="append", default=[], metavar="PACKAGE", help="code that its recipe may name")
+    given = parser.parse_args(words)
+    from exporter.rebuild import rebuild
+
+    for line in rebuild(given.dir, given.weights, given.pictures, given.out, tuple(given.trust)):
+        print(f"{given.dir}: {line}")
+    return 0
+
+
 def _evaluate(words: list[str]) -> int:
     parser = _parser("evaluate", "mAP of an artifact: on demo scenes, or on your pictures in COCO's or YOLO's format")
     parser.add_argument("dir", type=Path)
@@ -125,6 +140,7 @@ def _parser(verb: str, description: str):  # noqa: ANN202 - argparse's own class
 VERBS: dict[str, Callable[[list[str]], int]] = {
     "recipes": _recipes,
     "verify": _verify,
+    "rebuild": _rebuild,
     "predict": _predict,
     "evaluate": _evaluate,
     "benchmark": _benchmark,

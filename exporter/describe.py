@@ -110,7 +110,7 @@ def describe(
             overrides=[_without_folders(word) for word in recipe.overrides],
             **_repository(recipe),
         ),
-        versions={name: importlib.metadata.version(name) for name in PACKAGES} | {"python": platform.python_version()},
+        versions=versions(),
         run={
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
             "seconds": round(time.time() - started, 1),
@@ -118,6 +118,11 @@ def describe(
             "output_dir": str(recipe.output_dir.absolute()),
         },
     )
+
+
+def versions() -> dict[str, str]:
+    """The packages that a build's bytes and figures depend on, and Python."""
+    return {name: importlib.metadata.version(name) for name in PACKAGES} | {"python": platform.python_version()}
 
 
 def _option(node: Any) -> str:

@@ -13,6 +13,7 @@ Turns a detector into an ONNX artifact with pre-processing, NMS and precision in
   exporter -m key=a,b …                   build every combination
   exporter recipes [--copy NAME]          list the recipes; copy one into ./recipes to start from
   exporter verify DIR                     check an artifact against its manifest
+  exporter rebuild DIR [--weights FILE]   build it again from its manifest alone and compare the bytes
   exporter predict DIR IMAGE… --out DIR   run an artifact on pictures
   exporter evaluate DIR [--yolo FILE …]   mAP of an artifact on demo scenes, or on your labelled pictures
   exporter benchmark DIR DIR…             time of each artifact against the first, interleaved

@@ -1,0 +1,74 @@
+"""`exporter rebuild`: builds an artifact again from its manifest alone and compares the bytes."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from exporter.config import Composed
+from exporter.describe import versions
+from exporter.errors import BuildError, RequestError
+from exporter.manifest import Manifest, file_digest, read_manifest
+from exporter.progress import Progress
+from exporter.recipe import check
+from exporter.runner import build
+
+
+def rebuild(
+    folder: Path, weights: Path | None, pictures: Path | None, out: Path | None, trust: tuple[str, ...]
+) -> Iterator[str]:
+    """Yields lines on what was found. `weights` and `pictures` say where files that the manifest names by basename lie
+    now; `out` keeps the new artifact, otherwise it is thrown away; `trust` is as for a build.
+
+    Raises RequestError where something is missing or another file than it was, BuildError where the bytes differ.
+    """
+    manifest = read_manifest(folder)
+    config = _config(manifest, weights, pictures)
+    changed = _changed(manifest.versions)
+    for line in changed:
+        yield f"package {line}"
+    choices = {"model": manifest.model.name, "quantization": str(manifest.quantization.get("precision"))}
+    if manifest.recipe.name:
+        choices["recipe"] = manifest.recipe.name
+    with tempfile.TemporaryDirectory() as scratch:
+        config |= {"output_dir": str(out or Path(scratch) / "artifact"), "trust": list(trust)}
+        said = tuple(f"trust={name}" for name in trust)
+        again = build(check(Composed(OmegaConf.create(config), choices, said, sweeping=False)), Progress())
+    if again.artifact.sha256 != manifest.artifact.sha256:
+        reason = f"packages changed: {', '.join(changed)}" if changed else "no package changed: the processor may have"
+        raise BuildError(
+            f"{folder}: other bytes, sha256 {again.artifact.sha256[:12]}… instead of {manifest.artifact.sha256[:12]}…;"
+            f" {reason}"
+        )
+    yield f"the same bytes, sha256 {again.artifact.sha256}"
+
+
+def _config(manifest: Manifest, weights: Path | None, pictures: Path | None) -> dict[str, Any]:
+    """The configuration of then with the places of now."""
+    config = OmegaConf.to_container(OmegaConf.create(manifest.recipe.config))
+    assert isinstance(config, dict)
+    given = manifest.model.weights
+    if given.source == "in memory":
+        raise RequestError(f"{manifest.name}: its network was in memory: build it again with exporter.build(model=…)")
+    if given.source == "file":
+        if weights is None:
+            raise RequestError(f"{manifest.name}: its weights were {given.file}: say where they lie, --weights FILE")
+        if not weights.is_file() or (found := file_digest(weights)) != given.sha256:
+            what = f"has sha256 {found[:12]}…" if weights.is_file() else "is no file"
+            raise RequestError(
+                f"--weights {weights}: {what}; the artifact's had {str(given.sha256)[:12]}…: give that file"
+            )
+        config["model"]["weights"] = str(weights)
+    if manifest.calibration is not None and manifest.calibration.name == "folder":
+        if pictures is None:
+            raise RequestError(f"{manifest.name}: was calibrated on a folder of pictures: say where, --pictures FOLDER")
+        config["calibration"]["path"] = str(pictures)
+    return {str(key): value for key, value in config.items()}
+
+
+def _changed(then: dict[str, str]) -> list[str]:
+    """Packages whose versions are not what they were."""
+    now = versions()
+    return [f"{name} {old} → {now.get(name, 'missing')}" for name, old in then.items() if now.get(name) != old]

@@ -1,0 +1,73 @@
+"""An artifact is built again from its manifest alone: the same bytes, or the reason why not."""
+
+import json
+import shutil
+
+import pytest
+import torch
+
+import exporter
+from exporter.cli import main
+from exporter.demo.scenes import scene
+from exporter.drawing import write_png
+from exporter.model.architectures import ARCHITECTURES
+from exporter.model.weights import random_state
+
+
+def test_the_demo_comes_out_the_same(float_artifact, capsys):
+    assert main(["rebuild", str(float_artifact)]) == 0
+    assert "the same bytes" in capsys.readouterr().out
+
+
+def test_a_changed_version_is_named(float_artifact, tmp_path, capsys):
+    folder = tmp_path / "copy"
+    shutil.copytree(float_artifact, folder)
+    values = json.loads((folder / "manifest.json").read_text())
+    values["versions"]["onnx"] = "1.0.0"
+    values["artifact"]["sha256"] = "0" * 64
+    (folder / "manifest.json").write_text(json.dumps(values))
+    assert main(["rebuild", str(folder)]) == 1
+    captured = capsys.readouterr()
+    assert "package onnx 1.0.0 →" in captured.out
+    assert "other bytes" in captured.err
+    assert "onnx 1.0.0" in captured.err
+
+
+@pytest.fixture(scope="module")
+def moved(tmp_path_factory):
+    """An INT8 artifact whose weights and pictures now lie elsewhere than when it was built."""
+    place = tmp_path_factory.mktemp("moved")
+    network = ARCHITECTURES["yolo_nas_s"].create(2)
+    torch.save({"net": random_state(network, 0)}, place / "mine.pth")
+    (place / "pictures").mkdir()
+    for i in range(2):
+        write_png(place / "pictures" / f"{i}.png", scene("calibration", i, 80, 64).image)
+    words = [f"model.weights={place / 'mine.pth'}", "calibration=folder", f"calibration.path={place / 'pictures'}"]
+    words += ["input.size=64", "proof.num_images=1", "proof.mean_score_error=1", "proof.mean_box_error=1000"]
+    exporter.build("yolo_nas_s_int8", [*words, f"output_dir={place / 'artifact'}"])
+    (place / "mine.pth").rename(place / "away.pth")
+    (place / "pictures").rename(place / "elsewhere")
+    return place
+
+
+def test_moved_files_are_given_their_new_place(moved, capsys):
+    words = [
+        "rebuild",
+        str(moved / "artifact"),
+        "--weights",
+        str(moved / "away.pth"),
+        "--pictures",
+        str(moved / "elsewhere"),
+    ]
+    assert main([*words, "--out", str(moved / "again")]) == 0
+    assert (moved / "again" / "model.onnx").read_bytes() == (moved / "artifact" / "model.onnx").read_bytes()
+
+
+def test_what_is_missing_is_asked_for(moved, tmp_path, capsys):
+    assert main(["rebuild", str(moved / "artifact")]) == 2
+    assert "mine.pth: say where they lie, --weights FILE" in capsys.readouterr().err
+    (tmp_path / "other.pth").write_bytes(b"another file")
+    assert main(["rebuild", str(moved / "artifact"), "--weights", str(tmp_path / "other.pth")]) == 2
+    assert "give that file" in capsys.readouterr().err
+    assert main(["rebuild", str(moved / "artifact"), "--weights", str(moved / "away.pth")]) == 2
+    assert "--pictures FOLDER" in capsys.readouterr().err
