@@ -17,10 +17,10 @@ SPLITS: tuple[str, ...] = ("train", "calibration", "evaluation", "proof")
 """The splits, in the order of the ids that seed their disjoint random streams."""
 
 _SUPERSAMPLING = 3
-_SMALLEST = 24.0  # pixels
-_VISIBLE = 0.85  # of each object, whatever lies on top of it
-_INSIDE = 0.8  # of each object's box, where it is cut off by the picture's edge
-_MAX_IOU = 0.25
+_SMALLEST = 32.0  # pixels
+_VISIBLE = 0.9  # of each object, whatever lies on top of it
+_INSIDE = 0.9  # of each object's box, where it is cut off by the picture's edge
+_MAX_IOU = 0.2
 _TRIES = 12
 # Evenly spaced to the eye: equal steps of HSV hue would make every third object green.
 _HUES = (4, 18, 32, 44, 54, 95, 150, 172, 192, 208, 226, 252, 276, 310, 338)
