@@ -95,7 +95,7 @@ def scene(split: str, index: int, height: int = 640, width: int = 640) -> Scene:
 def _sizes(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
     """Sizes in pixels of the objects to draw, largest first so that small ones lie on top."""
     side = min(height, width)
-    largest = min(140 * (side / 192) ** 0.5, 0.72 * side)
+    largest = min(140 * (side / 192) ** 0.2, 0.72 * side)
     smallest = min(_SMALLEST, 0.6 * largest)
     most = int(np.clip(7 * (height * width / 192**2) ** 0.45, 1, 24))
     count = rng.integers(max(1, most // 4), most + 1)
