@@ -47,6 +47,7 @@ def small(words: list[str]) -> list[str]:
         return words
     sweeping = "-m" in words
     kept = [word for word in words if not word.startswith("input.size=")]
+    kept = ["evaluation.num_images=4" if word.startswith("evaluation.num_images=") else word for word in kept]
     settings = SMALL | (LOOSE if any("mine.pth" in word for word in words) else {})
     if sweeping:
         settings["input.size"] = "64,96"
