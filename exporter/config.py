@@ -52,7 +52,7 @@ def register_recipes() -> None:
     for name, paths in recipe_files().items():
         try:
             node = OmegaConf.load(paths[0])
-        except Exception:  # noqa: BLE001 - whatever is wrong with it, `named_recipe` says so if it is asked for
+        except Exception:  # noqa: BLE001 - whatever is wrong with it, `check_named_recipes` says so if it is asked for
             continue
         if isinstance(node, DictConfig):
             store.store(group="recipe", name=name, node=node, package="_global_")

@@ -36,7 +36,7 @@ def preprocessing_section(loaded: LoadedModel, recipe: Recipe) -> m.Preprocessin
     inside = recipe.preprocessing.inside_graph
     node = recipe.preprocessing if inside else loaded.preprocessing
     return m.Preprocessing(
-        name=_option(recipe.preprocessing),
+        name=option(recipe.preprocessing),
         inside_graph=inside,
         normalization=node.normalization if node else None,
         geometry=node.geometry(recipe.input.height, recipe.input.width) if node else None,
@@ -46,8 +46,8 @@ def preprocessing_section(loaded: LoadedModel, recipe: Recipe) -> m.Preprocessin
 def postprocessing_section(recipe: Recipe) -> m.Postprocessing:
     """Every knob, as it was built into the graph."""
     has_nms = hasattr(recipe.nms, "max_predictions_per_image")
-    knobs = {"type": _option(recipe.nms), **recipe.nms.model_dump()}
-    return m.Postprocessing(nms=knobs, format=_option(recipe.format) if has_nms else None)
+    knobs = {"type": option(recipe.nms), **recipe.nms.model_dump()}
+    return m.Postprocessing(nms=knobs, format=option(recipe.format) if has_nms else None)
 
 
 def runtime_properties(model: onnx.ModelProto, loaded: LoadedModel, recipe: Recipe) -> onnx.ModelProto:
@@ -125,7 +125,7 @@ def versions() -> dict[str, str]:
     return {name: importlib.metadata.version(name) for name in PACKAGES} | {"python": platform.python_version()}
 
 
-def _option(node: Any) -> str:
+def option(node: Any) -> str:
     """The name under which a recipe chooses this node: that of its module (the rule of the house)."""
     return type(node).__module__.rpartition(".")[2]
 

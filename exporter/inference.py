@@ -20,11 +20,13 @@ class Detections:
     classes: np.ndarray
 
 
-def session(model: bytes | Path) -> Any:
-    """An ONNX Runtime session on the CPU. Raises BuildError where ORT does not take the model."""
+def session(model: bytes | Path, options: Any = None) -> Any:
+    """An ONNX Runtime session on the CPU, by default with ORT's own `options` (its SessionOptions).
+
+    Raises BuildError where ORT does not take the model."""
     import onnxruntime as ort
 
-    options = ort.SessionOptions()
+    options = options or ort.SessionOptions()
     options.log_severity_level = 3
     try:
         source = model if isinstance(model, bytes) else str(model)

@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 
 from exporter import manifest as m
 from exporter.benchmark.subject import Subject, core_subject, example_input
-from exporter.describe import describe, input_section, preprocessing_section, runtime_properties
+from exporter.describe import describe, input_section, option, preprocessing_section, runtime_properties
 from exporter.errors import RequestError
 from exporter.evaluation.evaluate import evaluate
 from exporter.evaluation.examples import Example
@@ -98,9 +98,11 @@ def quantize(
         scheme=scheme,
         input_range=inside.normalization.input_range if inside.inside_graph else None,
     )
-    name = type(recipe.calibration).__module__.rpartition(".")[2]
     described = m.Calibration(
-        name=name, method=recipe.calibration.method, num_images=images.num_images, digest=images.digest
+        name=option(recipe.calibration),
+        method=recipe.calibration.method,
+        num_images=images.num_images,
+        digest=images.digest,
     )
     return quantized, described
 

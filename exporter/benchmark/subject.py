@@ -9,9 +9,9 @@ import numpy as np
 import onnx
 
 from exporter.demo.scenes import scene
-from exporter.errors import BuildError, RequestError
+from exporter.errors import RequestError
 from exporter.graph import facts
-from exporter.inference import encode
+from exporter.inference import encode, session
 from exporter.manifest import Input, Manifest, Preprocessing
 
 
@@ -37,14 +37,10 @@ class Subject:
         import onnxruntime as ort
 
         options = ort.SessionOptions()
-        options.intra_op_num_threads, options.inter_op_num_threads, options.log_severity_level = threads, 1, 3
+        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
         # Threads wait busily for more work, for a while: those of one session must not do so while another is timed.
         options.add_session_config_entry("session.force_spinning_stop", "1")
-        try:
-            source = self.model if isinstance(self.model, bytes) else str(self.model)
-            return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # ORT raises its own classes, which share no base but this one
-            raise BuildError(f"ONNX Runtime does not take the model: {' '.join(str(error).split())[:300]}") from error
+        return session(self.model, options)
 
 
 def of_manifest(folder: Path, manifest: Manifest) -> Subject:

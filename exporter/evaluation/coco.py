@@ -1,7 +1,7 @@
 """Evaluation on a folder of pictures and labels in COCO's json."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -9,35 +9,24 @@ from pydantic import Field
 
 from exporter.errors import RequestError
 from exporter.evaluation.examples import Example, spread
-from exporter.evaluation.labels import Label, Labelled, check_box, check_some, examples
-from exporter.node import Node
+from exporter.evaluation.labels import Label, Labelled, LabelledEvaluation, check_box, check_some, examples
 
 
-class CocoEvaluation(Node):
+class CocoEvaluation(LabelledEvaluation):
     """Pictures that the json lists; those without annotations are background, files that it does not list are left
     alone. Categories may have gaps in their ids. Crowds and areas count as in COCO's own evaluation."""
 
     name: ClassVar[str] = "coco"
 
-    path: str = Field(coerce_numbers_to_str=True)
     annotations: str = Field(coerce_numbers_to_str=True)
-    num_images: int | None = Field(ge=1)
-    max_drop: float | None = Field(ge=0)
-
-    def problems(self) -> Iterator[str]:
-        """The first mistake in the labels, or in the headers of the pictures, if there is one."""
-        try:
-            self._read()
-        except RequestError as error:
-            yield str(error)
 
     def examples(self, class_names: Sequence[str], height: int, width: int) -> list[Example]:
         """The pictures and their objects. Raises RequestError that names the place for labels that cannot be right,
         and one that shows both lists for categories that are not the model's."""
-        pictures, categories = self._read()
+        pictures, categories = self.read()
         return examples(pictures, categories, class_names, f"evaluation.annotations={self.annotations}")
 
-    def _read(self) -> tuple[list[Labelled], dict[int, str]]:
+    def read(self) -> tuple[list[Labelled], dict[int, str]]:
         """The pictures that were chosen, and the categories' names by id."""
         folder, file = Path(self.path).expanduser(), Path(self.annotations).expanduser()
         if not folder.is_dir():

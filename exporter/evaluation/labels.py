@@ -2,15 +2,37 @@
 line that names the file and the place."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import Field
+
 from exporter.errors import RequestError
 from exporter.evaluation.examples import Example, Truth, unlike
+from exporter.node import Node
 
 # Annotation tools round: a box may reach this far, in pixels, beyond its picture.
 TOLERANCE = 1.0
+
+
+class LabelledEvaluation(Node):
+    """Base of the evaluations on a data set; a subclass reads its own way of keeping labels."""
+
+    path: str = Field(coerce_numbers_to_str=True)
+    num_images: int | None = Field(ge=1)
+    max_drop: float | None = Field(ge=0)
+
+    def read(self) -> "tuple[list[Labelled], dict[int, str]]":
+        """The pictures that were chosen, and the names of the categories by id. Raises RequestError."""
+        raise NotImplementedError
+
+    def problems(self) -> Iterator[str]:
+        """The first mistake in the labels, or in the headers of the pictures, if there is one."""
+        try:
+            self.read()
+        except RequestError as error:
+            yield str(error)
 
 
 @dataclass(frozen=True)

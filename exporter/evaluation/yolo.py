@@ -4,42 +4,29 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field
-
 from exporter.errors import RequestError
 from exporter.evaluation.examples import Example, spread
-from exporter.evaluation.labels import Label, Labelled, check_box, check_some, examples
+from exporter.evaluation.labels import Label, Labelled, LabelledEvaluation, check_box, check_some, examples
 from exporter.messages import explained
-from exporter.node import Node
 from exporter.pictures import SUFFIXES, picture_size
 
 
-class YoloEvaluation(Node):
+class YoloEvaluation(LabelledEvaluation):
     """The pictures of one split: a folder, searched to the bottom, a text file that lists pictures, or several of them.
     The labels of …/images/a/b.jpg are in …/labels/a/b.txt, lines `class x y width height`, centre and size as parts of
     the picture's width and height. A picture without such a file, or with an empty one, is background."""
 
     name: ClassVar[str] = "yolo"
 
-    path: str = Field(coerce_numbers_to_str=True)
     split: Literal["val", "test", "train"]
-    num_images: int | None = Field(ge=1)
-    max_drop: float | None = Field(ge=0)
-
-    def problems(self) -> Iterator[str]:
-        """The first mistake in the labels, or in the headers of the pictures, if there is one."""
-        try:
-            self._read()
-        except RequestError as error:
-            yield str(error)
 
     def examples(self, class_names: Sequence[str], height: int, width: int) -> list[Example]:
         """The pictures and their objects. Raises RequestError that names the place for labels that cannot be right,
         and one that shows both lists for names that are not the model's."""
-        pictures, names = self._read()
+        pictures, names = self.read()
         return examples(pictures, names, class_names, f"evaluation.path={self.path}")
 
-    def _read(self) -> tuple[list[Labelled], dict[int, str]]:
+    def read(self) -> tuple[list[Labelled], dict[int, str]]:
         """The pictures that were chosen, and the classes' names by number."""
         import yaml
 
