@@ -4,6 +4,7 @@ import contextlib
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -30,12 +31,20 @@ class Progress:
         if not self._quiet:
             print(f"  !! {line}", file=sys.stderr, flush=True)
 
-    def bar(self, items: Iterable[T], what: str, total: int) -> Iterator[T]:
-        """The items, with a progress bar on a terminal."""
-        if self._quiet or not sys.stderr.isatty():
-            yield from items
-            return
+    def bar(self, items: Iterable[T], what: str, total: int) -> Iterable[T]:
+        """The items, with a progress bar on a terminal in each pass over them."""
+        return items if self._quiet or not sys.stderr.isatty() else _Bar(items, what, total)
+
+
+@dataclass(frozen=True)
+class _Bar(Iterable[T]):
+    items: Iterable[T]
+    what: str
+    total: int
+
+    def __iter__(self) -> Iterator[T]:
         from rich.console import Console
         from rich.progress import track
 
-        yield from track(items, f"  {what}", total=total, console=Console(stderr=True), transient=True)
+        console = Console(stderr=True)
+        return iter(track(self.items, f"  {self.what}", total=self.total, console=console, transient=True))

@@ -4,10 +4,13 @@ Each stage gets values and returns a value. Nothing is written to `output_dir` b
 """
 
 import time
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import onnx
 from omegaconf import OmegaConf
+from torch import nn
 
 from exporter import manifest as m
 from exporter.benchmark.subject import Subject, core_subject, example_input
@@ -25,6 +28,7 @@ from exporter.progress import Progress
 from exporter.proof.prove import prove
 from exporter.publish import publishing
 from exporter.quantization.quantized import Quantized
+from exporter.quantization.task import Task
 from exporter.recipe import Recipe
 from exporter.report_page.page import write_report
 from exporter.report_page.pictures import compared
@@ -42,7 +46,7 @@ def build(recipe: Recipe, progress: Progress) -> m.Manifest:
             loaded = recipe.model.load()
             examples = recipe.evaluation.examples(loaded.class_names, recipe.input.height, recipe.input.width)
         with progress.stage("trace"):
-            core = core_graph(loaded, recipe)
+            core = core_graph(loaded.network, recipe)
         with progress.stage(f"quantize ({recipe.quantization.name})"):
             quantized, calibration = quantize(core, loaded, recipe, progress)
         with progress.stage("attach pre- and post-processing"):
@@ -66,10 +70,10 @@ def build(recipe: Recipe, progress: Progress) -> m.Manifest:
     return manifest
 
 
-def core_graph(loaded: LoadedModel, recipe: Recipe) -> onnx.ModelProto:
-    """The network as a pure graph, float32, simplified if the recipe wants it."""
+def core_graph(network: nn.Module, recipe: Recipe) -> onnx.ModelProto:
+    """The network (eval mode, fused) as a pure graph, float32, simplified if the recipe wants it."""
     core = trace(
-        loaded.network, recipe.num_batch, recipe.input.height, recipe.input.width, recipe.export.opset,
+        network, recipe.num_batch, recipe.input.height, recipe.input.width, recipe.export.opset,
         recipe.export.options, recipe.export.device,
     )  # fmt: skip
     return simplify(core) if recipe.export.simplify else core
@@ -80,8 +84,9 @@ def quantize(
 ) -> tuple[Quantized, m.Calibration | None]:
     """The core in the wanted precision, and what it was calibrated on (None where that takes no pictures)."""
     section = preprocessing_section(loaded, recipe)
+    task = Task(core, section.normalization, network=loaded.network, trace=partial(core_graph, recipe=recipe))
     if not recipe.quantization.needs_calibration:
-        return recipe.quantization.quantize(core, section.normalization), None
+        return recipe.quantization.quantize(task), None
     if section.normalization is None or section.geometry is None:
         raise RequestError(
             "preprocessing=none: how this network was trained is not known, so no pictures can calibrate it: choose the"
@@ -90,14 +95,15 @@ def quantize(
     images = recipe.calibration.images(section.geometry, section.normalization)
     scheme = recipe.quantization.scheme if recipe.quantization.scheme != "auto" else recipe.backend.quantization_scheme
     inside = recipe.preprocessing
-    quantized = recipe.quantization.quantize(
-        core,
-        progress.bar(images, "calibrate", images.num_images),
+    task = replace(
+        task,
+        pictures=progress.bar(images, "calibrate", images.num_images),
         method=recipe.calibration.method,
         percentile=recipe.calibration.percentile,
         scheme=scheme,
         input_range=inside.normalization.input_range if inside.inside_graph else None,
     )
+    quantized = recipe.quantization.quantize(task)
     described = m.Calibration(
         name=option(recipe.calibration),
         method=recipe.calibration.method,

@@ -10,7 +10,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from exporter.demo.assigner import pairwise_iou
-from exporter.demo.networks import create
+from exporter.demo.networks import create, network_input
 from exporter.demo.scenes import scene
 from exporter.demo.scoring import Detections, coco_scores
 from exporter.model.dfl import DflDetector
@@ -18,14 +18,14 @@ from exporter.model.dfl import DflDetector
 SCORE_THRESHOLD, IOU_THRESHOLD, CANDIDATES, DETECTIONS = 0.01, 0.7, 2000, 300
 
 
-def load(weights: Path) -> tuple[DflDetector, list[str]]:
-    """The network of a safetensors file that `exporter.demo.train` wrote, in eval mode, and its class names."""
+def load(weights: Path) -> tuple[DflDetector, str, list[str]]:
+    """The network of a safetensors file that `exporter.demo.train` wrote, its architecture and classes."""
     with safe_open(weights, "pt") as file:
         metadata = file.metadata()
         state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - a safetensors file is no dict
     network = create(metadata["architecture"], int(metadata["num_classes"]))
     network.load_state_dict(state)
-    return network.eval(), json.loads(metadata["class_names"])
+    return network.eval(), metadata["architecture"], json.loads(metadata["class_names"])
 
 
 def detect(boxes: Tensor, scores: Tensor) -> Detections:
@@ -46,13 +46,14 @@ def detect(boxes: Tensor, scores: Tensor) -> Detections:
 
 
 @torch.inference_mode()
-def evaluate(network: DflDetector, class_names: list[str], size: int, num_images: int) -> dict[str, float]:
+def evaluate(
+    network: DflDetector, architecture: str, class_names: list[str], size: int, num_images: int
+) -> dict[str, float]:
     """COCO scores of a network in eval mode on the first scenes of the evaluation split at size x size pixels."""
     detections, truths = [], []
     for index in range(num_images):
         held_out = scene("evaluation", index, size, size)
-        image = torch.from_numpy(held_out.image).permute(2, 0, 1).contiguous().float() / 255
-        boxes, scores = network(image[None])
+        boxes, scores = network(network_input(architecture, held_out.image[None]))
         detections.append(detect(boxes[0], scores[0]))
         truths.append((held_out.boxes, held_out.classes))
     return coco_scores(detections, truths, class_names)
@@ -65,8 +66,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=640)
     parser.add_argument("--num-images", type=int, default=200)
     arguments = parser.parse_args()
-    network, class_names = load(arguments.weights)
-    scores = evaluate(network, class_names, arguments.size, arguments.num_images)
+    scores = evaluate(*load(arguments.weights), arguments.size, arguments.num_images)
     print(" ".join(f"{name} {value:.4f}" for name, value in scores.items()))
 
 

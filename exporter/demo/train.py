@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from exporter.demo.batches import SHARES, SIZES, Batch, batch, batches
 from exporter.demo.loss import Losses, detection_loss
-from exporter.demo.networks import create
+from exporter.demo.networks import create, network_input
 from exporter.demo.scenes import CLASS_NAMES
 from exporter.model.architectures import ARCHITECTURES
 from exporter.model.dfl import DflDetector
@@ -67,19 +67,19 @@ def update_average(average: nn.Module, network: nn.Module, step: int) -> None:
             value.copy_(current[name])
 
 
-def losses_of(network: DflDetector, batch: Batch) -> Losses:
+def losses_of(network: DflDetector, architecture: str, batch: Batch) -> Losses:
     """The loss of the network on a batch. The convolutions run in bfloat16, the loss in float32."""
-    images = torch.from_numpy(batch.images).permute(0, 3, 1, 2).contiguous().float() / 255
+    images = network_input(architecture, batch.images)
     with torch.autocast("cpu", torch.bfloat16):
         box_logits, class_logits, anchors = network.undecoded(images)
     boxes, classes = ([torch.from_numpy(a) for a in arrays] for arrays in (batch.boxes, batch.classes))
     return detection_loss(box_logits.float(), class_logits.float(), anchors, boxes, classes)
 
 
-def freeze_unused(network: DflDetector, batch: Batch) -> None:
+def freeze_unused(network: DflDetector, architecture: str, batch: Batch) -> None:
     """Set parameters that no gradient reaches to zero, so that the file compresses, and leave them out of training."""
     probe = copy.deepcopy(network)
-    losses_of(probe, batch).total.backward()
+    losses_of(probe, architecture, batch).total.backward()
     for used, parameter in zip(probe.parameters(), network.parameters(), strict=True):
         if used.grad is None:
             nn.init.zeros_(parameter).requires_grad_(False)
@@ -117,7 +117,7 @@ def train(settings: Settings, steps: int, out: Path) -> None:
     """
     torch.manual_seed(settings.seed)
     network = create(settings.model, len(CLASS_NAMES)).train()
-    freeze_unused(network, batch(settings.seed, 0, settings.batch_size))
+    freeze_unused(network, settings.model, batch(settings.seed, 0, settings.batch_size))
     average = copy.deepcopy(network)
     adam = optimiser(network)
     checkpoint, first = out.with_name(out.name + ".checkpoint"), 0
@@ -134,7 +134,7 @@ def train(settings: Settings, steps: int, out: Path) -> None:
     for step, drawn in enumerate(batches(settings.seed, first, steps, settings.batch_size), first):
         for group in adam.param_groups:
             group["lr"] = LEARNING_RATE * learning_rate_factor(step, steps)
-        losses = losses_of(network, drawn)
+        losses = losses_of(network, settings.model, drawn)
         adam.zero_grad()
         losses.total.backward()
         nn.utils.clip_grad_norm_(trained, LARGEST_GRADIENT)

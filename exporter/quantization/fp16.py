@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from exporter.node import Node
 from exporter.quantization.quantized import Quantized
+from exporter.quantization.task import Task
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,11 +39,11 @@ class Fp16(Node):
 
     exclude: tuple[str, ...] = ()
 
-    def quantize(self, core: "onnx.ModelProto", normalization: "Normalization | None") -> Quantized:
-        """`core` (float32, see `exporter.graph.trace`) with its trunk in float16; the argument stays as it is.
+    def quantize(self, task: Task) -> Quantized:
+        """The core with its trunk in float16.
 
-        normalization: how a picture becomes the core's input. Demo scenes, noise, black and white go through the core
-        so normalised; which pictures does not matter much, for no range is taken from them.
+        Demo scenes, noise, black and white go through the core, normalised as the task says; which pictures does not
+        matter much, for no range is taken from them.
         Raises RequestError for patterns that match nothing or leave nothing, and where the normalisation is not known,
         BuildError for values that are not finite.
         """
@@ -51,6 +52,7 @@ class Fp16(Node):
         from exporter.quantization import policy
         from exporter.quantization.summary import summarize_half
 
+        core, normalization = task.core, task.normalization
         excluded = policy.matching(core, self.exclude, "quantization.exclude")
         if normalization is None:
             raise RequestError(

@@ -1,14 +1,10 @@
 """INT8 after training: statistics of calibration pictures, then Q/DQ pairs where the policy puts them."""
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from exporter.node import Node
 from exporter.quantization.quantized import Quantized
-
-if TYPE_CHECKING:
-    import numpy as np
-    import onnx
+from exporter.quantization.task import Task
 
 
 class Int8(Node):
@@ -22,22 +18,9 @@ class Int8(Node):
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
 
-    def quantize(
-        self,
-        core: "onnx.ModelProto",
-        images: "Iterable[np.ndarray]",
-        *,
-        method: str,
-        scheme: str,
-        input_range: tuple[float, float] | None,
-        percentile: float = 99.99,
-    ) -> Quantized:
-        """`core` (float32, see `exporter.graph.trace`) with its trunk in INT8; the argument stays as it is.
+    def quantize(self, task: Task) -> Quantized:
+        """The core with its trunk in INT8.
 
-        images: calibration pictures, float32 [n, 3, H, W] each, normalised. method: how ranges come from them.
-        scheme: "u8s8" or "s8s8", what "auto" stands for having been decided. input_range: the lowest and highest value
-        that `images` can hold by its nature, (0, 1) for x/255: in u8s8 its scale is then exactly 1/255 and its zero
-        point 0, so that the picture's bytes are the quantized tensor; None takes what the pictures hold.
         Raises RequestError for patterns that match nothing and for unfit pictures, BuildError for values that are not
         finite.
         """
@@ -47,7 +30,8 @@ class Int8(Node):
         from exporter.quantization.scheme import SCHEMES
         from exporter.quantization.summary import summarize
 
-        numbers = SCHEMES[scheme]
+        core, input_range, numbers = task.core, task.input_range, SCHEMES[task.scheme]
+        assert task.pictures is not None  # `needs_calibration` says so
         included = policy.matching(core, self.include, "quantization.include")
         excluded = policy.matching(core, self.exclude, "quantization.exclude")
         barred = {name for names in excluded.values() for name in names}
@@ -57,8 +41,10 @@ class Int8(Node):
             chosen = [name for name in chosen if name not in left]
         nodes = [*chosen, *policy.carried_along(core, chosen, barred)]
         tensors = qdq.tensors_with_pairs(core, nodes)
-        seen = statistics.collect(core, tensors, images, histograms=method in ranges.HISTOGRAM_METHODS)
-        chosen_ranges = {tensor: ranges.choose(seen[tensor], method, numbers, percentile) for tensor in tensors}
+        seen = statistics.collect(core, tensors, task.pictures, histograms=task.method in ranges.HISTOGRAM_METHODS)
+        chosen_ranges = {
+            tensor: ranges.choose(seen[tensor], task.method, numbers, task.percentile) for tensor in tensors
+        }
         name = core.graph.input[0].name
         if input_range is not None and name in seen:
             low, high = seen[name].low, seen[name].high
@@ -71,7 +57,7 @@ class Int8(Node):
         model = qdq.insert(core, nodes, chosen_ranges, numbers)
         summary = {
             "precision": "int8",
-            "scheme": scheme,
+            "scheme": task.scheme,
             **summarize(model),
             "include": included,
             "exclude": excluded,

@@ -1,14 +1,10 @@
 """No quantization: the core stays in float32."""
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from exporter.node import Node
 from exporter.quantization.quantized import Quantized
-
-if TYPE_CHECKING:
-    import onnx
-
-    from exporter.preprocessing.normalization import Normalization
+from exporter.quantization.task import Task
 
 
 class NoQuantization(Node):
@@ -19,6 +15,6 @@ class NoQuantization(Node):
     # Float32 twice, in another order of operations; boxes reach 640 px, where a float32 ends at 6e-5 px.
     bounds: ClassVar[dict[str, float]] = {"max_score_error": 1e-3, "max_box_error": 0.05, "max_map_drop": 0.1}
 
-    def quantize(self, core: "onnx.ModelProto", normalization: "Normalization | None" = None) -> Quantized:
-        """The core as it is, however pictures are normalised for it."""
-        return Quantized(core, {"precision": "float32"})
+    def quantize(self, task: Task) -> Quantized:
+        """The core as it is."""
+        return Quantized(task.core, {"precision": "float32"})

@@ -71,7 +71,7 @@ def test_saved_weights_load_as_the_same_network(tmp_path: Path) -> None:
     torch.manual_seed(0)
     network = create("yolo_nas_s", len(CLASS_NAMES))
     save_weights(network.state_dict(), SETTINGS, 5, tmp_path / "weights.safetensors")
-    loaded, names = load(tmp_path / "weights.safetensors")
+    loaded, _, names = load(tmp_path / "weights.safetensors")
     assert tuple(names) == CLASS_NAMES
     assert not loaded.training
     for name, value in network.state_dict().items():
@@ -89,6 +89,6 @@ def test_a_run_that_stops_goes_on_as_if_it_had_not(tmp_path: Path) -> None:
     straight, resumed = (load(tmp_path / name)[0].state_dict() for name in ("straight", "resumed"))
     for name, value in straight.items():
         torch.testing.assert_close(resumed[name], value, rtol=1e-2, atol=1e-4)
-    assert set(evaluate(load(tmp_path / "straight")[0], list(CLASS_NAMES), 96, 4)) == {"map", "ap50", "ap75"}
+    assert set(evaluate(*load(tmp_path / "straight"), 96, 4)) == {"map", "ap50", "ap75"}
     with pytest.raises(SystemExit, match="of another run"):
         train(Settings("yolo_nas_s", batch_size=2, seed=0), 3, tmp_path / "resumed")

@@ -32,6 +32,7 @@ from exporter.preprocessing.normalization import Normalization
 from exporter.proof.prove import prove
 from exporter.quantization.fp16 import Fp16
 from exporter.quantization.summary import summarize_half
+from exporter.quantization.task import Task
 from exporter.recipe import check
 from exporter.runner import attach, core_graph
 from tests.quantization.networks import Builder, by_name, constants, detector, pictures, relative_error, run
@@ -44,7 +45,7 @@ HALF, FLOAT = TensorProto.FLOAT16, TensorProto.FLOAT
 
 
 def fp16(core, *exclude):
-    return Fp16(exclude=exclude).quantize(core, BYTES)
+    return Fp16(exclude=exclude).quantize(Task(core, BYTES))
 
 
 def types(model) -> dict[str, int]:
@@ -274,7 +275,7 @@ def test_a_constant_that_both_precisions_read_is_stored_in_both():
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "float16"])
 def test_pictures_are_normalised_in_float32_before_the_cast(normalization, channels, layout, dtype):
     core = chain({})
-    model = attach_input(Fp16().quantize(core, normalization).model, normalization, dtype, layout, channels)
+    model = attach_input(Fp16().quantize(Task(core, normalization)).model, normalization, dtype, layout, channels)
     onnx.checker.check_model(model, full_check=True)
     kinds = types(model)
     (to_half_,) = [node for node in model.graph.node if node.op_type == "Cast" and kinds[node.output[0]] == HALF]
@@ -295,7 +296,7 @@ def test_broken_weights_name_their_layer_and_an_unknown_normalisation_is_refused
     with pytest.raises(BuildError, match=r"layer stem\.conv/Conv"):
         fp16(b.model(b.conv("last", value, 8, 4)))
     with pytest.raises(RequestError, match="choose a preprocessing"):
-        Fp16().quantize(chain({}), None)
+        Fp16().quantize(Task(chain({})))
 
 
 @pytest.mark.parametrize("batch", ["batch", 2])
@@ -316,8 +317,8 @@ def test_the_core_is_not_changed_and_its_interface_is_kept(batch):
 def test_two_processes_give_the_same_bytes():
     program = (
         "import hashlib; from tests.quantization.networks import *; from exporter.quantization.fp16 import Fp16\n"
-        "from exporter.preprocessing.yolo_nas import YoloNas\n"
-        "q = Fp16(exclude=['neck']).quantize(detector(), YoloNas.normalization)\n"
+        "from exporter.preprocessing.yolo_nas import YoloNas; from exporter.quantization.task import Task\n"
+        "q = Fp16(exclude=['neck']).quantize(Task(detector(), YoloNas.normalization))\n"
         "print(hashlib.sha256(q.model.SerializeToString()).hexdigest(), q.summary)\n"
     )
     outputs = {
@@ -338,8 +339,8 @@ def yolo_nas():
     """The recipe, the network, its core and that in float16, at 96 px."""
     recipe = check(compose(["+recipe=yolo_nas_s_fp16", "input.size=96", "proof.num_scenes=0", "proof.num_images=2"]))
     loaded = recipe.model.load()
-    core = core_graph(loaded, recipe)
-    return recipe, loaded, core, recipe.quantization.quantize(core, recipe.preprocessing.normalization)
+    core = core_graph(loaded.network, recipe)
+    return recipe, loaded, core, recipe.quantization.quantize(Task(core, recipe.preprocessing.normalization))
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "float16"])

@@ -19,6 +19,7 @@ from exporter.model.yolo_nas import YoloNas
 from exporter.quantization.int8 import Int8
 from exporter.quantization.none import NoQuantization
 from exporter.quantization.summary import summarize
+from exporter.quantization.task import Task
 from tests.quantization.networks import Builder, constants, detector, pictures, relative_error, run
 
 CONF = Path(__file__).parents[2] / "conf" / "quantization"
@@ -26,7 +27,7 @@ CONF = Path(__file__).parents[2] / "conf" / "quantization"
 
 def quantize(core, images=None, node=None, **arguments):
     arguments = {"method": "minmax", "scheme": "u8s8", "input_range": (0.0, 1.0)} | arguments
-    return (node or Int8()).quantize(core, pictures(3) if images is None else images, **arguments)
+    return (node or Int8()).quantize(Task(core, pictures=pictures(3) if images is None else images, **arguments))
 
 
 @pytest.fixture(scope="module")
@@ -162,8 +163,9 @@ def test_the_core_is_not_changed_and_its_interface_is_kept(batch):
 def test_two_processes_give_the_same_bytes():
     program = (
         "import hashlib; from tests.quantization.networks import *; from exporter.quantization.int8 import Int8\n"
+        "from exporter.quantization.task import Task\n"
         "for method in ('minmax', 'entropy'):\n"
-        "    q = Int8().quantize(detector(), pictures(3), method=method, scheme='u8s8', input_range=(0.0, 1.0))\n"
+        "    q = Int8().quantize(Task(detector(), pictures=pictures(3), method=method, input_range=(0.0, 1.0)))\n"
         "    print(hashlib.sha256(q.model.SerializeToString()).hexdigest(), q.summary)\n"
     )
     outputs = {
@@ -177,7 +179,7 @@ def test_two_processes_give_the_same_bytes():
 
 def test_without_quantization_the_core_is_as_it_was():
     model = detector()
-    assert NoQuantization().quantize(model).model is model
+    assert NoQuantization().quantize(Task(model)).model is model
     assert summarize(model)["convolutions"]["int8"] == 0
 
 

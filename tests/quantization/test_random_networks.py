@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.quantization.int8 import Int8
+from exporter.quantization.task import Task
 from tests.quantization.networks import Builder, pictures, relative_error, run
 
 OPERATORS = ("conv", "conv_relu", "relu", "max_pool", "add", "concat", "gain", "up_down", "sigmoid", "average_pool")
@@ -47,7 +48,9 @@ def networks(draw) -> onnx.ModelProto:
 @given(networks(), st.sampled_from(["u8s8", "s8s8"]), st.sampled_from(["minmax", "mse"]))
 def test_int8_is_close_to_float_whatever_the_network(model, scheme, method):
     images = pictures(2, 8)
-    quantized, summary = Int8().quantize(model, images, method=method, scheme=scheme, input_range=(0.0, 1.0))
+    quantized, summary = Int8().quantize(
+        Task(model, pictures=images, method=method, scheme=scheme, input_range=(0.0, 1.0))
+    )
     onnx.checker.check_model(quantized, full_check=True)
     assert summary["convolutions"]["left_in_float"] == ["last/Conv"]
     (expected,), (got,), (plain,) = (

@@ -1,0 +1,40 @@
+"""What every quantization node gets."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    import onnx
+    from torch import nn
+
+    from exporter.preprocessing.normalization import Normalization
+
+
+@dataclass(frozen=True)
+class Task:
+    """A core graph to bring into another precision, and all there is to do it with.
+
+    core: float32, see `exporter.graph.trace`; nobody changes it.
+    normalization: how a picture becomes the core's input, None where nobody knows.
+    pictures: for calibration, float32 [n, 3, H, W] each, normalised; every pass over them gives the same ones again.
+    None where the node needs none.
+    method, percentile: how ranges come from what is seen, see `exporter.quantization.ranges`.
+    scheme: "u8s8" or "s8s8", what "auto" stands for having been decided.
+    input_range: the lowest and highest value that `pictures` can hold by its nature, (0, 1) for x/255: in u8s8 its
+    scale is then exactly 1/255 and its zero point 0, so that the picture's bytes are the quantized tensor; None takes
+    what the pictures hold.
+    network, trace: the torch network that the core is of, eval mode and fused, and how such a network becomes a core
+    graph, for engines that work on networks; None where there is only a graph.
+    """
+
+    core: "onnx.ModelProto"
+    normalization: "Normalization | None" = None
+    pictures: "Iterable[np.ndarray] | None" = None
+    method: str = "minmax"
+    percentile: float = 99.99
+    scheme: str = "u8s8"
+    input_range: tuple[float, float] | None = None
+    network: "nn.Module | None" = None
+    trace: "Callable[[nn.Module], onnx.ModelProto] | None" = None
