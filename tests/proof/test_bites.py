@@ -21,7 +21,7 @@ def parts():
     """The recipe, the loaded network and its core graph."""
     recipe = check(compose(WORDS))
     loaded = recipe.model.load()
-    return recipe, loaded, core_graph(loaded, recipe)
+    return recipe, loaded, core_graph(loaded.network, recipe)
 
 
 def finished(core, recipe, normalization=None, channels="rgb"):
@@ -91,6 +91,6 @@ def test_nan_is_beyond_every_bound(parts):
 def test_without_pre_processing_the_same_network_passes(parts):
     _, loaded, _ = parts
     recipe = check(compose([*WORDS, "preprocessing=none", "postprocessing/nms=none"]))
-    proof = prove(attach(core_graph(loaded, recipe), recipe).SerializeToString(), loaded, recipe)
+    proof = prove(attach(core_graph(loaded.network, recipe), recipe).SerializeToString(), loaded, recipe)
     assert proof["postprocessing"] is None
     assert proof["network"]["max_score_error"] < 1e-4
