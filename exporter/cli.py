@@ -82,10 +82,13 @@ def _predict(words: list[str]) -> int:
     parser.add_argument("dir", type=Path)
     parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="picture files, or folders of them")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
+    parser.add_argument(
+        "--size", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help="of the input, where the artifact takes several"
+    )
     given = parser.parse_args(words)
     from exporter.predict import predict
 
-    return predict(given.dir, given.images, given.out)
+    return predict(given.dir, given.images, given.out, tuple(given.size) if given.size else None)
 
 
 def _rebuild(words: list[str]) -> int:
@@ -131,6 +134,72 @@ def _benchmark(words: list[str]) -> int:
     return 0
 
 
+def _lint(words: list[str]) -> int:
+    parser = _parser("lint", "what an engine will not take, in any ONNX file: node, rule, its source, cure")
+    parser.add_argument("path", type=Path, metavar="DIR_OR_FILE")
+    parser.add_argument("--backend", default="tensorrt", choices=["tensorrt"])
+    parser.add_argument("--json", action="store_true", help="for programs: every finding")
+    given = parser.parse_args(words)
+    from exporter.lint.command import run
+
+    return run(given.path, given.backend, given.json)
+
+
+def _snippet(words: list[str]) -> int:
+    parser = _parser("snippet", "prints a short program that runs this artifact and needs nothing of the exporter")
+    parser.add_argument("dir", type=Path)
+    parser.add_argument("--language", default="python", choices=["python", "cpp"])
+    given = parser.parse_args(words)
+    from exporter.snippet.write import snippet
+
+    print(snippet(given.dir, given.language), end="")
+    return 0
+
+
+def _engine(words: list[str]) -> int:
+    parser = _parser("engine", "builds and proves the TensorRT engine of an artifact, for this machine's GPU")
+    parser.add_argument("dir", type=Path)
+    parser.add_argument("--workspace", type=_positive, metavar="MIB", help="memory for building (all there is)")
+    parser.add_argument("--timing-cache", type=Path, metavar="FILE", help="measurements to reuse, and to add to")
+    parser.add_argument("--commands", action="store_true", help="only print how trtexec builds it, for each TensorRT")
+    given = parser.parse_args(words)
+    from exporter.engine.command import engine
+
+    return engine(given.dir, given.workspace, given.timing_cache, given.commands)
+
+
+def _triton(words: list[str]) -> int:
+    parser = _parser("triton", "writes an artifact, or its engine, as a model repository of Triton Inference Server")
+    parser.add_argument("dir", type=Path)
+    parser.add_argument("--out", type=Path, required=True, metavar="REPOSITORY")
+    parser.add_argument("--backend", choices=["onnxruntime", "tensorrt"], help="tensorrt where there is an engine")
+    parser.add_argument("--max-batch-size", type=_positive, metavar="N", help="of a free batch (8, or its profile's)")
+    given = parser.parse_args(words)
+    from exporter.serving.triton import write_repository
+
+    print(write_repository(given.dir, given.out, given.backend, given.max_batch_size))
+    return 0
+
+
+def _deepstream(words: list[str]) -> int:
+    parser = _parser("deepstream", "writes the nvinfer configuration of a TensorRT artifact, and what it needs")
+    parser.add_argument("dir", type=Path)
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    given = parser.parse_args(words)
+    from exporter.serving.deepstream import write_config
+
+    for line in write_config(given.dir, given.out):
+        print(line)
+    return 0
+
+
+def _positive(word: str) -> int:
+    number = int(word)
+    if number < 1:
+        raise ValueError(word)  # argparse makes one line of it
+    return number
+
+
 def _parser(verb: str, description: str):  # noqa: ANN202 - argparse's own class
     import argparse
 
@@ -144,4 +213,9 @@ VERBS: dict[str, Callable[[list[str]], int]] = {
     "predict": _predict,
     "evaluate": _evaluate,
     "benchmark": _benchmark,
+    "snippet": _snippet,
+    "lint": _lint,
+    "engine": _engine,
+    "triton": _triton,
+    "deepstream": _deepstream,
 }

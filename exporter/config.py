@@ -132,7 +132,17 @@ def explain_unknown_keys(overrides: Sequence[str]) -> Iterator[None]:
         allowed = [str(k) for k in above] if isinstance(above, DictConfig) else [str(k) for k in config]
         prefix = f"{parent}." if parent and isinstance(above, DictConfig) else ""
         near = one_of("no such key", name if prefix else key, [k for k in allowed if not k.startswith("_")])
-        raise RequestError(f"{key}: {near}{f' (below {parent})' if prefix else ''}") from error
+        others = [f"{group}={option}" for group, option in _options_with(parent, name)]
+        has_it = f"; {' and '.join(others)} {'has' if len(others) == 1 else 'have'} it" if others else ""
+        raise RequestError(f"{key}: {near}{f' (below {parent})' if prefix else ''}{has_it}") from error
+
+
+def _options_with(place: str, key: str) -> Iterator[tuple[str, str]]:
+    """Group and option for each option of the group at this place of the configuration whose file has this key."""
+    group = place.replace(".", "/")
+    for path in sorted((CONF / group).glob("*.yaml")) if group else ():
+        if key in OmegaConf.load(path):
+            yield group, path.stem
 
 
 def from_hydra(config: DictConfig) -> Composed:

@@ -1,10 +1,12 @@
 """Writes the manifest's sections from what was built: of the artifact, what the artifact itself says."""
 
+import contextlib
 import importlib.metadata
 import json
 import platform
 import subprocess
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from exporter.model.loaded import LoadedModel
 from exporter.paths import recipe_files
 from exporter.quantization.summary import summarize
 from exporter.recipe import Recipe
+from exporter.settings import STRIDE
 
 PACKAGES = ("exporter", "torch", "onnx", "onnx-ir", "onnxscript", "onnxsim", "onnxruntime", "numpy", "hydra-core",
             "omegaconf", "opencv-python-headless", "faster-coco-eval")  # fmt: skip
@@ -26,9 +29,24 @@ def input_section(model: onnx.ModelProto, recipe: Recipe) -> m.Input:
     inside = recipe.preprocessing.inside_graph
     channels = recipe.input.channels if recipe.input.channels != "auto" else ("rgb" if inside else "the network's own")
     (value,) = model.graph.input
+    described = facts.tensor(value)
     return m.Input(
-        **facts.tensor(value), layout=recipe.input.layout, channels=channels, range=(0.0, 255.0) if inside else None
+        **described,
+        allowed={side: _allowed(side, recipe) for side in described["shape"] if isinstance(side, str)},
+        layout="hwc" if recipe.takes_frames else recipe.input.layout,
+        channels=channels,
+        range=(0.0, 255.0) if inside else None,
     )
+
+
+def _allowed(side: str, recipe: Recipe) -> m.Allowed:
+    """What the free dimension "batch", "height" or "width" of the input may be."""
+    if side == "batch":
+        return m.Allowed(min=1, max=None, multiple=1, nominal=1)
+    nominal = recipe.nominal_picture[("height", "width").index(side)]
+    if recipe.takes_frames:
+        return m.Allowed(min=1, max=None, multiple=1, nominal=nominal)
+    return m.Allowed(min=recipe.input.min_size, max=recipe.input.max_size, multiple=STRIDE, nominal=nominal)
 
 
 def preprocessing_section(loaded: LoadedModel, recipe: Recipe) -> m.Preprocessing:
@@ -38,8 +56,9 @@ def preprocessing_section(loaded: LoadedModel, recipe: Recipe) -> m.Preprocessin
     return m.Preprocessing(
         name=option(recipe.preprocessing),
         inside_graph=inside,
+        geometry_inside_graph=recipe.takes_frames,
         normalization=node.normalization if node else None,
-        geometry=node.geometry(recipe.input.height, recipe.input.width) if node else None,
+        geometry=node.geometry(*recipe.input.nominal) if node else None,
     )
 
 
@@ -50,10 +69,8 @@ def postprocessing_section(recipe: Recipe) -> m.Postprocessing:
     return m.Postprocessing(nms=knobs, format=option(recipe.format) if has_nms else None)
 
 
-def runtime_properties(model: onnx.ModelProto, loaded: LoadedModel, recipe: Recipe) -> onnx.ModelProto:
-    """A copy that carries what a runtime needs to use it: the facts of the manifest, as metadata_props in JSON."""
-    described = onnx.ModelProto()
-    described.CopyFrom(model)
+def runtime_properties(model: onnx.ModelProto, loaded: LoadedModel, recipe: Recipe) -> dict[str, str]:
+    """What a runtime needs to use the artifact: the facts of the manifest, in JSON, for its metadata_props."""
     sections = {
         "name": recipe.name,
         "class_names": list(loaded.class_names),
@@ -61,16 +78,16 @@ def runtime_properties(model: onnx.ModelProto, loaded: LoadedModel, recipe: Reci
         "preprocessing": preprocessing_section(loaded, recipe).model_dump(mode="json"),
         "postprocessing": postprocessing_section(recipe).model_dump(mode="json"),
     }
-    onnx.helper.set_model_props(described, {key: json.dumps(value) for key, value in sections.items()})
-    return described
+    return {key: json.dumps(value) for key, value in sections.items()}
 
 
 def describe(
     file: Path, loaded: LoadedModel, recipe: Recipe, quantization: dict[str, Any], calibration: m.Calibration | None,
     proof: dict[str, Any], evaluation: m.Evaluation | None, benchmark: m.Benchmark | None, started: float,
+    tradeoff: list[dict[str, Any]],
 ) -> m.Manifest:  # fmt: skip
     """The manifest of the artifact in `file`. What `quantization` counts is counted again in the artifact. `started`
-    is when the build began, in seconds since 1970."""
+    is when the build began, in seconds since 1970; `tradeoff`: what the variants of a mixed precision took."""
     model = onnx.load(file)
     return m.Manifest(
         schema_version=1,
@@ -96,11 +113,7 @@ def describe(
         postprocessing=postprocessing_section(recipe),
         quantization=quantization | {key: value for key, value in summarize(model).items() if key in quantization},
         calibration=calibration,
-        backend=m.Backend(
-            name=recipe.backend.name,
-            minimum_version=recipe.backend.minimum_version,
-            verified=f"run and proved in onnxruntime {importlib.metadata.version('onnxruntime')} on CPU",
-        ),
+        backend=recipe.backend.section(model, input_section(model, recipe)),
         proof=proof,
         evaluation=evaluation,
         benchmark=benchmark,
@@ -110,19 +123,24 @@ def describe(
             overrides=[_without_folders(word) for word in recipe.overrides],
             **_repository(recipe),
         ),
-        versions=versions(),
+        versions=versions([recipe.quantization.package] if hasattr(recipe.quantization, "package") else []),
         run={
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
             "seconds": round(time.time() - started, 1),
             "cpu": cpu(),
             "output_dir": str(recipe.output_dir.absolute()),
+            **({"tradeoff": tradeoff} if tradeoff else {}),
         },
     )
 
 
-def versions() -> dict[str, str]:
-    """The packages that a build's bytes and figures depend on, and Python."""
-    return {name: importlib.metadata.version(name) for name in PACKAGES} | {"python": platform.python_version()}
+def versions(others: Iterable[str] = ()) -> dict[str, str]:
+    """Python, the packages that every build's bytes and figures depend on, and these others; only what is installed."""
+    installed = {}
+    for name in (*PACKAGES, *others):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            installed[name] = importlib.metadata.version(name)
+    return installed | {"python": platform.python_version()}
 
 
 def option(node: Any) -> str:

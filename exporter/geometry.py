@@ -78,6 +78,10 @@ class Geometry(BaseModel):
             )
         return self
 
+    def at(self, height: int, width: int) -> Self:
+        """The same for an input of another size."""
+        return type(self)(height=height, width=width, resize=self.resize, padding=self.padding)
+
     def place(self, picture_height: int, picture_width: int) -> Placement:
         """Where a picture of that many pixels lies in the input. Raises ValueError for a picture without pixels."""
         if picture_height < 1 or picture_width < 1:
@@ -108,6 +112,13 @@ class Geometry(BaseModel):
         grey = (self.padding.value,) * 3
         return cv2.copyMakeBorder(resized, at.top, below, at.left, right, cv2.BORDER_CONSTANT, value=grey)
 
+    def to_input(self, boxes: "np.ndarray", placement: Placement) -> "np.ndarray":
+        """Boxes [n, 4] xyxy in pixels of a picture → float32 [n, 4] in pixels of the input; see `to_picture`."""
+        import numpy as np
+
+        offset, scale = _moves(placement)
+        return (np.asarray(boxes, np.float64) * scale + offset).astype(np.float32)
+
     def to_picture(
         self, boxes: "np.ndarray", placement: Placement, picture_height: int, picture_width: int, clip: bool = True
     ) -> "np.ndarray":
@@ -117,9 +128,18 @@ class Geometry(BaseModel):
         """
         import numpy as np
 
-        offset = np.array([placement.left, placement.top] * 2)
-        scale = np.array([placement.scale_x, placement.scale_y] * 2)
+        offset, scale = _moves(placement)
         moved = (np.asarray(boxes, np.float64) - offset) / scale
         if clip:
             moved = moved.clip(0, [picture_width, picture_height] * 2)
         return moved.astype(np.float32)
+
+
+def _moves(placement: Placement) -> "tuple[np.ndarray, np.ndarray]":
+    """offset and scale, float64 [4] each, of the sides of a box."""
+    import numpy as np
+
+    return (
+        np.array([placement.left, placement.top] * 2, np.float64),
+        np.array([placement.scale_x, placement.scale_y] * 2, np.float64),
+    )

@@ -15,8 +15,13 @@ Turns a detector into an ONNX artifact with pre-processing, NMS and precision in
   exporter verify DIR                     check an artifact against its manifest
   exporter rebuild DIR [--weights FILE]   build it again from its manifest alone and compare the bytes
   exporter predict DIR IMAGE… --out DIR   run an artifact on pictures
+  exporter snippet DIR [--language cpp]   a short program that runs this artifact, in Python or C++
   exporter evaluate DIR [--yolo FILE …]   mAP of an artifact on demo scenes, or on your labelled pictures
   exporter benchmark DIR DIR…             time of each artifact against the first, interleaved
+  exporter lint DIR_OR_FILE [--json]      what TensorRT will not take, in any ONNX file
+  exporter engine DIR [--commands]        build and prove its TensorRT engine here, or say how trtexec does
+  exporter triton DIR --out REPOSITORY    write a model repository for Triton Inference Server
+  exporter deepstream DIR --out FOLDER    write a configuration for DeepStream's nvinfer
   exporter +recipe=NAME --cfg job         show the composed configuration and build nothing
 """
 

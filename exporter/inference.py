@@ -21,22 +21,43 @@ class Detections:
 
 
 def session(model: bytes | Path, options: Any = None) -> Any:
-    """An ONNX Runtime session on the CPU, by default with ORT's own `options` (its SessionOptions).
+    """An ONNX Runtime session on the CPU, by default with ORT's own `options` (its SessionOptions). TensorRT's NMS
+    plugin is emulated there, see `exporter.graph.emulate_plugin`.
 
     Raises BuildError where ORT does not take the model."""
     import onnxruntime as ort
 
+    from exporter.graph.half_scales import has_half_scales
+
     options = options or ort.SessionOptions()
     options.log_severity_level = 3
+    if has_half_scales(model):  # ONNX Runtime 1.32 fuses such pairs into operators that give wrong numbers
+        options.add_session_config_entry("session.disable_quant_qdq", "1")
+    source = model if isinstance(model, bytes) else str(model)
+    if emulation(model):
+        import onnx
+
+        from exporter.graph.emulate_plugin import emulated
+
+        loaded = onnx.load_from_string(model) if isinstance(model, bytes) else onnx.load(model)
+        source = emulated(loaded).SerializeToString()
     try:
-        source = model if isinstance(model, bytes) else str(model)
         return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ORT raises its own classes, which share no base but this one
         raise BuildError(f"ONNX Runtime does not take the model: {' '.join(str(error).split())[:300]}") from error
 
 
+def emulation(model: bytes | Path) -> str:
+    """What to add to "ONNX Runtime" where it runs a graph that it does not know all of; "" for most."""
+    from exporter.graph.emulate_plugin import has_plugin
+
+    return ", TensorRT's NMS plugin emulated" if has_plugin(model) else ""
+
+
 def encode(pictures: np.ndarray, input: Input, preprocessing: Preprocessing) -> np.ndarray:
-    """uint8 [B, H, W, 3] RGB of the input's size → what the artifact takes: its dtype, layout, order and range."""
+    """uint8 [B, H, W, 3] RGB of the input's size → what the artifact takes: its dtype, layout, order and range. Raises
+    RequestError for a size that it does not take."""
+    input.check_picture(*pictures.shape[1:3])
     nchw = pictures.transpose(0, 3, 1, 2)
     if not preprocessing.inside_graph:
         if preprocessing.normalization is None:
@@ -45,6 +66,8 @@ def encode(pictures: np.ndarray, input: Input, preprocessing: Preprocessing) -> 
     if input.channels == "bgr":
         nchw = nchw[:, ::-1]
     array = nchw if input.layout == "nchw" else nchw.transpose(0, 2, 3, 1)
+    if input.layout == "hwc":
+        (array,) = array
     return np.ascontiguousarray(array.astype(input.dtype))
 
 
@@ -63,10 +86,14 @@ def rows(outputs: dict[str, np.ndarray], batch: int) -> list[Detections]:
 
 
 class Detector:
-    """An artifact ready to run. Raises RequestError where it gives no finished detections."""
+    """An artifact ready to run; `model` may also be a session of another engine. `size`: the height and width that
+    pictures are brought to, for one that takes several (None: its nominal ones). Raises RequestError where it gives no
+    finished detections, or does not take that size."""
 
-    def __init__(self, model: bytes | Path, input: Input, preprocessing: Preprocessing):
-        self._session = session(model)
+    def __init__(
+        self, model: bytes | Path | Any, input: Input, preprocessing: Preprocessing, size: tuple[int, int] | None = None
+    ):
+        self._session = session(model) if isinstance(model, bytes | Path) else model
         self._input, self._preprocessing = input, preprocessing
         self._outputs = [output.name for output in self._session.get_outputs()]
         if "pred_classes" not in self._outputs and "flat_predictions" not in self._outputs:
@@ -74,17 +101,30 @@ class Detector:
         if preprocessing.geometry is None:
             raise RequestError("the manifest has no geometry: how a picture becomes the input is not known")
         self._geometry = preprocessing.geometry
+        if size is not None:
+            if preprocessing.geometry_inside_graph:
+                raise RequestError("the artifact takes pictures of any size and resizes them inside: give no size")
+            input.check_picture(*size)
+            self._geometry = self._geometry.at(*size)
 
     @classmethod
-    def of(cls, folder: Path, manifest: Manifest) -> "Detector":
-        """The artifact in a folder that a build wrote."""
-        return cls(folder / manifest.artifact.file, manifest.input, manifest.preprocessing)
+    def of(cls, folder: Path, manifest: Manifest, size: tuple[int, int] | None = None) -> "Detector":
+        """The artifact in a folder that a build wrote. Raises RequestError also where its outputs are in a format of
+        its recipe's own."""
+        if manifest.postprocessing.format is not None and not manifest.postprocessing.readable:
+            names = ", ".join(output.name for output in manifest.outputs)
+            raise RequestError(
+                f"{folder}: its outputs ({names}) are in a format of its recipe's own"
+                f" (postprocessing/format={manifest.postprocessing.format}), which only its author can read: run it in"
+                " your own program, or build it with postprocessing/format=batch"
+            )
+        return cls(folder / manifest.artifact.file, manifest.input, manifest.preprocessing, size)
 
     @property
     def batch(self) -> int:
         """How many pictures one run takes; 1 where any number goes."""
         fixed = self._input.shape[0]
-        return fixed if isinstance(fixed, int) else 1
+        return fixed if isinstance(fixed, int) else 1  # also of one frame, whose first dimension is its height
 
     def __call__(self, pictures: Sequence[np.ndarray]) -> Iterator[Detections]:
         """uint8 [h, w, 3] RGB pictures of any sizes → detections with boxes in each picture's own pixels, clipped."""
@@ -92,11 +132,15 @@ class Detector:
         for start in range(0, len(pictures), step):
             group = list(pictures[start : start + step])
             filled = group + [group[-1]] * (step - len(group))  # a fixed batch is filled up; the extra rows are dropped
-            batch = encode(np.stack([self._geometry.apply(p) for p in filled]), self._input, self._preprocessing)
+            inside = self._preprocessing.geometry_inside_graph
+            fitted = filled if inside else [self._geometry.apply(picture) for picture in filled]
+            batch = encode(np.stack(fitted), self._input, self._preprocessing)
             outputs = self._session.run(None, {self._input.name: batch})
             found = rows(dict(zip(self._outputs, outputs, strict=True)), len(filled))
             for picture, detections in zip(group, found, strict=False):
-                height, width = picture.shape[:2]
-                placement = self._geometry.place(height, width)
-                boxes = self._geometry.to_picture(detections.boxes, placement, height, width)
-                yield Detections(boxes, detections.scores, detections.classes)
+                yield detections if inside else self._in_picture(detections, *picture.shape[:2])
+
+    def _in_picture(self, found: Detections, height: int, width: int) -> Detections:
+        """Detections in pixels of the input → in pixels of a picture of height × width, clipped to it."""
+        boxes = self._geometry.to_picture(found.boxes, self._geometry.place(height, width), height, width)
+        return Detections(boxes, found.scores, found.classes)

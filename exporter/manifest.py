@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from exporter.errors import RequestError
 from exporter.geometry import Geometry
 from exporter.messages import validation_lines
+from exporter.preprocessing.custom import OwnNormalization
 from exporter.preprocessing.normalization import Normalization
 
 SCHEMA_VERSION = 1
@@ -64,24 +65,64 @@ class Tensor(Section):
     meaning: str
 
 
+class Allowed(Section):
+    """What a free dimension may be: from `min` to `max` (null: no limit), a multiple of `multiple`. `nominal` is what
+    it is evaluated and timed at, and what `predict` takes."""
+
+    min: int
+    max: int | None
+    multiple: int
+    nominal: int
+
+    def __str__(self) -> str:
+        steps = f", multiples of {self.multiple}" if self.multiple > 1 else ""
+        return f"{self.min} {'or more' if self.max is None else f'to {self.max}'}{steps}"
+
+    def holds(self, number: int) -> bool:
+        return self.min <= number <= (number if self.max is None else self.max) and number % self.multiple == 0
+
+
 class Input(Section):
-    """The artifact's input; `range` is that of its values."""
+    """The artifact's input. `layout` says what the dimensions are (hwc: one frame), `allowed` what those may be that
+    `shape` only names, `range` is that of the values."""
 
     name: str
     dtype: str
     shape: list[int | str]
-    layout: Literal["nchw", "nhwc"]
+    allowed: dict[str, Allowed]
+    layout: Literal["nchw", "nhwc", "hwc"]
     channels: str
     range: tuple[float, float] | None
+
+    @property
+    def nominal_shape(self) -> list[int]:
+        """`shape` with the nominal numbers of its free dimensions."""
+        return [self.allowed[side].nominal if isinstance(side, str) else side for side in self.shape]
+
+    @property
+    def nominal_picture(self) -> tuple[int, int]:
+        """Height and width, in pixels."""
+        height, width = (self.nominal_shape[self.layout.index(side)] for side in "hw")
+        return height, width
+
+    def check_picture(self, height: int, width: int) -> None:
+        """Raises RequestError for a size in pixels that the artifact does not take."""
+        for name, given in (("height", height), ("width", width)):
+            side = self.shape[self.layout.index(name[0])]
+            takes = self.allowed[side] if isinstance(side, str) else side
+            if not (takes.holds(given) if isinstance(takes, Allowed) else takes == given):
+                raise RequestError(f"a picture of {name} {given}: the artifact takes {takes}: give it such a one")
 
 
 class Preprocessing(Section):
     """From a picture to the input. `normalization` is done inside the graph or, if not `inside_graph`, by the one who
-    runs it; `geometry` (resize and padding) is done outside, before it."""
+    runs it; `geometry` (resize and padding) is done outside, before it. With `geometry_inside_graph` that too is
+    inside, and boxes come out in the picture's own pixels, clipped to it."""
 
     name: str
     inside_graph: bool
-    normalization: Normalization | None
+    geometry_inside_graph: bool
+    normalization: Normalization | OwnNormalization | None
     geometry: Geometry | None
 
 
@@ -91,22 +132,55 @@ class Postprocessing(Section):
     nms: dict[str, Any]
     format: str | None
 
+    @property
+    def readable(self) -> bool:
+        """Whether the outputs are detections in one of the exporter's own formats."""
+        return self.format in ("batch", "flat")
+
 
 class Calibration(Section):
-    """The pictures that the ranges were taken from; `digest` is a sha256 over their pixels."""
+    """The pictures that the ranges were taken from; `digest` is a sha256 over their pixels, `duplicates` counts those
+    that are the same, pixel by pixel, as one before them."""
 
     name: str
     method: str
     num_images: int
+    duplicates: int
     digest: str
 
 
+class Profile(Section):
+    """Shapes of the input that an engine is built for: the least, the one it is tuned for, the most."""
+
+    min: list[int]
+    opt: list[int]
+    max: list[int]
+
+
 class Backend(Section):
-    """The engine the artifact is for; `verified` says where it was run."""
+    """The engine the artifact is for; `verified` says where it was run. `build_flags`: by version of an engine that is
+    built first, what its builder has to be told; versions that are not there cannot take the artifact. `profile`: for
+    such an engine, where the input's shape is free."""
 
     name: str
     minimum_version: str
     verified: str
+    profile: Profile | None = None
+    build_flags: dict[str, list[str]] = {}
+
+
+class Engine(Section):
+    """The serialized engine beside the artifact, if one was built of it: for this version of TensorRT and this kind of
+    GPU alone (null where nothing tells which it is). `proof`: how near its outputs are to the artifact's, or why that
+    was not looked at."""
+
+    file: str
+    sha256: str
+    bytes: int
+    tensorrt: str
+    gpu: str | None
+    cuda: str | None
+    proof: dict[str, Any]
 
 
 class Scores(Section):
@@ -124,7 +198,7 @@ class Evaluation(Section):
     """What detections are worth on labelled pictures. `reference` is the FP32 artifact of the same recipe on the same
     pictures, null where the artifact is that itself; `drop` is the reference's mAP less the artifact's. `digest` is a
     sha256 over pixels and labels, `num_background` counts pictures without an object, `boxes_by_class` leaves crowds
-    out."""
+    out. The build would have failed with a drop above `max_drop` or an mAP below `min_map`."""
 
     name: str
     num_images: int
@@ -137,6 +211,7 @@ class Evaluation(Section):
     reference: Scores | None
     drop: float | None
     max_drop: float | None
+    min_map: float | None = None
 
 
 class Ratio(Section):
@@ -225,6 +300,7 @@ class Manifest(Section):
     quantization: dict[str, Any]
     calibration: Calibration | None
     backend: Backend
+    engine: Engine | None = None
     proof: dict[str, Any]
     evaluation: Evaluation | None
     benchmark: Benchmark | None

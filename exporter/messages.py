@@ -20,6 +20,11 @@ def one_of(problem: str, given: str, allowed: Sequence[str]) -> str:
     return f"{problem}{hint} allowed: {', '.join(sorted(allowed)) or 'nothing'}"
 
 
+def in_one_line(error: BaseException) -> str:
+    """Kind and message of what a user's own code raised, cut to what fits a line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]
+
+
 @contextlib.contextmanager
 def explained(what: str) -> Iterator[None]:
     """Raises RequestError for what the libraries below raise about a bad request; anything else passes through."""

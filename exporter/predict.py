@@ -7,19 +7,20 @@ from pathlib import Path
 
 from exporter.drawing import draw, write_png
 from exporter.errors import RequestError
-from exporter.inference import Detections, Detector
+from exporter.inference import Detections, Detector, emulation
 from exporter.manifest import read_manifest
 from exporter.pictures import list_pictures, read_picture
 from exporter.progress import Progress
 
 
-def predict(folder: Path, images: Iterable[Path], out: Path) -> int:
+def predict(folder: Path, images: Iterable[Path], out: Path, size: tuple[int, int] | None = None) -> int:
     """Writes `<picture>.png` with boxes drawn for each picture, and predictions.json, into `out`.
 
+    `size`: height and width that pictures are brought to, None for the artifact's nominal ones.
     Pictures that cannot be read are named on standard error and left out; the exit code is then 2.
     """
     manifest = read_manifest(folder)
-    detector = Detector.of(folder, manifest)
+    detector = Detector.of(folder, manifest, size)
     files = [file for image in images for file in (list_pictures(image, "IMAGE") if image.is_dir() else [image])]
     if out.exists() and not out.is_dir():
         raise RequestError(f"--out {out}: is a file: give a folder")
@@ -40,7 +41,7 @@ def predict(folder: Path, images: Iterable[Path], out: Path) -> int:
     (out / "predictions.json").write_text(json.dumps(predictions, indent=1) + "\n", encoding="utf-8")
     total = sum(len(p["detections"]) for p in predictions)
     print(
-        f"{len(predictions)} pictures, {total} detections → {out}"
+        f"{len(predictions)} pictures, {total} detections → {out}{emulation(folder / manifest.artifact.file)}"
         + (f"; {bad} pictures could not be read" if bad else "")
     )
     return 2 if bad else 0

@@ -52,7 +52,7 @@ def _config(manifest: Manifest, weights: Path | None, pictures: Path | None) -> 
     given = manifest.model.weights
     if given.source == "in memory":
         raise RequestError(f"{manifest.name}: its network was in memory: build it again with exporter.build(model=…)")
-    if given.source == "file":
+    if given.source.startswith("file"):
         if weights is None:
             raise RequestError(f"{manifest.name}: its weights were {given.file}: say where they lie, --weights FILE")
         found = file_digest(weights) if weights.is_file() else None
@@ -71,5 +71,5 @@ def _config(manifest: Manifest, weights: Path | None, pictures: Path | None) -> 
 
 def _changed(then: dict[str, str]) -> list[str]:
     """Packages whose versions are not what they were."""
-    now = versions()
+    now = versions(name for name in then if name != "python")
     return [f"{name} {old} → {now.get(name, 'missing')}" for name, old in then.items() if now.get(name) != old]

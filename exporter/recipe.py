@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from exporter.config import Composed, resolved
 from exporter.errors import RequestError
-from exporter.messages import one_of, validation_lines
+from exporter.messages import in_one_line, one_of, validation_lines
 from exporter.model.custom import ModelInMemory
 from exporter.node import Node
 from exporter.settings import Export, Input, ProofSettings, Settings
@@ -62,6 +62,29 @@ class Recipe:
         """The batch size, None where it is dynamic."""
         return None if self.input.batch == "dynamic" else self.input.batch
 
+    @property
+    def quantization_scheme(self) -> str:
+        """What `quantization.scheme` says, or the backend where that is "auto"."""
+        said = getattr(self.quantization, "scheme", "auto")
+        return self.backend.quantization_scheme if said == "auto" else said
+
+    @property
+    def takes_frames(self) -> bool:
+        """Whether resize and padding are inside the graph, which then takes one frame of any size."""
+        return hasattr(self.preprocessing, "frame_sizes")
+
+    @property
+    def picture_sizes(self) -> list[tuple[int, int]]:
+        """Heights and widths that show all that the artifact takes, the nominal ones first."""
+        if self.takes_frames:
+            return self.preprocessing.frame_sizes(*self.input.nominal)
+        return self.input.sizes_to_prove
+
+    @property
+    def nominal_picture(self) -> tuple[int, int]:
+        """Height and width of the pictures that the artifact is evaluated, timed and shown with."""
+        return self.picture_sizes[0]
+
 
 def check(composed: Composed, model: Any = None) -> Recipe:
     """Raises RequestError that names every mistake; nothing is loaded, read or written. `model`, a torch network in
@@ -82,7 +105,9 @@ def check(composed: Composed, model: Any = None) -> Recipe:
     if model is not None:
         values["model"] = ModelInMemory(network=model, replaced=values["model"])
     if hasattr(values["nms"], "resolved"):
-        values["nms"] = values["nms"].resolved(*values["model"].thresholds)
+        values["nms"] = values["nms"].resolved(*values["model"].thresholds, values["backend"].max_candidates)
+    if hasattr(values["preprocessing"], "resolved"):
+        values["preprocessing"] = values["preprocessing"].resolved(getattr(values["model"], "trained_with", None))
     recipe = Recipe(
         name=str(config["name"]), output_dir=Path(config["output_dir"]), config=config,
         recipe_name=composed.recipe_name, overrides=composed.overrides, **values,
@@ -162,8 +187,8 @@ def _node(values: Any, place: str) -> Any:
     module_name, _, name = target.rpartition(".")
     try:
         node = getattr(importlib.import_module(module_name), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise RequestError(f"{place}._target_={target}: cannot be imported: {error}") from error
+    except Exception as error:  # a user's own code, which can raise anything
+        raise RequestError(f"{place}._target_={target}: cannot be imported: {in_one_line(error)}") from error
     if not target.startswith("exporter."):
         if place not in ADAPTERS:
             raise RequestError(f"{place}._target_={target}: this group takes only the exporter's own nodes")
@@ -180,7 +205,10 @@ def _node(values: Any, place: str) -> Any:
 # Nodes that carry a user's own callable, which gets every argument that the node does not know itself.
 ADAPTERS = {
     "model": "exporter.model.custom.CustomModel",
+    "preprocessing": "exporter.preprocessing.custom.CustomPreprocessing",
     "calibration": "exporter.calibration.custom.CustomCalibration",
+    "postprocessing.format": "exporter.postprocessing.format.custom.CustomFormat",
+    "evaluation": "exporter.evaluation.custom.CustomEvaluation",
 }
 
 
@@ -195,9 +223,28 @@ def _contradictions(recipe: Recipe, composed: Composed) -> Iterator[str]:
                     f"input.{key}={value}: has no effect with preprocessing=none, which takes the network's own input"
                     f" (float32 NCHW): leave it out or choose a preprocessing"
                 )
+    if recipe.takes_frames:
+        yield from recipe.preprocessing.problems(recipe)
+    for key in ("min_size", "nominal_size", "max_size"):
+        if composed.said(f"input.{key}") and not recipe.input.dynamic_sides and not composed.sweeping:
+            yield f"input.{key}: has no effect where height and width are fixed: leave it out, or make one dynamic"
     if not hasattr(recipe.nms, "max_predictions_per_image") and composed.said("postprocessing/format"):
         chosen = composed.choices["postprocessing/format"]
         yield f"postprocessing/format={chosen}: has no effect with postprocessing/nms=none: leave one of them out"
+    yield from _quantization_problems(recipe, composed)
+    for group, node in (("quantization", recipe.quantization), ("postprocessing/nms", recipe.nms)):
+        needed = getattr(node, "needs_backend", recipe.backend.name)
+        if needed != recipe.backend.name:
+            yield (
+                f"{group}={composed.choices[group]}: is for backend={needed} only: take that, or with"
+                f" backend={recipe.backend.name} {group}={node.instead}"
+            )
+    yield from recipe.backend.problems(recipe)
+    yield from _evaluation_problems(recipe)
+
+
+def _quantization_problems(recipe: Recipe, composed: Composed) -> Iterator[str]:
+    """Of the quantization and of the calibration that it needs or does not need."""
     # In a sweep over precisions the pictures are for those runs that need them.
     if not recipe.quantization.needs_calibration and composed.said("calibration") and not composed.sweeping:
         chosen = composed.choices["quantization"]
@@ -206,12 +253,29 @@ def _contradictions(recipe: Recipe, composed: Composed) -> Iterator[str]:
         yield f"calibration.percentile: has no effect with calibration.method={recipe.calibration.method}: leave it out"
     if recipe.quantization.needs_calibration:
         yield from recipe.calibration.problems(recipe.model.weights)
-    yield from recipe.backend.problems(recipe)
-    yield from _evaluation_problems(recipe)
+    if hasattr(recipe.quantization, "package"):
+        yield from recipe.quantization.problems(recipe.calibration.method, recipe.quantization_scheme)
+    if getattr(recipe.quantization, "reduce_range", False) and recipe.quantization_scheme != "u8s8":
+        yield (
+            f"quantization.reduce_range: only products with uint8 can saturate, and the scheme is"
+            f" {recipe.quantization_scheme}: leave it out"
+        )
+    least = getattr(recipe.quantization, "minimum_opset", recipe.export.opset)
+    if recipe.export.opset < least:
+        chosen = composed.choices["quantization"]
+        yield (
+            f"export.opset={recipe.export.opset}: quantization={chosen} needs {least} or later: add"
+            f" export.opset={least}"
+        )
 
 
 def _evaluation_problems(recipe: Recipe) -> Iterator[str]:
     evaluation = recipe.evaluation
+    if evaluation.name != "none" and hasattr(recipe.format, "code"):
+        yield (
+            f"evaluation={evaluation.name}: cannot read detections in a format of your own: evaluate with"
+            " postprocessing/format=batch, or leave evaluation out"
+        )
     if evaluation.name != "none" and not hasattr(recipe.nms, "max_predictions_per_image"):
         yield f"evaluation={evaluation.name}: needs detections, and postprocessing/nms=none gives none: leave one out"
     if evaluation.max_drop is not None and recipe.quantization.name == "none":

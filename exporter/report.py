@@ -9,7 +9,8 @@ def summary_lines(manifest: Manifest) -> Iterator[str]:
     """Lines for the terminal: the artifact, its input and outputs, its precision, its proof."""
     a, proof = manifest.artifact, manifest.proof
     yield f"{manifest.name}: {a.file}, {a.bytes / 1e6:.1f} MB, opset {a.opset}, sha256 {a.sha256[:12]}…"
-    yield f"  input      {_tensor(manifest.input)} {manifest.input.layout} {manifest.input.channels}"
+    free = "".join(f"; {side} {allowed}" for side, allowed in manifest.input.allowed.items())
+    yield f"  input      {_tensor(manifest.input)} {manifest.input.layout} {manifest.input.channels}{free}"
     for output in manifest.outputs:
         yield f"  output     {_tensor(output)}  {output.meaning}"
     if manifest.model.weights.source.startswith("random"):
@@ -17,6 +18,12 @@ def summary_lines(manifest: Manifest) -> Iterator[str]:
     convolutions = manifest.quantization.get("convolutions")
     if convolutions:
         yield f"  precision  {convolutions['int8']} convolutions in int8, {convolutions['float']} in float"
+    left = manifest.quantization.get("left_for_accuracy")
+    if left is not None:
+        yield (
+            f"  accuracy   {len(left)} layers left in float for it: a drop of {manifest.quantization['drop']:.2f}"
+            f" points of mAP on calibration pictures, {manifest.quantization['max_drop']:g} allowed"
+        )
     network, rows = proof["network"], proof["postprocessing"]
     yield (
         f"  proof      boxes within {network['max_box_error']:.3g} px (mean {network['mean_box_error']:.2g}),"

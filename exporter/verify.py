@@ -10,7 +10,7 @@ import onnx
 from exporter.errors import BuildError, RequestError
 from exporter.graph import facts
 from exporter.graph.clean import check
-from exporter.inference import session
+from exporter.inference import emulation, session
 from exporter.manifest import Manifest, file_digest, read_manifest
 from exporter.quantization.summary import summarize, summarize_half
 
@@ -26,11 +26,15 @@ def verify(folder: Path) -> Iterator[str]:
     _same("size in bytes", path.stat().st_size, manifest.artifact.bytes)
     _same("sha256", file_digest(path), manifest.artifact.sha256)
     yield f"{path.name} has the manifest's size and sha256"
+    if manifest.engine is not None:
+        built = folder / Path(manifest.engine.file).name
+        _same(f"sha256 of {built.name}", file_digest(built) if built.is_file() else None, manifest.engine.sha256)
+        yield f"{built.name} has the manifest's sha256; only its own GPU can run it"
     try:
         model = onnx.load(path, load_external_data=False)
     except Exception as error:  # protobuf's DecodeError and others, which share no base but this one
         raise BuildError(f"{path}: not an ONNX file: {error}") from error
-    check(model)
+    check(path.read_bytes())
     yield "the graph is valid ONNX (full check)"
     for name, found, stated in _facts(model, manifest):
         _same(name, found, stated)
@@ -52,8 +56,8 @@ def _facts(model: onnx.ModelProto, manifest: Manifest) -> Iterator[tuple[str, An
 
 def _run(path: Path, manifest: Manifest) -> Iterator[str]:
     """One run on a grey picture: shapes and dtypes of what comes out."""
-    shape = [side if isinstance(side, int) else 1 for side in manifest.input.shape]
-    grey = np.full(shape, 0.5 if manifest.input.range is None else 114).astype(manifest.input.dtype)
+    grey = np.full(manifest.input.nominal_shape, 0.5 if manifest.input.range is None else 114)
+    grey = grey.astype(manifest.input.dtype)
     outputs = session(path).run(None, {manifest.input.name: grey})
     for output, stated in zip(outputs, manifest.outputs, strict=True):
         _same(f"dtype of {stated.name}", output.dtype.name, stated.dtype)
@@ -62,7 +66,7 @@ def _run(path: Path, manifest: Manifest) -> Iterator[str]:
         )
         if not fits:
             raise BuildError(f"{stated.name} came out as {list(output.shape)}, the manifest says {stated.shape}")
-    yield "ONNX Runtime runs it, and what comes out has the stated shapes"
+    yield f"ONNX Runtime runs it{emulation(path)}, and what comes out has the stated shapes"
 
 
 def _same(what: str, found: Any, stated: Any) -> None:

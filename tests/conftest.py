@@ -1,10 +1,14 @@
-"""Artifacts that several tests look at: built once."""
+"""Artifacts that several tests look at: built once in each process."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 import exporter
+
+# As many processes as there are cores: threads of torch on top would only wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")

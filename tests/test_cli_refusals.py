@@ -45,6 +45,17 @@ REFUSED = [
     ([S, "backend._target_=exporter.cli.main"], ["backend._target_=exporter.cli.main", "not a node"]),
     ([S, "backend._target_=exporter.publish.shutil.rmtree"], ["exporter.publish.shutil.rmtree"]),
     ([S, "model.class_names={a: 1}"], ["model.class_names"]),
+    ([S, "input.size=dynamic", "input.max_size=512"], ["nominal_size=640", "max_size=512"]),
+    ([S, "input.size=dynamic", "input.min_size=100"], ["input.min_size=100", "96 or 128"]),
+    ([S, "input.size=dynami"], ["input.size='dynami'", "dynamic"]),
+    ([S, "input.max_size=1280"], ["input.max_size", "no effect"]),
+    ([S, "preprocessing=letterbox", "input.batch=dynamic"], ["input.batch=dynamic", "one frame", "1"]),
+    ([S, "preprocessing=letterbox", "input.dtype=float32"], ["input.dtype=float32", "uint8"]),
+    ([S, "preprocessing=letterbox", "input.layout=nhwc"], ["input.layout=nhwc", "[height, width, 3]"]),
+    ([S, "preprocessing=letterbox", "input.size=dynamic"], ["input.height=dynamic", "any size"]),
+    ([S, "preprocessing=letterbox", "postprocessing/nms=none"], ["preprocessing=letterbox", "nms=onnx"]),
+    ([S, "preprocessing=letterbox", "preprocessing.like=rtdetr"], ["preprocessing.like='rtdetr'", "'yolo_nas' or 'ppyoloe'"]),
+    (["model=onnx", "model.weights=a.onnx", "preprocessing=letterbox"], ["not known", "preprocessing.like=yolo_nas or ppyoloe"]),
 ]  # fmt: skip
 
 

@@ -21,7 +21,7 @@ def test_every_shipped_recipe_composes_and_says_what_it_is(name, tmp_path):
     (tmp_path / "a.png").write_bytes(b"not read: a recipe is checked by names alone")
     if not name.startswith("yolo_nas_s"):
         words += ["model.weights=random"]
-        words += ["calibration=folder", f"calibration.path={tmp_path}"] if "int8" in name else []
+        words += ["calibration=folder", f"calibration.path={tmp_path}"] if "int8" in name or "mixed" in name else []
     recipe = check(compose(words))
     assert recipe.name == name
     assert recipe.output_dir.as_posix() == f"outputs/{name}"

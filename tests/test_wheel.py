@@ -27,7 +27,8 @@ def test_a_wheel_works_without_the_checkout(tmp_path):
     where = Path(run("-c", "import exporter; print(exporter.__file__)").stdout.strip())
     assert where.is_relative_to(installed)
     assert all(path.stem in run("-m", "exporter", "recipes").stdout for path in RECIPES.glob("*.yaml"))
-    assert (installed / "exporter" / "demo" / "yolo_nas_s.safetensors").is_file()
+    for network in ("yolo_nas_s", "ppyoloe_s"):
+        assert (installed / "exporter" / "demo" / f"{network}.safetensors").is_file()
     assert (installed / "exporter" / "manifest.schema.json").is_file()
     shown = run("-m", "exporter", "+recipe=yolo_nas_s_int8", "--cfg", "job")
     assert "exporter.quantization.int8.Int8" in shown.stdout, shown.stderr

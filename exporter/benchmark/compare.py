@@ -18,14 +18,19 @@ def compare(folders: Sequence[Path], threads: int, rounds: int) -> list[str]:
         raise RequestError(f"--threads {threads} --rounds {rounds}: at least 1 thread and 2 rounds")
     runs = [of_manifest(folder, read_manifest(folder)).runner(threads) for folder in folders]
     times = interleaved(runs, rounds)
-    processor = cpu()
-    features = ", ".join(processor.get("features", []))
-    lines = [f"{processor.get('name', 'unknown CPU')} ({features}), {threads} threads, {rounds} rounds"]
+    lines = [f"{processor()}, {threads} threads, {rounds} rounds"]
     for folder, each in zip(folders, times, strict=True):
         t = summarized(each)
         line = f"{folder}: p50 {t.p50_ms:.1f} ms, p90 {t.p90_ms:.1f} ms, p99 {t.p99_ms:.1f} ms"
         if each is not times[0]:
             r = ratio(each, times[0])
             line += f"; {r.median:.3f} of {folders[0]} (middle half {r.low:.3f} to {r.high:.3f})"
+            line += " !! SLOWER" if r.median > 1 else ""
         lines.append(line)
     return lines
+
+
+def processor() -> str:
+    """The processor's name, and what decides how fast int8 is on it."""
+    found = cpu()
+    return f"{found.get('name', 'unknown CPU')} ({', '.join(found.get('features', []))})"

@@ -46,8 +46,9 @@ class CpuBenchmark(Node):
         from exporter.benchmark.memory import peak_memory
         from exporter.benchmark.paired import interleaved
         from exporter.describe import cpu
+        from exporter.inference import emulation
 
-        threads = _cores() if self.threads == "auto" else self.threads
+        threads = cores() if self.threads == "auto" else self.threads
         subjects = [artifact, core] if reference is None else [artifact, reference, core, reference_core]
         times = interleaved([s.runner(threads) for s in subjects if s is not None], self.rounds)
         pairs = [times[:1], times[1:]] if reference is None else [times[:2], times[2:]]
@@ -55,10 +56,10 @@ class CpuBenchmark(Node):
         memory = [peak_memory(s, threads) if s is not None else None for s in (artifact, reference)]
         return m.Benchmark(
             name=self.name,
-            engine=f"onnxruntime {importlib.metadata.version('onnxruntime')}",
+            engine=f"onnxruntime {importlib.metadata.version('onnxruntime')}{emulation(artifact.model)}",
             cpu=cpu(),
             threads=threads,
-            batch=len(artifact.array),
+            batch=artifact.batch,
             rounds=self.rounds,
             end_to_end=end_to_end,
             core=bare,
@@ -75,10 +76,10 @@ class CpuBenchmark(Node):
         from exporter import manifest as m
         from exporter.benchmark.paired import interleaved, ratio
 
-        tried = _powers_of_two(_cores()) if self.throughput_threads == "auto" else self.throughput_threads
+        tried = _powers_of_two(cores()) if self.throughput_threads == "auto" else self.throughput_threads
         rows = []
         for threads in tried:
-            for batch in self.throughput_batches if dynamic_batch else [len(artifact.array)]:
+            for batch in self.throughput_batches if dynamic_batch else [artifact.batch]:
                 subjects = [s for s in (artifact, reference) if s is not None]
                 fed = [s.repeated(batch) if dynamic_batch else s for s in subjects]
                 times = interleaved([s.runner(threads) for s in fed], max(self.rounds // 8, 3))
@@ -125,7 +126,7 @@ def _bytes(subject: "Subject | None") -> int | None:
     return len(subject.model) if isinstance(subject.model, bytes) else subject.model.stat().st_size
 
 
-def _cores() -> int:
+def cores() -> int:
     """Those that this process may use."""
     import os
 

@@ -27,6 +27,11 @@ class Subject:
         """The same picture `batch` times, for a model whose batch is free."""
         return Subject(self.model, self.input_name, np.ascontiguousarray(self.array[:1].repeat(batch, axis=0)))
 
+    @property
+    def batch(self) -> int:
+        """How many pictures the array holds; a frame [h, w, 3] is one."""
+        return len(self.array) if self.array.ndim == 4 else 1
+
     def runner(self, threads: int) -> Callable[[], Any]:
         """A function that runs the model once, in a session with so many threads of its own."""
         run = self.session(threads).run
@@ -55,21 +60,20 @@ def core_subject(core: onnx.ModelProto, input: Input, preprocessing: Preprocessi
         raise RequestError("the manifest has no normalization: how a picture becomes the input is not known")
     (value,) = core.graph.input
     described = facts.tensor(value)
-    images = preprocessing.normalization.apply(_pictures(input).transpose(0, 3, 1, 2))
+    pictures = _pictures(input)
+    if preprocessing.geometry_inside_graph:
+        assert preprocessing.geometry is not None  # it is known to the graph
+        pictures = np.stack([preprocessing.geometry.apply(picture) for picture in pictures])
+    images = preprocessing.normalization.apply(pictures.transpose(0, 3, 1, 2))
     return Subject(core.SerializeToString(), described["name"], images.astype(described["dtype"]))
 
 
 def example_input(input: Input, preprocessing: Preprocessing) -> np.ndarray:
-    """Demo scenes as the artifact takes them: as many as its batch, one where that is free.
-
-    Raises RequestError where the input's size is not fixed."""
+    """Demo scenes as the artifact takes them, of its nominal size: as many as its batch, one where that is free."""
     return encode(_pictures(input), input, preprocessing)
 
 
 def _pictures(input: Input) -> np.ndarray:
     """uint8 [B, H, W, 3] RGB."""
-    batch, height, width = (input.shape[axis] for axis in {"nchw": (0, 2, 3), "nhwc": (0, 1, 2)}[input.layout])
-    if not isinstance(height, int) or not isinstance(width, int):
-        raise RequestError("benchmark: the input has no fixed size: only artifacts of a fixed size can be timed")
-    count = batch if isinstance(batch, int) else 1
-    return np.stack([scene("evaluation", i, height, width).image for i in range(count)])
+    count = 1 if input.layout == "hwc" else input.nominal_shape[0]
+    return np.stack([scene("evaluation", i, *input.nominal_picture).image for i in range(count)])

@@ -7,6 +7,7 @@ from exporter.calibration.images import CalibrationImages
 from exporter.calibration.settings import CalibrationNode
 from exporter.errors import RequestError
 from exporter.geometry import Geometry
+from exporter.messages import in_one_line
 from exporter.preprocessing.normalization import Normalization
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class CustomCalibration(CalibrationNode):
         try:
             loader = instantiate({"_target_": self.target, **self.arguments})
         except Exception as error:  # a user's own code, which can raise anything
-            raise RequestError(f"{self._label}: cannot be made: {_one_line(error)}") from error
+            raise RequestError(f"{self._label}: cannot be made: {in_one_line(error)}") from error
         if not (callable(loader) or isinstance(loader, Iterable)):
             raise RequestError(f"{self._label}: gives a {type(loader).__name__}: let it give a loader of NCHW batches")
         used = False
@@ -80,7 +81,7 @@ class CustomCalibration(CalibrationNode):
             except StopIteration:
                 return
             except Exception as error:  # a user's own code, which can raise anything
-                raise RequestError(f"{self._label}: fails at batch {number}: {_one_line(error)}") from error
+                raise RequestError(f"{self._label}: fails at batch {number}: {in_one_line(error)}") from error
             images = _array(batch[0] if isinstance(batch, tuple | list) and batch else batch)
             if problem := _problem(images, geometry):
                 wanted = f"[n, 3, {geometry.height}, {geometry.width}], uint8 (RGB, 0..255) or float (normalised)"
@@ -115,8 +116,3 @@ def _problem(images: Any, geometry: Geometry) -> str | None:
     if images.dtype.kind == "f" and not np.isfinite(images).all():
         return "not finite (NaN or infinite values)"
     return None
-
-
-def _one_line(error: Exception) -> str:
-    """Kind and message, cut to what fits a line."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]

@@ -1,6 +1,6 @@
 """Calibration on the synthetic scenes of the demo: for its own weights, and to try things out."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -12,6 +12,9 @@ from exporter.preprocessing.normalization import Normalization
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from exporter.demo.scenes import Scene
+    from exporter.evaluation.examples import Truth
 
 
 class DemoCalibration(CalibrationNode):
@@ -26,13 +29,26 @@ class DemoCalibration(CalibrationNode):
     def images(self, geometry: Geometry, normalization: Normalization) -> CalibrationImages:
         """The scenes as network inputs of the geometry's size; `digest` is over uint8 [H, W, 3] RGB."""
 
-        def scenes() -> "Iterator[tuple[np.ndarray, np.ndarray]]":
-            from exporter.demo.scenes import scene
+        def pictures() -> "Iterator[tuple[np.ndarray, np.ndarray]]":
+            for each in self._scenes(geometry):
+                yield each.image, normalization.apply(geometry.apply(each.image).transpose(2, 0, 1)[None])
 
-            for index in range(self.num_images):
-                picture = scene(
-                    "calibration", self.seed * self.num_images + index, geometry.height, geometry.width
-                ).image
-                yield picture, normalization.apply(geometry.apply(picture).transpose(2, 0, 1)[None])
+        return CalibrationImages(pictures, self.num_images)
 
-        return CalibrationImages(scenes, self.num_images)
+    def truths(self, class_names: Sequence[str], geometry: Geometry) -> "Iterator[Truth] | None":
+        """What was drawn, None where the model has other classes."""
+        from exporter.demo.scenes import CLASS_NAMES
+        from exporter.evaluation.examples import Truth
+
+        if tuple(class_names) != CLASS_NAMES:
+            return None
+        placement = geometry.place(geometry.height, geometry.width)
+        scenes = self._scenes(geometry)
+        return (Truth.of(geometry.to_input(each.boxes, placement), each.classes) for each in scenes)
+
+    def _scenes(self, geometry: Geometry) -> "Iterator[Scene]":
+        from exporter.demo.scenes import scene
+
+        first = self.seed * self.num_images
+        for index in range(first, first + self.num_images):
+            yield scene("calibration", index, geometry.height, geometry.width)

@@ -1,10 +1,10 @@
 """Calibration on a folder of pictures."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import Field
 
@@ -18,6 +18,8 @@ from exporter.preprocessing.normalization import Normalization
 if TYPE_CHECKING:
     import numpy as np
 
+T = TypeVar("T")
+
 
 class FolderCalibration(CalibrationNode):
     """Pictures of any sizes, spread evenly over the folder in the order of their names."""
@@ -28,7 +30,7 @@ class FolderCalibration(CalibrationNode):
     def problems(self, weights: str) -> Iterator[str]:
         """A clause if the folder holds no pictures."""
         try:
-            self._files()
+            self._chosen()
         except RequestError as error:
             yield str(error)
 
@@ -36,7 +38,7 @@ class FolderCalibration(CalibrationNode):
         """The pictures as network inputs, resized and padded as for inference; `digest` is over uint8 [h, w, 3] RGB as
         decoded. Raises RequestError for a folder without pictures, at once, and during a pass for a picture that
         cannot be read."""
-        files = spread(self._files(), self.num_images, self.seed)
+        files = self._chosen()
 
         def pictures() -> "Iterator[tuple[np.ndarray, np.ndarray]]":
             for file in files:
@@ -45,11 +47,12 @@ class FolderCalibration(CalibrationNode):
 
         return CalibrationImages(pictures, len(files), files=len(files))
 
-    def _files(self) -> list[Path]:
-        return list_pictures(Path(self.path).expanduser(), "calibration.path")
+    def _chosen(self) -> list[Path]:
+        files = list_pictures(Path(self.path).expanduser(), "calibration.path")
+        return spread(files, self.num_images, self.seed)
 
 
-def spread(files: list[Path], count: int, seed: int) -> list[Path]:
+def spread(files: Sequence[T], count: int, seed: int) -> list[T]:
     """At most `count` of the files, in order: one of each of `count` equal stretches, since neighbours are often alike
     (frames of one video); which one, the seed says."""
     generator = random.Random(seed)

@@ -13,8 +13,8 @@ Source = Callable[[], Iterator[tuple["np.ndarray", "np.ndarray"]]]
 class CalibrationImages:
     """An iterable of network inputs, float32 [1, 3, H, W], normalised as in training.
 
-    Nothing is kept between two of them, and each pass makes the same ones again. `files` is the number of picture files
-    they come from.
+    Nothing but a digest is kept of each, and each pass makes the same ones again. `files` is the number of picture
+    files they come from.
     """
 
     def __init__(self, source: Source, num_images: int, files: int = 0):
@@ -23,20 +23,29 @@ class CalibrationImages:
         self._source = source
         self._num_images = num_images
         self._digest: str | None = None
+        self._duplicates = 0
         self.files = files
 
     def __iter__(self) -> "Iterator[np.ndarray]":
         sha256, count = hashlib.sha256(), 0
+        seen: set[bytes] = set()
         for pixels, network_input in self._source():
-            sha256.update(pixels.tobytes())
+            content = pixels.tobytes()
+            sha256.update(content)
+            seen.add(hashlib.sha256(content).digest())
             count += 1
             yield network_input
-        self._digest, self._num_images = sha256.hexdigest(), count
+        self._digest, self._num_images, self._duplicates = sha256.hexdigest(), count, count - len(seen)
 
     @property
     def num_images(self) -> int:
         """How many there are: before a full pass at most this many, after one exactly."""
         return self._num_images
+
+    @property
+    def duplicates(self) -> int:
+        """How many are the same, pixel by pixel, as one before them; known after a full pass."""
+        return self._duplicates
 
     @property
     def digest(self) -> str:

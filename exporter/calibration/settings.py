@@ -1,10 +1,15 @@
 """What every calibration node has besides its pictures: how ranges come from what is seen of them."""
 
-from typing import Literal
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from exporter.geometry import Geometry
 from exporter.node import Node
+
+if TYPE_CHECKING:
+    from exporter.evaluation.examples import Truth
 
 
 class CalibrationNode(Node):
@@ -13,3 +18,8 @@ class CalibrationNode(Node):
     num_images: int = Field(ge=1)
     method: Literal["minmax", "moving_average", "percentile", "mse", "entropy"]
     percentile: float = Field(99.99, gt=50, le=100)
+
+    def truths(self, class_names: Sequence[str], geometry: Geometry) -> "Iterator[Truth] | None":
+        """What is on each picture, in their order, boxes in pixels of the network's input; None where nobody says, or
+        not in these classes."""
+        return None

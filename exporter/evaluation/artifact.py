@@ -10,7 +10,7 @@ from exporter.evaluation.coco import CocoEvaluation
 from exporter.evaluation.demo import DemoEvaluation
 from exporter.evaluation.evaluate import evaluate
 from exporter.evaluation.yolo import YoloEvaluation
-from exporter.inference import Detector
+from exporter.inference import Detector, emulation
 from exporter.manifest import Evaluation, read_manifest
 from exporter.messages import validation_lines
 from exporter.progress import Progress
@@ -27,18 +27,18 @@ def evaluate_artifact(
         raise RequestError("--yolo and --coco: give one of them")
     try:
         if yolo:
-            node = YoloEvaluation(path=yolo, split="val", num_images=num_images, max_drop=None)
+            node = YoloEvaluation(path=yolo, split="val", num_images=num_images)
         elif coco:
-            node = CocoEvaluation(path=coco[0], annotations=coco[1], num_images=num_images, max_drop=None)
+            node = CocoEvaluation(path=coco[0], annotations=coco[1], num_images=num_images)
         else:
-            node = DemoEvaluation(num_images=300 if num_images is None else num_images, max_drop=None)
+            node = DemoEvaluation(num_images=300 if num_images is None else num_images)
     except ValidationError as error:
         raise RequestError("; ".join(validation_lines(error, "evaluate"))) from error
-    detector, geometry = Detector.of(folder, manifest), manifest.preprocessing.geometry
-    assert geometry is not None  # or there were no detector
-    names = manifest.model.class_names
-    examples = node.examples(names, geometry.height, geometry.width)
+    detector, names = Detector.of(folder, manifest), manifest.model.class_names
+    examples = node.examples(names, *manifest.input.nominal_picture)
     yield from lines(folder, evaluate(detector, None, examples, len(names), progress, name=node.name))
+    if how := emulation(folder / manifest.artifact.file):
+        yield f"  run in ONNX Runtime{how}"
 
 
 def lines(folder: Path, evaluation: Evaluation) -> Iterator[str]:

@@ -7,16 +7,15 @@ from pydantic import Field
 
 from exporter.errors import RequestError
 from exporter.evaluation.examples import Example, Truth, unlike
-from exporter.node import Node
+from exporter.evaluation.settings import EvaluationNode
 
 
-class DemoEvaluation(Node):
+class DemoEvaluation(EvaluationNode):
     """The first scenes of the split that is neither trained nor calibrated on, drawn at the input's size."""
 
     name: ClassVar[str] = "demo"
 
     num_images: int = Field(ge=1)
-    max_drop: float | None = Field(ge=0)
 
     def problems(self) -> Iterator[str]:
         """None: whether the model's classes are the demo's is known once its weights are read."""

@@ -22,12 +22,13 @@ def evaluate(
     *,
     name: str,
     max_drop: float | None = None,
+    min_map: float | None = None,
 ) -> m.Evaluation:
     """The manifest's section `evaluation`. Both run on the same pictures, as their manifest would have it run.
 
     reference: the FP32 artifact of the same recipe, None where the artifact is that itself. Raises BuildError where
-    the artifact's mAP is more than `max_drop` points of 100 below the reference's, RequestError for a picture that
-    cannot be read.
+    the artifact's mAP is below `min_map` points of 100, or more than `max_drop` below the reference's; RequestError
+    for a picture that cannot be read.
     """
     detectors = [artifact] if reference is None else [artifact, reference]
     found: list[list[Detections]] = [[] for _ in detectors]
@@ -54,6 +55,7 @@ def evaluate(
         reference=others[0] if others else None,
         drop=round(others[0].map - own.map, 3) if others else None,
         max_drop=max_drop,
+        min_map=min_map,
     )
     _hold(evaluation)
     return evaluation
@@ -71,12 +73,20 @@ def _groups(examples: Iterable[Example], size: int) -> Iterable[list[Example]]:
 
 
 def _hold(evaluation: m.Evaluation) -> None:
-    """The gate. Raises BuildError."""
+    """The gates. Raises BuildError."""
+    found, least = evaluation.artifact.map, evaluation.min_map
     drop, allowed, reference = evaluation.drop, evaluation.max_drop, evaluation.reference
+    if least is not None and found < least:
+        beside = f" (the FP32 artifact's {reference.map:.2f})" if reference else ""
+        raise BuildError(
+            f"mAP is {found:.2f} on {evaluation.num_images} pictures{beside}, evaluation.min_map={least:g} asks for"
+            " more; nothing was published: check that the preprocessing (normalisation, channel order) is the one the"
+            " network was trained with, and that the weights belong to these labels"
+        )
     if drop is None or allowed is None or reference is None or drop <= allowed:
         return
     raise BuildError(
-        f"mAP is {evaluation.artifact.map:.2f} on {evaluation.num_images} pictures, the FP32 artifact's"
+        f"mAP is {found:.2f} on {evaluation.num_images} pictures, the FP32 artifact's"
         f" {reference.map:.2f}: a drop of {drop:.2f} points, evaluation.max_drop={allowed:g} allows less; nothing was"
         " published: leave more layers in float (quantization.exclude) or calibrate on other pictures"
     )

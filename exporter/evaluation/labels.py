@@ -2,26 +2,30 @@
 line that names the file and the place."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
 from pydantic import Field
 
 from exporter.errors import RequestError
 from exporter.evaluation.examples import Example, Truth, unlike
-from exporter.node import Node
+from exporter.evaluation.settings import EvaluationNode
+from exporter.pictures import read_picture
+
+if TYPE_CHECKING:
+    import numpy as np
 
 # Annotation tools round: a box may reach this far, in pixels, beyond its picture.
 TOLERANCE = 1.0
 
 
-class LabelledEvaluation(Node):
-    """Base of the evaluations on a data set; a subclass reads its own way of keeping labels."""
+class LabelledEvaluation(EvaluationNode):
+    """Base of the evaluations on a data set on the disk; a subclass reads its own way of keeping labels."""
 
     path: str = Field(coerce_numbers_to_str=True)
     num_images: int | None = Field(ge=1)
-    max_drop: float | None = Field(ge=0)
 
     def read(self) -> "tuple[list[Labelled], dict[int, str]]":
         """The pictures that were chosen, and the names of the categories by id. Raises RequestError."""
@@ -47,10 +51,16 @@ class Label:
 
 @dataclass(frozen=True)
 class Labelled:
-    """One picture file and its objects; none: it is background."""
+    """One picture by name and its objects; none: it is background. `read` gives it, uint8 [h, w, 3] RGB."""
 
-    file: Path
+    name: str
     labels: tuple[Label, ...]
+    read: "Callable[[], np.ndarray]"
+
+    @classmethod
+    def of_file(cls, file: Path, labels: Sequence[Label]) -> Self:
+        """A picture on the disk."""
+        return cls(file.name, tuple(labels), lambda: read_picture(file))
 
 
 def check_box(box: Sequence[float], height: int, width: int, place: str) -> None:
@@ -88,8 +98,6 @@ def examples(
     """
     import numpy as np
 
-    from exporter.pictures import read_picture
-
     used = {label.category for picture in pictures for label in picture.labels}
     strange = sorted(categories[i] for i in used if list(class_names).count(categories[i]) != 1)
     if strange:
@@ -108,4 +116,4 @@ def examples(
             np.array([label.area for label in labels], np.float64),
         )
 
-    return [Example(p.file.name, truth(p.labels), lambda file=p.file: read_picture(file)) for p in pictures]
+    return [Example(p.name, truth(p.labels), p.read) for p in pictures]

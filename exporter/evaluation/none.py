@@ -12,6 +12,7 @@ class NoEvaluation(Node):
 
     name: ClassVar[str] = "none"
     max_drop: ClassVar[None] = None
+    min_map: ClassVar[None] = None
 
     def problems(self) -> Iterator[str]:
         """None."""

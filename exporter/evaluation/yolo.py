@@ -1,5 +1,6 @@
 """Evaluation on pictures and labels as YOLO keeps them: a data.yaml, a text file beside each picture."""
 
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -14,7 +15,11 @@ from exporter.pictures import SUFFIXES, picture_size
 class YoloEvaluation(LabelledEvaluation):
     """The pictures of one split: a folder, searched to the bottom, a text file that lists pictures, or several of them.
     The labels of …/images/a/b.jpg are in …/labels/a/b.txt, lines `class x y width height`, centre and size as parts of
-    the picture's width and height. A picture without such a file, or with an empty one, is background."""
+    the picture's width and height. A picture without such a file, or with an empty one, is background.
+
+    Labels of the other tasks have boxes too: of a polygon, `class x1 y1 x2 y2 x3 y3 …` (segmentation, oriented boxes),
+    it is the one around it, as Ultralytics takes it; key points (`kpt_shape` in the data.yaml) stand behind one. Five
+    numbers are a box wherever they stand."""
 
     name: ClassVar[str] = "yolo"
 
@@ -41,7 +46,8 @@ class YoloEvaluation(LabelledEvaluation):
         pictures = sorted(_pictures(content, self.split, file))
         _no_orphans(pictures)
         chosen = [pictures[i] for i in spread(len(pictures), self.num_images)]
-        labelled = [Labelled(picture, tuple(_labels(picture, names))) for picture in chosen]
+        key_points = "kpt_shape" in content
+        labelled = [Labelled.of_file(picture, list(_labels(picture, names, key_points))) for picture in chosen]
         check_some(labelled, given)
         return labelled, names
 
@@ -110,7 +116,7 @@ def _has_picture(labels: Path) -> bool:
     return any(Path(*parts, labels.stem).with_suffix(suffix).exists() for suffix in SUFFIXES)
 
 
-def _labels(picture: Path, names: dict[int, str]) -> Iterator[Label]:
+def _labels(picture: Path, names: dict[int, str], key_points: bool) -> Iterator[Label]:
     """The objects of one picture, its header read."""
     height, width = picture_size(picture)
     file = _label_file(picture)
@@ -122,14 +128,30 @@ def _labels(picture: Path, names: dict[int, str]) -> Iterator[Label]:
         if not line.strip():
             continue
         place = f"{file}: line {number}"
-        try:
-            category, x, y, w, h = (float(word) for word in line.split())
-        except ValueError:
-            raise RequestError(f"{place}: {line[:60]!r}: must be five numbers: class x y width height") from None
+        category, parts = _parsed(line, place, key_points)
         if category not in names:
             raise RequestError(
                 f"{place}: class {category:g} has no name in the data.yaml, which has {min(names)} to {max(names)}"
             )
-        box = ((x - w / 2) * width, (y - h / 2) * height, (x + w / 2) * width, (y + h / 2) * height)
+        left, top, right, bottom = parts
+        box = (left * width, top * height, right * width, bottom * height)
         check_box(box, height, width, place)
-        yield Label(int(category), box, w * width * h * height)
+        yield Label(int(category), box, (box[2] - box[0]) * (box[3] - box[1]))
+
+
+def _parsed(line: str, place: str, key_points: bool) -> tuple[float, tuple[float, float, float, float]]:
+    """The class, and the box xyxy in parts of the picture's width and height."""
+    try:
+        values = [float(word) for word in line.split()]
+    except ValueError:
+        values = []
+    whole = all(math.isfinite(value) for value in values)
+    if whole and len(values) >= 7 and len(values) % 2 == 1 and not key_points:
+        xs, ys = values[1::2], values[2::2]
+        return values[0], (min(xs), min(ys), max(xs), max(ys))
+    if whole and (len(values) == 5 or (key_points and len(values) > 5)):
+        category, x, y, w, h = values[:5]
+        return category, (x - w / 2, y - h / 2, x + w / 2, y + h / 2)
+    raise RequestError(
+        f"{place}: {line[:60]!r}: must be five numbers, class x y width height, or a class and three points or more"
+    )

@@ -14,7 +14,7 @@ def strip_metadata(model: onnx.ModelProto) -> onnx.ModelProto:
     clean.doc_string = ""
     clean.producer_name, clean.producer_version = "exporter", ""
     clean.domain, clean.model_version = "", 0
-    clean.ir_version = onnx.helper.find_min_ir_version_for(clean.opset_import)
+    clean.ir_version = onnx.helper.find_min_ir_version_for(clean.opset_import, ignore_unknown=True)  # of plugins
     graph = clean.graph
     graph.name = "detector"
     graph.doc_string = ""
@@ -30,14 +30,41 @@ def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
     could fold what quantization put there on purpose."""
     import onnxsim
 
-    simplified, same = onnxsim.simplify(model, check_n=0)
+    weights = _weights_aside(model)
+    simplified, same = onnxsim.simplify(_with_inputs_for(weights, model), check_n=0)
     if not same:
         raise BuildError("onnxsim changed what the graph computes: set export.simplify=false and report the network")
+    own = [value for value in simplified.graph.input if value.name not in {weight.name for weight in weights}]
+    del simplified.graph.input[:]
+    simplified.graph.input.extend(own)
+    simplified.graph.initializer.extend(weights)
     return strip_metadata(simplified)
 
 
-def check(model: onnx.ModelProto) -> None:
-    """Raises BuildError where the graph is not valid ONNX (full check: shapes and types are inferred strictly)."""
+def _weights_aside(model: onnx.ModelProto) -> list[onnx.TensorProto]:
+    """The weights of convolutions, which may stand aside as inputs of the graph while onnxsim, which would hold each
+    three times over, works on the rest: nothing is folded into them but a BatchNormalization."""
+    if any(node.op_type == "BatchNormalization" for node in model.graph.node):
+        return []
+    names = {node.input[1] for node in model.graph.node if node.op_type in ("Conv", "ConvTranspose")}
+    return [tensor for tensor in model.graph.initializer if tensor.name in names]
+
+
+def _with_inputs_for(weights: list[onnx.TensorProto], model: onnx.ModelProto) -> onnx.ModelProto:
+    """`model` with inputs of the graph in place of these weights; no weight is copied on the way."""
+    graph, aside = model.graph, {weight.name for weight in weights}
+    inputs = [onnx.helper.make_tensor_value_info(w.name, w.data_type, list(w.dims)) for w in weights]
+    rest = [tensor for tensor in graph.initializer if tensor.name not in aside]
+    light = onnx.helper.make_graph(
+        graph.node, graph.name, [*graph.input, *inputs], graph.output, rest, value_info=graph.value_info
+    )
+    return onnx.helper.make_model(
+        light, opset_imports=model.opset_import, ir_version=model.ir_version, functions=model.functions
+    )
+
+
+def check(model: bytes) -> None:
+    """Raises BuildError where a serialized graph is not valid ONNX (full check: shapes and types are inferred)."""
     try:
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:

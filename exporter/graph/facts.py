@@ -6,12 +6,23 @@ from typing import Any
 import numpy as np
 import onnx
 
+from exporter.postprocessing.format.custom import INNER
+from exporter.postprocessing.nms.efficientnms import OPERATOR
+
 MEANINGS = {
     "num_predictions": "detections of each image",
     "pred_boxes": "boxes x1, y1, x2, y2 in pixels of the input; not clipped",
     "pred_scores": "scores in 0..1",
     "pred_classes": "indices into class_names",
     "flat_predictions": "rows: image index, x1, y1, x2, y2 (pixels of the input), score, class index; images in order",
+}
+MEANINGS_OF_A_FRAME = {
+    "pred_boxes": "boxes x1, y1, x2, y2 in pixels of the frame, clipped to it",
+    "flat_predictions": "rows: 0, x1, y1, x2, y2 (pixels of the frame, clipped to it), score, class index",
+}
+MEANINGS_OF_THE_PLUGIN = {
+    name: f"{MEANINGS[name]}; rows from num_predictions on are unspecified"
+    for name in ("pred_boxes", "pred_scores", "pred_classes")
 }
 
 
@@ -37,5 +48,11 @@ def tensor(value: onnx.ValueInfoProto) -> dict[str, Any]:
 
 
 def outputs(model: onnx.ModelProto) -> list[dict[str, Any]]:
-    """The outputs with their meaning."""
-    return [tensor(v) | {"meaning": MEANINGS.get(v.name, "the network's own")} for v in model.graph.output]
+    """The outputs with their meaning. Behind a recipe's own format nobody but its author knows it. What takes one frame
+    [h, w, 3] also gives boxes in its pixels."""
+    takes_frame = len(model.graph.input[0].type.tensor_type.shape.dim) == 3
+    has_plugin = any(node.op_type == OPERATOR for node in model.graph.node)
+    if any(name.startswith(INNER) for node in model.graph.node for name in node.output):
+        return [tensor(v) | {"meaning": "the recipe's own format"} for v in model.graph.output]
+    meanings = MEANINGS | (MEANINGS_OF_A_FRAME if takes_frame else {}) | (MEANINGS_OF_THE_PLUGIN if has_plugin else {})
+    return [tensor(v) | {"meaning": meanings.get(v.name, "the network's own")} for v in model.graph.output]

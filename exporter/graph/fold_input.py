@@ -58,6 +58,8 @@ def fold_channel_order(graph: ir.Graph) -> str | None:
     value, constants = gather.outputs[0], []
     while (node := _only_user(value)) is not None and node.op_type in ELEMENTWISE:
         if node.op_type in ("Sub", "Mul"):
+            if node.inputs[0] is not value or not _is_by_channel(node.inputs[1]):
+                return "a user's own code computes with the input in a way that cannot be followed"
             constants.append(node)
         value = node.outputs[0]
     convs = [use.node for use in value.uses()]
@@ -123,6 +125,14 @@ def _array(value: ir.Value) -> np.ndarray:
 
 def _constant(value: ir.Value | None) -> np.ndarray | None:
     return _array(value) if value is not None and _is_initializer(value) else None
+
+
+def _is_by_channel(value: ir.Value | None) -> bool:
+    """Whether it is one number, or one for each of three channels that nobody else reads."""
+    array = _constant(value)
+    if value is None or array is None:
+        return False
+    return array.size == 1 or (array.shape == (1, 3, 1, 1) and _only_user(value) is not None)
 
 
 def _weight_of(conv: ir.Node) -> ir.Value | None:

@@ -30,7 +30,7 @@ def nodes_in_half(model: onnx.ModelProto, left: Collection[str] = ()) -> list[st
     for node, slots in able.items():
         sources = [value for value in (node.inputs[i] for i in slots[0]) if value is not None]
         follows = node.op_type in _MOVING and all(value.producer() in chosen for value in sources)
-        if slots[1] and node.name not in left and (node in trunk or follows):
+        if slots[0] and node.name not in left and (node in trunk or follows):
             chosen.add(node)
     return [node.name or "" for node in able if node in chosen]
 
@@ -85,7 +85,7 @@ def to_half(model: onnx.ModelProto, nodes: Collection[str]) -> onnx.ModelProto:
 
 def _able(model: ir.Model) -> dict[ir.Node, Slots]:
     """Each node in graph order, with the positions of its float32 inputs and outputs that can become float16 together;
-    both empty where it cannot."""
+    both empty where it cannot. QuantizeLinear alone has no such output: what it gives are integers in any case."""
     return {node: _slots(node, model.graph.opset_imports) for node in model.graph}
 
 
@@ -103,7 +103,8 @@ def _slots(node: ir.Node, opsets: dict[str, int]) -> Slots:
         for constraint in schema.type_constraints
         if "tensor(float16)" in constraint.allowed_type_strs
     }
-    common = variables.intersection(*formal)
+    quantizes = node.op_type == "QuantizeLinear"
+    common = variables.intersection(*(formal[:1] if quantizes else formal))
     inputs, outputs = (
         [
             i
@@ -112,7 +113,7 @@ def _slots(node: ir.Node, opsets: dict[str, int]) -> Slots:
         ]
         for values, types in zip((node.inputs, node.outputs), formal, strict=True)
     )
-    return (inputs, outputs) if inputs and outputs else ([], [])
+    return (inputs, outputs) if inputs and (outputs or quantizes) else ([], [])
 
 
 def _trunk(nodes: Collection[ir.Node]) -> set[ir.Node]:

@@ -12,7 +12,7 @@ result. Where the pairs go therefore decides the speed:
   a · (s · q) = (a · s) · q.
 
 Names: the integers of a tensor t are `t/quantized`, its numbers `t/scale` and `t/zero_point`, the reals that come out
-of the pair `t/dequantized`.
+of the pair `t/dequantized`; a bias b that was corrected and stays in float is `b/corrected`.
 """
 
 from collections.abc import Collection, Mapping
@@ -23,6 +23,7 @@ import onnx_ir as ir
 
 from exporter.errors import BuildError
 from exporter.quantization import scheme as numbers
+from exporter.quantization.bias_correction import correction
 from exporter.quantization.scheme import Scheme
 
 WEIGHTED = ("Conv", "ConvTranspose")
@@ -33,6 +34,7 @@ COMPUTING = ("Relu", "Add", "Mul", "Concat", "Sigmoid", "LeakyRelu", "AveragePoo
 """Other operators that engines run on integers."""
 
 Ranges = Mapping[str, tuple[float, float]]
+Means = Mapping[str, np.ndarray]
 
 
 def tensors_with_pairs(model: onnx.ModelProto, nodes: Collection[str]) -> list[str]:
@@ -40,11 +42,14 @@ def tensors_with_pairs(model: onnx.ModelProto, nodes: Collection[str]) -> list[s
     return [_name(value) for value in _Placement(ir.from_proto(model).graph, nodes).paired]
 
 
-def insert(model: onnx.ModelProto, nodes: Collection[str], ranges: Ranges, scheme: Scheme) -> onnx.ModelProto:
+def insert(
+    model: onnx.ModelProto, nodes: Collection[str], ranges: Ranges, scheme: Scheme, means: Means | None = None
+) -> onnx.ModelProto:
     """A copy of `model` (float32, unique names) in which the nodes of these names work on integers.
 
-    ranges: the lowest and highest value of each of `tensors_with_pairs`. Raises BuildError for weights that are not
-    finite.
+    ranges: the lowest and highest value of each of `tensors_with_pairs`. means: of each channel, [C], of what the
+    convolutions read, by tensor; with them biases are corrected, see `exporter.quantization.bias_correction`. Raises
+    BuildError for weights that are not finite.
     """
     quantized = ir.from_proto(model)
     graph = quantized.graph
@@ -57,7 +62,8 @@ def insert(model: onnx.ModelProto, nodes: Collection[str], ranges: Ranges, schem
         _insert_pair(graph, value, scale, zero_point, placement)
     for node in placement.nodes:
         if node.op_type in WEIGHTED:
-            _quantize_weights(graph, node, scales[placement.reads[node]], scheme)
+            value = placement.reads[node]
+            _quantize_weights(graph, node, scales[value], scheme, means[_name(value)] if means else None)
     for name, value in list(graph.initializers.items()):
         if not value.uses() and not value.is_graph_output():
             del graph.initializers[name]
@@ -171,23 +177,49 @@ def _insert_pair(
         graph.remove(multiply, safe=True)
 
 
-def _quantize_weights(graph: ir.Graph, node: ir.Node, input_scale: np.ndarray, scheme: Scheme) -> None:
-    """int8 weights behind a DequantizeLinear per output channel; the bias as int32 where the scheme wants it."""
+def _quantize_weights(
+    graph: ir.Graph, node: ir.Node, input_scale: np.ndarray, scheme: Scheme, means: np.ndarray | None
+) -> None:
+    """int8 weights behind a DequantizeLinear; the bias as int32 where the scheme wants it."""
     constants = [(value, value.const_value.numpy()) for value in node.inputs[1:] if value and value.const_value]
     for value, array in constants:
         if not np.isfinite(array).all():
             raise BuildError(f"weights {value.name}: not all values are finite; the checkpoint is broken")
-    axis = 0 if node.op_type == "Conv" else 1
-    (value, array), *biases = constants
-    floor = numbers.weight_floor(biases[0][1], input_scale) if biases and scheme.int32_bias else 0.0
-    integers, scale = numbers.weight(array, axis, floor)
-    parts = [(1, value, integers, scale, axis)]
-    if biases and scheme.int32_bias:
-        parts.append((2, biases[0][0], *numbers.bias(biases[0][1], input_scale, scale), 0))
-    for index, value, integers, scale, axis in parts:
-        name = _name(value) if len(value.uses()) == 1 else f"{node.name}/{_name(value)}"  # shared: each has its own
-        inputs = [_constant(graph, f"{name}/quantized", integers), _constant(graph, f"{name}/scale", scale),
-                  _constant(graph, f"{name}/zero_point", np.zeros(scale.shape, integers.dtype))]  # fmt: skip
-        dequantize = _linear("Dequantize", inputs, name, f"{name}/dequantized", axis)
-        graph.insert_before(node, dequantize)
-        node.replace_input_with(index, dequantize.outputs[0])
+    axis = (0 if node.op_type == "Conv" else 1) if scheme.per_channel else None
+    weights, bias = constants[0][1], constants[1][1] if len(constants) > 1 else None
+    floor = 0.0 if bias is None or not scheme.int32_bias else numbers.weight_floor(bias, input_scale)
+    integers, scale = numbers.weight(weights, axis, scheme.weight_limit, floor)
+    _read_integers(graph, node, 1, integers, scale, axis)
+    if bias is None:
+        return
+    if means is not None:
+        bias = bias + correction(node, weights - integers * numbers.along(scale, axis, weights.ndim), means)
+    if scheme.int32_bias:
+        integers, scale = numbers.bias(bias, input_scale, scale)
+        _read_integers(graph, node, 2, integers, scale, None if axis is None else 0)
+    elif means is not None:
+        corrected = _constant(graph, _own_name(node, 2, "corrected"), bias.astype(np.float32))
+        node.replace_input_with(2, corrected)
+
+
+def _read_integers(
+    graph: ir.Graph, node: ir.Node, index: int, integers: np.ndarray, scale: np.ndarray, axis: int | None
+) -> None:
+    """Puts `integers` behind a DequantizeLinear in the place of a constant input of the node."""
+    quantized = _constant(graph, _own_name(node, index, "quantized"), integers)
+    parameters = [
+        _constant(graph, _own_name(node, index, "scale"), scale),
+        _constant(graph, _own_name(node, index, "zero_point"), np.zeros(scale.shape, integers.dtype)),
+    ]
+    name = _own_name(node, index)
+    dequantize = _linear("Dequantize", [quantized, *parameters], name, f"{name}/dequantized", axis)
+    graph.insert_before(node, dequantize)
+    node.replace_input_with(index, dequantize.outputs[0])
+
+
+def _own_name(node: ir.Node, index: int, suffix: str = "") -> str:
+    """A name for what belongs to an input; where other nodes read it too, each has its own."""
+    value = node.inputs[index]
+    assert value is not None
+    name = _name(value) if len(value.uses()) == 1 else f"{node.name}/{_name(value)}"
+    return f"{name}/{suffix}" if suffix else name

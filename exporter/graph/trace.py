@@ -11,8 +11,6 @@ Nodes carry the path of the torch module they came from (`heads.head1.cls_pred/C
 
 import copy
 import json
-import logging
-import warnings
 from collections import Counter
 from typing import Any
 
@@ -23,6 +21,9 @@ from torch import nn
 
 from exporter.errors import RequestError
 from exporter.graph.clean import strip_metadata
+from exporter.graph.export_torch import export_torch
+from exporter.messages import in_one_line
+from exporter.settings import STRIDE
 
 RAW_OUTPUTS = ("box_logits", "class_logits", "anchors")
 DECODED_OUTPUTS = ("boxes", "scores")
@@ -54,16 +55,17 @@ class _Decoded(nn.Module):
 def trace(
     network: nn.Module,
     batch: int | None,
-    height: int,
-    width: int,
+    height: int | None,
+    width: int | None,
     opset: int,
     options: dict[str, Any] | None = None,
     device: str = "cpu",
 ) -> onnx.ModelProto:
-    """`network` (eval mode, fused) as a core graph. `batch` None makes the batch dimension dynamic (named "batch").
+    """`network` (eval mode, fused) as a core graph. None makes a dimension dynamic: "batch", and "height" and "width"
+    for multiples of `STRIDE`; the number of boxes is then computed in the graph, and named "predictions".
 
     torch runs on `device` (cpu or cuda) while it traces. `options` go to `torch.onnx.export` as they are. The same
-    network gives the same bytes in every process.
+    network gives the same bytes in every process. Raises RequestError where a network cannot be traced with free sides.
     """
     raw = hasattr(network, "undecoded")
     if device != "cpu":
@@ -72,27 +74,41 @@ def trace(
         network = copy.deepcopy(network).to(device)  # the proof runs the one it was given, on the CPU
     wrapped = (_Undecoded if raw else _Decoded)(network).eval()
     outputs = RAW_OUTPUTS if raw else DECODED_OUTPUTS
-    # A batch of 1 would be taken for a constant by torch.export even where the dimension is declared dynamic.
-    example = torch.zeros(batch or 2, 3, height, width, device=device)
-    shapes = {"images": {0: torch.export.Dim("batch", min=1)}} if batch is None else None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # deprecations inside torch's exporter, none of which a user can act on
-        loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir", "torch.export")]
-        levels = [logger.level for logger in loggers]
-        try:
-            for logger in loggers:
-                logger.setLevel(logging.ERROR)
-            program = torch.onnx.export(
-                wrapped, (example,), dynamo=True, verbose=False, opset_version=opset, dynamic_shapes=shapes,
-                input_names=["images"], output_names=list(outputs), **(options or {}),
-            )  # fmt: skip
-        finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)
-    assert program is not None  # torch returns None only where it writes a file itself
-    model = program.model
+    # torch.export takes a size of 1, and could take two that are equal, for constants even where they are dynamic.
+    example = torch.zeros(batch or 2, 3, height or 2 * STRIDE, width or 3 * STRIDE, device=device)
+    shapes = _dynamic_shapes(batch, height, width)
+    try:
+        model = export_torch(wrapped, [example], ["images"], outputs, opset, shapes, options)
+    except torch.onnx.OnnxExporterError as error:
+        reason = in_one_line(error.__cause__ or error)
+        free = "" if height and width else "input.height, input.width: with dynamic sides "
+        raise RequestError(f"{free}torch cannot trace this network: {reason}") from error
     _name_by_module(model)
+    _name_dimensions(model, outputs)
     return strip_metadata(ir.to_proto(model))
+
+
+def _dynamic_shapes(batch: int | None, height: int | None, width: int | None) -> dict[str, dict[int, Any]] | None:
+    """What is dynamic of `images`, as torch.export wants to be told; None where nothing is."""
+    dims: dict[int, Any] = {}
+    if batch is None:
+        dims[0] = torch.export.Dim("batch", min=1)
+    for axis, side, name in ((2, height, "height"), (3, width, "width")):
+        if side is None:
+            dims[axis] = STRIDE * torch.export.Dim(f"{name}_cells", min=1)
+    return {"images": dims} if dims else None
+
+
+def _name_dimensions(model: ir.Model, outputs: tuple[str, ...]) -> None:
+    """Plain names for dimensions that torch calls after its own symbols, in the input and in the outputs."""
+    (images,) = model.graph.inputs
+    assert images.shape is not None  # a traced input has a shape
+    for axis, name in ((2, "height"), (3, "width")):
+        if not isinstance(images.shape[axis], int):
+            images.shape[axis] = name
+    for value, axis in zip(model.graph.outputs, (2, 2, 0) if outputs == RAW_OUTPUTS else (1, 1), strict=True):
+        if value.shape is not None and not isinstance(value.shape[axis], int):
+            value.shape[axis] = "predictions"
 
 
 def _name_by_module(model: ir.Model) -> None:

@@ -1,10 +1,9 @@
 """The building blocks of YOLO-NAS, some of PP-YOLOE too, under the names of the original state dict.
 
-Every block that holds a BatchNorm or parallel branches has `fused()`: one convolution that computes the same
-function in eval mode. `fuse` swaps all of them in a copy of a network.
+Every block that holds a BatchNorm or parallel branches is `Fusable`: one convolution computes the same function in
+eval mode. `exporter.model.fuse` swaps all of them in a copy of a network.
 """
 
-import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -21,7 +20,15 @@ def folded(conv: Any, bn: Any) -> nn.Conv2d:
     return fuse_conv_bn_eval(conv, bn)
 
 
-class ConvBN(nn.Module):
+class Fusable(nn.Module):
+    """Base of the blocks that one convolution can stand for."""
+
+    def fused(self) -> nn.Module:
+        """What computes the same in eval mode."""
+        raise NotImplementedError
+
+
+class ConvBN(Fusable):
     """Convolution without bias → BatchNorm → ReLU; 'same' padding for odd kernels at stride 1."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1):
@@ -36,7 +43,7 @@ class ConvBN(nn.Module):
         return FusedConv(folded(self.conv, self.bn), "conv")
 
 
-class SeqConvBN(nn.Module):
+class SeqConvBN(Fusable):
     """The same as `ConvBN`, or with another activation; the originals keep its parts in a child named `seq`."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, activation: Activation = F.relu):
@@ -53,7 +60,7 @@ class SeqConvBN(nn.Module):
         return FusedConv(folded(self.seq.conv, self.seq.bn), "conv", self._activation)
 
 
-class QARepVGG(nn.Module):
+class QARepVGG(Fusable):
     """Quantization-aware RepVGG block (Chu et al. 2022, arXiv:2212.01593): y = relu(post_bn(bn(3×3) + 1×1 + x)).
 
     The identity branch exists where input and output have one shape. `rbr_reparam` takes part in no computation:
@@ -166,13 +173,3 @@ class SPP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.cv2(pooled_pyramid(self.cv1(x)))
-
-
-def fuse(network: nn.Module) -> nn.Module:
-    """A copy of `network` in eval mode with every block that has `fused()` replaced by what that gives."""
-    fused = copy.deepcopy(network).eval()
-    with torch.no_grad():
-        for name, module in list(fused.named_modules()):
-            if hasattr(module, "fused"):
-                fused.set_submodule(name, module.fused())
-    return fused.requires_grad_(False)

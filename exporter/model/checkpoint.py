@@ -18,8 +18,19 @@ from torch import Tensor
 from exporter.errors import RequestError
 
 SUFFIXES = (".pth", ".pt", ".safetensors")
-WRAPPERS = ("ema_net", "net", "ema_model", "state_dict", "model")  # the averaged weights before the last step's
-PREFIXES = ("module.", "net.", "ema_model.", "_orig_mod.")
+# Where training loops keep the network; averaged weights come before the last step's.
+WRAPPERS = (
+    "ema_net",
+    "ema_state_dict",
+    "state_dict_ema",
+    "net",
+    "ema_model",
+    "model_state_dict",
+    "state_dict",
+    "model",
+)
+PREFIXES = ("module.", "net.", "ema_model.", "_orig_mod.", "model.")
+COUNTER = "n_averaged"  # torch's AveragedModel keeps how often it averaged beside the network
 TEXT = re.compile(rb"[\t\n\r\x20-\x7e]{8}")
 FORBIDDEN = re.compile(r"GLOBAL ([\w.]+)")  # as torch's restricted unpickler names what it refuses to call
 
@@ -164,6 +175,8 @@ def _class_names(content: Mapping[Any, Any]) -> tuple[str, ...] | None:
 
 def _without_prefixes(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Takes off what wrappers such as DataParallel put before every name, as often as it is there."""
+    if COUNTER in state and all(name.startswith("module.") for name in state if name != COUNTER):
+        state = {name: tensor for name, tensor in state.items() if name != COUNTER}
 
     def common() -> Iterator[str]:
         return (prefix for prefix in PREFIXES if all(name.startswith(prefix) for name in state))

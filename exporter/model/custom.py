@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field
 
 from exporter.errors import RequestError
 from exporter.manifest import Weights
+from exporter.messages import in_one_line
 from exporter.model.loaded import LoadedModel
 from exporter.node import Node
 
@@ -48,8 +49,7 @@ class CustomModel(Node):
         try:
             network = instantiate({"_target_": self.target, **self.arguments})
         except Exception as error:  # a user's own code, which can raise anything
-            reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-            raise RequestError(f"model._target_={self.target}: cannot be made: {reason}") from error
+            raise RequestError(f"model._target_={self.target}: cannot be made: {in_one_line(error)}") from error
         if not isinstance(network, nn.Module):
             kind = type(network).__name__
             raise RequestError(f"model._target_={self.target}: gives a {kind}: let it give a torch.nn.Module")
@@ -79,12 +79,16 @@ class ModelInMemory(Node):
         """None: it is there."""
         yield from ()
 
+    @property
+    def trained_with(self) -> Any:
+        """The pre-processing node of the network it stands for, None where that is not known."""
+        return getattr(self.replaced, "trained_with", None)
+
     def load(self) -> LoadedModel:
         """A copy of the network; the caller's own stays as it is. Raises RequestError if it is not of the contract."""
-        known = getattr(self.replaced, "known", None)
         name = getattr(self.replaced, "architecture", "custom")
         names = self.replaced.class_names
-        return loaded(self.network, name, "in memory", names, known.preprocessing if known else None)
+        return loaded(self.network, name, "in memory", names, self.trained_with)
 
 
 def loaded(
@@ -93,16 +97,26 @@ def loaded(
     """A fused copy of `network` on the CPU, tried on one blank picture of 64 × 64."""
     import torch
 
-    from exporter.model.blocks import fuse
+    from exporter.model.fuse import copied, fused_in_place
 
-    own = fuse(network).cpu().float()
+    try:
+        copy = copied(network).cpu()
+    except Exception as error:  # what a user's own attributes raise when they are copied
+        raise RequestError(
+            f"the network {name} cannot be copied: {in_one_line(error)}: keep nothing in it but modules, parameters and"
+            " buffers, or give its weights as a file"
+        ) from error
+    weights = Weights(file=None, sha256=digest(copy), source=source, licence=None)
+    parameters = sum(parameter.numel() for parameter in copy.parameters())
+    own = fused_in_place(copy.float())
     try:
         with torch.no_grad():
             boxes, scores = own(torch.zeros(1, 3, 64, 64))
         fits = boxes.ndim == scores.ndim == 3 and boxes.shape[:2] == scores.shape[:2] and boxes.shape[2] == 4
     except Exception as error:  # a user's own code, which can raise anything
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-        raise RequestError(f"the network {name} fails on a picture of 64 × 64: {reason}: {CONTRACT}") from error
+        raise RequestError(
+            f"the network {name} fails on a picture of 64 × 64: {in_one_line(error)}: {CONTRACT}"
+        ) from error
     if not fits or not boxes.dtype == scores.dtype == torch.float32:
         shapes = f"{list(boxes.shape)} {boxes.dtype} and {list(scores.shape)} {scores.dtype}"
         raise RequestError(f"the network {name} gives {shapes} for one picture: {CONTRACT}")
@@ -111,8 +125,7 @@ def loaded(
         raise RequestError(
             f"model.class_names: {len(names)} names for {scores.shape[2]} classes: give as many, or auto"
         )
-    weights = Weights(file=None, sha256=digest(network), source=source, licence=None)
-    return LoadedModel(name, own, names, sum(p.numel() for p in network.parameters()), weights, preprocessing)
+    return LoadedModel(name, own, names, parameters, weights, preprocessing)
 
 
 def digest(network: "nn.Module") -> str:

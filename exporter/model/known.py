@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import field_validator
 
@@ -48,6 +48,11 @@ class KnownModel(Node):
         return self.known.confidence_threshold, self.known.nms_threshold
 
     @property
+    def trained_with(self) -> Any:
+        """The pre-processing node that describes how it was trained."""
+        return self.known.preprocessing
+
+    @property
     def _demo(self) -> Path:
         return DEMO / f"{self.architecture}.safetensors"
 
@@ -72,7 +77,7 @@ class KnownModel(Node):
         a checkpoint, or of another network or number of classes."""
         import torch
 
-        from exporter.model.blocks import fuse
+        from exporter.model.fuse import fuse
         from exporter.model.weights import check_state, load_strict, num_classes_of, random_state
 
         if self.weights == "random":
@@ -98,7 +103,7 @@ class KnownModel(Node):
             load_strict(network, checkpoint)
             source = Weights(file=checkpoint.file, sha256=checkpoint.sha256, source=kind, licence=licence)
         parameters = sum(parameter.numel() for parameter in network.parameters())
-        return LoadedModel(self.architecture, fuse(network), names, parameters, source, self.known.preprocessing)
+        return LoadedModel(self.architecture, fuse(network), names, parameters, source, self.trained_with)
 
     def _label(self, checkpoint: "Checkpoint") -> str:
         return f"model.weights={checkpoint.file} for {self.architecture}"

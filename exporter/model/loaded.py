@@ -7,15 +7,16 @@ if TYPE_CHECKING:
     from torch import nn
 
     from exporter.manifest import Weights
+    from exporter.model.graph_network import GraphNetwork
 
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A network of the contract, ready to be traced: `network` in eval mode with its branches fused,
-    images [B, 3, H, W] → (boxes [B, N, 4], scores [B, N, C])."""
+    """A network of the contract: `network` takes images [B, 3, H, W] and gives (boxes [B, N, 4], scores [B, N, C]). It
+    is in eval mode with its branches fused, ready to be traced, or a graph already."""
 
     name: str
-    network: "nn.Module"
+    network: "nn.Module | GraphNetwork"
     class_names: tuple[str, ...]
     parameters: int
     weights: "Weights"

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from exporter.model.blocks import FusedConv, SeqConvBN, folded, pooled_pyramid
+from exporter.model.blocks import Fusable, FusedConv, SeqConvBN, folded, pooled_pyramid
 from exporter.model.dfl import NUM_BINS, DflDetector
 
 
@@ -39,7 +39,7 @@ def conv_bn(inputs: int, outputs: int, kernel: int, stride: int = 1) -> SeqConvB
     return SeqConvBN(inputs, outputs, kernel, stride, F.silu)
 
 
-class RepVGG(nn.Module):
+class RepVGG(Fusable):
     """RepVGG block (Ding et al. 2021, arXiv:2101.03697) without its identity branch: y = silu(bn(3×3) + bn(1×1))."""
 
     def __init__(self, channels: int):

@@ -58,7 +58,8 @@ def unexplained(got: np.ndarray, boxes: np.ndarray, scores: np.ndarray, knobs: O
 
 def _inside(scores: np.ndarray, knobs: OnnxNms) -> np.ndarray:
     """[N, C]: how much each score could fall, or has to rise where negative, for its pair to stay or become a
-    candidate: above the threshold, of a box behind the pre-NMS cut, and the box's best class where that matters."""
+    candidate: above the threshold, of a box behind the pre-NMS cut, the box's best class where that matters, and among
+    the best candidates where their number is bounded."""
     inside = scores - np.float32(knobs.confidence_threshold)
     best = scores.max(axis=1, keepdims=True)
     limit = knobs.num_pre_nms_predictions
@@ -69,7 +70,19 @@ def _inside(scores: np.ndarray, knobs: OnnxNms) -> np.ndarray:
     if not knobs.multi_label and scores.shape[1] > 1:
         second = np.sort(scores, axis=1)[:, -2:-1]
         inside = np.minimum(inside, np.where(scores == best, best - second, scores - best))
+    bound = knobs.max_candidates_per_image
+    if bound is not None:
+        # A rounding at another limit may let a pair in or out and so move this one: its place lies between two scores.
+        first_out = _descending(scores[inside > -SCORE_MARGIN], bound)
+        last_in = _descending(scores[inside > SCORE_MARGIN], bound - 1)
+        beyond = np.where(scores < last_in, scores - last_in, 0)
+        inside = np.minimum(inside, np.where(scores > first_out, scores - first_out, beyond))
     return inside
+
+
+def _descending(scores: np.ndarray, place: int) -> np.float32:
+    """The score at that place, counted from 0, from the highest on; 0 behind the last one."""
+    return np.sort(scores)[::-1][place] if place < len(scores) else np.float32(0)
 
 
 def _suppressed(

@@ -1,7 +1,7 @@
 """Grows new operators on the outputs of a finished graph."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -26,22 +26,12 @@ def append(model: "onnx.ModelProto", scope: str, tail: Callable[[Op, dict[str, T
     `tail` hands on as it came is renamed to its new name.
     """
     import onnx
-    import onnx_ir as ir
-    from onnxscript import GraphBuilder
 
-    opset = next(entry.version for entry in model.opset_import if entry.domain == "")
-    values = {output.name: ir.from_proto(output) for output in model.graph.output}
-    graph = ir.Graph(inputs=list(values.values()), outputs=[], nodes=[], opset_imports={"": opset}, name=scope)
-    results = tail(GraphBuilder(graph).op, values)
+    from exporter.graph import facts
 
-    _name_by_operator(graph, scope)
-    renamed = {}
-    for name, (value, shape) in results.items():
-        if value in graph.inputs:
-            renamed[value.name] = name
-        value.name, value.shape = name, ir.Shape(shape)
-        graph.outputs.append(value)
-    added = ir.to_proto(graph)
+    added, renamed = written(model.graph.output, facts.opset(model), scope, tail)
+    imported = {entry.domain for entry in model.opset_import}
+    others = {node.domain for node in added.node} - imported  # of plugins, which have no versions
 
     grown = onnx.ModelProto()
     grown.CopyFrom(model)
@@ -56,7 +46,29 @@ def append(model: "onnx.ModelProto", scope: str, tail: Callable[[Op, dict[str, T
     grown.graph.node.extend(added.node)
     grown.graph.initializer.extend(added.initializer)
     grown.graph.output.extend(added.output)
+    grown.opset_import.extend(onnx.helper.make_opsetid(domain, 1) for domain in sorted(others))
     return grown
+
+
+def written(
+    inputs: "Iterable[onnx.ValueInfoProto]", opset: int, scope: str, tail: Callable[[Op, dict[str, Tensor]], Outputs]
+) -> "tuple[onnx.GraphProto, dict[str, str]]":
+    """What `tail` writes behind these tensors as a graph of its own, and the inputs that it hands on as they came: old
+    name → new one."""
+    import onnx_ir as ir
+    from onnxscript import GraphBuilder
+
+    values = {value.name: ir.from_proto(value) for value in inputs}
+    graph = ir.Graph(inputs=list(values.values()), outputs=[], nodes=[], opset_imports={"": opset}, name=scope)
+    results = tail(GraphBuilder(graph).op, values)
+    _name_by_operator(graph, scope)
+    renamed = {}
+    for name, (value, shape) in results.items():
+        if value in graph.inputs:
+            renamed[value.name] = name
+        value.name, value.shape = name, ir.Shape(shape)
+        graph.outputs.append(value)
+    return ir.to_proto(graph), renamed
 
 
 def _name_by_operator(graph: "ir.Graph", scope: str) -> None:

@@ -58,7 +58,7 @@ def detections(boxes: np.ndarray, scores: np.ndarray, knobs: OnnxNms) -> np.ndar
     overlaps = iou(boxes, boxes) > overlap
     dropped = np.zeros(scores.shape, dtype=bool)
     rows = []
-    for _, box, c in sorted(pairs):
+    for _, box, c in sorted(pairs)[: knobs.max_candidates_per_image]:
         if dropped[box, c]:
             continue
         rows.append([*boxes[box], scores[box, c], c])

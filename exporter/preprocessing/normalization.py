@@ -33,3 +33,7 @@ class Normalization(BaseModel):
 
         ends = self.apply(np.array([0, 255], np.uint8)[:, None, None, None].repeat(3, axis=1))
         return float(ends.min()), float(ends.max())
+
+
+UNCHANGED = Normalization(std=(1.0, 1.0, 1.0))
+"""RGB in 0..255 is the network's input."""

@@ -1,10 +1,12 @@
 """The proof: the finished artifact is run, and held against the torch network and a plain reference of its NMS.
 
-Three questions, each with its figures:
+Questions, each with its figures:
 
 - network: are the tensors before NMS those of the torch network? On a few pictures, largest and mean error.
 - post-processing: are the detections what the contract makes of *the artifact's own* tensors before NMS? Row by row,
   so that a tie which flips in the network cannot fail it.
+- format: does a recipe's own format compute in the artifact what it computes by itself?
+- geometry: where it is inside, does it show the network what OpenCV would, and do boxes find back to the frame?
 - detections: how near are boxes, scores and mAP to the torch network's? See `exporter.proof.detections`.
 """
 
@@ -16,13 +18,15 @@ import onnx
 from exporter.demo.scenes import scene
 from exporter.describe import input_section, preprocessing_section
 from exporter.errors import BuildError
-from exporter.inference import Detector
+from exporter.inference import Detector, emulation
 from exporter.manifest import Input, Preprocessing
 from exporter.model.loaded import LoadedModel
 from exporter.postprocessing import reference
 from exporter.postprocessing.agreement import unexplained
 from exporter.preprocessing.normalization import Normalization
 from exporter.proof.detections import detection_errors
+from exporter.proof.frames import MAX_BEYOND, MAX_BOX_ERROR, MAX_MAP_DROP, frame_errors, seen
+from exporter.proof.own_format import own_format_errors
 from exporter.proof.tensors import Tensors, artifact_tensors
 from exporter.recipe import Recipe
 
@@ -31,17 +35,21 @@ PROBE = Normalization(std=(255.0, 255.0, 255.0))
 
 def prove(artifact: bytes, loaded: LoadedModel, recipe: Recipe) -> dict[str, Any]:
     """The manifest's section `proof`. Raises BuildError where a figure is beyond its bound."""
-    model = onnx.load_from_string(artifact)
-    input, preprocessing = input_section(model, recipe), preprocessing_section(loaded, recipe)
+    input = input_section(onnx.load_from_string(artifact), recipe)
+    preprocessing = preprocessing_section(loaded, recipe)
     if preprocessing.normalization is None:  # nobody knows how pictures become this network's input: any range will do
         preprocessing = preprocessing.model_copy(update={"normalization": PROBE})
-    pictures = _pictures(recipe)
-    tensors = list(artifact_tensors(model, pictures, input, preprocessing, recipe.num_batch or 2))
+    groups = _pictures(recipe)
+    pictures = [picture for group in groups for picture in group]
+    tensors = list(artifact_tensors(artifact, groups, input, preprocessing, recipe.num_batch or 2))
+    shown = [seen(tensor, picture, input) for tensor, picture in zip(tensors, pictures, strict=True)]
     proof = {
-        "engine": "onnxruntime, CPU",
-        "pictures": f"{len(pictures) - 1} demo scenes and noise, {recipe.input.width} × {recipe.input.height}",
-        "network": _network_errors(tensors, pictures, loaded, recipe),
+        "engine": f"onnxruntime, CPU{emulation(artifact)}",
+        "pictures": f"{len(pictures) - 1} demo scenes and noise, " + ", ".join(_widths_and_heights(recipe)),
+        "network": _network_errors(tensors, shown, loaded, recipe),
         "postprocessing": _postprocessing_errors(tensors, recipe),
+        "format": _format_errors(artifact, groups, input, preprocessing, recipe),
+        "geometry": _geometry_errors(tensors, pictures, shown, preprocessing),
         "detections": _detection_errors(artifact, loaded, recipe, input, preprocessing),
         "bounds": _bounds(recipe),
     }
@@ -51,21 +59,30 @@ def prove(artifact: bytes, loaded: LoadedModel, recipe: Recipe) -> dict[str, Any
 
 def _bounds(recipe: Recipe) -> dict[str, float]:
     """What the recipe sets, else what the quantization states for itself."""
-    own = {key: value for key, value in recipe.proof.model_dump().items() if key in recipe.quantization.bounds}
-    return recipe.quantization.bounds | {key: value for key, value in own.items() if value != "auto"}
+    bounds = dict(recipe.quantization.bounds)
+    if recipe.takes_frames:
+        bounds["max_map_drop"] += MAX_MAP_DROP
+    own = {key: value for key, value in recipe.proof.model_dump().items() if key in bounds}
+    return bounds | {key: value for key, value in own.items() if value != "auto"}
 
 
-def _pictures(recipe: Recipe) -> np.ndarray:
-    """uint8 [num_images, H, W, 3] RGB: demo scenes of the split `proof`, the last one noise."""
-    size = recipe.input.height, recipe.input.width
+def _pictures(recipe: Recipe) -> list[np.ndarray]:
+    """uint8 [n, H, W, 3] RGB each: `num_images` of the nominal size, demo scenes of the split `proof` and the last one
+    noise, and one scene of every other size that shows the whole range."""
+    size, *others = recipe.picture_sizes
     pictures = [scene("proof", i, *size).image for i in range(recipe.proof.num_images - 1)]
     pictures.append(np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8))
-    return np.stack(pictures)
+    return [np.stack(pictures), *(scene("proof", 0, *other).image[None] for other in others)]
+
+
+def _widths_and_heights(recipe: Recipe) -> list[str]:
+    return [f"{width} × {height}" for height, width in recipe.picture_sizes]
 
 
 def _normalization(loaded: LoadedModel, recipe: Recipe) -> Normalization:
     """How the network was trained, where that is known: an artifact that normalises otherwise must not pass."""
-    node = loaded.preprocessing or recipe.preprocessing
+    own = hasattr(recipe.preprocessing, "attach")  # then the recipe's own code says what is right
+    node = recipe.preprocessing if own else loaded.preprocessing or recipe.preprocessing
     return getattr(node, "normalization", PROBE)
 
 
@@ -80,14 +97,16 @@ def torch_outputs(pictures: np.ndarray, loaded: LoadedModel, normalization: Norm
 
 
 def _network_errors(
-    tensors: list[Tensors], pictures: np.ndarray, loaded: LoadedModel, recipe: Recipe
+    tensors: list[Tensors], pictures: list[np.ndarray], loaded: LoadedModel, recipe: Recipe
 ) -> dict[str, float]:
     """|artifact - torch| before NMS: boxes in pixels of the input, scores in 0..1. The mean over boxes is weighted by
     their best score: where a network sees nothing, the box it gives means nothing."""
-    boxes, scores = torch_outputs(pictures, loaded, _normalization(loaded, recipe))
-    box_errors = np.abs(np.stack([t.boxes for t in tensors]) - boxes)
-    score_errors = np.abs(np.stack([t.scores for t in tensors]) - scores)
-    weight = scores.max(axis=2, keepdims=True)
+    normalization = _normalization(loaded, recipe)
+    outputs = [[each[0] for each in torch_outputs(picture[None], loaded, normalization)] for picture in pictures]
+    boxes, scores = (np.concatenate(each) for each in zip(*outputs, strict=True))  # one picture below the other
+    box_errors = np.abs(np.concatenate([t.boxes for t in tensors]) - boxes)
+    score_errors = np.abs(np.concatenate([t.scores for t in tensors]) - scores)
+    weight = scores.max(axis=1, keepdims=True)
     return {
         "max_box_error": float(box_errors.max()),
         "mean_box_error": float((box_errors * weight).sum() / (4 * weight.sum())),
@@ -113,6 +132,24 @@ def _postprocessing_errors(tensors: list[Tensors], recipe: Recipe) -> dict[str, 
     return {"reference": "plain numpy, from the contract", "rows": rows, "different": different, "unexplained": wrong}
 
 
+def _format_errors(
+    artifact: bytes, groups: list[np.ndarray], input: Input, preprocessing: Preprocessing, recipe: Recipe
+) -> dict[str, Any] | None:
+    """See `own_format_errors`; None where the format is one of the exporter's."""
+    if not hasattr(recipe.format, "code"):
+        return None
+    return own_format_errors(artifact, groups, input, preprocessing, recipe.num_batch or 2, recipe.format.code)
+
+
+def _geometry_errors(
+    tensors: list[Tensors], pictures: list[np.ndarray], shown: list[np.ndarray], preprocessing: Preprocessing
+) -> dict[str, Any] | None:
+    """See `frame_errors`; None where resize and padding are outside."""
+    if not preprocessing.geometry_inside_graph or preprocessing.geometry is None:
+        return None
+    return frame_errors(tensors, pictures, shown, preprocessing.geometry)
+
+
 def _detection_errors(
     artifact: bytes, loaded: LoadedModel, recipe: Recipe, input: Input, preprocessing: Preprocessing
 ) -> dict[str, Any]:
@@ -122,6 +159,8 @@ def _detection_errors(
         why = "the weights are not the demo's: no pictures here belong to them"
     elif not hasattr(recipe.nms, "max_predictions_per_image"):
         why = "without NMS there are no detections"
+    elif hasattr(recipe.format, "code"):
+        why = "they are in the recipe's own format"
     elif recipe.proof.num_scenes == 0:
         why = "proof.num_scenes=0"
     if why or preprocessing.geometry is None:
@@ -130,7 +169,7 @@ def _detection_errors(
     return detection_errors(
         Detector(artifact, input, preprocessing),
         lambda picture: torch_outputs(picture, loaded, normalization),
-        preprocessing.geometry, recipe.nms, recipe.proof.num_scenes, recipe.input.height, recipe.input.width,
+        preprocessing.geometry, recipe.nms, recipe.proof.num_scenes, *recipe.nominal_picture,
     )  # fmt: skip
 
 
@@ -145,5 +184,12 @@ def _hold(proof: dict[str, Any]) -> None:
     rows = proof["postprocessing"]
     if rows and rows["unexplained"]:
         beyond.append(f"{rows['unexplained']} of {rows['rows']} detections are not what the contract of the NMS gives")
+    if proof["format"] and proof["format"]["wrong"]:
+        beyond.append(f"{', '.join(proof['format']['wrong'])}: not what the recipe's own format gives by itself")
+    geometry = proof["geometry"]
+    if geometry and geometry["beyond_one_grey_level"] > MAX_BEYOND:
+        beyond.append(f"{geometry['beyond_one_grey_level']:.2%} of the pixels are not those that OpenCV gives")
+    if geometry and geometry["max_box_error"] > MAX_BOX_ERROR:
+        beyond.append(f"boxes are {geometry['max_box_error']:.3g} pixels of the frame away from where they belong")
     if beyond:
         raise BuildError("the artifact is not the network: " + "; ".join(beyond) + "; nothing was published")

@@ -1,58 +1,93 @@
 """The artifact's own tensors before NMS: what its post-processing was given, taken out of the very same run."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import onnx
 
+from exporter.errors import BuildError
+from exporter.graph.attach_frame import IMAGES, INPUT_BOXES
 from exporter.graph.trace import DECODED_OUTPUTS, RAW_OUTPUTS
 from exporter.inference import Detections, encode, rows, session
 from exporter.manifest import Input, Preprocessing
+from exporter.messages import in_one_line
 from exporter.postprocessing import reference
+from exporter.postprocessing.format.custom import BATCH, INNER
+
+
+@dataclass(frozen=True)
+class Framed:
+    """What a graph with the geometry inside made of a frame: images uint8 [H, W, 3], in the input's order of channels,
+    and of its detections: boxes [n, 4] in pixels of the frame."""
+
+    images: np.ndarray
+    boxes: np.ndarray
 
 
 @dataclass(frozen=True)
 class Tensors:
-    """Of one picture: boxes [N, 4] xyxy in pixels of the input, scores [N, C] after the sigmoid, and what the artifact
-    made of them (None where it has no NMS)."""
+    """Of one picture: boxes [N, 4] xyxy in pixels of the network's input, scores [N, C] after the sigmoid, what the
+    artifact made of them, in the same pixels (None where it has no NMS), and of a frame (None where it takes none)."""
 
     boxes: np.ndarray
     scores: np.ndarray
     detections: Detections | None
+    framed: Framed | None = None
 
 
 def artifact_tensors(
-    model: onnx.ModelProto, pictures: np.ndarray, input: Input, preprocessing: Preprocessing, batch: int
+    artifact: bytes, groups: Sequence[np.ndarray], input: Input, preprocessing: Preprocessing, batch: int
 ) -> Iterator[Tensors]:
-    """Runs the artifact on uint8 [n, H, W, 3] RGB pictures of the input's size, `batch` at a time.
+    """Runs the artifact on groups of uint8 [n, H, W, 3] RGB pictures, each of one size, `batch` at a time.
 
     The core's outputs are looked up by name in the finished graph; a graph that no longer has them is not provable.
     """
-    outputs = {output.name for output in model.graph.output}
-    run = session(_exposed(model).SerializeToString())
-    names = [output.name for output in run.get_outputs()]
-    for start in range(0, len(pictures), batch):
-        chosen = [(start + i) % len(pictures) for i in range(batch)]  # a fixed batch is filled up from the beginning
-        values = dict(
-            zip(names, run.run(None, {input.name: encode(pictures[chosen], input, preprocessing)}), strict=True)
-        )
-        finished = rows(values, batch) if {"num_predictions", "flat_predictions"} & outputs else [None] * batch
-        for i in range(min(batch, len(pictures) - start)):
-            yield Tensors(*_before_nms(values, i), finished[i])
+    starts = [(group, start) for group in groups for start in range(0, len(group), batch)]
+    # a fixed batch is filled up from the group's beginning
+    chosen = (group[[(start + i) % len(group) for i in range(batch)]] for group, start in starts)
+    found = tensors(artifact, (encode(pictures, input, preprocessing) for pictures in chosen))
+    for group, start in starts:
+        yield from list(islice(found, batch))[: len(group) - start]
 
 
-def _exposed(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy whose outputs also hold the core's."""
-    exposed = onnx.ModelProto()
-    exposed.CopyFrom(model)
+def tensors(artifact: bytes, batches: Iterable[np.ndarray]) -> Iterator[Tensors]:
+    """The same for each picture of each of the batches, arrays as the artifact takes them. Raises BuildError where a
+    run fails."""
+    run = session(exposed(artifact))
+    (taken,), names = run.get_inputs(), [output.name for output in run.get_outputs()]
+    for batch in batches:
+        try:
+            values = dict(zip(names, run.run(None, {taken.name: batch}), strict=True))
+        except Exception as error:  # ORT raises its own classes, which share no base but this one
+            raise BuildError(f"the artifact fails on an input of {list(batch.shape)}: {in_one_line(error)}") from error
+        # What the recipe's own format was given, where it has one; else what the artifact gives.
+        given = {name.removeprefix(INNER): value for name, value in values.items() if name.startswith(INNER)} or values
+        has_nms = {"num_predictions", "flat_predictions"} & given.keys()
+        count = len(batch) if batch.ndim == 4 else 1  # one frame has no dimension for more
+        finished = rows(given, count) if has_nms else [None] * count
+        for i in range(count):
+            before, after = _before_nms(values, i), finished[i]
+            if after is not None and INPUT_BOXES in values:
+                of_input = Detections(values[INPUT_BOXES][i, : len(after.scores)], after.scores, after.classes)
+                yield Tensors(*before, of_input, Framed(values[IMAGES][i], after.boxes))
+            else:
+                yield Tensors(*before, after)
+
+
+def exposed(artifact: bytes) -> bytes:
+    """The same with the core's outputs among its own, and what a recipe's own format was given."""
+    model, more = onnx.load_from_string(artifact), onnx.ModelProto()
     known = {name for node in model.graph.node for name in node.output} | {i.name for i in model.graph.initializer}
     present = {output.name for output in model.graph.output}
     for names in (RAW_OUTPUTS, DECODED_OUTPUTS):
         if set(names) <= known:
-            exposed.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name not in present)
+            more.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name not in present)
             break
-    return exposed
+    others = (INPUT_BOXES, IMAGES, *(INNER + name for name in BATCH))
+    more.graph.output.extend(onnx.ValueInfoProto(name=name) for name in others if name in known)
+    return artifact + more.SerializeToString()  # two messages in a row are one that holds what both hold
 
 
 def _before_nms(values: dict[str, np.ndarray], i: int) -> tuple[np.ndarray, np.ndarray]:

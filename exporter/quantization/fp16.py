@@ -5,7 +5,7 @@ leaving that range costs it everything. So no picture is needed to choose anythi
 whose values leave it: those stay in float32.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, ClassVar
 
 from exporter.node import Node
@@ -16,12 +16,9 @@ if TYPE_CHECKING:
     import numpy as np
     import onnx
 
-    from exporter.preprocessing.normalization import Normalization
-
 LARGEST = 65504.0
 SMALLEST = 2.0**-14  # below, a float16 is subnormal and loses digits
 MARGIN = 4  # other pictures may go beyond the largest value that is found on a few
-NUM_SCENES = 4
 
 
 class Fp16(Node):
@@ -49,18 +46,13 @@ class Fp16(Node):
         """
         from exporter.errors import RequestError
         from exporter.graph import half
-        from exporter.quantization import policy
+        from exporter.quantization import policy, probes
         from exporter.quantization.summary import summarize_half
 
-        core, normalization = task.core, task.normalization
+        core = task.core
         excluded = policy.matching(core, self.exclude, "quantization.exclude")
-        if normalization is None:
-            raise RequestError(
-                "quantization=fp16: nobody knows how a picture becomes this network's input, so values that float16"
-                " cannot hold cannot be looked for: choose a preprocessing"
-            )
         able = half.nodes_in_half(core)
-        left = _beyond(core, able, _probes(core, normalization))
+        left = beyond(task, able)
         left |= {name: f"excluded by {pattern}" for pattern, names in excluded.items() for name in names}
         chosen = half.nodes_in_half(core, left)
         if not chosen:
@@ -74,23 +66,24 @@ class Fp16(Node):
             "nodes": {"float16": len(chosen), "float32": len(core.graph.node) - len(chosen)},
             "left_in_float32": reasons,
             "exclude": excluded,
-            "probes": f"{NUM_SCENES} demo scenes, noise, black, white",
+            "probes": probes.DESCRIPTION,
         }
         return Quantized(model, summary)
 
 
-def _probes(core: "onnx.ModelProto", normalization: "Normalization") -> "Iterator[np.ndarray]":
-    """float32 [1, 3, H, W] each, of the core's own size."""
-    import numpy as np
+def beyond(task: Task, nodes: list[str]) -> dict[str, str]:
+    """Those of the core's nodes of these names that read or write what float16 cannot hold, and why; see
+    `Fp16.quantize` for the pictures that are tried, and what is raised."""
+    from exporter.errors import RequestError
+    from exporter.quantization import probes
 
-    from exporter.demo.scenes import scene
-
-    height, width = (dim.dim_value for dim in core.graph.input[0].type.tensor_type.shape.dim[2:])
-    pictures = [scene("calibration", i, height, width).image for i in range(NUM_SCENES)]
-    pictures.append(np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8))
-    pictures += [np.full((height, width, 3), value, np.uint8) for value in (0, 255)]
-    for picture in pictures:
-        yield normalization.apply(picture.transpose(2, 0, 1)[None])
+    core, normalization = task.core, task.normalization
+    if normalization is None:
+        raise RequestError(
+            "quantization: nobody knows how a picture becomes this network's input, so values that float16 cannot hold"
+            " cannot be looked for: choose a preprocessing"
+        )
+    return _beyond(core, nodes, probes.probes(core, task.size, normalization))
 
 
 def _beyond(core: "onnx.ModelProto", nodes: list[str], probes: "Iterable[np.ndarray]") -> dict[str, str]:

@@ -17,18 +17,26 @@ def extremes(model: onnx.ModelProto, tensors: Sequence[str], images: Iterable[np
     images: float32 [n, 3, H, W] each, as the network's input. Raises RequestError for pictures that are missing or of
     another shape or type, BuildError for the first tensor that holds values that are not finite.
     """
+    return (pairs for pairs, _ in extremes_and_means(model, tensors, (), images))
+
+
+def extremes_and_means(
+    model: onnx.ModelProto, tensors: Sequence[str], averaged: Sequence[str], images: Iterable[np.ndarray]
+) -> Iterator[tuple[np.ndarray, list[np.ndarray]]]:
+    """The same, and of each of `averaged`, tensors [n, C, h, w], the mean of every channel, float32 [n, C]."""
     outputs = [(kind, tensor) for tensor in tensors for kind in _REDUCTIONS]
-    run = _session(model, outputs)
-    for batch, _ in _batches(model, images):
-        reduced = np.array(run(batch), np.float32).reshape(len(tensors), len(_REDUCTIONS))
+    run = _session(model, [*outputs, *(("GlobalAveragePool", tensor) for tensor in averaged)])
+    for batch, count in batches(model, images):
+        results = run(batch)
+        reduced = np.array(results[: len(outputs)], np.float32).reshape(len(tensors), len(_REDUCTIONS))
         _check_finite(tensors, [bool(np.isfinite(numbers).all()) for numbers in reduced])
-        yield reduced[:, :2]
+        yield reduced[:, :2], [means[:count, :, 0, 0] for means in results[len(outputs) :]]
 
 
 def values(model: onnx.ModelProto, tensors: Sequence[str], images: Iterable[np.ndarray]) -> Iterator[list[np.ndarray]]:
     """For each batch the tensors themselves, float32, first axis the pictures. Raises as `extremes` does."""
     run = _session(model, [("Identity", tensor) for tensor in tensors])
-    for batch, count in _batches(model, images):
+    for batch, count in batches(model, images):
         held = [array[:count] for array in run(batch)]
         _check_finite(tensors, [bool(np.isfinite(array).all()) for array in held])
         yield held
@@ -44,7 +52,7 @@ def _session(model: onnx.ModelProto, outputs: list[tuple[str, str]]) -> Callable
     graph = observed.graph
     del graph.output[:]
     for i, (kind, tensor) in enumerate(outputs):
-        attributes: dict[str, Any] = {} if kind == "Identity" else {"keepdims": 0}
+        attributes: dict[str, Any] = {"keepdims": 0} if kind in _REDUCTIONS else {}
         graph.node.append(onnx.helper.make_node(kind, [tensor], [f"observed/{i}"], **attributes))
         graph.output.append(onnx.helper.make_tensor_value_info(f"observed/{i}", onnx.TensorProto.FLOAT, None))
     options = onnxruntime.SessionOptions()
@@ -62,7 +70,7 @@ def _check_finite(tensors: Sequence[str], finite: list[bool]) -> None:
         )
 
 
-def _batches(model: onnx.ModelProto, images: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, int]]:
+def batches(model: onnx.ModelProto, images: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, int]]:
     """The pictures in batches that the graph takes, and how many are real: the last fixed batch is filled up with the
     last picture again."""
     batch, *expected = [dim.dim_value for dim in model.graph.input[0].type.tensor_type.shape.dim]

@@ -2,14 +2,15 @@
 
 By default every convolution but the last ones before the outputs, whose results a sigmoid or a softmax reads: one scale
 over all of them would round small scores to zero. `exclude` keeps more in float; `include` says exactly what to
-quantize, the last convolutions too if they match. Operators between quantized convolutions go along, so that no tensor
-becomes float on the way.
+quantize, the last convolutions too if they match; `first_n` and `last_n` keep so many of those that are left in float,
+counted from either end in graph order. Operators between quantized convolutions go along, so that no tensor becomes
+float on the way.
 
 A pattern (`fnmatch`) matches a node by the path of its torch module or of any module above it (`heads`, `neck.*`), by
 its full name (`neck.neck1.upsample/ConvTranspose`) or by its operator (`ConvTranspose`).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
@@ -56,6 +57,20 @@ def convolutions(model: onnx.ModelProto, include: Iterable[str], exclude: Iterab
     if not chosen:
         raise RequestError("quantization.include, .exclude: no convolution is left to quantize; use quantization=none")
     return chosen
+
+
+def ends(convolutions: Sequence[str], first_n: int, last_n: int) -> tuple[list[str], list[str]]:
+    """The first and the last of the convolutions, in graph order, to keep in float. They are counted among those that
+    would be quantized: what stays in float anyway does not use up a number. Raises RequestError where none would be
+    left."""
+    count = len(convolutions)
+    if first_n + last_n >= count:
+        key = "last_n" if last_n > first_n else "first_n"
+        raise RequestError(
+            f"quantization.{key}={max(first_n, last_n)}: {count} convolutions would be quantized; both together keep"
+            f" {first_n + last_n} in float: keep at most {count - 1} of them, or use quantization=none"
+        )
+    return list(convolutions[:first_n]), list(convolutions[count - last_n :])
 
 
 def carried_along(model: onnx.ModelProto, chosen: Iterable[str], exclude: Iterable[str]) -> list[str]:

@@ -1,8 +1,12 @@
 """How reals become integers: real = scale · (integer − zero point).
 
-Rounding is half to even and values beyond the range saturate, as ONNX defines QuantizeLinear. Weights are int8 in every
-scheme, symmetric with one scale per output channel (Jacob et al. 2017, arXiv:1712.05877; Krishnamoorthi 2018,
-arXiv:1806.08342); the schemes differ in the activations.
+Rounding is half to even and values beyond the range saturate, as ONNX defines QuantizeLinear. Weights are int8 and
+symmetric in every scheme, with a scale for each output channel or one for all (Jacob et al. 2017, arXiv:1712.05877;
+Krishnamoorthi 2018, arXiv:1806.08342); a scale of activations is always that of the whole tensor. The schemes differ in
+the activations: uint8 is asymmetric, its zero point lies wherever 0 does; int8 is symmetric, its zero point is 0.
+
+There are no others on purpose. Asymmetric int8 is uint8 with every number less 128, so the same results; symmetric
+uint8 (zero point 128) is symmetric int8 likewise. With uint8 weights (U8U8) ONNX Runtime is slower than in float.
 """
 
 from dataclasses import dataclass
@@ -10,16 +14,24 @@ from dataclasses import dataclass
 import numpy as np
 
 _TINY = np.finfo(np.float32).tiny  # a scale below it is denormal: engines may flush it to 0 and then divide by it
+FULL_RANGE = 127
+REDUCED_RANGE = 64
+"""With weights so small no sum of two products with bytes saturates in 16 bits: 2 · 255 · 64 < 2**15. That is where
+x86 CPUs with AVX2 or AVX512 but without VNNI add up pairs (vpmaddubsw)."""
 
 
 @dataclass(frozen=True)
 class Scheme:
     """symmetric: activations are int8 with zero point 0, else uint8 with a zero point of their own.
-    int32_bias: biases are stored as integers, scaled like the accumulator (input scale · weight scale)."""
+    int32_bias: biases are stored as integers, scaled like the accumulator (input scale · weight scale).
+    per_channel: weights have a scale for each output channel, else one for all.
+    weight_limit: the largest integer of a weight, `FULL_RANGE` or `REDUCED_RANGE`."""
 
     name: str
     symmetric: bool
     int32_bias: bool
+    per_channel: bool = True
+    weight_limit: int = FULL_RANGE
 
     @property
     def dtype(self) -> type[np.integer]:
@@ -48,13 +60,21 @@ def activation(low: float, high: float, scheme: Scheme) -> tuple[np.ndarray, np.
     return np.array(scale), np.array(zero_point, scheme.dtype)
 
 
-def weight(values: np.ndarray, axis: int, floor: np.ndarray | float = 0.0) -> tuple[np.ndarray, np.ndarray]:
-    """int8 of the same shape, -127..127, and float32 scale [channels] along `axis`. No scale is below `floor`."""
+def weight(
+    values: np.ndarray, axis: int | None, limit: int, floor: np.ndarray | float = 0.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """int8 of the same shape, -limit..limit, and float32 scale, [channels] along `axis` or [] for all where that is
+    None. No scale is below `floor`."""
     other_axes = tuple(i for i in range(values.ndim) if i != axis)
-    scale = np.maximum(np.abs(values).max(axis=other_axes) / 127, floor).astype(np.float32)
-    scale = np.where(scale < _TINY, np.float32(1), scale)
-    shape = [-1 if i == axis else 1 for i in range(values.ndim)]
-    return np.clip(np.rint(values / scale.reshape(shape)), -127, 127).astype(np.int8), scale
+    scale = np.maximum(np.abs(values).max(axis=other_axes) / limit, np.max(floor) if axis is None else floor)
+    scale = np.where(scale < _TINY, np.float32(1), scale.astype(np.float32))
+    integers = np.rint(values / along(scale, axis, values.ndim))
+    return np.clip(integers, -limit, limit).astype(np.int8), scale
+
+
+def along(scale: np.ndarray, axis: int | None, ndim: int) -> np.ndarray:
+    """A scale from `weight`, shaped so that it multiplies an array of `ndim` dimensions."""
+    return scale.reshape([-1 if i == axis else 1 for i in range(ndim)])
 
 
 def weight_floor(bias: np.ndarray, input_scale: np.ndarray) -> np.ndarray:
@@ -63,6 +83,6 @@ def weight_floor(bias: np.ndarray, input_scale: np.ndarray) -> np.ndarray:
 
 
 def bias(values: np.ndarray, input_scale: np.ndarray, weight_scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """int32 [channels] and its float32 scale [channels], the accumulator's."""
+    """int32 [channels] and its float32 scale, the accumulator's; `weight_scale` and it are [channels] or []."""
     scale = input_scale * weight_scale
     return np.rint(values.astype(np.float64) / scale).astype(np.int32), scale

@@ -3,7 +3,7 @@
 However many pictures there are, memory stays the same; and but for the moving average, nothing depends on their order.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
@@ -55,39 +55,68 @@ class Histogram:
 
 @dataclass(frozen=True)
 class Statistics:
-    """Of one tensor over all pictures. average_low, average_high: moving averages of each picture's extremes."""
+    """Of one tensor over all pictures. average_low, average_high: moving averages of each picture's extremes;
+    channel_means: float64 [C], of the tensors where they were asked for."""
 
     low: float
     high: float
     average_low: float
     average_high: float
     histogram: Histogram | None
+    channel_means: np.ndarray | None = None
 
 
 def collect(
-    model: onnx.ModelProto, tensors: Sequence[str], images: Iterable[np.ndarray], histograms: bool
+    model: onnx.ModelProto,
+    tensors: Sequence[str],
+    images: Iterable[np.ndarray],
+    histograms: bool,
+    averaged: Sequence[str] = (),
 ) -> dict[str, Statistics]:
     """The statistics of the tensors of these names: with histograms, all that `exporter.quantization.ranges` chooses
-    from; without, what minmax and moving_average need, cheaper, for then the graph itself reduces its tensors.
+    from, by any method; without, what minmax and moving_average need, cheaper, for then the graph itself reduces its
+    tensors.
 
-    images: float32 [n, 3, H, W] each. Raises what `exporter.quantization.observe` raises.
+    images: float32 [n, 3, H, W] each; averaged: those of the tensors, [n, C, h, w] each, whose channels' means are
+    wanted. Raises what `exporter.quantization.observe` raises.
     """
     low = high = average = np.zeros(0, np.float32)
     counted: list[Histogram] = []
-    if histograms:
-        held = observe.values(model, tensors, images)
-        batches = ((np.array([[a.min(), a.max()] for a in arrays], np.float32), arrays) for arrays in held)
-    else:
-        batches = ((pairs, []) for pairs in observe.extremes(model, tensors, images))
-    for pairs, arrays in batches:
-        new = [Histogram.of(array) for array in arrays]
+    sums: list[np.ndarray] = []  # of float32 numbers in float64: exact, so in any order, unless they are far apart
+    count = 0
+    for pairs, means, new in _observed(model, tensors, images, histograms, averaged):
+        count += len(means[0]) if means else 0
+        totals = [each.sum(axis=0, dtype=np.float64) for each in means]
         if not low.size:
-            low, high, average, counted = pairs[:, 0], pairs[:, 1], pairs, new
+            low, high, average, counted, sums = pairs[:, 0], pairs[:, 1], pairs, new, totals
             continue
         low, high = np.minimum(low, pairs[:, 0]), np.maximum(high, pairs[:, 1])
         average = average + np.float32(_AVERAGING) * (pairs - average)
         counted = [a + b for a, b in zip(counted, new, strict=True)]
+        sums = [a + b for a, b in zip(sums, totals, strict=True)]
+    channel_means = {name: total / count for name, total in zip(averaged, sums, strict=True)}
     return {
-        name: Statistics(*map(float, (low[i], high[i], *average[i])), counted[i] if counted else None)
+        name: Statistics(
+            *map(float, (low[i], high[i], *average[i])), counted[i] if counted else None, channel_means.get(name)
+        )
         for i, name in enumerate(tensors)
     }
+
+
+def _observed(
+    model: onnx.ModelProto,
+    tensors: Sequence[str],
+    images: Iterable[np.ndarray],
+    histograms: bool,
+    averaged: Sequence[str],
+) -> Iterator[tuple[np.ndarray, list[np.ndarray], list[Histogram]]]:
+    """Of each batch the extremes, float32 [tensors, 2], the means, float32 [n, C] each, and the histograms."""
+    if not histograms:
+        for pairs, means in observe.extremes_and_means(model, tensors, averaged, images):
+            yield pairs, means, []
+        return
+    chosen = [tensors.index(name) for name in averaged]
+    for arrays in observe.values(model, tensors, images):
+        pairs = np.array([[a.min(), a.max()] for a in arrays], np.float32)
+        means = [arrays[i].mean(axis=(2, 3)) for i in chosen]
+        yield pairs, means, [Histogram.of(array) for array in arrays]

@@ -2,11 +2,12 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import onnx
+from onnx import numpy_helper
 
 from exporter.graph.qdq import WEIGHTED
 
@@ -32,9 +33,23 @@ def summarize(model: onnx.ModelProto) -> dict[str, Any]:
         "convolutions": {"int8": len(types) - len(in_float), "float": len(in_float), "left_in_float": in_float},
         "activations": _type_names(pair[0] for name, pair in types.items() if name not in in_float),
         "weights": _type_names(pair[1] for name, pair in types.items() if name not in in_float),
+        **_weights([producers[n.input[1]] for n in convolutions if n.name not in in_float], initializers),
         "quantize_linear": kinds["QuantizeLinear"],
         "dequantize_linear": kinds["DequantizeLinear"],
     }
+
+
+def _weights(
+    dequantize: Iterable[onnx.NodeProto], initializers: Mapping[str, onnx.TensorProto]
+) -> dict[str, list[str] | int | None]:
+    """What the scales of weights are for, and the largest integer among those that are stored (None: none is)."""
+    scales, largest = set(), []
+    for node in dequantize:
+        scale, integers = initializers.get(node.input[1]), initializers.get(node.input[0])
+        scales.add("per channel" if scale is not None and scale.dims else "per tensor")
+        if integers is not None:
+            largest.append(int(np.abs(numpy_helper.to_array(integers).astype(np.int16)).max(initial=0)))
+    return {"weight_scales": sorted(scales), "largest_weight": max(largest, default=None)}
 
 
 def summarize_half(model: onnx.ModelProto) -> dict[str, int]:

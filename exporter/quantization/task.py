@@ -1,14 +1,20 @@
 """What every quantization node gets."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from exporter.progress import Progress
 
 if TYPE_CHECKING:
     import numpy as np
     import onnx
     from torch import nn
 
+    from exporter.evaluation.examples import Truth
+    from exporter.postprocessing.nms.efficientnms import EfficientNms
+    from exporter.postprocessing.nms.onnx import OnnxNms
+    from exporter.preprocessing.custom import OwnNormalization
     from exporter.preprocessing.normalization import Normalization
 
 
@@ -18,6 +24,7 @@ class Task:
 
     core: float32, see `exporter.graph.trace`; nobody changes it.
     normalization: how a picture becomes the core's input, None where nobody knows.
+    size: height and width of the pictures to try it on; needed only where the core's own are dynamic.
     pictures: for calibration, float32 [n, 3, H, W] each, normalised; every pass over them gives the same ones again.
     None where the node needs none.
     method, percentile: how ranges come from what is seen, see `exporter.quantization.ranges`.
@@ -27,10 +34,14 @@ class Task:
     what the pictures hold.
     network, trace: the torch network that the core is of, eval mode and fused, and how such a network becomes a core
     graph, for engines that work on networks; None where there is only a graph.
+    truths: starts a pass over what is on the pictures, see `CalibrationNode.truths`.
+    nms: what makes detections of the core's outputs, thresholds decided; None where the node needs no pictures.
+    progress: where to say what takes long.
     """
 
     core: "onnx.ModelProto"
-    normalization: "Normalization | None" = None
+    normalization: "Normalization | OwnNormalization | None" = None
+    size: tuple[int, int] | None = None
     pictures: "Iterable[np.ndarray] | None" = None
     method: str = "minmax"
     percentile: float = 99.99
@@ -38,3 +49,6 @@ class Task:
     input_range: tuple[float, float] | None = None
     network: "nn.Module | None" = None
     trace: "Callable[[nn.Module], onnx.ModelProto] | None" = None
+    truths: "Callable[[], Iterator[Truth] | None]" = lambda: None
+    nms: "OnnxNms | EfficientNms | None" = None
+    progress: Progress = field(default_factory=lambda: Progress(quiet=True))

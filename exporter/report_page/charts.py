@@ -32,20 +32,31 @@ def class_bars(
     for i in sorted(known, key=order)[:MOST_CLASSES]:
         ours = own[i] or 0.0
         theirs = (reference[i] or 0.0) if reference is not None else None
-        bars = f'<rect class="own" y="{"11" if theirs is not None else "4"}" width="{ours:.2f}" height="9"/>'
+        shapes = f'<rect class="own" y="{"11" if theirs is not None else "4"}" width="{ours:.2f}" height="9"/>'
         figures, words = f"<b>{ours:.1f}</b>", f"{names[i]}: {ours:.1f}"
         if theirs is not None:
-            bars = f'<rect class="reference" y="1" width="{theirs:.2f}" height="9"/>' + bars
+            shapes = f'<rect class="reference" y="1" width="{theirs:.2f}" height="9"/>' + shapes
             figures, words = f"{theirs:.1f} → {figures}", f"{words}, reference {theirs:.1f}"
-        chart = _svg(f'<rect class="ground" width="100" height="21"/>{bars}', 100, 21, words)
-        rows.append(
-            f'<div class="bar"><span class="name">{text(names[i])}</span><span class="chart">{chart}</span>'
-            f'<span class="figures">{figures}<small> {counts[i]}\u202f×</small></span></div>'
-        )
-    left = len(known) - len(rows)
-    more = f'<p class="note">and {left} classes more, in the manifest</p>' if left > 0 else ""
+        rows.append(bar(names[i], shapes, words, f"{figures}<small> {counts[i]}\u202f×</small>"))
+    return bars(rows, len(known), "classes")
+
+
+def bars(rows: Sequence[str], total: int, what: str, kind: str = "") -> str:
+    """The rows, as from `bar`, and a line on how many of `total` are not among them; nothing for no rows. `kind`: a
+    class in style.css."""
+    left = total - len(rows)
+    more = f'<p class="note">and {left} {text(what)} more, in the manifest</p>' if left > 0 else ""
     body = "\n".join(rows)
-    return f'<div class="bars">\n{body}\n</div>{more}' if rows else ""
+    return f'<div class="bars {text(kind)}">\n{body}\n</div>{more}' if rows else ""
+
+
+def bar(name: str, shapes: str, words: str, figures: str) -> str:
+    """A row: a name, shapes (SVG, within 100 × 21) on a ground, figures (HTML); `words` say what the shapes show."""
+    chart = _svg(f'<rect class="ground" width="100" height="21"/>{shapes}', 100, 21, words)
+    return (
+        f'<div class="bar"><span class="name">{text(name)}</span><span class="chart">{chart}</span>'
+        f'<span class="figures">{figures}</span></div>'
+    )
 
 
 def distribution(rows: Sequence[tuple[str, str, Sequence[float]]]) -> str:

@@ -25,7 +25,7 @@ def _tiles(manifest: Manifest) -> Iterator[tuple[str, str, str]]:
         reference, drop = evaluation.reference, evaluation.drop
         detail = f"on {evaluation.num_images} pictures"
         if reference is not None and drop is not None:
-            detail = f"{_signed(-drop)} points against FP32 ({reference.map:.1f}), {detail}"
+            detail = f"{signed(-drop)} points against FP32 ({reference.map:.1f}), {detail}"
         yield "mAP@[.5:.95]", f"{evaluation.artifact.map:.1f}", detail
     else:
         found = manifest.proof.get("detections") or {}
@@ -80,7 +80,7 @@ def _accuracy(evaluation: Evaluation | None) -> Iterator[Row]:
     for label, ours, theirs in values:
         if ours is not None:
             known = theirs is not None
-            yield label, f"{theirs:.2f}" if known else "", f"{ours:.2f}", _signed(ours - theirs, 2) if known else ""
+            yield label, f"{theirs:.2f}" if known else "", f"{ours:.2f}", signed(ours - theirs, 2) if known else ""
 
 
 def _speed(benchmark: Benchmark | None) -> Iterator[Row]:
@@ -111,6 +111,7 @@ def _row(label: str, own: float, reference: float | None, shown: Callable[[float
     return label, shown(reference), shown(own), f"×\u00a0{own / reference:.2f}"
 
 
-def _signed(value: float, digits: int = 1) -> str:
+def signed(value: float, digits: int = 1) -> str:
+    """A number of points with its sign, ±0.0 where nothing of it is left in so many digits."""
     rounded = round(value, digits)
     return f"{MINUS if rounded < 0 else '+' if rounded > 0 else '±'}{abs(rounded):.{digits}f}"

@@ -8,6 +8,7 @@ from exporter.report_page.charts import class_bars, distribution
 from exporter.report_page.figures import side_by_side, tiles
 from exporter.report_page.markup import facts, paragraph, section, table, text
 from exporter.report_page.pictures import Compared
+from exporter.report_page.sensitivity import ranking, tradeoff
 
 FILE = "report.html"
 # Whatever gets into the page by mistake: a browser loads nothing and runs nothing.
@@ -41,6 +42,8 @@ def _sections(manifest: Manifest, pictures: Sequence[Compared]) -> Iterator[str]
     yield _pictures(manifest, pictures)
     yield _classes(manifest)
     yield _latency(manifest)
+    yield section("What INT8 costs and gains", tradeoff(manifest))
+    yield section("Sensitivity", ranking(manifest))
     yield section(
         "Proof",
         paragraph(
@@ -50,7 +53,8 @@ def _sections(manifest: Manifest, pictures: Sequence[Compared]) -> Iterator[str]
         ),
         facts(manifest.proof),
     )
-    yield section("Precision", facts(manifest.quantization), _calibration(manifest))
+    shown = {key: value for key, value in manifest.quantization.items() if key not in ("ranking", "tried")}
+    yield section("Precision", facts(shown), _calibration(manifest))
     yield _contract(manifest)
     yield section(
         "Recipe",
@@ -81,6 +85,7 @@ def _notes(manifest: Manifest) -> Iterator[str]:
     if evaluation:
         confidence = manifest.postprocessing.nms.get("confidence_threshold")
         gate = "" if evaluation.max_drop is None else f" A drop beyond {evaluation.max_drop:g} points fails the build."
+        gate += "" if evaluation.min_map is None else f" Less than {evaluation.min_map:g} points fails the build."
         yield paragraph(
             f"Precision in points of 100 on {evaluation.num_images} pictures ({evaluation.name}),"
             f" {evaluation.num_background} of them background, with {evaluation.num_boxes} objects; as the artifact is"

@@ -55,14 +55,13 @@ def compared(
 
 
 def _sources(manifest: Manifest, examples: Sequence[Example]) -> list[tuple[str, Callable[[], np.ndarray]]]:
-    geometry = manifest.preprocessing.geometry
-    if manifest.postprocessing.format is None or geometry is None:
+    if not manifest.postprocessing.readable or manifest.preprocessing.geometry is None:
         return []
     if examples:
         return [(examples[i].name, examples[i].read) for i in spread(len(examples), CANDIDATES)]
     if manifest.model.weights.source != "demo":
         return []
-    size = geometry.height, geometry.width
+    size = manifest.input.nominal_picture
     return [(f"scene {i}", lambda i=i: scene("evaluation", i, *size).image) for i in range(1000, 1000 + CANDIDATES)]
 
 

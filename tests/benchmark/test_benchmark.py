@@ -13,7 +13,7 @@ from exporter.benchmark.paired import WARM_UP, interleaved, ratio, summarized
 from exporter.benchmark.subject import Subject
 from exporter.cli import main
 from exporter.errors import BuildError, RequestError
-from exporter.manifest import Latency
+from exporter.manifest import Latency, Sizes
 from exporter.progress import Progress
 
 
@@ -97,12 +97,45 @@ def test_a_model_that_does_not_run_is_an_error():
         peak_memory(Subject(b"no model", "x", np.ones(1, np.float32)), 1)
 
 
+def test_everything_is_measured_against_the_reference(monkeypatch):
+    text = """<ir_version: 8, opset_import: ["" : 18]> g (float[n, 3] x) => (float[n, 3] y) {{ y = {op}(x) }}"""
+    batch = np.ones((1, 3), np.float32)
+    own, other = (
+        Subject(onnx.parser.parse_model(text.format(op=op)).SerializeToString(), "x", batch)
+        for op in ("Abs", "Sigmoid")
+    )
+    monkeypatch.setattr("exporter.benchmark.memory.peak_memory", lambda subject, threads: len(subject.model) * threads)
+    node = cpu.CpuBenchmark(threads=2, rounds=4, throughput_batches=(1, 5), throughput_threads=(1, 2))
+    found = node.measure(own, other, own, other, dynamic_batch=True)
+    for latency in (found.end_to_end, found.core):
+        assert latency.reference is not None and latency.ratio is not None
+        assert len(latency.artifact.times_ms) == len(latency.reference.times_ms) == 4
+        assert 0 < latency.artifact.p50_ms <= latency.artifact.p90_ms <= latency.artifact.p99_ms
+    assert [(row.threads, row.batch) for row in found.throughput] == [(1, 1), (1, 5), (2, 1), (2, 5)]
+    assert all(row.artifact > 0 and row.reference and row.ratio for row in found.throughput)
+    assert found.file_bytes == Sizes(artifact=len(own.model), reference=len(other.model))
+    assert found.peak_memory_bytes == Sizes(artifact=2 * len(own.model), reference=2 * len(other.model))
+    assert (found.threads, found.batch, found.rounds) == (2, 1, 4)
+    alone = node.measure(own, None, own, None, dynamic_batch=False)
+    assert [(row.threads, row.batch) for row in alone.throughput] == [(1, 1), (2, 1)]
+    assert (alone.end_to_end.reference, alone.end_to_end.ratio, alone.warnings) == (None, None, [])
+
+
 def test_compare_names_every_folder_and_the_first_is_the_measure(int8_artifact, float_artifact):
     lines = compare([float_artifact, int8_artifact], 1, 2)
     assert len(lines) == 3
     assert str(int8_artifact) in lines[2] and f"of {float_artifact}" in lines[2]
     with pytest.raises(RequestError, match="2 rounds"):
         compare([float_artifact], 1, 1)
+
+
+def test_compare_says_loudly_what_is_slower(int8_artifact, float_artifact, monkeypatch):
+    monkeypatch.setattr("exporter.benchmark.compare.interleaved", lambda runs, rounds: [[10.0, 10.0], [20.0, 20.0]])
+    _, _, line = compare([float_artifact, int8_artifact], 1, 2)
+    assert f"2.000 of {float_artifact}" in line and line.endswith("!! SLOWER")
+    monkeypatch.setattr("exporter.benchmark.compare.interleaved", lambda runs, rounds: [[10.0, 10.0], [5.0, 5.0]])
+    _, _, line = compare([float_artifact, int8_artifact], 1, 2)
+    assert "SLOWER" not in line
 
 
 def test_the_verbs_print_figures(int8_artifact, capsys):

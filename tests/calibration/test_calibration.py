@@ -12,10 +12,11 @@ import yaml
 from PIL import Image
 from pydantic import ValidationError
 
+from exporter.calibration.coco import CocoCalibration
 from exporter.calibration.custom import CustomCalibration
 from exporter.calibration.demo import DemoCalibration
 from exporter.calibration.folder import FolderCalibration, spread
-from exporter.demo.scenes import scene
+from exporter.demo.scenes import CLASS_NAMES, scene
 from exporter.errors import RequestError
 from exporter.geometry import Geometry
 from exporter.preprocessing.normalization import Normalization
@@ -91,6 +92,18 @@ def test_a_second_pass_gives_the_same(tmp_path, pictures):
         first, digest = [image.copy() for image in images], images.digest
         assert all(np.array_equal(a, b) for a, b in zip(first, images, strict=True))
         assert images.digest == digest and images.num_images == len(first)
+
+
+def test_pictures_that_repeat_others_are_counted(tmp_path, pictures):
+    images = folder(tmp_path).images(GEOMETRY, NORMALIZATION)
+    list(images)
+    assert images.duplicates == 0
+    for copy, name in (("10.png", "03.png"), ("11.png", "03.png"), ("12.png", "07.png")):
+        (tmp_path / copy).write_bytes((tmp_path / name).read_bytes())
+    for _ in range(2):
+        again = folder(tmp_path).images(GEOMETRY, NORMALIZATION)
+        list(again)
+        assert (again.num_images, again.duplicates) == (13, 3)
 
 
 def test_the_digest_needs_a_full_pass():
@@ -261,7 +274,12 @@ def test_custom_loaders_that_fail():
 
 @pytest.mark.parametrize(
     ("kind", "extra"),
-    [(DemoCalibration, {}), (FolderCalibration, {"path": "x"}), (CustomCalibration, {"target": "x.y"})],
+    [
+        (DemoCalibration, {}),
+        (FolderCalibration, {"path": "x"}),
+        (CocoCalibration, {"path": "x", "annotations": "y"}),
+        (CustomCalibration, {"target": "x.y"}),
+    ],
 )
 def test_the_yaml_holds_every_field(kind, extra):
     """Every field with its default and a comment, and nothing else."""
@@ -278,3 +296,21 @@ def test_the_yaml_holds_every_field(kind, extra):
     for wrong in ({"num_images": 0}, {"method": "guess"}, {"unknown": 1}):
         with pytest.raises(ValidationError):
             kind(**{**values, **extra, **arguments, **wrong})
+
+
+def test_the_demo_knows_what_is_on_its_pictures():
+    calibration = demo(seed=2)
+    truths = calibration.truths(CLASS_NAMES, GEOMETRY)
+    assert truths is not None
+    for i, truth in enumerate(truths):
+        drawn = scene("calibration", 6 + i, 64, 96)
+        placed = GEOMETRY.place(64, 96)
+        np.testing.assert_array_equal(truth.classes, drawn.classes)
+        back = GEOMETRY.to_picture(truth.boxes, placed, 64, 96)
+        np.testing.assert_allclose(back, drawn.boxes, atol=1e-3)
+    assert i == 2
+    assert calibration.truths(("a", "b"), GEOMETRY) is None
+
+
+def test_nobody_says_what_is_in_a_folder(tmp_path):
+    assert folder(tmp_path).truths(CLASS_NAMES, GEOMETRY) is None

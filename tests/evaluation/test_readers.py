@@ -89,6 +89,17 @@ def test_yolo_takes_lists_roboflows_paths_and_pictures_turned_upright(tmp_path):
     assert turned.read().shape == (WIDTH, HEIGHT, 3)
 
 
+def test_yolo_labels_of_other_tasks_have_boxes_too(tmp_path):
+    polygons = "0 0.25 0.5 0.5 0.25 0.75 0.5 0.5 0.75\n1 0.5 0.5 0.25 0.5\n"
+    (tmp_path / "polygons").mkdir()
+    first, _ = yolo(tmp_path / "polygons", labels=polygons).examples(CLASSES, 64, 64)
+    assert first.truth.boxes.tolist() == [[10, 5, 30, 15], [15, 5, 25, 15]]
+    assert first.truth.areas.tolist() == [200, 100]
+    data = "val: images/val\nkpt_shape: [2, 3]\nnames: [dog, cat]\n"
+    first, _ = yolo(tmp_path, data, labels="0 0.5 0.5 0.25 0.5 0.1 0.1 2 0 0 0\n").examples(CLASSES, 64, 64)
+    assert first.truth.boxes.tolist() == [[15, 5, 25, 15]]
+
+
 def changed(where, **values):
     """Replaces values of the first annotation, image or category."""
     return lambda content: content[where][0].update(values)
@@ -144,9 +155,13 @@ YOLO_MISTAKES = [
     ({"labels": "2 0.5 0.5 0.5 0.5\n"}, ["a.txt: line 1", "class 2", "0 to 1"]),
     ({"labels": "-1 0.5 0.5 0.5 0.5\n"}, ["line 1", "class -1"]),
     ({"labels": "0.5 0.5 0.5 0.5 0.5\n"}, ["line 1", "class 0.5"]),
-    ({"labels": "0 nan 0.5 0.5 0.5\n"}, ["line 1", "no size"]),
+    ({"labels": "0 nan 0.5 0.5 0.5\n"}, ["line 1", "five numbers"]),
     ({"labels": "0 0.5 0.5 0.5\n"}, ["line 1", "five numbers"]),
     ({"labels": "cat 0.5 0.5 0.5 0.5\n"}, ["line 1", "five numbers"]),
+    ({"labels": "0 0.5 0.5 0.5 0.5 0.9\n"}, ["line 1", "five numbers"]),  # a prediction, with its score
+    ({"labels": "0 0.5 0.5 0.6 nan 0.6 0.6\n"}, ["line 1", "three points"]),
+    ({"labels": "0 0.5 0.5 0.5 0.5 0.5 0.5\n"}, ["a.txt: line 1", "no size"]),
+    ({"labels": "0 0.5 0.5 0.6 0.5 1.6 0.6\n"}, ["a.txt: line 1", "outside"]),
     ({"labels": ""}, ["none of 2 pictures has a label"]),
     ({"data": "names: [dog]\n"}, ["split=val"]),
     ({"data": "val: nowhere\nnames: [dog]\n"}, ["nowhere", "neither a folder"]),

@@ -1,5 +1,7 @@
 """Networks that are not ours: from a user's function, and in memory straight after training."""
 
+import threading
+
 import pytest
 import torch
 from torch import nn
@@ -11,6 +13,7 @@ from exporter.errors import RequestError
 from exporter.manifest import read_manifest
 from exporter.model.architectures import ARCHITECTURES
 from exporter.model.custom import digest, loaded
+from exporter.model.fuse import copied
 from exporter.model.weights import random_state
 from exporter.recipe import check
 from exporter.verify import verify
@@ -92,18 +95,98 @@ def trained():
     return network.train()
 
 
+def everything(network):
+    """What of a network a caller could miss afterwards."""
+    return {
+        "modes": [module.training for module in network.modules()],
+        "hooks": [(k, list(v)) for module in network.modules() for k, v in vars(module).items() if "hook" in k and isinstance(v, dict)],
+        "tensors": [(id(t), t.device, t.requires_grad, t._version) for t in (*network.parameters(), *network.buffers())],
+        "gradients": [id(parameter.grad) for parameter in network.parameters()],
+        "attributes": [sorted(vars(module)) for module in network.modules()],
+        "weights": digest(network),
+        "generator": torch.get_rng_state().tolist(),
+        "gradients are on": torch.is_grad_enabled(),
+    }  # fmt: skip
+
+
 def test_a_network_in_memory_is_left_as_it_is(trained, tmp_path):
-    before = digest(trained)
-    hook = trained.register_forward_hook(lambda *_: None)
-    words = [*SMALL, "model.class_names=[cat,dog,cow]", f"output_dir={tmp_path / 'out'}"]
-    manifest = exporter.build("yolo_nas_s", words, model=trained)
-    assert list(trained._forward_hooks) == [hook.id]
-    hook.remove()
-    assert trained.training
-    assert all(parameter.requires_grad for parameter in trained.parameters())
-    assert digest(trained) == before == manifest.model.weights.sha256
+    called = []
+    trained.backbone.eval()  # parts may be frozen
+    trained.neck.requires_grad_(False)
+    first = trained.heads.head1.cls_pred
+    first.weight.grad = torch.ones_like(first.weight)
+    watch = Watch(called)
+    handles = [
+        trained.register_forward_hook(watch), trained.register_forward_pre_hook(watch),
+        first.register_full_backward_hook(watch), trained.register_state_dict_post_hook(watch),
+        first.weight.register_hook(watch),
+    ]  # fmt: skip
+    before = everything(trained)
+    called.clear()  # taking the digest asks for the state dict
+    try:
+        words = [*SMALL, "model.class_names=[cat,dog,cow]", f"output_dir={tmp_path / 'out'}"]
+        manifest = exporter.build("yolo_nas_s", words, model=trained)
+        assert called == []
+        assert everything(trained) == before
+    finally:
+        for handle in handles:
+            handle.remove()
+        trained.train().requires_grad_(True)
+    assert manifest.model.weights.sha256 == before["weights"]
     assert manifest.model.class_names == ["cat", "dog", "cow"]
     assert manifest.model.weights.source == "in memory"
+
+
+class Watch:
+    """A hook that notes its calls, and holds something that cannot be copied."""
+
+    def __init__(self, called):
+        self.called, self.lock = called, threading.Lock()
+
+    def __call__(self, *_):
+        self.called.append(1)
+
+
+class Foreign(nn.Module):
+    """A network of the contract with an attribute that means something else here than in ours."""
+
+    fused = True
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.utils.parametrizations.spectral_norm(nn.Conv2d(3, 7, 16, 16))
+
+    def forward(self, images):
+        x = self.conv(images).flatten(2).transpose(1, 2)
+        return x[..., :4] * 16, x[..., 4:].sigmoid()
+
+
+def test_a_foreign_network_is_not_taken_for_one_of_ours():
+    network = Foreign().double().eval()
+    images = torch.rand(1, 3, 64, 64)
+    own = loaded(network, "mine", "in memory", "auto", None).network
+    assert network.conv.weight.dtype == torch.float64
+    with torch.no_grad():
+        for ours, theirs in zip(own(images), network(images.double()), strict=True):
+            assert (ours - theirs).abs().max() < 1e-4
+
+
+def test_hooks_that_compute_weights_stay():
+    network = nn.Sequential(nn.utils.spectral_norm(nn.Conv2d(3, 4, 1))).eval()
+    network.register_forward_hook(lambda *_: torch.zeros(1))
+    copy = copied(network)
+    with torch.no_grad():
+        network[0].weight_orig += 1
+        copy[0].weight_orig += 1
+        images = torch.rand(1, 3, 4, 4)
+        assert torch.equal(copy(images), network[0](images))
+
+
+def test_what_cannot_be_copied_is_said():
+    network = Foreign()
+    network.kept = network.conv(torch.rand(1, 3, 16, 16))  # a tensor in the middle of a computation
+    with pytest.raises(RequestError, match="the network mine cannot be copied"):
+        loaded(network, "mine", "in memory", "auto", None)
 
 
 def test_a_network_in_memory_needs_no_weights_but_pictures_for_int8(trained):

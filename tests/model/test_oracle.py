@@ -11,7 +11,7 @@ import torch
 from exporter.graph.clean import simplify
 from exporter.graph.trace import RAW_OUTPUTS, trace
 from exporter.model.architectures import ARCHITECTURES
-from exporter.model.blocks import fuse
+from exporter.model.fuse import fuse
 from tests.model.oracle.fill import fill, image
 
 ORACLE = Path(__file__).parent / "oracle"

@@ -44,6 +44,9 @@ def prefixed(prefix: str) -> dict[str, torch.Tensor]:
         {"net": OTHER, "ema_net": STATE},
         {"state_dict": STATE, "epoch": 3},
         {"model": {"state_dict": STATE}},
+        {"epoch": 3, "model_state_dict": STATE, "optimizer_state_dict": {"state": {}, "param_groups": [{"lr": 0.1}]}},
+        {"ema_state_dict": STATE, "state_dict": prefixed("model."), "ema_updates": 7},
+        {"state_dict": prefixed("model."), "pytorch-lightning_version": "2.6"},
         {"net": prefixed("module.")},
         {"net": prefixed("net.")},
         {"ema_net": prefixed("_orig_mod.module.ema_model.net.module.")},
@@ -60,6 +63,16 @@ def prefixed(prefix: str) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize("suffix", [".pth", ".pt"])
 def test_the_usual_wrappers(tmp_path, content, suffix):
     read_state(saved(tmp_path / f"a{suffix}", content))
+
+
+def test_what_torchs_own_wrappers_save(tmp_path):
+    network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
+    averaged = torch.optim.swa_utils.AveragedModel(network, use_buffers=True)
+    averaged.update_parameters(network)
+    for wrapped in (nn.DataParallel(network), averaged, torch.compile(network)):
+        got = read_checkpoint(saved(tmp_path / "a.pth", {"net": wrapped.state_dict()})).state
+        assert got.keys() == network.state_dict().keys()
+        assert torch.equal(got["0.weight"], network.state_dict()["0.weight"])
 
 
 def test_the_old_format(tmp_path):

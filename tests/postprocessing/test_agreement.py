@@ -12,6 +12,14 @@ KNOBS = [
     {"nms_threshold": 0.5, "class_agnostic": True},
     {"nms_threshold": 0.5, "multi_label": False},
     {"nms_threshold": 0.5, "num_pre_nms_predictions": 12, "max_predictions_per_image": 12},
+    {"nms_threshold": 0.5, "max_candidates_per_image": 25, "max_predictions_per_image": 20},
+    {
+        "nms_threshold": 0.5,
+        "max_candidates_per_image": 12,
+        "num_pre_nms_predictions": 12,
+        "multi_label": False,
+        "max_predictions_per_image": 12,
+    },
     {"nms_threshold": 0.0},
     {"nms_threshold": 1.0, "class_agnostic": True},
 ]
@@ -51,6 +59,7 @@ def test_the_reference_is_right_and_each_change_to_it_is_wrong(settings: dict, s
 @pytest.mark.parametrize("other", [
     {"nms_threshold": 0.6}, {"confidence_threshold": 0.3}, {"class_agnostic": True}, {"multi_label": False},
     {"num_pre_nms_predictions": 25, "max_predictions_per_image": 25}, {"max_predictions_per_image": 5},
+    {"max_candidates_per_image": 15},
 ])  # fmt: skip
 def test_rows_of_other_knobs_are_wrong(other: dict):
     knobs = OnnxNms(confidence_threshold=0.25, nms_threshold=0.5)
@@ -68,6 +77,17 @@ def test_near_equal_scores_may_come_in_either_order():
     got = detections(boxes, swapped, knobs)
     assert mismatches(got, detections(boxes, scores, knobs)) == 3
     assert unexplained(got, boxes, scores, knobs) == 0
+
+
+def test_near_equal_scores_may_lie_on_either_side_of_the_bound_on_candidates():
+    knobs = OnnxNms(
+        confidence_threshold=0.25, nms_threshold=0.5, max_candidates_per_image=1, max_predictions_per_image=1
+    )
+    boxes = np.array([[0, 0, 10, 10], [20, 0, 30, 10], [40, 0, 50, 10]], dtype=np.float32)
+    scores = np.array([[0.8], [0.8 - 1e-7], [0.7]], dtype=np.float32)
+    for box, wrong in ((0, False), (1, False), (2, True)):
+        row = np.concatenate([boxes[box], scores[box], [0]], dtype=np.float32)[None]
+        assert (unexplained(row, boxes, scores, knobs) > 0) == wrong, box
 
 
 def test_a_rounding_at_a_threshold_may_go_either_way():

@@ -110,9 +110,11 @@ def raw_feeds(draw: st.DrawFn, n: int | None, num_classes: int) -> Feed:
 
 KNOBS = [
     OnnxNms(confidence_threshold=confidence, nms_threshold=iou, num_pre_nms_predictions=pre,
-            max_predictions_per_image=limit, class_agnostic=agnostic, multi_label=multi)
-    for confidence, iou, pre, limit in [
-        (0.25, 0.7, 1000, 300), (0, 0.5, 4, 3), (0.5, 0, 6, 6), (0.25, 1, 1000, 4), (1, 0.7, 1, 1)
+            max_candidates_per_image=candidates, max_predictions_per_image=limit, class_agnostic=agnostic,
+            multi_label=multi)
+    for confidence, iou, pre, candidates, limit in [
+        (0.25, 0.7, 1000, None, 300), (0, 0.5, 4, None, 3), (0.5, 0, 6, 7, 6), (0.25, 1, 1000, 5, 4),
+        (1, 0.7, 1, None, 1), (0, 0.5, 1000, 3, 3),
     ]
     for agnostic in (False, True) for multi in (True, False)
 ]  # fmt: skip
@@ -160,6 +162,22 @@ def test_a_crowd_is_cut_as_the_contract_says(agnostic: bool, multi: bool):
     check(True, None, nms, feed)
     scores = run(session(True, None, 8, NoNms()), feed)["pred_scores"]
     assert ((scores.max(2) > 0.3).sum(1) > 500).all(), "the cut cuts nothing"
+
+
+@pytest.mark.parametrize("agnostic", [False, True])
+@pytest.mark.parametrize("multi", [True, False])
+def test_only_the_best_candidates_of_a_crowd_enter_suppression(agnostic: bool, multi: bool):
+    """Where every score passes, on a grid of scores so coarse that the bound cuts through a tie."""
+    bounded = OnnxNms(confidence_threshold=0, nms_threshold=0.6, num_pre_nms_predictions=200,
+                      max_candidates_per_image=150, max_predictions_per_image=150, class_agnostic=agnostic,
+                      multi_label=multi)  # fmt: skip
+    feed = crowd(2, batch=2, n=300, num_classes=8)
+    feed["anchors"] = feed["anchors"].astype(np.float32)
+    check(True, None, bounded, feed)
+    check(True, 300, bounded, feed | {"anchors": anchors(300)})
+    free = bounded.model_copy(update={"max_candidates_per_image": None})
+    counts = [run(session(True, None, 8, nms), feed)["num_predictions"] for nms in (bounded, free)]
+    assert (counts[0] < counts[1]).all(), "the bound changes nothing"
 
 
 def test_decoding_is_the_reference():

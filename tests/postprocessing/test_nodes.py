@@ -72,7 +72,8 @@ def test_outputs_have_the_shapes_and_types_of_the_contract(raw: bool, batch: int
 def test_graphs_are_valid_lean_and_leave_the_core_as_it_was(raw: bool, opset: int, agnostic: bool, multi: bool):
     model = core(raw, "batch", 2100, opset=opset)
     before = model.SerializeToString()
-    nms = OnnxNms(confidence_threshold=0.25, nms_threshold=0.7, class_agnostic=agnostic, multi_label=multi)
+    nms = OnnxNms(confidence_threshold=0.25, nms_threshold=0.7, max_candidates_per_image=2000, class_agnostic=agnostic,
+                  multi_label=multi)  # fmt: skip
     for form in (BatchFormat(), FlatFormat()):
         finished = form.attach(nms.attach(model))
         onnx.checker.check_model(finished, full_check=True)
@@ -125,6 +126,8 @@ def test_the_yaml_holds_every_setting_with_its_default(name: str):
         ({"max_predictions_per_image": 0}, "max_predictions_per_image"),
         ({"max_predictions_per_image": 2000}, "max_predictions_per_image"),
         ({"num_pre_nms_predictions": 100}, "max_predictions_per_image"),
+        ({"max_candidates_per_image": 0}, "max_candidates_per_image"),
+        ({"max_candidates_per_image": 299}, "max_predictions_per_image"),
         ({"class_agnostic": "perhaps"}, "class_agnostic"),
         ({"multi_label": None}, "multi_label"),
         ({"score_threshold": 0.5}, "score_threshold"),

@@ -13,6 +13,7 @@ KNOBS = st.builds(
     confidence_threshold=st.sampled_from([0.0, 0.25, 0.5]),
     nms_threshold=st.sampled_from([0.0, 0.5, 0.7, 1.0]),
     num_pre_nms_predictions=st.sampled_from([3, 1000]),
+    max_candidates_per_image=st.sampled_from([None, 3, 5]),
     max_predictions_per_image=st.sampled_from([1, 2, 3]),
     class_agnostic=st.booleans(),
     multi_label=st.booleans(),
@@ -43,8 +44,9 @@ def literal(boxes: np.ndarray, scores: np.ndarray, knobs: OnnxNms) -> list[list[
         )
 
     pairs = [(box, c) for box in range(n) for c in range(num_classes) if is_candidate(box, c)]
+    ordered = sorted(pairs, key=lambda pair: (-scores[pair], pair[0], pair[1]))
     kept: list[tuple[int, int]] = []
-    for box, c in sorted(pairs, key=lambda pair: (-scores[pair], pair[0], pair[1])):
+    for box, c in ordered[: knobs.max_candidates_per_image]:
         rivals = [other for other, k in kept if knobs.class_agnostic or k == c]
         if not any(iou(boxes[other], boxes[box]) > np.float32(knobs.nms_threshold) for other in rivals):
             kept.append((box, c))
@@ -60,6 +62,24 @@ def test_says_what_the_contract_says(data: st.DataObject, knobs: OnnxNms, n: int
     scores = data.draw(arrays(np.float32, (n, num_classes), elements=st.sampled_from([0, 0.25, 0.5, 0.75, 1])))
     want = np.array(literal(boxes, scores, knobs), dtype=np.float32).reshape(-1, 6)
     np.testing.assert_array_equal(detections(boxes, scores, knobs), want)
+
+
+@given(st.data(), st.integers(1, 6), st.integers(1, 3), st.booleans(), st.booleans())
+@settings(max_examples=100, deadline=None)
+def test_a_bound_on_candidates_costs_the_worst_detections_and_only_where_more_pass(
+    data: st.DataObject, n: int, num_classes: int, agnostic: bool, multi: bool
+):
+    """NMS goes from the best pair down, so what comes behind the bound changes nothing before it."""
+    corner = data.draw(arrays(np.float32, (n, 2), elements=st.sampled_from([0, 2, 4])))
+    boxes = np.concatenate([corner, corner + 4], axis=1)
+    scores = data.draw(arrays(np.float32, (n, num_classes), elements=st.sampled_from([0, 0.25, 0.5, 0.75, 1])))
+    free = OnnxNms(confidence_threshold=0.3, nms_threshold=0.5, class_agnostic=agnostic, multi_label=multi)
+    bound = data.draw(st.integers(1, 18))
+    rows = detections(boxes, scores, free)
+    left = detections(boxes, scores, free.model_copy(update={"max_candidates_per_image": bound}))
+    np.testing.assert_array_equal(left, rows[: len(left)])
+    passing = (scores > 0.3).sum() if multi else (scores > 0.3).any(axis=1).sum()
+    assert len(left) == len(rows) if passing <= bound else len(left) <= bound
 
 
 def test_sigmoid_neither_overflows_nor_leaves_float32():

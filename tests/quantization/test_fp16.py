@@ -100,7 +100,7 @@ def chain(gains: dict[str, float]) -> onnx.ModelProto:
 
 
 def test_one_region_between_a_cast_in_and_a_cast_before_each_output():
-    model, summary = fp16(detector())
+    model, summary, _ = fp16(detector())
     kinds = types(model)
     assert casts(model) == ["images/float16", "heads.reg_pred/Conv", "heads.cls_pred/Conv/float32"]
     assert {node.name for node in model.graph.node if kinds[node.output[0]] == FLOAT} == {
@@ -119,7 +119,7 @@ def test_one_region_between_a_cast_in_and_a_cast_before_each_output():
 @given(networks())
 def test_close_to_float_and_without_needless_casts_whatever_the_network(network):
     core = ir.to_proto(RemoveUnusedNodesPass()(ir.from_proto(network)).model)
-    model, _ = fp16(core)
+    model, *_ = fp16(core)
     onnx.checker.check_model(model, full_check=True)
     assert casts(model) == ["images/float16", "last/Conv"]
     assert_close(core, model, size=8)
@@ -130,7 +130,7 @@ def test_an_overflow_stays_in_float32_and_is_listed():
     with np.errstate(all="ignore"):
         everything = to_half(core, nodes_in_half(core))
         assert not np.isfinite(run(rounded(everything), pictures(1)[0], optimize=False)[0]).all()
-    model, summary = fp16(core)
+    model, summary, _ = fp16(core)
     assert list(summary["left_in_float32"]) == ["b.conv/Conv", "b/Relu", "c.conv/Conv"]
     assert "float16 is safe to 16376" in summary["left_in_float32"]["b/Relu"]
     assert casts(model) == ["images/float16", "a/Relu/float32", "c.conv/Conv/float16", "d/Conv"]
@@ -150,7 +150,7 @@ def test_weights_beyond_float16_keep_their_node_in_float32():
 
 def test_values_too_small_for_float16_stay_in_float32():
     core = chain({"b.conv.weight": 1e-7, "b.conv.bias": 1e-7, "c.conv.weight": 1e7})
-    model, summary = fp16(core)
+    model, summary, _ = fp16(core)
     assert list(summary["left_in_float32"]) == ["b.conv/Conv", "b/Relu", "c.conv/Conv"]
     assert summary["left_in_float32"]["b/Relu"].startswith("b.conv/Conv reaches only")
     assert_close(core, model)
@@ -159,7 +159,7 @@ def test_values_too_small_for_float16_stay_in_float32():
 
 
 def test_patterns_keep_layers_in_float32():
-    model, summary = fp16(detector(), "neck", "heads.stem.conv")
+    model, summary, _ = fp16(detector(), "neck", "heads.stem.conv")
     assert summary["exclude"] == {
         "neck": ["neck.down.conv/Conv", "neck.down/Relu", "neck.up/ConvTranspose", "neck/Concat"],
         "heads.stem.conv": ["heads.stem.conv/Conv"],
@@ -185,7 +185,7 @@ def test_what_a_last_convolution_in_float32_gives_is_not_rounded_behind_it():
     flat = [b.add("Flatten", f"flat{i}", b.conv(f"pred{i}", stem, 8, 4), axis=2) for i in (1, 2)]
     core = b.model(b.add("Concat", "all", *flat, axis=0))
     assert casts(fp16(core).model) == ["images/float16", "all/Concat"]
-    model, summary = fp16(core, "pred1")
+    model, summary, _ = fp16(core, "pred1")
     assert casts(model) == ["images/float16", "stem/Relu/float32", "flat2/Flatten/float32"]
     assert summary["left_in_float32"] == {
         "pred1/Conv": "excluded by pred1",
@@ -223,7 +223,7 @@ class Decoded(nn.Module):
 
 def test_decoding_inside_the_core_stays_in_float32():
     core = simplify(trace(Decoded(), 1, 32, 32, 18))
-    model, summary = fp16(core)
+    model, summary, _ = fp16(core)
     kinds, named = types(model), by_name(model)
     assert [output.name for output in model.graph.output] == ["boxes", "scores"]
     in_half = {node.op_type for node in model.graph.node if kinds[node.output[0]] == HALF}
@@ -251,7 +251,7 @@ def test_inputs_that_are_never_float16_keep_their_type():
 
 
 def test_what_several_layers_read_is_cast_once():
-    model, _ = fp16(detector(), "backbone.stem")
+    model, *_ = fp16(detector(), "backbone.stem")
     assert casts(model)[:1] == ["backbone.stem/Relu/float16"] and "images/float16" not in casts(model)
     reading = [node.name for node in model.graph.node if "backbone.stem/Relu/float16" in node.input]
     assert reading == ["backbone.block/Mul", "backbone.block.cv1.conv/Conv"] and len(casts(model)) == 3
@@ -366,7 +366,7 @@ def test_yolo_nas_passes_the_proof_for_every_type_of_input(yolo_nas, dtype):
 
 
 def test_yolo_nas_rounded_everywhere_stays_within_the_bounds(yolo_nas):
-    _, _, core, (model, summary) = yolo_nas
+    _, _, core, (model, summary, _) = yolo_nas
     assert summary["float16_convolutions"] == 100 and summary["left_in_float32"] == {}
     assert casts(model) == ["images/float16", "box_logits", "class_logits"]
     assert len(model.SerializeToString()) < 0.52 * len(core.SerializeToString())

@@ -14,7 +14,7 @@ import yaml
 from exporter.errors import BuildError, RequestError
 from exporter.graph.clean import simplify
 from exporter.graph.trace import trace
-from exporter.model.blocks import fuse
+from exporter.model.fuse import fuse
 from exporter.model.yolo_nas import YoloNas
 from exporter.quantization.int8 import Int8
 from exporter.quantization.none import NoQuantization
@@ -47,11 +47,12 @@ def yolo_nas(core):
 
 
 def test_the_summary_counts_what_is_in_the_graph(yolo_nas):
-    model, summary = yolo_nas
+    model, summary, _ = yolo_nas
     predictions = [f"heads.head{i}.{kind}_pred/Conv" for i in (1, 2, 3) for kind in ("reg", "cls")]
     assert summary["convolutions"] == {"int8": 94, "float": 6, "left_in_float": predictions}
     assert (summary["scheme"], summary["activations"], summary["weights"]) == ("u8s8", ["uint8"], ["int8"])
     assert summary["quantize_linear"] == sum(node.op_type == "QuantizeLinear" for node in model.graph.node)
+    assert (summary["weight_scales"], summary["largest_weight"]) == (["per channel"], 127)
     assert summary["always_zero"] == []
     onnx.checker.check_model(model, full_check=True)
 
@@ -92,7 +93,7 @@ def test_every_method_and_scheme_stays_close(method, scheme):
 
 
 def test_tensorrt_keeps_its_transposed_convolution():
-    model, summary = quantize(detector(), scheme="s8s8")
+    model, summary, _ = quantize(detector(), scheme="s8s8")
     assert "ConvTranspose" in {node.op_type for node in model.graph.node}
     assert summary["activations"] == summary["weights"] == ["int8"]
 
@@ -115,6 +116,48 @@ def test_patterns_decide_and_are_recorded():
     assert everything["convolutions"]["float"] == 0
     with pytest.raises(RequestError, match=r"quantization\.include: 'nek' matches no layer; near ones: neck"):
         quantize(detector(), node=Int8(include=("nek",)))
+
+
+def test_operators_are_patterns_too():
+    summary = quantize(detector(), node=Int8(exclude=("ConvTranspose", "Concat"))).summary
+    assert summary["exclude"] == {
+        "ConvTranspose": ["neck.up/ConvTranspose"],
+        "Concat": ["backbone.spp/Concat", "neck/Concat"],
+    }
+    assert "neck.up/ConvTranspose" in summary["convolutions"]["left_in_float"]
+    only = quantize(detector(), node=Int8(include=("ConvTranspose",))).summary
+    assert only["convolutions"]["int8"] == 1
+
+
+def test_the_first_and_the_last_layers_stay_in_float():
+    node = Int8(first_n=1, last_n=2, exclude=("backbone.block.cv1",))
+    model, summary, _ = quantize(detector(), node=node)
+    first, last = ["backbone.stem.conv/Conv"], ["neck.up/ConvTranspose", "heads.stem.conv/Conv"]
+    assert (summary["first_n"], summary["last_n"]) == (first, last)
+    predictions = ["heads.reg_pred/Conv", "heads.cls_pred/Conv"]
+    assert summary["convolutions"]["left_in_float"] == [*first, "backbone.block.cv1.conv/Conv", *last, *predictions]
+    assert "ConvTranspose" in {node.op_type for node in model.graph.node}  # not rewritten for integers in vain
+    assert "images/quantized" not in {output for node in model.graph.node for output in node.output}
+    with pytest.raises(RequestError, match=r"first_n=9: 6 convolutions would be quantized"):
+        quantize(detector(), node=Int8(first_n=9))
+
+
+@pytest.mark.parametrize("scheme", ["u8s8", "s8s8"])
+def test_weights_may_share_one_scale(scheme):
+    model, summary, _ = quantize(detector(), node=Int8(per_channel=False), scheme=scheme)
+    assert summary["weight_scales"] == ["per tensor"]
+    shapes = [array.shape for name, array in constants(model).items() if ".weight" in name and name.endswith("/scale")]
+    assert shapes == [()] * 6
+    onnx.checker.check_model(model, full_check=True)
+    for expected, got in zip(run(detector(), pictures(3)[0]), run(model, pictures(3)[0]), strict=True):
+        assert relative_error(expected, got) < 0.05
+
+
+@pytest.mark.parametrize("method", ["minmax", "percentile", "mse", "entropy"])
+def test_the_order_of_the_pictures_changes_no_byte(method):
+    images = pictures(5)
+    one, other = (quantize(detector(), order, method=method).model for order in (images, images[::-1]))
+    assert one.SerializeToString(deterministic=True) == other.SerializeToString(deterministic=True)
 
 
 def test_pictures_beyond_the_inputs_range_are_refused():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from exporter.errors import RequestError
-from exporter.quantization.policy import carried_along, convolutions, matching
+from exporter.quantization.policy import carried_along, convolutions, ends, matching
 from tests.quantization.networks import Builder, detector
 
 
@@ -99,3 +99,17 @@ def test_a_pattern_that_matches_nothing_is_refused_with_near_ones(pattern, near)
     with pytest.raises(RequestError, match=r"quantization\.exclude: .* matches no layer; near ones: .*") as refusal:
         matching(detector(), ["neck", pattern], "quantization.exclude")
     assert near in str(refusal.value) and "\n" not in str(refusal.value)
+
+
+def test_the_ends_are_counted_among_what_would_be_quantized():
+    layers = convolutions(detector(), [], [])
+    assert ends(layers, 1, 2) == (["backbone.stem.conv/Conv"], ["neck.up/ConvTranspose", "heads.stem.conv/Conv"])
+    assert ends(layers, 0, 0) == ([], [])
+    everything = convolutions(detector(), [node.name for node in detector().graph.node], [])
+    assert ends(everything, 0, 1) == ([], ["heads.cls_pred/Conv"])
+
+
+@pytest.mark.parametrize("first, last, key", [(6, 0, "first_n=6"), (0, 7, "last_n=7"), (3, 3, "first_n=3")])
+def test_ends_that_leave_nothing_are_refused_with_the_number_of_layers(first, last, key):
+    with pytest.raises(RequestError, match=rf"quantization\.{key}: 6 convolutions would be quantized.*at most 5"):
+        ends(convolutions(detector(), [], []), first, last)

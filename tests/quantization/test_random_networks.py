@@ -45,12 +45,11 @@ def networks(draw) -> onnx.ModelProto:
 
 
 @settings(max_examples=60, deadline=None)
-@given(networks(), st.sampled_from(["u8s8", "s8s8"]), st.sampled_from(["minmax", "mse"]))
-def test_int8_is_close_to_float_whatever_the_network(model, scheme, method):
+@given(networks(), st.sampled_from(["u8s8", "s8s8"]), st.sampled_from(["minmax", "mse"]), st.booleans(), st.booleans())
+def test_int8_is_close_to_float_whatever_the_network(model, scheme, method, per_channel, bias_correction):
     images = pictures(2, 8)
-    quantized, summary = Int8().quantize(
-        Task(model, pictures=images, method=method, scheme=scheme, input_range=(0.0, 1.0))
-    )
+    task = Task(model, pictures=images, method=method, scheme=scheme, input_range=(0.0, 1.0))
+    quantized, summary, _ = Int8(per_channel=per_channel, bias_correction=bias_correction).quantize(task)
     onnx.checker.check_model(quantized, full_check=True)
     assert summary["convolutions"]["left_in_float"] == ["last/Conv"]
     (expected,), (got,), (plain,) = (

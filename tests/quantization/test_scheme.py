@@ -4,7 +4,17 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from exporter.quantization.scheme import S8S8, SCHEMES, U8S8, activation, bias, weight, weight_floor
+from exporter.quantization.scheme import (
+    FULL_RANGE,
+    REDUCED_RANGE,
+    S8S8,
+    SCHEMES,
+    U8S8,
+    activation,
+    bias,
+    weight,
+    weight_floor,
+)
 from tests.quantization.networks import run
 
 
@@ -67,7 +77,7 @@ def test_a_range_without_extent_keeps_zero(scheme, extent):
 def test_weights_have_a_scale_for_each_channel(axis):
     values = np.random.default_rng(0).normal(size=(6, 5, 3, 3)).astype(np.float32)
     values = values * np.logspace(-3, 3, values.shape[axis]).reshape([-1 if i == axis else 1 for i in range(4)])
-    integers, scale = weight(values.astype(np.float32), axis)
+    integers, scale = weight(values.astype(np.float32), axis, FULL_RANGE)
     assert integers.dtype == np.int8 and scale.shape == (values.shape[axis],)
     for c in range(values.shape[axis]):
         channel, whole = values.take(c, axis), integers.take(c, axis)
@@ -79,8 +89,21 @@ def test_a_dead_channel_keeps_its_bias():
     values, offsets = np.ones((3, 4, 1, 1), np.float32), np.array([0.3, 1e6, 0.0], np.float32)
     values[1] = values[2] = 0
     input_scale = np.float32(0.02)
-    integers, scale = weight(values, 0, weight_floor(offsets, input_scale))
+    integers, scale = weight(values, 0, FULL_RANGE, weight_floor(offsets, input_scale))
     stored, bias_scale = bias(offsets, input_scale, scale)
     assert stored.dtype == np.int32 and not integers[1:].any()
     np.testing.assert_allclose(stored * bias_scale.astype(np.float64), offsets, rtol=1e-3)
     assert np.abs(stored.astype(np.int64)).max() <= 2**30 + 2**7  # room for the products in the accumulator
+
+
+@pytest.mark.parametrize("limit", [FULL_RANGE, REDUCED_RANGE])
+def test_one_scale_for_all_weights_is_that_of_the_largest(limit):
+    values = np.random.default_rng(0).normal(size=(6, 5, 3, 3)).astype(np.float32)
+    integers, scale = weight(values, None, limit)
+    assert scale.shape == () and scale == np.float32(np.abs(values).max() / limit)
+    assert np.abs(integers).max() == limit
+    np.testing.assert_allclose(integers * float(scale), values, atol=float(scale) * 0.501)
+
+
+def test_reduced_weights_cannot_saturate_a_sum_of_two_products_with_bytes():
+    assert 2 * 255 * REDUCED_RANGE < 2**15 <= 2 * 255 * (REDUCED_RANGE + 1)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from exporter.errors import BuildError, RequestError
-from exporter.quantization.ranges import METHODS, choose
+from exporter.quantization.ranges import HISTOGRAM_METHODS, METHODS, choose
 from exporter.quantization.scheme import S8S8, U8S8, activation
 from exporter.quantization.statistics import Histogram, Statistics, collect
 from tests.quantization.networks import Builder, detector, pictures, run
@@ -173,3 +173,42 @@ def test_values_that_are_not_finite_name_the_layer(histograms, value):
 def test_unfit_pictures_are_refused(images, message):
     with pytest.raises(RequestError, match=message):
         collect(detector(), TENSORS, images, False)
+
+
+@pytest.mark.parametrize("histograms", [False, True])
+@pytest.mark.parametrize("batch", ["batch", 2])
+def test_means_of_channels_are_those_of_numpy(held, histograms, batch):
+    averaged = ["images", "neck.up/ConvTranspose"]
+    seen = collect(detector(batch=batch), TENSORS, pictures(5), histograms, averaged)
+    for name in TENSORS:
+        if name in averaged:
+            expected = held[name].mean(axis=(0, 2, 3), dtype=np.float64)
+            np.testing.assert_allclose(seen[name].channel_means, expected, rtol=1e-5, atol=1e-7)
+        else:
+            assert seen[name].channel_means is None
+
+
+def test_one_collection_serves_every_method():
+    everything = collect(detector(), TENSORS, pictures(5), True)
+    extremes = collect(detector(), TENSORS, pictures(5), False)
+    for name in TENSORS:
+        for method in METHODS:
+            alone = (
+                extremes if method in ("minmax", "moving_average") else collect(detector(), [name], pictures(5), True)
+            )
+            for scheme in (U8S8, S8S8):
+                assert choose(everything[name], method, scheme) == choose(alone[name], method, scheme)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_order_of_pictures_changes_no_bit_but_of_a_moving_average(method):
+    images = pictures(6)
+    images[1], images[4] = images[1] * np.float32(0.1), images[4] * np.float32(1.7)
+    shuffled = [images[i] for i in (4, 2, 0, 5, 1, 3)]
+    one, other = (
+        collect(detector(), TENSORS, order, method in HISTOGRAM_METHODS, TENSORS[:2]) for order in (images, shuffled)
+    )
+    same = [choose(one[name], method, U8S8) == choose(other[name], method, U8S8) for name in TENSORS]
+    assert all(same) if method != "moving_average" else not any(same)
+    for name in TENSORS[:2]:
+        np.testing.assert_array_equal(one[name].channel_means, other[name].channel_means)

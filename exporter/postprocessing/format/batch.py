@@ -1,6 +1,6 @@
 """Detections as one row of fixed length for each image."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from exporter.node import Node
 
@@ -13,17 +13,25 @@ if TYPE_CHECKING:
 class BatchFormat(Node):
     """Has no settings."""
 
+    rows_by_image: ClassVar[bool] = True  # whether the first dimension of each output is the batch
+
     def attach(self, kept: "onnx.ModelProto") -> "onnx.ModelProto":
         """`kept` (what an NMS node returns) with its final outputs: num_predictions [B, 1] int64, pred_boxes
         [B, max, 4] float32 xyxy in input pixels, pred_scores [B, max] float32, pred_classes [B, max] int64, best first;
-        rows from num_predictions on are -1."""
+        rows from num_predictions on are -1. Of TensorRT's plugin, whose integers are int32, its outputs as they are:
+        those rows are unspecified."""
         from exporter.postprocessing.append import append
 
         return append(kept, "format", _tail)
 
 
 def _tail(op: "Op", kept: dict[str, "Tensor"]) -> "Outputs":
+    import onnx_ir as ir
+
     batch, limit = kept["kept_scores"].shape
+    if kept["num_kept"].dtype == ir.DataType.INT32:
+        final = {"num_predictions": "num_kept"} | {f"pred_{x}": f"kept_{x}" for x in ("boxes", "scores", "classes")}
+        return {new: (kept[old], kept[old].shape) for new, old in final.items()}
     used = op.Less(list(range(limit)), kept["num_kept"])  # [B, max]
     return {
         "num_predictions": (kept["num_kept"], [batch, 1]),

@@ -1,6 +1,6 @@
 """Detections of all images in one table."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from exporter.node import Node
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 class FlatFormat(Node):
     """Has no settings."""
 
+    rows_by_image: ClassVar[bool] = False  # whether the first dimension of each output is the batch
+
     def attach(self, kept: "onnx.ModelProto") -> "onnx.ModelProto":
         """`kept` (what an NMS node returns) with its final output: flat_predictions [detections, 7] float32 (image
         index, x1, y1, x2, y2 in input pixels, score, class), images in order, the best of each first."""
@@ -24,8 +26,11 @@ class FlatFormat(Node):
 def _tail(op: "Op", kept: dict[str, "Tensor"]) -> "Outputs":
     import onnx_ir as ir
 
-    limit = kept["kept_scores"].shape[1]
-    used = op.Less(list(range(limit)), kept["num_kept"])  # [B, max]
+    limit, count = kept["kept_scores"].shape[1], kept["num_kept"]
+    if count.dtype == ir.DataType.INT32:  # TensorRT's plugin
+        count = op.Cast(count, to=ir.DataType.INT64)
+    used = op.Less(list(range(limit)), count)  # [B, max]
+    used = op.Cast(used, to=ir.DataType.FLOAT)  # TensorRT's NonZero takes no bool
     row = op.Transpose(op.NonZero(used), perm=[1, 0])  # [detections, 2]: image, rank
     image = op.Cast(op.Gather(row, [0], axis=1), to=ir.DataType.FLOAT)  # [detections, 1]
     boxes = op.GatherND(kept["kept_boxes"], row)  # [detections, 4]

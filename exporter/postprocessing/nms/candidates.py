@@ -35,6 +35,24 @@ def from_decoded(op: Op, boxes: Tensor, scores: Tensor, limit: int) -> tuple[Ten
     return boxes, op.Transpose(scores, perm=[0, 2, 1])
 
 
+def cut(op: Op, scores: Tensor, limit: int) -> Tensor:
+    """`scores` [B, C, K] with only the `limit` best of each image left, the others 0, which is above no threshold: so
+    suppression spends no time on them. Ties go to the lower box, then to the lower class.
+
+    Without effect, and left out, where there are no more pairs than that.
+    """
+    num_classes, num_boxes = scores.shape[1:]
+    if isinstance(num_boxes, int) and num_boxes * num_classes <= limit:
+        return scores
+    pairs = op.Reshape(op.Transpose(scores, perm=[0, 2, 1]), [0, -1])  # [B, K·C], through the classes of each box
+    k = [limit] if isinstance(num_boxes, int) else op.Min([limit], op.Shape(pairs, start=1))
+    best, index = op.TopK(pairs, k, axis=1, sorted=0, _outputs=2)  # [B, limit]
+    left = op.ScatterElements(op.ConstantOfShape(op.Shape(pairs)), index, best, axis=1)  # [B, K·C]
+    left = op.Transpose(op.Reshape(left, [0, -1, num_classes]), perm=[0, 2, 1])  # [B, C, K]
+    left.shape = scores.shape  # inference cannot follow a shape through ConstantOfShape where a dimension is dynamic
+    return left
+
+
 def decode(op: Op, box_logits: Tensor, anchors: Tensor) -> Tensor:
     """Boxes [B, K, 4] xyxy from box logits [B, 4·bins, K] and anchors [K, 3] or [B, K, 3].
 

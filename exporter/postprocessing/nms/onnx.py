@@ -38,7 +38,9 @@ class OnnxNms(Node):
     confidence_threshold: candidates are the (box, class) pairs that score more than this, 0..1; "auto": the model's.
     nms_threshold: a candidate that overlaps a better one by more than this IoU, 0..1, is dropped; "auto": the model's.
     num_pre_nms_predictions: only this many boxes of an image, those with the highest best score, are looked at.
-    max_predictions_per_image: at most this many pairs are kept, the best ones; not above num_pre_nms_predictions.
+    max_candidates_per_image: only this many candidates of an image, those that come first in the order, enter
+        suppression; None: all of them. TensorRT's EfficientNMS plugin takes 4096.
+    max_predictions_per_image: at most this many pairs are kept, the best ones; not above the two limits before it.
     class_agnostic: candidates of different classes suppress each other too.
     multi_label: a box may be detected as several classes; otherwise only as its best one.
     """
@@ -46,6 +48,7 @@ class OnnxNms(Node):
     confidence_threshold: Threshold = "auto"
     nms_threshold: Threshold = "auto"
     num_pre_nms_predictions: int = Field(1000, ge=1)
+    max_candidates_per_image: int | None = Field(None, ge=1)
     max_predictions_per_image: int = Field(300, ge=1, validate_default=True)
     class_agnostic: bool = False
     multi_label: bool = True
@@ -53,15 +56,21 @@ class OnnxNms(Node):
     @field_validator("max_predictions_per_image")
     @classmethod
     def _not_above_what_is_looked_at(cls, value: int, info: ValidationInfo) -> int:
-        most = info.data.get("num_pre_nms_predictions", value)
-        if value > most:
-            raise ValueError(f"{value} is more than num_pre_nms_predictions ({most}): lower it or raise the other")
+        for limit in ("num_pre_nms_predictions", "max_candidates_per_image"):
+            most = info.data.get(limit)
+            if most is not None and value > most:
+                raise ValueError(f"{value} is more than {limit} ({most}): lower it or raise the other")
         return value
 
-    def resolved(self, confidence_threshold: float, nms_threshold: float) -> "OnnxNms":
-        """A copy with the model's thresholds in place of "auto"; numbers that were set stay."""
+    def resolved(
+        self, confidence_threshold: float, nms_threshold: float, max_candidates_per_image: int | None = None
+    ) -> "OnnxNms":
+        """A copy with the model's thresholds in place of "auto", and with what the backend takes (None: any number)
+        where the candidates are not limited; numbers that were set stay."""
         defaults = {"confidence_threshold": confidence_threshold, "nms_threshold": nms_threshold}
-        unset = {key: x for key, x in defaults.items() if getattr(self, key) == "auto"}
+        unset: dict[str, float] = {key: x for key, x in defaults.items() if getattr(self, key) == "auto"}
+        if self.max_candidates_per_image is None and max_candidates_per_image is not None:
+            unset["max_candidates_per_image"] = max(max_candidates_per_image, self.max_predictions_per_image)
         return OnnxNms.model_validate(self.model_dump() | unset)
 
     def attach(self, core: "onnx.ModelProto") -> "onnx.ModelProto":
@@ -88,8 +97,13 @@ class OnnxNms(Node):
 
         # No IoU is above 1, so at this threshold (1 as the graph's float32 has it) no class can suppress another.
         agnostic = self.class_agnostic and np.float32(iou) < 1
-        if (agnostic or not self.multi_label) and scores.shape[1] != 1:
-            scores = suppression.best_class(op, boxes, scores, but_empty_boxes=self.multi_label)
+        one_class = scores.shape[1] == 1
+        if not self.multi_label and not one_class:
+            scores = suppression.best_class(op, boxes, scores)
+        if self.max_candidates_per_image is not None:
+            scores = candidates.cut(op, scores, self.max_candidates_per_image)
+        if agnostic and self.multi_label and not one_class:
+            scores = suppression.best_class(op, boxes, scores, but_empty_boxes=True)
         suppress = suppression.suppress_across_classes if agnostic else suppression.suppress
         kept = suppress(op, boxes, scores, iou, confidence, limit)
         return suppression.rank(op, boxes, kept, confidence, limit)

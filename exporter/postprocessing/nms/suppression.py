@@ -11,7 +11,7 @@ from exporter.postprocessing.append import Op, Outputs, Tensor
 from exporter.postprocessing.nms.candidates import reduce_max
 
 
-def best_class(op: Op, boxes: Tensor, scores: Tensor, but_empty_boxes: bool) -> Tensor:
+def best_class(op: Op, boxes: Tensor, scores: Tensor, but_empty_boxes: bool = False) -> Tensor:
     """`scores` [B, C, K] with only the best class of each box left, the lower one of two that tie.
 
     `but_empty_boxes`: boxes without area keep all their classes. Where classes suppress each other, a box's best class

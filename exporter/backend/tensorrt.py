@@ -1,0 +1,191 @@
+"""TensorRT: strongly typed ONNX, whose precision is all in the graph. No machine of this project runs it: what is here
+follows its documents, is proved on a CPU, and says so.
+
+- symmetric INT8: one Q/DQ pair with zero point 0 on each tensor that a quantized operator reads or writes, so that a
+  convolution and a residual Add read the same integers; weights per output channel (Explicit Quantization, developer
+  guide). Where a Conv is followed by an Add without an activation between, a pair between the two keeps TensorRT from
+  fusing them; the networks here have an activation there.
+- uint8 is a type of inputs and outputs only: the first node casts it.
+- TopK takes less than 3840 and has to sort; NonMaxSuppression looks at the best 5000 candidates of an image.
+- 11 takes such a graph as it is, 10 with --stronglyTyped. 8.6 has no strong typing: it is told which precisions there
+  are, and which layers stay in float32 beside FP16; it reads opsets up to 17.
+"""
+
+import shlex
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+
+from pydantic import field_validator
+
+from exporter.errors import BuildError, RequestError
+from exporter.node import Node
+
+if TYPE_CHECKING:
+    import onnx
+
+    from exporter import manifest as m
+
+Version = Literal["8.6", "10", "11"]
+MAX_TOP_K = 3839
+
+
+class TensorRT(Node):
+    """conf/backend/tensorrt.yaml says what the field is."""
+
+    name: ClassVar[str] = "tensorrt"
+    quantization_scheme: ClassVar[str] = "s8s8"
+    max_candidates: ClassVar[int | None] = MAX_TOP_K
+    takes_any_size: ClassVar[bool] = False  # an engine refuses what lies outside its profile
+
+    batch: tuple[int, int, int] | None = None
+
+    @field_validator("batch")
+    @classmethod
+    def _in_order(cls, value: tuple[int, int, int] | None) -> tuple[int, int, int] | None:
+        if value is not None and not 1 <= value[0] <= value[1] <= value[2]:
+            raise ValueError(f"{list(value)}: least, usual and most must be at least 1 and in that order, as [1,8,16]")
+        return value
+
+    def problems(self, recipe: Any) -> Iterator[str]:
+        """Clauses for what TensorRT cannot take, from the recipe alone."""
+        scheme = getattr(recipe.quantization, "scheme", "auto")
+        if scheme not in ("auto", self.quantization_scheme):
+            yield (
+                f"quantization.scheme={scheme}: TensorRT takes symmetric int8 with zero point 0 only: leave it auto"
+                " (s8s8), or take backend=onnxruntime"
+            )
+        if recipe.takes_frames:
+            yield (
+                "preprocessing: TensorRT tunes an engine for a range of sizes, and a frame may have any: take the"
+                " model's own (preprocessing=yolo_nas, ppyoloe), and resize outside"
+            )
+        if recipe.input.batch == "dynamic" and self.batch is None:
+            yield (
+                "input.batch=dynamic: TensorRT tunes an engine for a range of batch sizes, and none is given: add"
+                " backend.batch=[1,8,16] (least, usual, most), or fix input.batch"
+            )
+        if recipe.input.batch != "dynamic" and self.batch is not None:
+            yield f"backend.batch: has no effect with input.batch={recipe.input.batch}: leave one of them out"
+        yield from self._nms_problems(recipe.nms)
+        has_nms = hasattr(recipe.nms, "max_predictions_per_image")
+        if has_nms and recipe.input.batch != 1 and not getattr(recipe.format, "rows_by_image", True):
+            yield (
+                f"postprocessing/format=flat with input.batch={recipe.input.batch}: TensorRT's servers split a batch"
+                " along the first dimension of each output, and one table has none: take postprocessing/format=batch,"
+                " or input.batch=1"
+            )
+
+    def _nms_problems(self, nms: Any) -> Iterator[str]:
+        if hasattr(nms, "needs_backend"):
+            return  # the plugin's own
+        for key in ("num_pre_nms_predictions", "max_candidates_per_image", "max_predictions_per_image"):
+            value = getattr(nms, key, None)
+            if value is not None and value > MAX_TOP_K:
+                yield (
+                    f"postprocessing.nms.{key}={value}: TensorRT sorts at most {MAX_TOP_K}: take that or less, or"
+                    " postprocessing/nms=efficientnms"
+                )
+
+    def finish(self, model: "onnx.ModelProto") -> "onnx.ModelProto":
+        """The graph as it will be published: in TensorRT's words, in opset 17 where that says it all, without leftovers
+        of its making."""
+        from exporter.graph.cast_first import cast_first
+        from exporter.graph.clean import strip_metadata
+        from exporter.graph.lower_opset import to_opset_17
+
+        finished = strip_metadata(to_opset_17(cast_first(model)))
+        for node in finished.graph.node:
+            for attribute in node.attribute:
+                if node.op_type == "TopK" and attribute.name == "sorted":
+                    attribute.i = 1  # where any order will do, this one does
+        _lint(finished)
+        return finished
+
+    def section(self, model: "onnx.ModelProto", input: "m.Input") -> "m.Backend":
+        """The manifest's section `backend` of the finished `model`."""
+        import importlib.metadata
+
+        from exporter import manifest as m
+        from exporter.graph import facts
+        from exporter.postprocessing.nms.efficientnms import OPERATOR
+
+        flags = {"10": ["--stronglyTyped"], "11": []}
+        if facts.opset(model) <= 17:
+            flags = {"8.6": _flags_8_6(model)} | flags
+        emulated = any(node.op_type == OPERATOR for node in model.graph.node)
+        return m.Backend(
+            name=self.name,
+            minimum_version="8.6" if "8.6" in flags else "10.0",
+            verified=f"proved on CPU {'with an emulated plugin ' if emulated else ''}in onnxruntime"
+            f" {importlib.metadata.version('onnxruntime')}; not run in TensorRT",
+            profile=self._profile(input),
+            build_flags=flags,
+        )
+
+    def _profile(self, input: "m.Input") -> "m.Profile | None":
+        """None where the input's shape is fixed."""
+        from exporter import manifest as m
+
+        if all(isinstance(side, int) for side in input.shape):
+            return None
+        ends = {name: (given.min, given.nominal, given.max) for name, given in input.allowed.items()}
+        if self.batch is not None:
+            ends["batch"] = self.batch
+        shapes = ([ends[side][i] if isinstance(side, str) else side for side in input.shape] for i in range(3))
+        return m.Profile.model_validate(dict(zip(("min", "opt", "max"), shapes, strict=True)))
+
+
+def _lint(model: "onnx.ModelProto") -> None:
+    """Raises BuildError where the graph breaks a rule that TensorRT is known to have."""
+    from exporter.lint import lint
+
+    errors = [finding for finding in lint(model, has_profile=True) if finding.level == "error"]
+    if errors:
+        more = f"; and {len(errors) - 3} more: exporter lint lists them" if len(errors) > 3 else ""
+        raise BuildError("TensorRT would not take the finished graph: " + "; ".join(map(str, errors[:3])) + more)
+
+
+def _flags_8_6(model: "onnx.ModelProto") -> list[str]:
+    """Builder flags for TensorRT 8.6, which is not strongly typed: which precisions it may use, and, since FP16 is then
+    allowed everywhere, the layers that have to stay in float32."""
+    import onnx
+
+    kinds = {node.op_type for node in model.graph.node}
+    flags = ["--int8"] if "QuantizeLinear" in kinds else []
+    half = {tensor.name for tensor in model.graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT16}
+    if half:
+        inferred = onnx.shape_inference.infer_shapes(model).graph
+        values = (*inferred.value_info, *inferred.output)
+        single = {v.name for v in values if v.type.tensor_type.elem_type == onnx.TensorProto.FLOAT}
+        nodes = [node for node in model.graph.node if node.op_type != "Cast" and single.intersection(node.output)]
+        layers = ",".join(f"{node.name}:fp32" for node in nodes)
+        outputs = ",".join(f"{node.name}:fp32" for node in nodes if len(node.output) == 1)  # others give indices too
+        flags += ["--fp16", "--precisionConstraints=prefer"]
+        flags += [f"--layerPrecisions={layers}", f"--layerOutputTypes={outputs}"]
+    return flags
+
+
+def trtexec_command(manifest: "m.Manifest", version: Version) -> str:
+    """The command that builds an engine of an artifact, run in its folder, for TensorRT `version`.
+
+    Raises RequestError for another backend's artifact, for versions outside the known range, and for one that this
+    artifact is not for."""
+    from exporter.messages import one_of
+
+    backend = manifest.backend
+    if backend.name != TensorRT.name:
+        raise RequestError(f"{manifest.name}: is for backend={backend.name}: build it with backend=tensorrt")
+    if version not in get_args(Version):
+        raise RequestError(f"TensorRT {version}: {one_of('not known', version, list(get_args(Version)))}")
+    if version not in backend.build_flags:
+        raise RequestError(
+            f"{manifest.name}: needs TensorRT {backend.minimum_version} or later, since its opset is"
+            f" {manifest.artifact.opset} and {version} reads up to 17: build it with export.opset=18 and without FP16"
+            " scales (quantization=int8 or fp16)"
+        )
+    engine = f"{manifest.artifact.file.removesuffix('.onnx')}.engine"
+    words = ["trtexec", f"--onnx={manifest.artifact.file}", f"--saveEngine={engine}", *backend.build_flags[version]]
+    if backend.profile is not None:
+        for end, shape in backend.profile.model_dump().items():
+            words.append(f"--{end}Shapes={manifest.input.name}:{'x'.join(map(str, shape))}")
+    return shlex.join(words)

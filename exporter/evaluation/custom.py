@@ -1,0 +1,110 @@
+"""Evaluation on a user's own labelled pictures, from a function or class of theirs."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import Field
+
+from exporter.errors import RequestError
+from exporter.evaluation.examples import Example, spread
+from exporter.evaluation.labels import Label, Labelled, check_box, check_some, examples
+from exporter.evaluation.settings import EvaluationNode
+from exporter.messages import in_one_line
+from exporter.pictures import read_picture
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class CustomEvaluation(EvaluationNode):
+    """What `target` gives for `arguments`: a list, or anything else with a length and items, as a torch Dataset has.
+
+    Each item is (picture, boxes, classes). picture: uint8 [h, w, 3] RGB of any size, or the path of a picture file;
+    boxes: [n, 4] xyxy in pixels of that picture; classes: [n] whole numbers, places in `class_names`, or where those
+    are None in the model's own. Arrays, tensors and lists will do. Without objects (n = 0) it is background.
+
+    An item is asked for once for its labels and again for its picture, so that no two need to be held at once.
+    """
+
+    name: ClassVar[str] = "custom"
+
+    target: str
+    arguments: dict[str, Any]
+    class_names: tuple[str, ...] | None
+    num_images: int | None = Field(ge=1)
+
+    def problems(self) -> Iterator[str]:
+        """None that can be known before the function runs."""
+        yield from ()
+
+    def examples(self, class_names: Sequence[str], height: int, width: int) -> list[Example]:
+        """The pictures and their objects. Calls the target. Raises RequestError if that fails or gives something else,
+        one that names the item for labels that cannot be right, and one that shows both lists for `class_names` that
+        are not the model's."""
+        items = self._items()
+        names = dict(enumerate(class_names if self.class_names is None else self.class_names))
+        pictures = [self._labelled(items, i, names) for i in spread(len(items), self.num_images)]
+        check_some(pictures, self._given)
+        return examples(pictures, names, class_names, self._given)
+
+    @property
+    def _given(self) -> str:
+        return f"evaluation._target_={self.target}"
+
+    def _items(self) -> Any:
+        from hydra.utils import instantiate
+
+        try:
+            items = instantiate({"_target_": self.target, **self.arguments})
+        except Exception as error:  # a user's own code, which can raise anything
+            raise RequestError(f"{self._given}: cannot be made: {in_one_line(error)}") from error
+        if not (hasattr(items, "__len__") and hasattr(items, "__getitem__")):
+            raise RequestError(
+                f"{self._given}: gives a {type(items).__name__}, which has no length or no items: let it give a list or"
+                " a Dataset of (picture, boxes, classes)"
+            )
+        return items
+
+    def _labelled(self, items: Any, i: int, names: dict[int, str]) -> Labelled:
+        """Item i, its labels checked; the picture is let go."""
+        place = f"{self._given}: item {i}"
+        picture, boxes, classes = self._item(items, i)
+        height, width = picture.shape[:2]
+        if not set(classes) <= set(names):
+            having = "the model" if self.class_names is None else "evaluation.class_names"
+            numbers = ", ".join(f"{c:g}" for c in sorted(set(classes)))
+            raise RequestError(
+                f"{place}: its classes are [{numbers}]; {having} has {len(names)}, [{', '.join(names.values())}]: give"
+                " places in that list, from 0, or the names of your own numbers with evaluation.class_names"
+            )
+        labels = []
+        for box, c in zip(boxes.tolist(), classes, strict=True):
+            check_box(box, height, width, place)
+            labels.append(Label(int(c), tuple(box), (box[2] - box[0]) * (box[3] - box[1])))
+        return Labelled(f"item {i}", tuple(labels), lambda: self._item(items, i)[0])
+
+    def _item(self, items: Any, i: int) -> "tuple[np.ndarray, np.ndarray, np.ndarray]":
+        """Item i: uint8 [h, w, 3], float64 [n, 4] and float64 [n]."""
+        import numpy as np
+
+        place = f"{self._given}: item {i}"
+        try:
+            picture, boxes, classes = items[i]
+            picture = read_picture(Path(picture)) if isinstance(picture, str | Path) else np.asarray(picture)
+            boxes, classes = (np.asarray(each, np.float64) for each in (boxes, classes))
+        except RequestError as error:
+            raise RequestError(f"{place}: {error}") from error
+        except Exception as error:  # a user's own code, which can raise anything
+            raise RequestError(
+                f"{place}: is no (picture, boxes, classes): {in_one_line(error)}: give an array or a path, boxes and"
+                " class numbers"
+            ) from error
+        if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or not picture.size:
+            given = f"{list(picture.shape)} {picture.dtype}"
+            raise RequestError(f"{place}: its picture is {given}: give [h, w, 3] uint8, RGB, or the path of a file")
+        boxes = boxes.reshape(0, 4) if not boxes.size else boxes
+        if boxes.ndim != 2 or boxes.shape[1] != 4 or classes.shape != boxes.shape[:1]:
+            given = f"{list(boxes.shape)} and its classes {list(classes.shape)}"
+            raise RequestError(f"{place}: its boxes are {given}: give [n, 4] (x1, y1, x2, y2 in pixels) and [n]")
+        return picture, boxes, classes

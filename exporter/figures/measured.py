@@ -1,0 +1,46 @@
+"""What a row of a table needs measured: a build by the command line, its accuracy, its time."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from exporter.benchmark.cpu import cores
+from exporter.benchmark.paired import interleaved, ratio
+from exporter.benchmark.subject import of_manifest
+from exporter.errors import BuildError
+from exporter.evaluation.demo import DemoEvaluation
+from exporter.evaluation.evaluate import evaluate
+from exporter.inference import Detector
+from exporter.manifest import Manifest, Ratio, read_manifest
+from exporter.progress import Progress
+
+
+def built(words: Sequence[str], folder: Path) -> tuple[Manifest, float]:
+    """The artifact that the command line builds into `folder`, and the seconds it took from start to end.
+
+    Raises BuildError with its own reason where it fails."""
+    command = [sys.executable, "-m", "exporter", *words, f"output_dir={folder}"]
+    started = time.perf_counter()
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    seconds = time.perf_counter() - started
+    if run.returncode:
+        last = run.stderr.strip().splitlines()[-1:] or [f"ended with {run.returncode}"]
+        raise BuildError(last[0].removeprefix("exporter: "))
+    return read_manifest(folder), round(seconds, 1)
+
+
+def demo_map(folder: Path, scenes: int) -> float:
+    """mAP@[.5:.95] in points of the artifact in `folder`, on demo scenes neither trained nor calibrated on."""
+    manifest = read_manifest(folder)
+    names = manifest.model.class_names
+    examples = DemoEvaluation(num_images=scenes).examples(names, *manifest.input.nominal_picture)
+    detector = Detector.of(folder, manifest)
+    return evaluate(detector, None, examples, len(names), Progress(), name="demo").artifact.map
+
+
+def time_ratio(folder: Path, baseline: Path, rounds: int) -> Ratio:
+    """Time of one artifact to that of another, run by run in turn with all cores, one picture of the nominal size."""
+    runs = [of_manifest(each, read_manifest(each)).runner(cores()) for each in (folder, baseline)]
+    return ratio(*interleaved(runs, rounds))

@@ -1,0 +1,84 @@
+"""Puts the geometry inside the graph: a raw frame of any size goes in, boxes in the frame's own pixels come out.
+
+In front of a detector that takes uint8 [1, H, W, 3] stands what `exporter.geometry` says, as OpenCV does it:
+
+    frame ── Resize ── Round ── Pad ──▶ images
+
+and behind its NMS the way back: less the padding, times frame / resized, clipped to the frame. All this is computed in
+float64, as Python computes it there: half a pixel has to be rounded to the same side in both.
+"""
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+
+from exporter.geometry import Geometry
+from exporter.graph import facts
+from exporter.postprocessing.append import Op, Outputs, Tensor, append, written
+
+FRAME = "frame"
+IMAGES = "images"  # the detector's input, which becomes what the geometry makes of a frame
+INPUT_BOXES = "input_boxes"  # what the NMS kept, in pixels of `images`
+
+
+def attach_frame(kept: onnx.ModelProto, geometry: Geometry) -> onnx.ModelProto:
+    """`kept` (what an NMS node returns, for one picture uint8 [1, H, W, 3] of the geometry's size) with the input
+    `frame`, uint8 [height, width, 3] of any size, and with `kept_boxes` in pixels of the frame, clipped to it."""
+    frame = onnx.helper.make_tensor_value_info(FRAME, onnx.TensorProto.UINT8, ["height", "width", 3])
+    graph, _ = written([frame], facts.opset(kept), "frame", lambda op, values: _head(op, values[FRAME], geometry))
+    head = onnx.helper.make_model(graph, opset_imports=kept.opset_import, ir_version=kept.ir_version)
+    joined = onnx.compose.merge_models(head, _renamed(kept, "kept_boxes", INPUT_BOXES), io_map=[(IMAGES, IMAGES)])
+    return append(joined, "boxes", _tail)
+
+
+def _head(op: Op, frame: Tensor, geometry: Geometry) -> Outputs:
+    """`images` uint8 [1, H, W, 3], and where the frame lies in it, float64 [4] each, for x, y, x, y: `frame_offset` and
+    `frame_scale` (images = frame · scale + offset) and `frame_size`."""
+    height, width, margin = geometry.height, geometry.width, geometry.resize.margin
+    size = op.Cast(op.Shape(frame, end=2), to=ir.DataType.DOUBLE)
+    if geometry.resize.mode == "fit":
+        ratio = op.ReduceMin(op.Div(_doubles([height - margin, width - margin]), size), [0])
+        new = op.Cast(op.Max(op.Round(op.Mul(size, ratio)), _doubles([1])), to=ir.DataType.INT64)
+    else:
+        new = op.Identity([height, width])
+    pixels = op.Cast(op.Unsqueeze(frame, [0]), to=ir.DataType.FLOAT)
+    resized = op.Resize(pixels, None, None, op.Concat([1], new, [3], axis=0), mode="linear")
+    images = op.Cast(op.Round(resized), to=ir.DataType.UINT8)  # [1, new height, new width, 3]
+    free = op.Sub([height, width], new)
+    before = op.Div(free, [2])
+    if geometry.padding is not None:
+        pads = op.Concat([0], before, [0, 0], op.Sub(free, before), [0], axis=0)
+        images = op.Pad(images, pads, ir.tensor(np.uint8(geometry.padding.value), name="grey"))
+    x_y = [1, 0, 1, 0]
+    return {
+        IMAGES: (op.Reshape(images, [1, height, width, 3]), [1, height, width, 3]),  # no engine could tell otherwise
+        "frame_offset": (op.Gather(op.Cast(before, to=ir.DataType.DOUBLE), x_y), [4]),
+        "frame_scale": (op.Gather(op.Div(op.Cast(new, to=ir.DataType.DOUBLE), size), x_y), [4]),
+        "frame_size": (op.Gather(size, x_y), [4]),
+    }
+
+
+def _tail(op: Op, values: dict[str, Tensor]) -> Outputs:
+    """The NMS's outputs, `kept_boxes` in pixels of the frame."""
+    boxes = op.Cast(values[INPUT_BOXES], to=ir.DataType.DOUBLE)
+    moved = op.Div(op.Sub(boxes, values["frame_offset"]), values["frame_scale"])
+    clipped = op.Max(op.Min(moved, values["frame_size"]), _doubles([0]))
+    unchanged = {name: (values[name], values[name].shape) for name in ("kept_scores", "kept_classes", "num_kept")}
+    shape = values[INPUT_BOXES].shape
+    return {"kept_boxes": (op.Cast(clipped, to=ir.DataType.FLOAT), shape), **unchanged}
+
+
+def _doubles(numbers: list[int]) -> ir.TensorProtocol:
+    return ir.tensor(np.array(numbers, np.float64), name="_".join(map(str, numbers)))
+
+
+def _renamed(model: onnx.ModelProto, old: str, new: str) -> onnx.ModelProto:
+    """A copy in which the tensor `old`, which a node computes, is called `new`."""
+    renamed = onnx.ModelProto()
+    renamed.CopyFrom(model)
+    for node in renamed.graph.node:
+        node.input[:] = [new if name == old else name for name in node.input]
+        node.output[:] = [new if name == old else name for name in node.output]
+    for value in (*renamed.graph.output, *renamed.graph.value_info):
+        value.name = new if value.name == old else value.name
+    return renamed

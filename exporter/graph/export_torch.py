@@ -1,0 +1,35 @@
+"""`torch.onnx.export` without its noise."""
+
+import logging
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import onnx_ir as ir
+import torch
+from torch import nn
+
+
+def export_torch(
+    module: nn.Module, examples: Sequence[torch.Tensor], inputs: Sequence[str], outputs: Sequence[str], opset: int,
+    dynamic_shapes: Any, options: dict[str, Any] | None = None,
+) -> ir.Model:  # fmt: skip
+    """`module` as a graph with inputs and outputs of these names. dynamic_shapes, options: see `torch.onnx.export`.
+
+    Raises torch.onnx.OnnxExporterError where torch cannot trace it."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir", "torch.export")]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # deprecations inside torch's exporter, none of which a user can act on
+        try:
+            for logger in loggers:
+                logger.setLevel(logging.ERROR)
+            program = torch.onnx.export(
+                module, tuple(examples), dynamo=True, verbose=False, opset_version=opset,
+                dynamic_shapes=dynamic_shapes, input_names=list(inputs), output_names=list(outputs), **(options or {}),
+            )  # fmt: skip
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
+    assert program is not None  # torch returns None only where it writes a file itself
+    return program.model

@@ -1,0 +1,58 @@
+"""A user's own code in a graph: a torch module or an onnxscript function, made from the `_target_` in a recipe."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import onnx
+
+from exporter.errors import RequestError
+from exporter.messages import in_one_line
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An input: numpy's dtype, and its shape, where a name stands for a dimension that is dynamic."""
+
+    dtype: str
+    shape: tuple[int | str, ...]
+
+
+class OwnCode(Protocol):
+    """What both kinds do. They take tensors by position; `exporter.graph.own_module` says how outputs are named."""
+
+    def run(self, inputs: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+        """Its outputs by name, as it computes them by itself. Raises RequestError where it fails."""
+        ...
+
+    def graph(self, inputs: Mapping[str, Tensor], opset: int) -> onnx.ModelProto:
+        """A model of that opset with these inputs, in their order. Raises RequestError where it cannot be one."""
+        ...
+
+
+def own_code(target: str, arguments: Mapping[str, Any], key: str) -> OwnCode:
+    """What `target` is, or gives for `arguments`; an onnxscript function gets them as its attributes.
+
+    key: the config key that it stands below. Raises RequestError where it cannot be made or is neither of the two."""
+    from hydra.utils import get_object, instantiate
+    from onnxscript import OnnxFunction
+    from torch import nn
+
+    from exporter.graph.own_function import OwnFunction
+    from exporter.graph.own_module import OwnModule
+
+    label = f"{key}._target_={target}"
+    try:
+        found = get_object(target)
+        if isinstance(found, OnnxFunction):
+            return OwnFunction(found, dict(arguments), label)
+        made = instantiate({"_target_": target, **arguments})
+    except Exception as error:  # a user's own code, which can raise anything
+        raise RequestError(f"{label}: cannot be made: {in_one_line(error)}") from error
+    if isinstance(made, OnnxFunction):
+        return OwnFunction(made, {}, label)
+    if not isinstance(made, nn.Module):
+        kind = type(made).__name__
+        raise RequestError(f"{label}: gives a {kind}: let it be a torch.nn.Module or an onnxscript function")
+    return OwnModule(made, label)

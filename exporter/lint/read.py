@@ -1,0 +1,59 @@
+"""Reading somebody's ONNX file: no more of it than there is, and nothing outside its folder."""
+
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from exporter.errors import RequestError
+
+if TYPE_CHECKING:
+    import onnx
+
+MAX_BYTES = 2**31 - 1
+"""Protobuf's own limit; larger models keep their weights beside the file."""
+
+
+@dataclass(frozen=True)
+class Read:
+    """A model, the file it came from, and whether an artifact's manifest beside it states its optimisation profile."""
+
+    model: "onnx.ModelProto"
+    file: Path
+    has_profile: bool
+
+
+def read(path: Path) -> Read:
+    """The model in a file, or the artifact of a folder that a build wrote. Its external data stays where it is.
+
+    Raises RequestError in one line: missing, no file, too large, not ONNX.
+    """
+    from exporter.manifest import FILE, read_manifest
+
+    if not path.is_dir():
+        return Read(_model(path), path, has_profile=False)
+    if not (path / FILE).is_file():
+        raise RequestError(f"{path}: holds no {FILE}: give the ONNX file itself, or a folder that a build wrote")
+    manifest = read_manifest(path)
+    file = path / Path(manifest.artifact.file).name
+    return Read(_model(file), file, has_profile=manifest.backend.name == "tensorrt")
+
+
+def _model(path: Path) -> "onnx.ModelProto":
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # a pipe would block for ever
+            raise RequestError(f"{path}: is not a file: give an ONNX file")
+        if status.st_size > MAX_BYTES:
+            raise RequestError(f"{path}: {status.st_size} bytes: an ONNX file has at most {MAX_BYTES}")
+        model = onnx.ModelProto.FromString(path.read_bytes())
+    except OSError as error:
+        raise RequestError(f"{path}: {error.strerror or error}: give an ONNX file") from error
+    except (DecodeError, RecursionError) as error:
+        raise RequestError(f"{path}: not an ONNX file: {' '.join(str(error).split())}") from error
+    if not model.HasField("graph") or not model.opset_import:  # few bytes are enough to be *some* protobuf message
+        raise RequestError(f"{path}: not an ONNX model: it has no graph, or no opset")
+    return model

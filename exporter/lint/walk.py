@@ -1,0 +1,49 @@
+"""The way through a graph and the graphs inside its nodes; protobuf has bounded how deep they can lie."""
+
+from collections.abc import Iterable, Iterator
+
+import onnx
+
+Shape = tuple[int | str | None, ...]
+
+
+def graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+    """The graph, then those inside its nodes."""
+    yield graph
+    for node in graph.node:
+        for inner in subgraphs(node):
+            yield from graphs(inner)
+
+
+def nodes(outer: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
+    """Each node, and after it those of the graphs inside it."""
+    for node in outer:
+        yield node
+        for inner in subgraphs(node):
+            yield from nodes(inner.node)
+
+
+def subgraphs(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
+    """The graphs that are attributes of the node: branches of an If, the body of a Loop."""
+    for found in node.attribute:
+        if found.HasField("g"):
+            yield found.g
+        yield from found.graphs
+
+
+def attribute(node: onnx.NodeProto, name: str, default: object = None) -> object:
+    """An attribute's value (bytes as text), `default` where the node does not set it."""
+    for found in node.attribute:
+        if found.name == name:
+            value = onnx.helper.get_attribute_value(found) if found.type else None
+            return value.decode(errors="replace") if isinstance(value, bytes) else value
+    return default
+
+
+def shape_of(value: onnx.ValueInfoProto) -> Shape | None:
+    """A number for each fixed dimension, a name for a free one, None for one of which nothing is known."""
+    if not value.type.tensor_type.HasField("shape"):
+        return None
+    return tuple(
+        d.dim_value if d.HasField("dim_value") else d.dim_param or None for d in value.type.tensor_type.shape.dim
+    )

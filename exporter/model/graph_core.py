@@ -1,0 +1,198 @@
+"""A graph that somebody else made → a core graph as `exporter.graph.trace` gives one: the same names, of the wanted
+opset and sizes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+from onnx_ir.passes.common import NameFixPass, RemoveInitializersFromInputsPass, RemoveUnusedNodesPass
+
+from exporter.errors import RequestError
+from exporter.graph import facts
+from exporter.graph.clean import strip_metadata
+from exporter.graph.trace import DECODED_OUTPUTS, RAW_OUTPUTS
+
+WANTED = "one input float32 [B, 3, H, W], and outputs boxes [B, N, 4] (xyxy, pixels) and scores [B, N, C], float32"
+PAIRS = (DECODED_OUTPUTS, ("pred_boxes", "pred_scores"))
+BOXES_AXIS = {"boxes": 1, "scores": 1, "box_logits": 2, "class_logits": 2, "anchors": 0}
+SCOPES = ("preprocessing/", "geometry/", "guard/", "nms/", "format/", "decode/")  # of what is attached later
+
+
+@dataclass(frozen=True)
+class Names:
+    """How a given graph calls its input, and its outputs in the order of DECODED_OUTPUTS or RAW_OUTPUTS."""
+
+    input: str
+    outputs: tuple[str, ...]
+
+    @property
+    def new_outputs(self) -> tuple[str, ...]:
+        return RAW_OUTPUTS if len(self.outputs) == len(RAW_OUTPUTS) else DECODED_OUTPUTS
+
+
+def names_of(given: onnx.ModelProto, outputs: Sequence[str] | None, label: str) -> Names:
+    """Finds input and outputs: by the names `outputs` (boxes, then scores) or the exporter's own names, else by their
+    shapes. label: what the lines begin with. Raises RequestError that shows what there is."""
+    graph = given.graph
+    constants = {tensor.name for tensor in graph.initializer}
+    inputs = [value for value in graph.input if value.name not in constants]
+    shown = f"has inputs {_listed(inputs)} and outputs {_listed(graph.output)}"
+    if len(inputs) != 1 or not _is_picture(inputs[0]):
+        raise RequestError(f"{label}: {shown}: wanted is {WANTED}")
+    found = {value.name: value for value in graph.output}
+    if outputs is not None:
+        if missing := [name for name in outputs if name not in found]:
+            raise RequestError(f"{label}: {shown}: model.outputs names {', '.join(missing)}, which is none of them")
+        chosen = tuple(outputs)
+    elif set(RAW_OUTPUTS) <= set(found):
+        chosen = RAW_OUTPUTS
+    else:
+        chosen = next((pair for pair in PAIRS if set(pair) <= set(found)), None) or _by_shape(list(found.values()))
+    if not chosen:
+        raise RequestError(f"{label}: {shown}: say which are boxes and scores, model.outputs=[BOXES,SCORES]")
+    if any(not _may_be(found[name], 2 if name == "anchors" else 3) for name in chosen):
+        raise RequestError(f"{label}: {shown}: wanted is {WANTED}")
+    return Names(inputs[0].name, chosen)
+
+
+def named_apart(given: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy in which every node has a name of its own, the one it came with where that is possible. ONNX does not ask
+    for that, ONNX Runtime does."""
+    model = ir.from_proto(given)
+    NameFixPass(_Names())(model)
+    return ir.to_proto(model)
+
+
+def renamed(given: onnx.ModelProto, names: Names) -> onnx.ModelProto:
+    """A copy with the input `images`, the outputs by the exporter's names, the nodes as they are called, and without
+    what leads to no output."""
+    model = ir.from_proto(given)
+    RemoveInitializersFromInputsPass()(model)
+    graph = model.graph
+    outputs = {value.name: value for value in graph.outputs}
+    for node in ir.traversal.RecursiveGraphIterator(graph):
+        _leave_scopes(node)
+        for value in node.outputs:
+            _leave_scopes(value)
+    for value in (*graph.inputs, *graph.initializers.values()):
+        _leave_scopes(value)
+    kept = [outputs[name] for name in names.outputs]
+    graph.outputs[:] = kept
+    graph.inputs[0].name = "images"
+    for name, value in zip(names.new_outputs, kept, strict=True):
+        value.name = name
+    NameFixPass(_Names())(model)  # of values too, in which inputs and outputs keep theirs
+    RemoveUnusedNodesPass()(model)
+    return strip_metadata(ir.to_proto(model))
+
+
+def sized(core: onnx.ModelProto, sizes: Mapping[str, int | None], label: str) -> onnx.ModelProto:
+    """A copy whose input is [batch, 3, height, width] of these sizes, None for one that is free.
+
+    Raises RequestError for a size that the graph has fixed to another."""
+    model = onnx.ModelProto()
+    model.CopyFrom(core)
+    dims = model.graph.input[0].type.tensor_type.shape.dim
+    dims[1].dim_value = 3
+    for axis, (name, size) in zip((0, 2, 3), sizes.items(), strict=True):
+        fixed = dims[axis].dim_value if dims[axis].HasField("dim_value") else None
+        if fixed not in (None, size):
+            asked = "dynamic" if size is None else size
+            raise RequestError(
+                f"input.{name}={asked}: {label} has it fixed at {fixed}: set input.{name}={fixed}, or export that graph"
+                " anew with a dynamic one"
+            )
+        if size is None:
+            dims[axis].dim_param = name
+        else:
+            dims[axis].dim_value = size
+    return model
+
+
+def shaped(core: onnx.ModelProto, outputs: Sequence[np.ndarray], any_size: bool) -> onnx.ModelProto:
+    """A copy whose outputs have the shapes of those that it gave, but for the batch and, where it takes pictures of
+    `any_size`, the number of boxes, then called "predictions". Shapes between are inferred anew.
+
+    Many a graph says less of itself, or what was true for the size it was exported with."""
+    model = onnx.ModelProto()
+    model.CopyFrom(core)
+    batch = model.graph.input[0].type.tensor_type.shape.dim[0]
+    del model.graph.value_info[:]
+    for value, output in zip(model.graph.output, outputs, strict=True):
+        dims: list[Any] = list(output.shape)
+        if value.name != "anchors":
+            dims[0] = batch.dim_param or batch.dim_value
+        if any_size:
+            dims[BOXES_AXIS[value.name]] = "predictions"
+        value.CopyFrom(onnx.helper.make_tensor_value_info(value.name, onnx.TensorProto.FLOAT, dims))
+    return onnx.shape_inference.infer_shapes(model, data_prop=True)
+
+
+class _Names:
+    """What is called nothing, or as something else, is called after its operator."""
+
+    def generate_node_name(self, node: ir.Node) -> str:
+        return node.name or f"network/{node.op_type}"
+
+    def generate_value_name(self, value: ir.Value) -> str:
+        return value.name or "network/value"
+
+
+def _leave_scopes(thing: ir.Node | ir.Value) -> None:
+    if thing.name and thing.name.startswith(SCOPES):
+        thing.name = f"network/{thing.name}"
+
+
+def converted(given: onnx.ModelProto, opset: int, label: str) -> onnx.ModelProto:
+    """The same in that opset. Raises RequestError where ONNX's own converter cannot."""
+    before = facts.opset(given)
+    if before == opset:
+        return given
+    try:
+        return onnx.version_converter.convert_version(given, opset)
+    except Exception as error:  # onnx's converter raises RuntimeError, and what its C++ code raises
+        reason = " ".join(str(error).split())[:150]
+        raise RequestError(
+            f"{label}: is of opset {before}, which cannot be converted to export.opset={opset} ({reason}): export it"
+            f" with opset {opset}" + (f", or set export.opset={before}" if before in range(18, 21) else "")
+        ) from error
+
+
+def _is_picture(value: onnx.ValueInfoProto) -> bool:
+    if not _may_be(value, 4):
+        return False
+    channels = value.type.tensor_type.shape.dim[1]
+    return not channels.HasField("dim_value") or channels.dim_value == 3
+
+
+def _may_be(value: onnx.ValueInfoProto, rank: int) -> bool:
+    """Whether it is float32 and of that rank, as far as the graph says."""
+    kind = value.type.tensor_type
+    unknown = rank != 4 and not kind.HasField("shape")
+    return kind.elem_type == onnx.TensorProto.FLOAT and (unknown or len(kind.shape.dim) == rank)
+
+
+def _by_shape(values: list[onnx.ValueInfoProto]) -> tuple[str, str] | None:
+    """Of two outputs the one with rows of four is boxes, where only one has them."""
+    if len(values) != 2:
+        return None
+    fours = [len(v.type.tensor_type.shape.dim) == 3 and v.type.tensor_type.shape.dim[2].dim_value == 4 for v in values]
+    if sum(fours) != 1:
+        return None
+    first, second = values if fours[0] else values[::-1]
+    return first.name, second.name
+
+
+def _listed(values: Sequence[onnx.ValueInfoProto]) -> str:
+    return ", ".join(_shown(value) for value in values[:6]) + (", …" if len(values) > 6 else "")
+
+
+def _shown(value: onnx.ValueInfoProto) -> str:
+    kind = value.type.tensor_type
+    name = onnx.TensorProto.DataType.Name(kind.elem_type).lower()
+    if not kind.HasField("shape"):
+        return f"{value.name} {name} of unknown shape"
+    return f"{value.name} {name} [{', '.join(dim.dim_param or str(dim.dim_value or '?') for dim in kind.shape.dim)}]"

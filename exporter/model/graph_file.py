@@ -1,0 +1,81 @@
+"""Reading an ONNX file that somebody else wrote: whole, standard operators only, with all of its tensors."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+from google.protobuf.message import DecodeError
+from onnx import external_data_helper
+from onnx.inliner import inline_local_functions
+
+from exporter.errors import RequestError
+from exporter.manifest import file_digest
+
+LARGEST = 2**31 - 1  # bytes that protobuf serialises
+
+
+@dataclass(frozen=True)
+class GraphFile:
+    """The model with its tensors inside; `sha256` is the file's, `source` says in words where it all lay."""
+
+    model: onnx.ModelProto
+    sha256: str
+    source: str
+
+
+def read_graph(path: Path, label: str) -> GraphFile:
+    """Reads an .onnx file and the tensors that it keeps in files beside it; its functions are inlined.
+
+    label: what the lines begin with. Raises RequestError where the file is missing, no whole ONNX model, keeps tensors
+    outside its own folder, or holds operators that are not standard ONNX.
+    """
+    try:
+        data = path.read_bytes()
+        model = onnx.load_from_string(data)
+    except OSError as error:
+        raise RequestError(f"{label}: {error.strerror}: give an ONNX file") from error
+    except DecodeError as error:
+        raise RequestError(f"{label}: not an ONNX file, or only a part of one: export it again") from error
+    if not model.graph.node or not model.opset_import:
+        raise RequestError(f"{label}: not an ONNX model, it has no nodes or no opset: export it again")
+    try:
+        external_data_helper.load_external_data_for_model(model, str(path.parent))  # refuses what lies elsewhere
+    except (ValueError, OSError, onnx.checker.ValidationError) as error:
+        raise RequestError(
+            f"{label}: the tensors that it keeps in other files cannot be read: {_line(error)}: save it as one file"
+        ) from error
+    whole = _whole(model, label)
+    _refuse_foreign_operators(model, label)
+    source = "file" if len(whole) <= len(data) else f"file and tensors beside it, sha256 of both {_sha256(whole)}"
+    return GraphFile(inline_local_functions(model), file_digest(path), source)
+
+
+def _whole(model: onnx.ModelProto, label: str) -> bytes:
+    if model.ByteSize() > LARGEST:
+        raise RequestError(f"{label}: {model.ByteSize() / 1e9:.1f} GB: at most 2 GB can be taken")
+    return model.SerializeToString(deterministic=True)
+
+
+def _refuse_foreign_operators(model: onnx.ModelProto, label: str) -> None:
+    own = {(function.domain, function.name) for function in model.functions}
+    foreign = {
+        f"{node.domain}::{node.op_type}"
+        for nodes in (model.graph.node, *(function.node for function in model.functions))
+        for node in nodes
+        if node.domain not in ("", "ai.onnx") and (node.domain, node.op_type) not in own
+    }
+    if foreign:
+        raise RequestError(
+            f"{label}: holds operators that are not standard ONNX ({', '.join(sorted(foreign)[:5])}): export the"
+            " network without them, before any optimisation for an engine"
+        )
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _line(error: Exception) -> str:
+    words = " ".join(str(error).split())[:200]
+    return "".join(filter(str.isprintable, words)) or type(error).__name__

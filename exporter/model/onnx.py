@@ -1,0 +1,55 @@
+"""A network that is a graph already: an ONNX file in place of a torch network and its weights."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from exporter.errors import RequestError
+from exporter.manifest import Weights
+from exporter.model.loaded import LoadedModel
+from exporter.node import Node
+
+
+class OnnxModel(Node):
+    """conf/model/onnx.yaml says what the fields are. The file itself, run in ONNX Runtime, is the network that the
+    artifact is proved against."""
+
+    weights: str
+    outputs: tuple[str, str] | Literal["auto"]
+    class_names: tuple[str, ...] | Literal["auto"]
+    confidence_threshold: float = Field(ge=0, le=1)
+    nms_threshold: float = Field(ge=0, le=1)
+
+    @property
+    def thresholds(self) -> tuple[float, float]:
+        """Confidence and IoU that the NMS takes where the recipe leaves them auto."""
+        return self.confidence_threshold, self.nms_threshold
+
+    @property
+    def _path(self) -> Path:
+        return Path(self.weights).expanduser()
+
+    def problems(self) -> Iterator[str]:
+        """Clauses for what is no ONNX file, as far as its name tells."""
+        if self._path.suffix != ".onnx" or not self._path.is_file():
+            yield f"model.weights={self.weights}: no such ONNX file: give the path of a core graph (.onnx)"
+
+    def load(self) -> LoadedModel:
+        """Reads the file and runs it on one blank picture. Raises RequestError where it is not of the contract."""
+        from exporter.model.graph_file import read_graph
+        from exporter.model.graph_network import GraphNetwork
+
+        label = f"model.weights={self._path.name}"
+        file = read_graph(self._path, label)
+        network = GraphNetwork(file.model, None if self.outputs == "auto" else self.outputs, label)
+        names = self.class_names
+        if names == "auto":
+            names = tuple(f"class_{i}" for i in range(network.num_classes))
+        if len(names) != network.num_classes:
+            raise RequestError(
+                f"model.class_names: {len(names)} names for {network.num_classes} classes: give as many, or auto"
+            )
+        weights = Weights(file=self._path.name, sha256=file.sha256, source=file.source, licence=None)
+        return LoadedModel("onnx", network, names, network.parameters, weights, None)

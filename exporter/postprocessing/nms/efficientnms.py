@@ -1,0 +1,108 @@
+"""Non-maximum suppression by TensorRT's plugin EfficientNMS_TRT: fixed shapes throughout, for TensorRT only."""
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field, computed_field, field_validator
+
+from exporter.node import Node
+from exporter.postprocessing.nms.onnx import Threshold
+
+if TYPE_CHECKING:
+    import onnx
+
+    from exporter.postprocessing.append import Op, Outputs, Tensor
+
+DOMAIN = "trt.plugins"
+"""ONNX's checker refuses an operator that it does not know in the default domain; TensorRT looks plugins up by name."""
+OPERATOR = "EfficientNMS_TRT"
+
+
+class EfficientNms(Node):
+    """conf/postprocessing/nms/efficientnms.yaml says what the fields are.
+
+    The plugin looks at every box, and its own limit of 4096 candidates holds: what `OnnxNms` calls
+    num_pre_nms_predictions, max_candidates_per_image and multi_label is fixed here.
+    """
+
+    needs_backend: ClassVar[str] = "tensorrt"
+    instead: ClassVar[str] = "onnx"
+    num_pre_nms_predictions: ClassVar[int] = 2**31 - 1  # for `exporter.postprocessing.reference`: all of them
+
+    confidence_threshold: Threshold = "auto"
+    nms_threshold: Threshold = "auto"
+    max_predictions_per_image: int = Field(300, ge=1, le=4096)
+    class_agnostic: bool = False
+    score_activation: bool = False
+
+    @field_validator("nms_threshold")
+    @classmethod
+    def _above_zero(cls, value: float | Literal["auto"]) -> float | Literal["auto"]:
+        if value == 0:  # the plugin's own description of its attributes leaves 0 out
+            raise ValueError("the plugin takes a threshold above 0: take a small one, or postprocessing/nms=onnx")
+        return value
+
+    @computed_field
+    @property
+    def max_candidates_per_image(self) -> int:
+        """The plugin's own."""
+        return 4096
+
+    @computed_field
+    @property
+    def multi_label(self) -> bool:
+        """The plugin's own: a box may be detected as several classes."""
+        return True
+
+    def resolved(
+        self, confidence_threshold: float, nms_threshold: float, max_candidates_per_image: int | None = None
+    ) -> "EfficientNms":
+        """A copy with the model's thresholds in place of "auto"; numbers that were set stay. How many candidates there
+        may be is up to the plugin."""
+        defaults = {"confidence_threshold": confidence_threshold, "nms_threshold": nms_threshold}
+        return self.model_copy(update={key: x for key, x in defaults.items() if getattr(self, key) == "auto"})
+
+    def attach(self, core: "onnx.ModelProto") -> "onnx.ModelProto":
+        """`core` with the plugin on its outputs: num_kept [B, 1] int32, kept_boxes [B, max, 4] float32 xyxy pixels,
+        kept_scores [B, max] float32, kept_classes [B, max] int32, best first; rows from num_kept on mean nothing.
+
+        Raises RequestError for `score_activation` with a network that gives scores, ValueError while a threshold is
+        "auto"."""
+        from exporter.postprocessing.append import append
+
+        return append(core, "nms", self._tail)
+
+    def _tail(self, op: "Op", core: dict[str, "Tensor"]) -> "Outputs":
+        import onnx_ir as ir
+
+        confidence, iou = self.confidence_threshold, self.nms_threshold
+        if confidence == "auto" or iou == "auto":
+            raise ValueError('confidence_threshold and nms_threshold are "auto": call resolved() before attach()')
+        boxes, scores = self._inputs(op, core)
+        outputs = op.EfficientNMS_TRT(
+            boxes, scores, _domain=DOMAIN, _version=1, _outputs=4, plugin_version="1",
+            score_threshold=float(confidence), iou_threshold=float(iou), background_class=-1,
+            max_output_boxes=self.max_predictions_per_image, score_activation=int(self.score_activation),
+            class_agnostic=int(self.class_agnostic), box_coding=0,
+        )  # fmt: skip
+        batch, limit = next(iter(core.values())).shape[0], self.max_predictions_per_image
+        names = ("num_kept", "kept_boxes", "kept_scores", "kept_classes")
+        shapes = ([batch, 1], [batch, limit, 4], [batch, limit], [batch, limit])
+        types = (ir.DataType.INT32, ir.DataType.FLOAT, ir.DataType.FLOAT, ir.DataType.INT32)
+        for value, kind in zip(outputs, types, strict=True):
+            value.type = ir.TensorType(kind)  # no inference knows the plugin
+        return dict(zip(names, zip(outputs, shapes, strict=True), strict=True))
+
+    def _inputs(self, op: "Op", core: dict[str, "Tensor"]) -> "tuple[Tensor, Tensor]":
+        """Boxes [B, N, 4] and scores [B, N, C], or logits in their place where the plugin makes scores of them."""
+        from exporter.errors import RequestError
+        from exporter.postprocessing.nms.candidates import decode
+
+        if "box_logits" in core:
+            logits = core["class_logits"]  # [B, C, N]
+            scores = logits if self.score_activation else op.Sigmoid(logits)
+            return decode(op, core["box_logits"], core["anchors"]), op.Transpose(scores, perm=[0, 2, 1])
+        if self.score_activation:
+            raise RequestError(
+                "postprocessing.nms.score_activation=true: this network gives scores and no logits: leave it out"
+            )
+        return core["boxes"], core["scores"]

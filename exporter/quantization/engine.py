@@ -1,0 +1,120 @@
+"""What the nodes share that leave the choice of ranges to another package: ModelOpt, pytorch-quantization, NNCF.
+
+The policy says which layers, as for `int8`; the package finds the ranges; the graph stays the project's own core, so
+that everything after it goes the same way.
+"""
+
+import importlib.metadata
+from abc import abstractmethod
+from collections.abc import Collection, Iterator
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import Field
+
+from exporter.errors import BuildError, RequestError
+from exporter.node import Node
+from exporter.quantization.int8 import Int8
+from exporter.quantization.quantized import Quantized
+from exporter.quantization.task import Task
+
+if TYPE_CHECKING:
+    import onnx
+
+    from exporter.quantization.selection import Selection
+
+
+class Engine(Node):
+    """package: its name on the index, for `versions`; modules: what must be there to import it; remedy: what to do
+    where one is not; methods: those of `calibration.method` that it has."""
+
+    name: ClassVar[str]
+    package: ClassVar[str]
+    modules: ClassVar[tuple[str, ...]]
+    remedy: ClassVar[str]
+    methods: ClassVar[tuple[str, ...]]
+    needs_calibration: ClassVar[bool] = True
+    bounds: ClassVar[dict[str, float]] = Int8.bounds
+
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    first_n: int = Field(0, ge=0)
+    last_n: int = Field(0, ge=0)
+
+    def problems(self, method: str, scheme: str) -> Iterator[str]:
+        """Clauses for a package that is not installed and for what it cannot do: `calibration.method`, the backend's
+        scheme."""
+        missing = [module for module in self.modules if find_spec(module) is None]
+        if missing:
+            yield f"quantization={self.name}: {' and '.join(missing)} cannot be imported: {self.remedy}"
+        if method not in self.methods:
+            yield f"calibration.method={method}: quantization={self.name} has {', '.join(self.methods)}: take one"
+
+    def quantize(self, task: Task) -> Quantized:
+        """The core with its trunk in INT8, by the package's ranges.
+
+        Raises RequestError for what `problems` says, for keys as `selected` does and for unfit pictures, BuildError for
+        values that are not finite.
+        """
+        from exporter.quantization.selection import selected
+        from exporter.quantization.summary import summarize
+
+        if problems := list(self.problems(task.method, task.scheme)):
+            raise RequestError("; ".join(problems))
+        selection = selected(task.core, self)
+        _check_weights(task.core, selection.layers)
+        always_zero = _always_zero(task, selection.layers)
+        model = self._quantized(task, selection)
+        summary = {
+            "precision": "int8",
+            "engine": {"name": self.package, "version": importlib.metadata.version(self.package)},
+            **self._facts(task),
+            **summarize(model),
+            **selection.choices,
+            "always_zero": always_zero,
+        }
+        return Quantized(model, summary)
+
+    @abstractmethod
+    def _quantized(self, task: Task, selection: "Selection") -> "onnx.ModelProto":
+        """A copy of the core with the selected layers in INT8."""
+
+    @abstractmethod
+    def _facts(self, task: Task) -> dict[str, Any]:
+        """`scheme`, and what else the manifest should say about this package's work."""
+
+
+def _check_weights(core: "onnx.ModelProto", layers: Collection[str]) -> None:
+    import numpy as np
+    from onnx import numpy_helper
+
+    stored, chosen = {tensor.name: tensor for tensor in core.graph.initializer}, set(layers)
+    for name in (name for node in core.graph.node if node.name in chosen for name in node.input[1:]):
+        if not np.isfinite(numpy_helper.to_array(stored[name])).all():
+            raise BuildError(f"weights {name}: not all values are finite; the checkpoint is broken")
+
+
+def _always_zero(task: Task, layers: Collection[str]) -> list[str]:
+    """The tensors read by these layers in which no picture leaves anything.
+
+    One pass over the pictures before the package has its own, so that what is unfit is said as clearly as for
+    `int8`: values that are not finite by layer, pictures beyond the range that the network's input has."""
+    import numpy as np
+
+    from exporter.quantization import observe
+
+    assert task.pictures is not None  # `needs_calibration` says so
+    chosen = set(layers)
+    tensors = list(dict.fromkeys(node.input[0] for node in task.core.graph.node if node.name in chosen))
+    extremes = np.zeros((len(tensors), 2), np.float32)  # the lowest and highest of each; 0 has to be representable
+    for low_high in observe.extremes(task.core, tensors, task.pictures):
+        extremes = np.stack([np.minimum(extremes[:, 0], low_high[:, 0]), np.maximum(extremes[:, 1], low_high[:, 1])], 1)
+    name = task.core.graph.input[0].name
+    if task.input_range is not None and name in tensors:
+        (low, high), (lowest, highest) = extremes[tensors.index(name)], task.input_range
+        if low < lowest or high > highest:
+            raise RequestError(
+                f"calibration: pictures hold values from {low:g} to {high:g}, the network's input goes from "
+                f"{lowest:g} to {highest:g}: normalise them as it was trained"
+            )
+    return [tensor for tensor, pair in zip(tensors, extremes, strict=True) if not pair.any()]

@@ -1,0 +1,56 @@
+"""INT8, and float16 for whatever is not on integers: for TensorRT, which then computes nothing of the network in
+float32. The scales are float16 too, which ONNX allows from opset 19 on."""
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING, ClassVar
+
+from exporter.quantization.int8 import Int8
+from exporter.quantization.quantized import Quantized
+from exporter.quantization.task import Task
+
+if TYPE_CHECKING:
+    import onnx
+
+
+class Int8Fp16(Int8):
+    """conf/quantization/int8_fp16.yaml says what the fields are."""
+
+    name: ClassVar[str] = "int8_fp16"
+    needs_backend: ClassVar[str] = "tensorrt"
+    instead: ClassVar[str] = "int8"
+    minimum_opset: ClassVar[int] = 19
+
+    def quantize(self, task: Task) -> Quantized:
+        """The core with its trunk in INT8 and the rest of it, decoding left out, in float16, but for layers whose
+        values float16 cannot hold. Raises what `Int8` and `Fp16` raise."""
+        from exporter.graph import half
+        from exporter.graph.half_scales import round_scales
+        from exporter.quantization.fp16 import beyond
+        from exporter.quantization.summary import summarize_half
+
+        quantized = super().quantize(task)
+        left = beyond(task, half.nodes_in_half(task.core))
+        model = round_scales(quantized.model)
+        model = half.to_half(model, half.nodes_in_half(model, {*left, *_pairs_about(model, left)}))
+        summary = {
+            **quantized.summary,
+            "precision": self.name,
+            **summarize_half(model),
+            "left_in_float32": left,
+        }
+        return Quantized(model, summary)
+
+
+def _pairs_about(model: "onnx.ModelProto", left: Collection[str]) -> set[str]:
+    """The names of the Q/DQ nodes whose real values come from these nodes or go to them: what is too large for one of
+    them is so for the pair."""
+    producers = {output: node for node in model.graph.node for output in node.output}
+    read = {name for node in model.graph.node if node.name in left for name in node.input}
+    pairs = {node.name for node in model.graph.node if node.op_type == "DequantizeLinear" and node.output[0] in read}
+    for node in model.graph.node:
+        source = producers.get(node.input[0])
+        if node.op_type == "QuantizeLinear" and source is not None and source.name in left:
+            pairs.add(node.name)
+        if node.op_type == "DequantizeLinear" and source is not None and source.name in pairs:
+            pairs.add(node.name)
+    return pairs

@@ -1,0 +1,30 @@
+"""Pictures that show what a network's layers can hold, whatever it was trained on."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    import onnx
+
+    from exporter.preprocessing.custom import OwnNormalization
+    from exporter.preprocessing.normalization import Normalization
+
+NUM_SCENES = 4
+DESCRIPTION = f"{NUM_SCENES} demo scenes, noise, black, white"
+
+
+def probes(
+    core: "onnx.ModelProto", size: tuple[int, int] | None, normalization: "Normalization | OwnNormalization"
+) -> "Iterator[np.ndarray]":
+    """float32 [1, 3, H, W] each, normalised, of this height and width (None: those of the core's input)."""
+    import numpy as np
+
+    from exporter.demo.scenes import scene
+
+    height, width = size or (dim.dim_value for dim in core.graph.input[0].type.tensor_type.shape.dim[2:])
+    pictures = [scene("calibration", i, height, width).image for i in range(NUM_SCENES)]
+    pictures.append(np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8))
+    pictures += [np.full((height, width, 3), value, np.uint8) for value in (0, 255)]
+    for picture in pictures:
+        yield normalization.apply(picture.transpose(2, 0, 1)[None])

@@ -1,0 +1,41 @@
+"""Seven bits for weights instead of eight, where that is better: on CPUs that add products up in 16 bits (see
+`exporter.quantization.scheme`) eight may saturate; on others they are finer."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any, Literal
+
+import numpy as np
+
+from exporter.proof.tensors import tensors
+from exporter.quantization import observe
+from exporter.quantization.plan import Plan
+from exporter.quantization.scheme import REDUCED_RANGE
+from exporter.quantization.sensitivity import damage
+
+Pictures = Iterable[np.ndarray]
+
+
+def decided(plan: Plan, wanted: bool | Literal["auto"], pictures: Pictures | None) -> tuple[Plan, dict[str, Any]]:
+    """The plan with full or reduced weights, and for the manifest: which, and where it was measured ("auto") the error
+    of either, as from `exporter.quantization.sensitivity.damage`, with all layers on integers, in the engine and on the
+    machine that this runs on. Equal errors leave the full range.
+
+    pictures: float32 [n, 3, H, W] each; gone through twice for "auto", else left alone.
+    """
+    reduced = replace(plan, scheme=replace(plan.scheme, weight_limit=REDUCED_RANGE))
+    if wanted != "auto":
+        return (reduced if wanted else plan), {"chosen": wanted, "error": None}
+    assert pictures is not None  # `needs_calibration` says so
+    error = {"full": _error(plan, pictures), "reduced": _error(reduced, pictures)}
+    better = error["reduced"] < error["full"]
+    return (reduced if better else plan), {"chosen": better, "error": error}
+
+
+def _error(plan: Plan, pictures: Pictures) -> float:
+    """Of all layers on integers. Both networks run side by side, so that no picture's outputs are kept."""
+    models = (plan.core, plan.model(plan.layers))
+    expected, got = (
+        tensors(model.SerializeToString(), (batch for batch, _ in observe.batches(model, pictures))) for model in models
+    )
+    return damage(expected, got)

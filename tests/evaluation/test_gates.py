@@ -1,0 +1,82 @@
+"""The gates on builds that are wrong in the ways that exports go wrong: the artifact runs, and detects nothing."""
+
+import pytest
+import torch
+from torch import nn
+
+import exporter
+from exporter.config import compose
+from exporter.demo.scenes import CLASS_NAMES
+from exporter.errors import BuildError
+from exporter.recipe import check
+from tests.evaluation.colours import NAMES
+
+NETWORK = ["model=custom", "model._target_=tests.evaluation.colours.network", f"model.class_names=[{','.join(NAMES)}]"]
+LABELS = ["evaluation=custom", "evaluation._target_=tests.evaluation.colours.labelled", "trust=tests"]
+SMALL = ["preprocessing=yolo_nas", "input.size=96", "proof.num_images=2"]
+INT8 = ["quantization=int8", "calibration=custom", "calibration.num_images=4", "proof.mean_score_error=1"]
+
+
+def build(folder, *words: str):
+    return exporter.build(None, [*NETWORK, *LABELS, *SMALL, f"output_dir={folder / 'out'}", *words])
+
+
+def pictures(name: str) -> str:
+    return f"calibration._target_=tests.evaluation.colours.{name}"
+
+
+def test_a_right_build_passes_both_gates(tmp_path):
+    evaluation = build(
+        tmp_path, *INT8, pictures("batches"), "evaluation.min_map=99", "evaluation.max_drop=1"
+    ).evaluation
+    assert evaluation is not None
+    assert (evaluation.name, evaluation.num_images, evaluation.num_boxes, evaluation.num_background) == (
+        "custom",
+        4,
+        9,
+        1,
+    )
+    assert (evaluation.artifact.map, evaluation.drop, evaluation.min_map, evaluation.max_drop) == (100, 0, 99, 1)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    ["+model.order=bgr", pytest.param("+model.high=255", marks=pytest.mark.slow)],
+    ids=["swapped channels", "never normalised"],
+)
+def test_a_network_trained_on_other_inputs_is_caught_by_min_map(tmp_path, fault):
+    """The torch network is fed in the same wrong way, and so is an FP32 artifact: only labels can tell."""
+    with pytest.raises(
+        BuildError, match=r"mAP is 0\.\d+ on 4 .* evaluation\.min_map=50 .*normalisation, channel order"
+    ):
+        build(tmp_path, fault, "evaluation.min_map=50")
+    assert not (tmp_path / "out").exists()
+
+
+def test_random_calibration_data_is_caught_by_max_drop(tmp_path):
+    with pytest.raises(BuildError, match=r"a drop of \d\d+\.\d+ points, evaluation\.max_drop=1 allows less"):
+        build(tmp_path, *INT8, pictures("noise"), "evaluation.max_drop=1")
+
+
+class Undivided(nn.Module):
+    """YOLO-NAS as its build would have it if the division by 255 were done twice."""
+
+    def __init__(self, network: nn.Module):
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.network(images / 255)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("right", [True, False])
+def test_the_demo_network_normalised_twice_is_ruined(tmp_path, right):
+    network = check(compose(["+recipe=yolo_nas_s"])).model.load().network
+    words = [f"model.class_names=[{','.join(CLASS_NAMES)}]", "input.size=192", "proof.num_images=2"]
+    words += ["evaluation=demo", "evaluation.num_images=8", "evaluation.min_map=60", f"output_dir={tmp_path / 'out'}"]
+    if right:
+        exporter.build("yolo_nas_s", words, model=network)
+        return
+    with pytest.raises(BuildError, match=r"mAP is \d\.\d+ on 8 pictures, evaluation\.min_map=60"):
+        exporter.build("yolo_nas_s", words, model=Undivided(network))

@@ -1,0 +1,87 @@
+"""A network of free sizes: what torch gives, at sizes that the tracing never saw."""
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from exporter.errors import RequestError
+from exporter.graph.trace import trace
+from exporter.inference import rows, session
+from exporter.postprocessing import reference
+from exporter.postprocessing.format.batch import BatchFormat
+from exporter.postprocessing.format.flat import FlatFormat
+from exporter.postprocessing.nms.onnx import OnnxNms
+from tests.small_network import SmallDetector, small_core
+
+SHAPES = [(1, 32, 32), (1, 64, 96), (3, 160, 32), (2, 96, 352), (4, 128, 128)]
+KNOBS = OnnxNms(confidence_threshold=0.4, nms_threshold=0.6, num_pre_nms_predictions=50, max_predictions_per_image=20)
+
+
+@pytest.fixture(scope="module")
+def network():
+    return SmallDetector().eval()
+
+
+@pytest.fixture(scope="module")
+def core():
+    return small_core()
+
+
+def dims(value: onnx.ValueInfoProto) -> list[int | str]:
+    return [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim]
+
+
+def pictures(*shape: int) -> np.ndarray:
+    return np.random.default_rng(shape).uniform(0, 1, (shape[0], 3, *shape[1:])).astype(np.float32)
+
+
+def test_dimensions_have_plain_names(core):
+    assert dims(core.graph.input[0]) == ["batch", 3, "height", "width"]
+    assert [dims(value) for value in core.graph.output] == [
+        ["batch", 68, "predictions"], ["batch", 3, "predictions"], ["predictions", 3]
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_any_size_gives_what_torch_gives(network, core, shape):
+    images = pictures(*shape)
+    got = session(core.SerializeToString()).run(None, {"images": images})
+    with torch.no_grad():
+        expected = network.undecoded(torch.from_numpy(images))
+    for found, wanted in zip(got, expected, strict=True):
+        np.testing.assert_allclose(found, wanted.numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize("output", [BatchFormat(), FlatFormat()], ids=["batch", "flat"])
+def test_detections_of_any_size(network, core, output):
+    """Fewer boxes than the NMS looks at, and than it may keep, and more."""
+    run = session(output.attach(KNOBS.attach(core)).SerializeToString())
+    names = [value.name for value in run.get_outputs()]
+    for shape in SHAPES:
+        images = pictures(*shape)
+        found = rows(dict(zip(names, run.run(None, {"images": images}), strict=True)), shape[0])
+        with torch.no_grad():
+            boxes, scores = (tensor.numpy() for tensor in network(torch.from_numpy(images)))
+        for i, each in enumerate(found):
+            got = np.concatenate([each.boxes, each.scores[:, None], each.classes[:, None]], axis=1, dtype=np.float32)
+            want = reference.detections(boxes[i], scores[i], KNOBS)
+            assert len(want)
+            assert reference.mismatches(got, want) == 0
+
+
+def test_fixed_sizes_do_not_pay_for_free_ones(float_artifact):
+    """A dynamic batch, but anchors that are numbers."""
+    graph = onnx.load(float_artifact / "model.onnx").graph
+    assert not {"Range", "Expand"} & {node.op_type for node in graph.node if not node.name.startswith("nms/")}
+    assert any(tensor.name == "anchors" for tensor in graph.initializer)
+
+
+@pytest.mark.slow
+def test_a_network_of_one_size_says_so():
+    class OneSize(SmallDetector):
+        def levels(self, images):
+            return super().levels(images + torch.linspace(0, 1, 96))
+
+    with pytest.raises(RequestError, match=r"input\.height, input\.width: with dynamic sides torch cannot trace this"):
+        trace(OneSize().eval(), 1, None, None, 18)

@@ -1,0 +1,25 @@
+"""Every recipe for TensorRT that ships makes a file in which the lint finds nothing."""
+
+import onnx
+import pytest
+
+from exporter.config import compose
+from exporter.lint import lint
+from exporter.paths import RECIPES
+from exporter.progress import Progress
+from exporter.recipe import check
+from exporter.runner import make
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("nms", ["efficientnms", "onnx"])
+@pytest.mark.parametrize("name", sorted(path.stem for path in RECIPES.glob("*_trt.yaml")))
+def test_a_shipped_recipe_is_clean(name, nms):
+    words = [f"+recipe={name}", f"postprocessing/nms={nms}", "input.size=64", "model.weights=random"]
+    if "int8" in name:
+        words += ["calibration=demo", "calibration.num_images=2"]
+    recipe = check(compose(words))
+    made = make(recipe.model.load(), recipe, Progress(quiet=True))
+    found = lint(onnx.load_from_string(made.artifact))
+    assert [finding for finding in found if finding.level == "error"] == []
+    assert {finding.rule for finding in found} <= {"plugin-deprecated", "nms-pairs"}

@@ -1,0 +1,80 @@
+"""Mixed precision through a whole build, and on the demo network with a planted fault."""
+
+from functools import partial
+
+import onnx
+import pytest
+
+import exporter
+from exporter.config import compose
+from exporter.demo.scenes import CLASS_NAMES, scene
+from exporter.evaluation.examples import Truth
+from exporter.manifest import read_manifest
+from exporter.postprocessing.nms.onnx import OnnxNms
+from exporter.quantization.int8 import Int8
+from exporter.quantization.mixed import Mixed
+from exporter.quantization.task import Task
+from exporter.quantization.yardstick import yardstick
+from exporter.recipe import check
+from exporter.runner import OWNED, core_graph
+from exporter.verify import verify
+from tests.quantization.outliers import DEPTH, contract_core, plant
+from tests.report_page.test_page import check_self_contained
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """A small core with a fault between two layers, as somebody would give it."""
+    place = tmp_path_factory.mktemp("mixed")
+    onnx.save(plant(contract_core(64), "layer2.conv/Conv", "layer3.conv/Conv"), place / "core.onnx")
+    words = ["model=onnx", f"model.weights={place / 'core.onnx'}", "preprocessing=yolo_nas", "quantization=mixed",
+             "quantization.max_drop=5", "quantization.num_ranking_images=2", "calibration=demo", "input.size=64",
+             "calibration.num_images=4", "proof.num_images=1", "proof.mean_score_error=1", "proof.mean_box_error=1000",
+             f"output_dir={place / 'out'}"]  # fmt: skip
+    exporter.build(None, words)
+    return place / "out"
+
+
+def test_everything_is_published(built):
+    names = {entry.name + "/" * entry.is_dir() for entry in built.iterdir()}
+    assert {"sensitivity.png", "tradeoff.png"} < names <= set(OWNED)
+    manifest = read_manifest(built)
+    summary = manifest.quantization
+    assert set(summary["left_for_accuracy"]) == {"layer2.conv/Conv", "layer3.conv/Conv"}
+    assert summary["drop"] <= 5 < summary["tried"][0]["drop"]
+    assert {each["in_int8"] for each in manifest.run["tradeoff"]} >= {DEPTH, DEPTH - 2}
+    parsed = check_self_contained((built / "report.html").read_text(encoding="utf-8"))
+    assert {"What INT8 costs and gains", "Sensitivity"} <= set(parsed.words)
+    list(verify(built))
+
+
+@pytest.mark.slow
+def test_the_demo_with_a_planted_outlier_is_mended_on_scenes_that_nobody_chose_by():
+    size, nms = 192, OnnxNms().resolved(0.25, 0.7)
+    recipe = check(compose(["+recipe=yolo_nas_s_mixed", f"input.size={size}", "calibration.num_images=12"]))
+    loaded = recipe.model.load()
+    block = "neck.neck2.blocks.bottlenecks.1"
+    core = plant(core_graph(loaded.network, recipe), f"{block}.cv1.rbr_reparam/Conv", f"{block}.cv2.rbr_reparam/Conv")
+    geometry, normalization = recipe.preprocessing.geometry(size, size), recipe.preprocessing.normalization
+    images = recipe.calibration.images(geometry, normalization)
+    truths = partial(recipe.calibration.truths, CLASS_NAMES, geometry)
+    task = Task(core, pictures=images, truths=truths, nms=nms, input_range=(0.0, 1.0))
+    mixed = Mixed(max_drop=0.5, num_ranking_images=1).quantize(task)
+    assert mixed.summary["labels"] == "the pictures' own"
+    assert len(mixed.summary["left_for_accuracy"]) <= 4
+    assert {f"{block}.cv1.rbr_reparam/Conv", f"{block}.cv2.rbr_reparam/Conv"} == {
+        each["layer"] for each in mixed.summary["ranking"][:2]
+    }
+    held = yardstick(_on_other_scenes(task, geometry, normalization, size), 40)
+    plain = Int8().quantize(task).model
+    assert held.map - held.mean_precision(plain) > 40
+    assert held.map - held.mean_precision(mixed.model) < 1
+
+
+def _on_other_scenes(task, geometry, normalization, size):
+    """The task with 40 scenes of the evaluation's."""
+    scenes = [scene("evaluation", i, size, size) for i in range(40)]
+    at = geometry.place(size, size)
+    pictures = [normalization.apply(geometry.apply(s.image).transpose(2, 0, 1)[None]) for s in scenes]
+    truths = [Truth.of(geometry.to_input(s.boxes, at), s.classes) for s in scenes]
+    return Task(task.core, pictures=pictures, truths=lambda: iter(truths), nms=task.nms)
