@@ -24,6 +24,7 @@ def exported(loaded: LoadedModel, words: list[str]) -> str:
     return hashlib.sha256(make(loaded, check(compose(words)), Progress(quiet=True)).artifact).hexdigest()
 
 
+@pytest.mark.slow
 def test_a_graph_gives_the_same_bytes_in_any_order(tmp_path):
     onnx.save(detector(), tmp_path / "core.onnx")
     base = ["model=onnx", f"model.weights={tmp_path / 'core.onnx'}", "input.height=64", "input.width=96",
