@@ -62,7 +62,7 @@ def _bounds(recipe: Recipe) -> dict[str, float]:
     bounds = dict(recipe.quantization.bounds)
     if recipe.takes_frames:
         bounds["max_map_drop"] += MAX_MAP_DROP
-    own = {key: value for key, value in recipe.proof.model_dump().items() if key in bounds}
+    own = recipe.proof.model_dump(exclude={"num_images", "num_scenes"})
     return bounds | {key: value for key, value in own.items() if value != "auto"}
 
 

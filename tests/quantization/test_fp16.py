@@ -374,7 +374,7 @@ def test_yolo_nas_rounded_everywhere_stays_within_the_bounds(yolo_nas):
     (boxes, classes, anchors), got = run(core, picture), run(rounded(model), picture, optimize=False)
     np.testing.assert_array_equal(got[2], anchors)
     decoded = [dfl.decode(torch.from_numpy(x), torch.from_numpy(anchors)).numpy() for x in (boxes, got[0])]
-    assert np.abs(decoded[0] - decoded[1]).max() < Fp16.bounds["max_box_error"]
+    assert np.abs(decoded[0] - decoded[1]).max() < 3  # pixels
     scores = [1 / (1 + np.exp(-x)) for x in (classes, got[1])]
     assert np.abs(scores[0] - scores[1]).max() < Fp16.bounds["max_score_error"]
     assert np.abs(scores[0] - scores[1]).mean() < Fp16.bounds["mean_score_error"]

@@ -1,0 +1,92 @@
+"""Every recipe for TensorRT, proved and scored on the CPU: what is in which precision, and what that costs."""
+
+import tempfile
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import onnx
+
+from exporter.figures import markdown
+from exporter.figures.markdown import Missing
+from exporter.figures.matrix import common
+from exporter.figures.measured import built, demo_map
+from exporter.figures.rows import Figures, Row, fill
+from exporter.model.architectures import ARCHITECTURES
+from exporter.progress import Progress
+from exporter.quantization.summary import summarize, summarize_half
+
+PRECISIONS = {"": "FP32", "_fp16": "FP16", "_int8": "INT8", "_int8_fp16": "INT8 and FP16"}
+
+HEAD = ("recipe", "mean box error, px", "mean score error", "matched boxes", "mAP", "drop",
+        "convolutions INT8 / FP16 / FP32", "MB")  # fmt: skip
+
+ABOUT = """\
+Run in ONNX Runtime on a CPU, TensorRT's plugin emulated by ONNX operators; never in TensorRT. {size} × {size}. \
+Errors: |artifact - torch| before NMS, boxes weighted by their score. Matched: boxes of artifact and torch network \
+that have each other, of all that either has, on demo scenes. mAP@[.5:.95] on {scenes} scenes neither trained nor \
+calibrated on, drop against the FP32 recipe. Networks without demo weights: random ones, which detect nothing."""
+
+
+def table(size: int, scenes: int, limit: int | None, file: Path, progress: Progress) -> str:
+    """The table in Markdown, and a paragraph before it that says what was measured how. Networks with demo weights come
+    first."""
+    with_demo = sorted(ARCHITECTURES, key=lambda model: "model.weights=demo" not in common(model))
+    rows = [
+        Row((f"{model}{precision}_trt",), words(model, precision, size), {"scenes": scenes})
+        for model in with_demo
+        for precision in PRECISIONS
+    ][:limit]
+    with tempfile.TemporaryDirectory() as folder:
+        found = fill(rows, partial(measured, folder=Path(folder)), file, progress)
+    references = {row.name[0]: figures.get("map") for row, figures in zip(rows, found, strict=True)}
+    lines = []
+    for row, figures in zip(rows, found, strict=True):
+        model = next(m for m in ARCHITECTURES if row.name[0].startswith(f"{m}_"))
+        lines.append(cells(row, figures, references[f"{model}_trt"]))
+    return f"{ABOUT.format(size=size, scenes=scenes)}\n\n{markdown.table(HEAD, lines)}"
+
+
+def words(model: str, precision: str, size: int) -> tuple[str, ...]:
+    """The build of one row; of INT8 with random weights, the demo scenes are as good as any."""
+    _, weights = common(model)
+    said = [f"+recipe={model}{precision}_trt", weights, f"input.size={size}"]
+    said.append("postprocessing.nms.confidence_threshold=0.01")  # mAP is that of all detections, not of the sure ones
+    return (*said, "calibration=demo") if "int8" in precision else tuple(said)
+
+
+def measured(row: Row, folder: Path) -> Figures:
+    """Builds one row and scores it where its weights detect anything. Raises BuildError where the build fails."""
+    manifest, _ = built(row.words, folder / "artifact")
+    model = onnx.load(folder / "artifact" / manifest.artifact.file)
+    in_int8 = summarize(model)["convolutions"]["int8"]
+    half = summarize_half(model)["float16_convolutions"]
+    network, detections = manifest.proof["network"], manifest.proof["detections"]
+    total = sum(summarize(model)["convolutions"][kind] for kind in ("int8", "float"))
+    return {
+        "box_error": network["mean_box_error"],
+        "score_error": network["mean_score_error"],
+        "matched": detections.get("matched"),
+        "boxes": detections.get("boxes"),
+        "why": detections.get("why"),
+        "map": demo_map(folder / "artifact", row.settings["scenes"]) if "model.weights=demo" in row.words else None,
+        "convolutions": [in_int8, half, total - in_int8 - half],
+        "bytes": manifest.artifact.bytes,
+    }
+
+
+def cells(row: Row, found: Figures, reference: float | None) -> Sequence[str | Missing]:
+    """One line of the table. reference: the mAP of the FP32 recipe of the same network."""
+    if "reason" in found:
+        return [*row.name, *[Missing(found["reason"])] * (len(HEAD) - 1)]
+    unscored = Missing("no trained weights ship for it")
+    return [
+        *row.name,
+        f"{found['box_error']:.2g}",
+        f"{found['score_error']:.2g}",
+        unscored if found["matched"] is None else f"{found['matched']} of {found['boxes']}",
+        unscored if found["map"] is None else f"{found['map']:.2f}",
+        unscored if found["map"] is None or reference is None else f"{reference - found['map']:.2f}",
+        " / ".join(str(count) for count in found["convolutions"]),
+        f"{found['bytes'] / 1e6:.1f}",
+    ]
