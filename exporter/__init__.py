@@ -12,12 +12,17 @@ __all__ = ["build"]
 
 
 def build(
-    recipe: str | None = None, overrides: Sequence[str] = (), model: "nn.Module | None" = None, quiet: bool = True
+    recipe: str | None = None,
+    overrides: Sequence[str] = (),
+    model: "nn.Module | None" = None,
+    quiet: bool = True,
+    digest: str | None = None,
 ) -> "Manifest":
     """Builds one artifact, as `python -m exporter +recipe=RECIPE OVERRIDES…` does, and returns its manifest.
 
     `model` takes the place of the network that the recipe names: a torch network of the contract, in memory, straight
-    after training. It is copied; mode, device, gradients and hooks of the caller's stay as they are.
+    after training. It is copied; mode, device, gradients and hooks of the caller's stay as they are. What is made of it
+    is kept for the next build only with `digest`, your word for its code and weights: another when they change.
 
     The Hydra state of a caller that uses Hydra itself is left as it was. Raises `exporter.errors.RequestError` for a
     bad request and `exporter.errors.BuildError` where the build or its proof fails; nothing is published then.
@@ -28,7 +33,7 @@ def build(
     from exporter.recipe import check
 
     words = [quote_path(word) for word in overrides]
-    checked = check(compose([f"+recipe={recipe}", *words] if recipe else words), model)
+    checked = check(compose([f"+recipe={recipe}", *words] if recipe else words), model, digest)
     from exporter.runner import build as run
 
     return run(checked, Progress(quiet))

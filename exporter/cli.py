@@ -45,6 +45,10 @@ def _run(words: list[str]) -> int:
         from exporter.messages import one_of
 
         raise RequestError(f"{words[0]}: {one_of('neither a verb nor key=value', words[0], list(VERBS))}")
+    from exporter.completion import FLAGS, complete
+
+    if words[0] in FLAGS:
+        return complete(words, VERBS)
     from exporter.hydra_run import run
 
     if any(word.startswith("trust=") for word in words) and str(Path.cwd()) not in sys.path:
@@ -145,6 +149,26 @@ def _lint(words: list[str]) -> int:
     return run(given.path, given.backend, given.json)
 
 
+def _diff(words: list[str]) -> int:
+    parser = _parser("diff", "two artifacts side by side; exits 0 where their bytes are the same, 1 where they differ")
+    parser.add_argument("a", type=Path, metavar="A")
+    parser.add_argument("b", type=Path, metavar="B")
+    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--all", action="store_true", help="also what does not differ")
+    given = parser.parse_args(words)
+    from exporter.diff.command import run
+
+    return run(given.a, given.b, given.json, given.all)
+
+
+def _schema(words: list[str]) -> int:
+    _parser("schema", "prints a JSON schema of recipes, with which editors complete and check them").parse_args(words)
+    from exporter.recipe_schema.schema import schema_text
+
+    print(schema_text(), end="")
+    return 0
+
+
 def _snippet(words: list[str]) -> int:
     parser = _parser("snippet", "prints a short program that runs this artifact and needs nothing of the exporter")
     parser.add_argument("dir", type=Path)
@@ -210,6 +234,8 @@ VERBS: dict[str, Callable[[list[str]], int]] = {
     "recipes": _recipes,
     "verify": _verify,
     "rebuild": _rebuild,
+    "diff": _diff,
+    "schema": _schema,
     "predict": _predict,
     "evaluate": _evaluate,
     "benchmark": _benchmark,

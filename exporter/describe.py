@@ -1,12 +1,6 @@
 """Writes the manifest's sections from what was built: of the artifact, what the artifact itself says."""
 
-import contextlib
-import importlib.metadata
 import json
-import platform
-import subprocess
-import time
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +8,11 @@ import onnx
 
 from exporter import manifest as m
 from exporter.graph import facts
-from exporter.model.loaded import LoadedModel
-from exporter.paths import recipe_files
+from exporter.model.loaded import ModelFacts
+from exporter.provenance import versions
 from exporter.quantization.summary import summarize
 from exporter.recipe import Recipe
 from exporter.settings import STRIDE
-
-PACKAGES = ("exporter", "torch", "onnx", "onnx-ir", "onnxscript", "onnxsim", "onnxruntime", "numpy", "hydra-core",
-            "omegaconf", "opencv-python-headless", "faster-coco-eval")  # fmt: skip
 
 
 def input_section(model: onnx.ModelProto, recipe: Recipe) -> m.Input:
@@ -49,7 +40,7 @@ def _allowed(side: str, recipe: Recipe) -> m.Allowed:
     return m.Allowed(min=recipe.input.min_size, max=recipe.input.max_size, multiple=STRIDE, nominal=nominal)
 
 
-def preprocessing_section(loaded: LoadedModel, recipe: Recipe) -> m.Preprocessing:
+def preprocessing_section(loaded: ModelFacts, recipe: Recipe) -> m.Preprocessing:
     """What a picture goes through. Without pre-processing inside, what the network was trained with."""
     inside = recipe.preprocessing.inside_graph
     node = recipe.preprocessing if inside else loaded.preprocessing
@@ -69,7 +60,7 @@ def postprocessing_section(recipe: Recipe) -> m.Postprocessing:
     return m.Postprocessing(nms=knobs, format=option(recipe.format) if has_nms else None)
 
 
-def runtime_properties(model: onnx.ModelProto, loaded: LoadedModel, recipe: Recipe) -> dict[str, str]:
+def runtime_properties(model: onnx.ModelProto, loaded: ModelFacts, recipe: Recipe) -> dict[str, str]:
     """What a runtime needs to use the artifact: the facts of the manifest, in JSON, for its metadata_props."""
     sections = {
         "name": recipe.name,
@@ -82,12 +73,13 @@ def runtime_properties(model: onnx.ModelProto, loaded: LoadedModel, recipe: Reci
 
 
 def describe(
-    file: Path, loaded: LoadedModel, recipe: Recipe, quantization: dict[str, Any], calibration: m.Calibration | None,
-    proof: dict[str, Any], evaluation: m.Evaluation | None, benchmark: m.Benchmark | None, started: float,
-    tradeoff: list[dict[str, Any]],
+    file: Path, loaded: ModelFacts, recipe: Recipe, quantization: dict[str, Any], calibration: m.Calibration | None,
+    proof: dict[str, Any], evaluation: m.Evaluation | None, benchmark: m.Benchmark | None,
+    tradeoff: list[dict[str, Any]], repository: dict[str, Any],
 ) -> m.Manifest:  # fmt: skip
-    """The manifest of the artifact in `file`. What `quantization` counts is counted again in the artifact. `started`
-    is when the build began, in seconds since 1970; `tradeoff`: what the variants of a mixed precision took."""
+    """The manifest of the artifact in `file`; what is known only when it is published, see `run_section`, is not in it.
+    What `quantization` counts is counted again in the artifact. `tradeoff`: what the variants of a mixed precision
+    took; `repository`: see there."""
     model = onnx.load(file)
     return m.Manifest(
         schema_version=1,
@@ -121,26 +113,11 @@ def describe(
             name=recipe.recipe_name,
             config=_without_folders(recipe.config),
             overrides=[_without_folders(word) for word in recipe.overrides],
-            **_repository(recipe),
+            **repository,
         ),
         versions=versions([recipe.quantization.package] if hasattr(recipe.quantization, "package") else []),
-        run={
-            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
-            "seconds": round(time.time() - started, 1),
-            "cpu": cpu(),
-            "output_dir": str(recipe.output_dir.absolute()),
-            **({"tradeoff": tradeoff} if tradeoff else {}),
-        },
+        run={"tradeoff": tradeoff} if tradeoff else {},
     )
-
-
-def versions(others: Iterable[str] = ()) -> dict[str, str]:
-    """Python, the packages that every build's bytes and figures depend on, and these others; only what is installed."""
-    installed = {}
-    for name in (*PACKAGES, *others):
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            installed[name] = importlib.metadata.version(name)
-    return installed | {"python": platform.python_version()}
 
 
 def option(node: Any) -> str:
@@ -160,39 +137,3 @@ def _without_folders(value: Any) -> Any:
             return f"{head}={Path(tail.strip(chr(39) + chr(34))).name}"
         return Path(value).name if value.startswith(("/", "~")) else value
     return value
-
-
-def _repository(recipe: Recipe) -> dict[str, Any]:
-    """The commit and dirty flag of the repository that holds the recipe's file; null where there is none."""
-    paths = recipe_files().get(recipe.recipe_name or "", [])
-    if not paths:
-        return {"commit": None, "dirty": None}
-
-    def git(*words: str) -> str | None:
-        try:
-            command = ["git", "-C", str(paths[0].parent), *words]
-            run = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
-        except (OSError, subprocess.TimeoutExpired):
-            return None
-        return run.stdout.strip() if run.returncode == 0 else None
-
-    # A recipe that git does not track belongs to no commit, whatever repository happens to be around it.
-    if not git("ls-files", "--", paths[0].name):
-        return {"commit": None, "dirty": None}
-    status = git("status", "--porcelain", "--untracked-files=no")
-    return {"commit": git("rev-parse", "HEAD"), "dirty": None if status is None else bool(status)}
-
-
-def cpu() -> dict[str, Any]:
-    """The processor's name and those of its features that decide how fast int8 is; {} where /proc is not there."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return {}
-    fields = dict(line.split(":", 1) for line in lines if ":" in line)
-    fields = {key.strip(): value.strip() for key, value in fields.items()}
-    flags = set(fields.get("flags", "").split())
-    return {
-        "name": fields.get("model name", "unknown"),
-        "features": sorted(flags & {"avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "avx512_bf16"}),
-    }

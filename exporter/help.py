@@ -14,6 +14,8 @@ Turns a detector into an ONNX artifact with pre-processing, NMS and precision in
   exporter recipes [--copy NAME]          list the recipes; copy one into ./recipes to start from
   exporter verify DIR                     check an artifact against its manifest
   exporter rebuild DIR [--weights FILE]   build it again from its manifest alone and compare the bytes
+  exporter diff A B [--all] [--json]      two artifacts side by side: what was asked for, graph, sizes, figures
+  exporter schema                         a JSON schema of recipes, for editors to complete and check them
   exporter predict DIR IMAGE… --out DIR   run an artifact on pictures
   exporter snippet DIR [--language cpp]   a short program that runs this artifact, in Python or C++
   exporter evaluate DIR [--yolo FILE …]   mAP of an artifact on demo scenes, or on your labelled pictures
@@ -27,10 +29,10 @@ Turns a detector into an ONNX artifact with pre-processing, NMS and precision in
 
 
 def summary(path: Path) -> str:
-    """A recipe's first line of comment that is not Hydra's own."""
+    """A recipe's first line of comment that is not for Hydra or an editor."""
     for line in _lines(path):
         text = line.lstrip("#").strip()
-        if line.startswith("#") and text and not text.startswith("@package"):
+        if line.startswith("#") and text and not text.startswith(("@package", "yaml-language-server:")):
             return text
         if line and not line.startswith("#"):
             break

@@ -1,5 +1,6 @@
 """Runs an artifact by what its manifest says, and nothing else: from pictures of any size to boxes in their pixels."""
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,15 +22,15 @@ class Detections:
 
 
 def session(model: bytes | Path, options: Any = None) -> Any:
-    """An ONNX Runtime session on the CPU, by default with ORT's own `options` (its SessionOptions). TensorRT's NMS
-    plugin is emulated there, see `exporter.graph.emulate_plugin`.
+    """An ONNX Runtime session on the CPU, by default with the options of `session_options`. TensorRT's NMS plugin is
+    emulated there, see `exporter.graph.emulate_plugin`.
 
     Raises BuildError where ORT does not take the model."""
     import onnxruntime as ort
 
     from exporter.graph.half_scales import has_half_scales
 
-    options = options or ort.SessionOptions()
+    options = options or session_options()
     options.log_severity_level = 3
     if has_half_scales(model):  # ONNX Runtime 1.32 fuses such pairs into operators that give wrong numbers
         options.add_session_config_entry("session.disable_quant_qdq", "1")
@@ -45,6 +46,18 @@ def session(model: bytes | Path, options: Any = None) -> Any:
         return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ORT raises its own classes, which share no base but this one
         raise BuildError(f"ONNX Runtime does not take the model: {' '.join(str(error).split())[:300]}") from error
+
+
+def session_options() -> Any:
+    """ONNX Runtime's own SessionOptions, with as many threads as OMP_NUM_THREADS says where it does: by that launchers
+    share out the cores among processes, and ONNX Runtime by itself takes them all."""
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    share = os.environ.get("OMP_NUM_THREADS", "")
+    if share.isdecimal():
+        options.intra_op_num_threads = int(share)
+    return options
 
 
 def emulation(model: bytes | Path) -> str:

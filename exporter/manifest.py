@@ -5,6 +5,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -336,6 +337,11 @@ def read_manifest(folder: Path) -> Manifest:
         return Manifest.model_validate(values)
     except ValidationError as error:
         raise RequestError(f"{path}: not a manifest: " + "; ".join(validation_lines(error, "manifest"))) from error
+
+
+def files_digest(paths: Iterable[Path]) -> str:
+    """sha256 over the digests of files, in order; where they lie and what they are called does not matter."""
+    return hashlib.sha256("".join(map(file_digest, paths)).encode()).hexdigest()
 
 
 def file_digest(path: Path) -> str:

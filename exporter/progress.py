@@ -26,6 +26,11 @@ class Progress:
         if not self._quiet:
             print(f"  {name:<34}{time.perf_counter() - started:7.1f} s", file=sys.stderr, flush=True)
 
+    def line(self, name: str, state: str) -> None:
+        """A stage that took no time, and why."""
+        if not self._quiet:
+            print(f"  {name:<34}{state:>9}", file=sys.stderr, flush=True)
+
     def warn(self, line: str) -> None:
         """A line that nobody should overlook."""
         if not self._quiet:

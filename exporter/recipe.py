@@ -3,7 +3,7 @@
 import importlib
 import inspect
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from exporter.errors import RequestError
 from exporter.messages import in_one_line, one_of, validation_lines
 from exporter.model.custom import ModelInMemory
 from exporter.node import Node
-from exporter.settings import Export, Input, ProofSettings, Settings
+from exporter.settings import Export, Input, ProofSettings, Settings, StoreSettings, Sweep
 
 # Where a node stands in the configuration, by the name it has in `Recipe`.
 NODES = {
@@ -30,9 +30,21 @@ NODES = {
     "benchmark": "benchmark",
 }
 
-SETTINGS: dict[str, type[Settings]] = {"input": Input, "export": Export, "proof": ProofSettings}
+SETTINGS: dict[str, type[Settings]] = {
+    "input": Input, "export": Export, "proof": ProofSettings, "store": StoreSettings, "sweep": Sweep,
+}  # fmt: skip
 
 KEYS = ("name", "output_dir", "trust", "postprocessing", *SETTINGS, *(p for p in NODES.values() if "." not in p))
+
+
+class _LeftOut:
+    """Stands where a part of a recipe has nothing: whoever reads it depends on more than was said."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError(f"{name}: of a field that this part of the recipe leaves out")
+
+
+LEFT_OUT: Any = _LeftOut()
 
 
 @dataclass(frozen=True)
@@ -44,6 +56,8 @@ class Recipe:
     input: Input
     export: Export
     proof: ProofSettings
+    store: StoreSettings
+    sweep: Sweep
     model: Any
     preprocessing: Any
     quantization: Any
@@ -56,6 +70,18 @@ class Recipe:
     config: dict[str, Any]
     recipe_name: str | None
     overrides: tuple[str, ...]
+
+    def part(self, *names: str, **others: Any) -> "Recipe":
+        """The recipe with the fields of these names alone, and `others` in place of what it has: to read anything else
+        is an error. What is made of a part depends on nothing but the part."""
+        rest = {field.name: LEFT_OUT for field in fields(self) if field.name not in names}
+        return replace(self, **{**rest, **others})
+
+    @property
+    def nodes(self) -> dict[str, Any]:
+        """What is not left out, by name."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in values.items() if value is not LEFT_OUT}
 
     @property
     def num_batch(self) -> int | None:
@@ -86,9 +112,9 @@ class Recipe:
         return self.picture_sizes[0]
 
 
-def check(composed: Composed, model: Any = None) -> Recipe:
+def check(composed: Composed, model: Any = None, digest: str | None = None) -> Recipe:
     """Raises RequestError that names every mistake; nothing is loaded, read or written. `model`, a torch network in
-    memory, takes the place of the one that the recipe names."""
+    memory, takes the place of the one that the recipe names; `digest` is the caller's word for what it is."""
     missing = sorted(OmegaConf.missing_keys(composed.config))
     if model is not None:
         missing = [key for key in missing if not key.startswith("model.")]
@@ -103,7 +129,7 @@ def check(composed: Composed, model: Any = None) -> Recipe:
     if problems:
         raise RequestError("; ".join(problems))
     if model is not None:
-        values["model"] = ModelInMemory(network=model, replaced=values["model"])
+        values["model"] = ModelInMemory(network=model, replaced=values["model"], digest=digest)
     if hasattr(values["nms"], "resolved"):
         values["nms"] = values["nms"].resolved(*values["model"].thresholds, values["backend"].max_candidates)
     if hasattr(values["preprocessing"], "resolved"):
@@ -125,7 +151,7 @@ def _values(config: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     for name, place in places.items():
         try:
             kind = SETTINGS.get(name)
-            values[name] = kind.model_validate(config[name]) if kind else _node(_at(config, place), place)
+            values[name] = kind.model_validate(config.get(name, {})) if kind else _node(_at(config, place), place)
         except ValidationError as error:
             problems += validation_lines(error, place)
         except RequestError as error:
@@ -241,6 +267,8 @@ def _contradictions(recipe: Recipe, composed: Composed) -> Iterator[str]:
             )
     yield from recipe.backend.problems(recipe)
     yield from _evaluation_problems(recipe)
+    if composed.said("sweep") and not composed.sweeping:
+        yield "sweep: has no effect on a single build: leave it out, or sweep with -m"
 
 
 def _quantization_problems(recipe: Recipe, composed: Composed) -> Iterator[str]:

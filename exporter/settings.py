@@ -1,8 +1,14 @@
-"""The groups of a recipe that are plain values, not nodes: `input`, `export` and `proof`."""
+"""The groups of a recipe that are plain values, not nodes: `input`, `export`, `proof`, `store` and `sweep`."""
 
+import os
+import re
+from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from exporter.sweep.constraint import parse
+from exporter.sweep.figures import NAMES
 
 STRIDE = 32
 """Pixels: the largest stride of the networks, which their inputs' sides are multiples of."""
@@ -98,3 +104,55 @@ class ProofSettings(Settings):
     mean_score_error: float | Literal["auto"]
     mean_box_error: float | Literal["auto"]
     max_map_drop: float | Literal["auto"]
+
+
+class StoreSettings(Settings):
+    """Where results of stages are kept; it changes no artifact."""
+
+    path: str = Field("auto", coerce_numbers_to_str=True)
+    max_size: int = 20 * 10**9
+
+    @field_validator("max_size", mode="before", json_schema_input_type=int | str)
+    @classmethod
+    def _in_bytes(cls, value: Any) -> Any:
+        units = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+        found = re.fullmatch(r"(\d+(?:\.\d+)?) *([KMGT]?B?)", str(value).strip(), re.IGNORECASE)
+        if found is None or found[2].upper() not in units:
+            raise ValueError("must be bytes, or a number and one of KB, MB, GB, TB, like 20 GB")
+        return int(float(found[1]) * units[found[2].upper()])
+
+    @property
+    def folder(self) -> Path | None:
+        """The store's own folder, None where nothing is kept."""
+        if self.path == "none":
+            return None
+        if self.path != "auto":
+            return Path(self.path).expanduser()
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "exporter" / "store"
+
+
+class Sweep(Settings):
+    """What a sweep is for; it changes no artifact, and the configuration of an older one does not have it."""
+
+    constraint: str | None = None
+    metric: str | None = None
+
+    @field_validator("constraint")
+    @classmethod
+    def _bounds(cls, value: str | None) -> str | None:
+        if value is not None:
+            parse(value)
+        return value
+
+    @field_validator("metric")
+    @classmethod
+    def _names(cls, value: str | None) -> str | None:
+        for name in (value or NAMES[0]).split(","):
+            if name.strip() not in NAMES:
+                raise ValueError(f"must be one of {', '.join(NAMES)}, or several with commas between them")
+        return value
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The names in `metric`, in its order."""
+        return tuple(name.strip() for name in self.metric.split(",")) if self.metric else ()

@@ -11,6 +11,21 @@ import exporter
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_store_of_the_users(tmp_path_factory):
+    """What is built here is not what the user keeps, and the other way round."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def empty_store(tmp_path_factory, monkeypatch):
+    """A test builds what it says it builds: nothing was there before, which other tests may have made of code that they
+    had changed."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+
+
 @pytest.fixture(scope="session")
 def int8_artifact(tmp_path_factory) -> Path:
     """`+recipe=yolo_nas_s_int8` at 160 pixels."""

@@ -1,6 +1,8 @@
 """Artifacts that take more than one size: what they say of themselves, what they take, and what they refuse."""
 
 import json
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import onnx
@@ -21,7 +23,7 @@ from exporter.model.loaded import LoadedModel
 from exporter.postprocessing import reference
 from exporter.postprocessing.nms.onnx import OnnxNms
 from exporter.preprocessing.ppyoloe import PPYoloE
-from exporter.proof.prove import prove
+from exporter.proof.prove import prove, torch_outputs
 from exporter.proof.tensors import tensors
 from exporter.recipe import check
 from exporter.verify import verify
@@ -47,7 +49,7 @@ DYNAMIC = [
 def build(folder, *words: str):
     """`SmallDetector`, from its graph: nothing is traced."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("exporter.runner.trace", fixed_core)
+        patch.setattr("exporter.stages.trace.trace", fixed_core)
         exporter.build(model=SmallDetector(), overrides=[*WORDS, *words, f"output_dir={folder}"])
     return folder
 
@@ -183,9 +185,11 @@ def test_a_network_that_is_another_one_at_another_size_fails_the_proof(recipe, d
     network = Moody().eval()
     artifact, asked = (dynamic / "model.onnx").read_bytes(), recipe(*DYNAMIC)
     names, weights = tuple("abc"), read_manifest(dynamic).model.weights
-    prove(artifact, LoadedModel("small", SmallDetector().eval(), names, 0, weights, PPYoloE()), asked)
+    right = LoadedModel("small", names, 0, weights, PPYoloE(), SmallDetector().eval())
+    prove(artifact, right, asked, partial(torch_outputs, right))
+    wrong = replace(right, network=network)
     with pytest.raises(BuildError, match="max_score_error"):
-        prove(artifact, LoadedModel("small", network, names, 0, weights, PPYoloE()), asked)
+        prove(artifact, right, asked, partial(torch_outputs, wrong))
 
 
 @pytest.mark.parametrize("what", ["pixels", "boxes"])
@@ -200,7 +204,7 @@ def test_a_geometry_that_is_another_one_fails_the_proof(recipe, letterbox, what)
         (divide,) = (node for node in model.graph.node if node.name == "boxes/Div")
         divide.op_type = "Mul"
     manifest = read_manifest(letterbox)
-    loaded = LoadedModel("small", SmallDetector().eval(), tuple("abc"), 0, manifest.model.weights, PPYoloE())
+    loaded = LoadedModel("small", tuple("abc"), 0, manifest.model.weights, PPYoloE(), SmallDetector().eval())
     asked = recipe(
         "preprocessing=letterbox",
         "input.height=64",
@@ -209,7 +213,7 @@ def test_a_geometry_that_is_another_one_fails_the_proof(recipe, letterbox, what)
         "postprocessing/format=flat",
     )
     with pytest.raises(BuildError, match="OpenCV" if what == "pixels" else "pixels of the frame away"):
-        prove(model.SerializeToString(), loaded, asked)
+        prove(model.SerializeToString(), loaded, asked, partial(torch_outputs, loaded))
 
 
 def test_a_run_that_fails_is_one_line(dynamic):

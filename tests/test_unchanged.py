@@ -11,9 +11,8 @@ import pytest
 from exporter.config import compose
 from exporter.manifest import file_digest
 from exporter.model.loaded import LoadedModel
-from exporter.progress import Progress
 from exporter.recipe import check
-from exporter.runner import make
+from tests.making import made
 from tests.model.graphs import detector
 
 INT8 = ["quantization=int8", "calibration=demo", "calibration.num_images=2"]
@@ -21,7 +20,7 @@ INT8 = ["quantization=int8", "calibration=demo", "calibration.num_images=2"]
 
 def exported(loaded: LoadedModel, words: list[str]) -> str:
     """The digest of the artifact that these words make of a network that is loaded already."""
-    return hashlib.sha256(make(loaded, check(compose(words)), Progress(quiet=True)).artifact).hexdigest()
+    return hashlib.sha256(made(loaded, check(compose(words)))).hexdigest()
 
 
 @pytest.mark.slow
@@ -33,7 +32,7 @@ def test_a_graph_gives_the_same_bytes_in_any_order(tmp_path):
     recipes = {name: check(compose(words)) for name, words in kinds.items()}
 
     def digest(loaded: LoadedModel, name: str) -> str:
-        return hashlib.sha256(make(loaded, recipes[name], Progress(quiet=True)).artifact).hexdigest()
+        return hashlib.sha256(made(loaded, recipes[name])).hexdigest()
 
     alone = {name: digest(recipes[name].model.load(), name) for name in kinds}
     assert len(set(alone.values())) == len(kinds)

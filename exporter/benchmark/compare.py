@@ -5,9 +5,9 @@ from pathlib import Path
 
 from exporter.benchmark.paired import interleaved, ratio, summarized
 from exporter.benchmark.subject import of_manifest
-from exporter.describe import cpu
 from exporter.errors import RequestError
 from exporter.manifest import read_manifest
+from exporter.provenance import cpu
 
 
 def compare(folders: Sequence[Path], threads: int, rounds: int) -> list[str]:

@@ -45,8 +45,8 @@ class CpuBenchmark(Node):
         from exporter import manifest as m
         from exporter.benchmark.memory import peak_memory
         from exporter.benchmark.paired import interleaved
-        from exporter.describe import cpu
         from exporter.inference import emulation
+        from exporter.provenance import cpu
 
         threads = cores() if self.threads == "auto" else self.threads
         subjects = [artifact, core] if reference is None else [artifact, reference, core, reference_core]

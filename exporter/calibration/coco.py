@@ -3,13 +3,14 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
 from exporter.calibration.folder import FolderCalibration, spread
 from exporter.errors import RequestError
 from exporter.geometry import Geometry
+from exporter.manifest import files_digest
 
 if TYPE_CHECKING:
     from exporter.evaluation.coco_file import CocoFile
@@ -21,6 +22,10 @@ class CocoCalibration(FolderCalibration):
     quantization wants to know what is on the pictures."""
 
     annotations: str = Field(coerce_numbers_to_str=True)
+
+    def identity(self) -> dict[str, Any]:
+        """As of a folder, and the json by its digest."""
+        return super().identity() | {"annotations": files_digest([Path(self.annotations).expanduser()])}
 
     def truths(self, class_names: Sequence[str], geometry: Geometry) -> "Iterator[Truth] | None":
         """The labels, None where the json has none or names other classes. Raises RequestError for labels that cannot

@@ -8,6 +8,7 @@ from exporter.calibration.settings import CalibrationNode
 from exporter.errors import RequestError
 from exporter.geometry import Geometry
 from exporter.messages import in_one_line
+from exporter.node import own_code_identity
 from exporter.preprocessing.normalization import Normalization
 
 if TYPE_CHECKING:
@@ -24,6 +25,11 @@ class CustomCalibration(CalibrationNode):
 
     target: str
     arguments: dict[str, Any]
+    digest: str | None = None
+
+    def identity(self) -> dict[str, Any]:
+        """With the `digest` that the user gives for the code and what it reads."""
+        return own_code_identity(self, "calibration")
 
     def problems(self, weights: str) -> Iterator[str]:
         """None that can be known before the loader runs."""

@@ -4,7 +4,7 @@ import random
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import Field
 
@@ -12,6 +12,7 @@ from exporter.calibration.images import CalibrationImages
 from exporter.calibration.settings import CalibrationNode
 from exporter.errors import RequestError
 from exporter.geometry import Geometry
+from exporter.manifest import files_digest
 from exporter.pictures import list_pictures, read_picture
 from exporter.preprocessing.normalization import Normalization
 
@@ -26,6 +27,10 @@ class FolderCalibration(CalibrationNode):
 
     path: str = Field(coerce_numbers_to_str=True)  # a folder may be called 2024
     seed: int = Field(ge=0)
+
+    def identity(self) -> dict[str, Any]:
+        """The chosen pictures by their digests, wherever they lie."""
+        return {"node": type(self).__qualname__, **self.model_dump(mode="json"), "path": files_digest(self._chosen())}
 
     def problems(self, weights: str) -> Iterator[str]:
         """A clause if the folder holds no pictures."""

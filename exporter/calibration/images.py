@@ -37,6 +37,12 @@ class CalibrationImages:
             yield network_input
         self._digest, self._num_images, self._duplicates = sha256.hexdigest(), count, count - len(seen)
 
+    def read_all(self) -> None:
+        """Makes a full pass, unless there was one."""
+        if self._digest is None:
+            for _ in self:
+                pass
+
     @property
     def num_images(self) -> int:
         """How many there are: before a full pass at most this many, after one exactly."""

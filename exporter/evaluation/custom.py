@@ -11,6 +11,7 @@ from exporter.evaluation.examples import Example, spread
 from exporter.evaluation.labels import Label, Labelled, check_box, check_some, examples
 from exporter.evaluation.settings import EvaluationNode
 from exporter.messages import in_one_line
+from exporter.node import own_code_identity
 from exporter.pictures import read_picture
 
 if TYPE_CHECKING:
@@ -33,6 +34,11 @@ class CustomEvaluation(EvaluationNode):
     arguments: dict[str, Any]
     class_names: tuple[str, ...] | None
     num_images: int | None = Field(ge=1)
+    digest: str | None = None
+
+    def identity(self) -> dict[str, Any]:
+        """With the `digest` that the user gives for the code and what it reads."""
+        return own_code_identity(self, "evaluation")
 
     def problems(self) -> Iterator[str]:
         """None that can be known before the function runs."""

@@ -1,17 +1,20 @@
 """From the labels of a data set, however they are kept, to examples in the model's classes; what cannot be right is one
 line that names the file and the place."""
 
+import hashlib
+import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field
 
 from exporter.errors import RequestError
 from exporter.evaluation.examples import Example, Truth, unlike
 from exporter.evaluation.settings import EvaluationNode
+from exporter.manifest import files_digest
 from exporter.pictures import read_picture
 
 if TYPE_CHECKING:
@@ -30,6 +33,15 @@ class LabelledEvaluation(EvaluationNode):
     def read(self) -> "tuple[list[Labelled], dict[int, str]]":
         """The pictures that were chosen, and the names of the categories by id. Raises RequestError."""
         raise NotImplementedError
+
+    def identity(self) -> dict[str, Any]:
+        """The chosen pictures and their labels by their digests, wherever they lie."""
+        pictures, names = self.read()
+        labels = [[each.name, [astuple(label) for label in each.labels]] for each in pictures]
+        found = hashlib.sha256(json.dumps([labels, list(names.items())]).encode()).hexdigest()
+        files = files_digest(each.file for each in pictures if each.file is not None)
+        fields = self.model_dump(mode="json", exclude={"path", "annotations"})
+        return {"node": type(self).__qualname__, **fields, "labels": found, "pictures": files}
 
     def problems(self) -> Iterator[str]:
         """The first mistake in the labels, or in the headers of the pictures, if there is one."""
@@ -56,11 +68,12 @@ class Labelled:
     name: str
     labels: tuple[Label, ...]
     read: "Callable[[], np.ndarray]"
+    file: Path | None = None
 
     @classmethod
     def of_file(cls, file: Path, labels: Sequence[Label]) -> Self:
         """A picture on the disk."""
-        return cls(file.name, tuple(labels), lambda: read_picture(file))
+        return cls(file.name, tuple(labels), lambda: read_picture(file), file)
 
 
 def check_box(box: Sequence[float], height: int, width: int, place: str) -> None:

@@ -10,7 +10,7 @@ from exporter.errors import RequestError
 from exporter.manifest import Weights
 from exporter.messages import in_one_line
 from exporter.model.loaded import LoadedModel
-from exporter.node import Node
+from exporter.node import Node, UnknownOriginError, own_code_identity
 
 if TYPE_CHECKING:
     from torch import nn
@@ -26,6 +26,11 @@ class CustomModel(Node):
     class_names: tuple[str, ...] | Literal["auto"]
     confidence_threshold: float = Field(ge=0, le=1)
     nms_threshold: float = Field(ge=0, le=1)
+    digest: str | None = None
+
+    def identity(self) -> dict[str, Any]:
+        """With the `digest` that the user gives for the code and what it reads."""
+        return own_code_identity(self, "model")
 
     @property
     def weights(self) -> str:
@@ -64,6 +69,13 @@ class ModelInMemory(Node):
 
     network: Any
     replaced: Any
+    digest: str | None
+
+    def identity(self) -> dict[str, Any]:
+        """The `digest` that the caller gives for the network's code and weights."""
+        if self.digest is None:
+            raise UnknownOriginError("the network is in memory: exporter.build(digest=…) says when it changes")
+        return {"node": type(self).__qualname__, "digest": self.digest, "thresholds": self.thresholds}
 
     @property
     def weights(self) -> str:
@@ -125,7 +137,7 @@ def loaded(
         raise RequestError(
             f"model.class_names: {len(names)} names for {scores.shape[2]} classes: give as many, or auto"
         )
-    return LoadedModel(name, own, names, parameters, weights, preprocessing)
+    return LoadedModel(name, names, parameters, weights, preprocessing, own)
 
 
 def digest(network: "nn.Module") -> str:

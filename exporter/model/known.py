@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import field_validator
 
 from exporter.errors import RequestError
-from exporter.manifest import Weights
+from exporter.manifest import Weights, file_digest
 from exporter.model.architectures import ARCHITECTURES, Architecture
 from exporter.model.loaded import LoadedModel
 from exporter.node import Node
@@ -56,6 +56,17 @@ class KnownModel(Node):
     def _demo(self) -> Path:
         return DEMO / f"{self.architecture}.safetensors"
 
+    def identity(self) -> dict[str, Any]:
+        """The weights by their digest, wherever they lie; the published ones by where they come from."""
+        fields = self.model_dump(mode="json", exclude={"accept_license"})
+        if self.weights != "random":
+            del fields["seed"]
+        if self.weights == "demo":
+            fields["weights"] = file_digest(self._demo)
+        elif self.weights not in ("random", "coco"):
+            fields["weights"] = file_digest(Path(self.weights).expanduser())
+        return {"node": type(self).__qualname__, **fields}
+
     def problems(self) -> Iterator[str]:
         """Clauses for weights that cannot be loaded, as far as that can be told without loading them."""
         if self.weights == "demo" and not self._demo.is_file():
@@ -103,7 +114,7 @@ class KnownModel(Node):
             load_strict(network, checkpoint)
             source = Weights(file=checkpoint.file, sha256=checkpoint.sha256, source=kind, licence=licence)
         parameters = sum(parameter.numel() for parameter in network.parameters())
-        return LoadedModel(self.architecture, fuse(network), names, parameters, source, self.trained_with)
+        return LoadedModel(self.architecture, names, parameters, source, self.trained_with, fuse(network))
 
     def _label(self, checkpoint: "Checkpoint") -> str:
         return f"model.weights={checkpoint.file} for {self.architecture}"

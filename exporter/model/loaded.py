@@ -11,12 +11,10 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class LoadedModel:
-    """A network of the contract: `network` takes images [B, 3, H, W] and gives (boxes [B, N, 4], scores [B, N, C]). It
-    is in eval mode with its branches fused, ready to be traced, or a graph already."""
+class ModelFacts:
+    """What is known of a network without having it at hand."""
 
     name: str
-    network: "nn.Module | GraphNetwork"
     class_names: tuple[str, ...]
     parameters: int
     weights: "Weights"
@@ -25,3 +23,16 @@ class LoadedModel:
     @property
     def num_classes(self) -> int:
         return len(self.class_names)
+
+
+@dataclass(frozen=True)
+class LoadedModel(ModelFacts):
+    """A network of the contract: `network` takes images [B, 3, H, W] and gives (boxes [B, N, 4], scores [B, N, C]). It
+    is in eval mode with its branches fused, ready to be traced, or a graph already."""
+
+    network: "nn.Module | GraphNetwork"
+
+    @property
+    def facts(self) -> ModelFacts:
+        """What is known of it, without the network."""
+        return ModelFacts(self.name, self.class_names, self.parameters, self.weights, self.preprocessing)

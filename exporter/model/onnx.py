@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
 from exporter.errors import RequestError
-from exporter.manifest import Weights
+from exporter.manifest import Weights, file_digest
 from exporter.model.loaded import LoadedModel
 from exporter.node import Node
 
@@ -31,6 +31,12 @@ class OnnxModel(Node):
     def _path(self) -> Path:
         return Path(self.weights).expanduser()
 
+    def identity(self) -> dict[str, Any]:
+        """The file by its digest, and by those of the files beside it that may hold its weights."""
+        beside = sorted(each for each in self._path.parent.iterdir() if each.suffix in (".data", ".bin", ".weights"))
+        digests = [file_digest(self._path), *map(file_digest, filter(Path.is_file, beside))]
+        return {"node": type(self).__qualname__, **self.model_dump(mode="json"), "weights": digests}
+
     def problems(self) -> Iterator[str]:
         """Clauses for what is no ONNX file, as far as its name tells."""
         if self._path.suffix != ".onnx" or not self._path.is_file():
@@ -52,4 +58,4 @@ class OnnxModel(Node):
                 f"model.class_names: {len(names)} names for {network.num_classes} classes: give as many, or auto"
             )
         weights = Weights(file=self._path.name, sha256=file.sha256, source=file.source, licence=None)
-        return LoadedModel("onnx", network, names, network.parameters, weights, None)
+        return LoadedModel("onnx", names, network.parameters, weights, None, network)

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr
 
 from exporter.errors import RequestError
 from exporter.geometry import Geometry
-from exporter.node import Node
+from exporter.node import Node, own_code_identity
 from exporter.preprocessing.letterbox import KNOWN
 
 if TYPE_CHECKING:
@@ -59,6 +59,11 @@ class CustomPreprocessing(Node):
     target: str
     arguments: dict[str, Any]
     like: Literal["auto", "yolo_nas", "ppyoloe"]
+    digest: str | None = None
+
+    def identity(self) -> dict[str, Any]:
+        """With the `digest` that the user gives for the code and what it reads."""
+        return own_code_identity(self, "preprocessing")
 
     def resolved(self, trained_with: Any) -> "CustomPreprocessing":
         """A copy with the option of the node `trained_with` in place of "auto", which stays where nothing is known."""

@@ -10,6 +10,7 @@ Questions, each with its figures:
 - detections: how near are boxes, scores and mAP to the torch network's? See `exporter.proof.detections`.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,11 +21,11 @@ from exporter.describe import input_section, preprocessing_section
 from exporter.errors import BuildError
 from exporter.inference import Detector, emulation
 from exporter.manifest import Input, Preprocessing
-from exporter.model.loaded import LoadedModel
+from exporter.model.loaded import LoadedModel, ModelFacts
 from exporter.postprocessing import reference
 from exporter.postprocessing.agreement import unexplained
 from exporter.preprocessing.normalization import Normalization
-from exporter.proof.detections import detection_errors
+from exporter.proof.detections import TorchOutputs, detection_errors
 from exporter.proof.frames import MAX_BEYOND, MAX_BOX_ERROR, MAX_MAP_DROP, frame_errors, seen
 from exporter.proof.own_format import own_format_errors
 from exporter.proof.tensors import Tensors, artifact_tensors
@@ -33,10 +34,15 @@ from exporter.recipe import Recipe
 PROBE = Normalization(std=(255.0, 255.0, 255.0))
 
 
-def prove(artifact: bytes, loaded: LoadedModel, recipe: Recipe) -> dict[str, Any]:
-    """The manifest's section `proof`. Raises BuildError where a figure is beyond its bound."""
+Outputs = Callable[[np.ndarray, Normalization], tuple[np.ndarray, ...]]
+"""What the torch network gives for pictures, see `torch_outputs`."""
+
+
+def prove(artifact: bytes, model: ModelFacts, recipe: Recipe, outputs: Outputs) -> dict[str, Any]:
+    """The manifest's section `proof`. outputs: `torch_outputs` of the network, or what gives the same. Raises
+    BuildError where a figure is beyond its bound."""
     input = input_section(onnx.load_from_string(artifact), recipe)
-    preprocessing = preprocessing_section(loaded, recipe)
+    preprocessing = preprocessing_section(model, recipe)
     if preprocessing.normalization is None:  # nobody knows how pictures become this network's input: any range will do
         preprocessing = preprocessing.model_copy(update={"normalization": PROBE})
     groups = _pictures(recipe)
@@ -46,15 +52,19 @@ def prove(artifact: bytes, loaded: LoadedModel, recipe: Recipe) -> dict[str, Any
     proof = {
         "engine": f"onnxruntime, CPU{emulation(artifact)}",
         "pictures": f"{len(pictures) - 1} demo scenes and noise, " + ", ".join(_widths_and_heights(recipe)),
-        "network": _network_errors(tensors, shown, loaded, recipe),
+        "network": _network_errors(tensors, shown, _normalised(outputs, _normalization(model, recipe))),
         "postprocessing": _postprocessing_errors(tensors, recipe),
         "format": _format_errors(artifact, groups, input, preprocessing, recipe),
         "geometry": _geometry_errors(tensors, pictures, shown, preprocessing),
-        "detections": _detection_errors(artifact, loaded, recipe, input, preprocessing),
+        "detections": _detection_errors(artifact, model, recipe, input, preprocessing, outputs),
         "bounds": _bounds(recipe),
     }
     _hold(proof)
     return proof
+
+
+def _normalised(outputs: Outputs, normalization: Normalization) -> TorchOutputs:
+    return lambda pictures: outputs(pictures, normalization)
 
 
 def _bounds(recipe: Recipe) -> dict[str, float]:
@@ -79,14 +89,14 @@ def _widths_and_heights(recipe: Recipe) -> list[str]:
     return [f"{width} × {height}" for height, width in recipe.picture_sizes]
 
 
-def _normalization(loaded: LoadedModel, recipe: Recipe) -> Normalization:
+def _normalization(model: ModelFacts, recipe: Recipe) -> Normalization:
     """How the network was trained, where that is known: an artifact that normalises otherwise must not pass."""
     own = hasattr(recipe.preprocessing, "attach")  # then the recipe's own code says what is right
-    node = recipe.preprocessing if own else loaded.preprocessing or recipe.preprocessing
+    node = recipe.preprocessing if own else model.preprocessing or recipe.preprocessing
     return getattr(node, "normalization", PROBE)
 
 
-def torch_outputs(pictures: np.ndarray, loaded: LoadedModel, normalization: Normalization) -> tuple[np.ndarray, ...]:
+def torch_outputs(loaded: LoadedModel, pictures: np.ndarray, normalization: Normalization) -> tuple[np.ndarray, ...]:
     """boxes [B, N, 4] and scores [B, N, C] of the torch network for uint8 [B, H, W, 3] RGB pictures, one at a time."""
     import torch
 
@@ -96,14 +106,11 @@ def torch_outputs(pictures: np.ndarray, loaded: LoadedModel, normalization: Norm
     return tuple(np.concatenate([output[k].numpy() for output in outputs]) for k in (0, 1))
 
 
-def _network_errors(
-    tensors: list[Tensors], pictures: list[np.ndarray], loaded: LoadedModel, recipe: Recipe
-) -> dict[str, float]:
+def _network_errors(tensors: list[Tensors], pictures: list[np.ndarray], outputs: TorchOutputs) -> dict[str, float]:
     """|artifact - torch| before NMS: boxes in pixels of the input, scores in 0..1. The mean over boxes is weighted by
     their best score: where a network sees nothing, the box it gives means nothing."""
-    normalization = _normalization(loaded, recipe)
-    outputs = [[each[0] for each in torch_outputs(picture[None], loaded, normalization)] for picture in pictures]
-    boxes, scores = (np.concatenate(each) for each in zip(*outputs, strict=True))  # one picture below the other
+    given = [[each[0] for each in outputs(picture[None])] for picture in pictures]
+    boxes, scores = (np.concatenate(each) for each in zip(*given, strict=True))  # one picture below the other
     box_errors = np.abs(np.concatenate([t.boxes for t in tensors]) - boxes)
     score_errors = np.abs(np.concatenate([t.scores for t in tensors]) - scores)
     weight = scores.max(axis=1, keepdims=True)
@@ -151,11 +158,11 @@ def _geometry_errors(
 
 
 def _detection_errors(
-    artifact: bytes, loaded: LoadedModel, recipe: Recipe, input: Input, preprocessing: Preprocessing
+    artifact: bytes, model: ModelFacts, recipe: Recipe, input: Input, preprocessing: Preprocessing, outputs: Outputs
 ) -> dict[str, Any]:
     """mAP and matched boxes against the torch network; or null and why."""
     why = None
-    if loaded.weights.source != "demo":
+    if model.weights.source != "demo":
         why = "the weights are not the demo's: no pictures here belong to them"
     elif not hasattr(recipe.nms, "max_predictions_per_image"):
         why = "without NMS there are no detections"
@@ -165,10 +172,9 @@ def _detection_errors(
         why = "proof.num_scenes=0"
     if why or preprocessing.geometry is None:
         return {"scenes": 0, "map": None, "why": why or "how a picture becomes the input is not known"}
-    normalization = _normalization(loaded, recipe)
     return detection_errors(
         Detector(artifact, input, preprocessing),
-        lambda picture: torch_outputs(picture, loaded, normalization),
+        _normalised(outputs, _normalization(model, recipe)),
         preprocessing.geometry, recipe.nms, recipe.proof.num_scenes, *recipe.nominal_picture,
     )  # fmt: skip
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field
 
 from exporter.errors import BuildError, RequestError
-from exporter.node import Node
 from exporter.quantization.int8 import Int8
 from exporter.quantization.quantized import Quantized
+from exporter.quantization.settings import QuantizationNode
 from exporter.quantization.task import Task
 
 if TYPE_CHECKING:
@@ -24,11 +24,10 @@ if TYPE_CHECKING:
     from exporter.quantization.selection import Selection
 
 
-class Engine(Node):
+class Engine(QuantizationNode):
     """package: its name on the index, for `versions`; modules: what must be there to import it; remedy: what to do
     where one is not; methods: those of `calibration.method` that it has."""
 
-    name: ClassVar[str]
     package: ClassVar[str]
     modules: ClassVar[tuple[str, ...]]
     remedy: ClassVar[str]

@@ -8,8 +8,8 @@ whose values leave it: those stay in float32.
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, ClassVar
 
-from exporter.node import Node
 from exporter.quantization.quantized import Quantized
+from exporter.quantization.settings import QuantizationNode
 from exporter.quantization.task import Task
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ SMALLEST = 2.0**-14  # below, a float16 is subnormal and loses digits
 MARGIN = 4  # other pictures may go beyond the largest value that is found on a few
 
 
-class Fp16(Node):
+class Fp16(QuantizationNode):
     """conf/quantization/fp16.yaml says what the fields are."""
 
     name: ClassVar[str] = "fp16"

@@ -2,12 +2,12 @@
 
 from typing import ClassVar
 
-from exporter.node import Node
 from exporter.quantization.quantized import Quantized
+from exporter.quantization.settings import QuantizationNode
 from exporter.quantization.task import Task
 
 
-class NoQuantization(Node):
+class NoQuantization(QuantizationNode):
     """conf/quantization/none.yaml."""
 
     name: ClassVar[str] = "none"

@@ -7,6 +7,7 @@ import numpy as np
 import onnx
 
 from exporter.errors import BuildError, RequestError
+from exporter.inference import session_options
 
 _REDUCTIONS = ("ReduceMin", "ReduceMax", "ReduceSum")  # the sum only because ORT's other two pass over NaN
 
@@ -55,7 +56,7 @@ def _session(model: onnx.ModelProto, outputs: list[tuple[str, str]]) -> Callable
         attributes: dict[str, Any] = {"keepdims": 0} if kind in _REDUCTIONS else {}
         graph.node.append(onnx.helper.make_node(kind, [tensor], [f"observed/{i}"], **attributes))
         graph.output.append(onnx.helper.make_tensor_value_info(f"observed/{i}", onnx.TensorProto.FLOAT, None))
-    options = onnxruntime.SessionOptions()
+    options = session_options()
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(observed.SerializeToString(), options, providers=["CPUExecutionProvider"])
     name = graph.input[0].name

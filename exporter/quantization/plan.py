@@ -55,7 +55,7 @@ def plan(task: Task, node: "Int8") -> Plan:
     tensors = list(dict.fromkeys([*qdq.tensors_with_pairs(core, nodes), *_products(core, nodes)]))
     read = _read_by(core, layers) if node.bias_correction else []
     histograms = task.method in ranges.HISTOGRAM_METHODS
-    seen = statistics.collect(core, tensors, task.pictures, histograms, averaged=read)
+    seen = (task.collect or statistics.collect)(core, tensors, task.pictures, histograms, averaged=read)
     chosen = {tensor: ranges.choose(seen[tensor], task.method, scheme, task.percentile) for tensor in tensors}
     name = core.graph.input[0].name
     if task.input_range is not None and name in seen:

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from exporter.postprocessing.nms.onnx import OnnxNms
     from exporter.preprocessing.custom import OwnNormalization
     from exporter.preprocessing.normalization import Normalization
+    from exporter.quantization.statistics import Statistics
+
+
+Collect = Callable[..., "dict[str, Statistics]"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,8 @@ class Task:
     network, trace: the torch network that the core is of, eval mode and fused, and how such a network becomes a core
     graph, for engines that work on networks; None where there is only a graph.
     truths: starts a pass over what is on the pictures, see `CalibrationNode.truths`.
-    nms: what makes detections of the core's outputs, thresholds decided; None where the node needs no pictures.
+    nms: what makes detections of the core's outputs, thresholds decided; None where the node does not weigh them.
+    collect: what remembers what `exporter.quantization.statistics.collect` gave; None: that itself.
     progress: where to say what takes long.
     """
 
@@ -51,4 +56,5 @@ class Task:
     trace: "Callable[[nn.Module], onnx.ModelProto] | None" = None
     truths: "Callable[[], Iterator[Truth] | None]" = lambda: None
     nms: "OnnxNms | EfficientNms | None" = None
+    collect: Collect | None = None
     progress: Progress = field(default_factory=lambda: Progress(quiet=True))

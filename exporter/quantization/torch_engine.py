@@ -33,6 +33,7 @@ class TorchEngine(Engine):
     """Both packages also have `mse`, but not for us: the original calls CUDA, ModelOpt 0.47 hands the number of bits
     over as another argument, and nearly every value saturates."""
 
+    needs_network: ClassVar[bool] = True
     methods: ClassVar[tuple[str, ...]] = ("minmax", "percentile", "entropy")
 
     @abstractmethod

@@ -6,9 +6,8 @@ import pytest
 from exporter.config import compose
 from exporter.lint import lint
 from exporter.paths import RECIPES
-from exporter.progress import Progress
 from exporter.recipe import check
-from exporter.runner import make
+from tests.making import made
 
 
 @pytest.mark.slow
@@ -19,7 +18,6 @@ def test_a_shipped_recipe_is_clean(name, nms):
     if "int8" in name:
         words += ["calibration=demo", "calibration.num_images=2"]
     recipe = check(compose(words))
-    made = make(recipe.model.load(), recipe, Progress(quiet=True))
-    found = lint(onnx.load_from_string(made.artifact))
+    found = lint(onnx.load_from_string(made(recipe.model.load(), recipe)))
     assert [finding for finding in found if finding.level == "error"] == []
     assert {finding.rule for finding in found} <= {"plugin-deprecated", "nms-pairs"}

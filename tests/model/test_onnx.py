@@ -1,5 +1,6 @@
 """`model=onnx`: a graph that somebody else exported, in place of a torch network and its weights."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,10 @@ from exporter.graph import facts
 from exporter.manifest import file_digest, read_manifest
 from exporter.model.graph_network import GraphNetwork
 from exporter.model.onnx import OnnxModel
-from exporter.proof.prove import prove
+from exporter.proof.prove import prove, torch_outputs
 from exporter.recipe import check
-from exporter.runner import core_graph, finished
+from exporter.stages.finish import finished
+from exporter.stages.trace import core_graph
 from exporter.verify import verify
 from tests.model.graphs import CLASSES, detector, edited
 
@@ -129,13 +131,18 @@ def test_the_proof_holds_the_artifact_against_the_file(tmp_path):
     recipe = check(compose(words))
     loaded = recipe.model.load()
     core = core_graph(loaded.network, recipe)
-    assert prove(finished(core, loaded, recipe), loaded, recipe)["network"]["max_score_error"] < 1e-5
+    assert (
+        prove(finished(core, loaded, recipe), loaded, recipe, partial(torch_outputs, loaded))["network"][
+            "max_score_error"
+        ]
+        < 1e-5
+    )
     weight = next(tensor for tensor in core.graph.initializer if tensor.name == "w3")
     values = numpy_helper.to_array(weight).copy()
     values[3, 0] += 0.5
     weight.CopyFrom(numpy_helper.from_array(values, weight.name))
     with pytest.raises(BuildError, match="max_score_error"):
-        prove(finished(core, loaded, recipe), loaded, recipe)
+        prove(finished(core, loaded, recipe), loaded, recipe, partial(torch_outputs, loaded))
 
 
 def test_names_are_kept_made_unique_and_out_of_the_way():

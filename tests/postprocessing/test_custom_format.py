@@ -1,6 +1,7 @@
 """`postprocessing/format=custom`: detections in a user's own format."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import onnx
@@ -14,10 +15,11 @@ from exporter.inference import Detector, session
 from exporter.manifest import read_manifest
 from exporter.postprocessing.format.batch import BatchFormat
 from exporter.postprocessing.format.custom import CustomFormat
-from exporter.proof.prove import prove
+from exporter.proof.prove import prove, torch_outputs
 from exporter.recipe import check
-from exporter.runner import attach, core_graph, finished
 from exporter.snippet.write import snippet
+from exporter.stages.finish import attach, finished
+from exporter.stages.trace import core_graph
 from exporter.verify import verify
 from tests.model.graphs import detector
 
@@ -88,7 +90,7 @@ def test_the_proof_runs_the_code_by_itself(core_file):
     core = core_graph(loaded.network, recipe)
     other = replace(recipe, format=node("Pixels"))
     with pytest.raises(BuildError, match="table: not what the recipe's own format gives by itself"):
-        prove(finished(core, loaded, other), loaded, recipe)
+        prove(finished(core, loaded, other), loaded, recipe, partial(torch_outputs, loaded))
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """`preprocessing=custom`: a user's own module or function in front of the network."""
 
+from functools import partial
+
 import numpy as np
 import onnx
 import pytest
@@ -12,9 +14,10 @@ from exporter.graph import facts
 from exporter.inference import session
 from exporter.preprocessing.custom import CustomPreprocessing, OwnNormalization
 from exporter.preprocessing.yolo_nas import YoloNas
-from exporter.proof.prove import prove
+from exporter.proof.prove import prove, torch_outputs
 from exporter.recipe import check
-from exporter.runner import attach, core_graph, finished
+from exporter.stages.finish import attach, finished
+from exporter.stages.trace import core_graph
 from tests.model.graphs import detector
 from tests.preprocessing import own
 
@@ -86,10 +89,15 @@ def test_the_proof_runs_the_code_by_itself(core_file):
     recipe = recipe_of(core_file, "Normalise")
     loaded = recipe.model.load()
     core = core_graph(loaded.network, recipe)
-    assert prove(finished(core, loaded, recipe), loaded, recipe)["network"]["max_score_error"] < 1e-4
+    assert (
+        prove(finished(core, loaded, recipe), loaded, recipe, partial(torch_outputs, loaded))["network"][
+            "max_score_error"
+        ]
+        < 1e-4
+    )
     other = recipe_of(core_file, "Normalise", "+preprocessing.scale=60.0")
     with pytest.raises(BuildError, match="max_score_error"):
-        prove(finished(core, loaded, other), loaded, recipe)
+        prove(finished(core, loaded, other), loaded, recipe, partial(torch_outputs, loaded))
 
 
 def test_calibration_goes_through_the_code(core_file):

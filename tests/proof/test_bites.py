@@ -1,5 +1,7 @@
 """The proof fails for artifacts that are not the network: each is spoiled in one way that users have met."""
 
+from functools import partial
+
 import numpy as np
 import onnx
 import pytest
@@ -9,9 +11,10 @@ from exporter.config import compose
 from exporter.errors import BuildError
 from exporter.graph.attach_input import attach_input
 from exporter.preprocessing.normalization import Normalization
-from exporter.proof.prove import prove
+from exporter.proof.prove import prove, torch_outputs
 from exporter.recipe import check
-from exporter.runner import attach, core_graph
+from exporter.stages.finish import attach
+from exporter.stages.trace import core_graph
 
 WORDS = ["+recipe=yolo_nas_s", "input.size=96", "proof.num_scenes=0", "proof.num_images=2"]
 
@@ -33,7 +36,7 @@ def finished(core, recipe, normalization=None, channels="rgb"):
 
 def test_the_network_itself_passes(parts):
     recipe, loaded, core = parts
-    proof = prove(finished(core, recipe), loaded, recipe)
+    proof = prove(finished(core, recipe), loaded, recipe, partial(torch_outputs, loaded))
     assert proof["network"]["max_score_error"] < 1e-4
     assert proof["postprocessing"]["rows"] > 0
     assert proof["detections"]["map"] is None
@@ -43,13 +46,13 @@ def test_the_network_itself_passes(parts):
 def test_swapped_channels_fail(parts):
     recipe, loaded, core = parts
     with pytest.raises(BuildError, match="max_score_error"):
-        prove(finished(core, recipe, channels="bgr"), loaded, recipe)
+        prove(finished(core, recipe, channels="bgr"), loaded, recipe, partial(torch_outputs, loaded))
 
 
 def test_normalisation_left_out_fails(parts):
     recipe, loaded, core = parts
     with pytest.raises(BuildError, match="max_score_error"):
-        prove(finished(core, recipe, Normalization(std=(1, 1, 1))), loaded, recipe)
+        prove(finished(core, recipe, Normalization(std=(1, 1, 1))), loaded, recipe, partial(torch_outputs, loaded))
 
 
 def test_one_weight_changed_after_tracing_fails(parts):
@@ -61,7 +64,7 @@ def test_one_weight_changed_after_tracing_fails(parts):
     values[0, 0, 1, 1] += 0.5
     weight.CopyFrom(numpy_helper.from_array(values, weight.name))
     with pytest.raises(BuildError, match="max_"):
-        prove(finished(spoiled, recipe), loaded, recipe)
+        prove(finished(spoiled, recipe), loaded, recipe, partial(torch_outputs, loaded))
 
 
 @pytest.mark.parametrize("knob", ["nms_threshold", "max_predictions_per_image", "multi_label"])
@@ -75,7 +78,7 @@ def test_another_nms_than_the_recipes_fails(parts, knob):
     recipe = replace(recipe, nms=wanted)
     spoiled = replace(recipe, nms=wanted.model_copy(update={knob: other}))
     with pytest.raises(BuildError, match="not what the contract of the NMS gives"):
-        prove(finished(core, spoiled), loaded, recipe)
+        prove(finished(core, spoiled), loaded, recipe, partial(torch_outputs, loaded))
 
 
 def test_nan_is_beyond_every_bound(parts):
@@ -85,12 +88,17 @@ def test_nan_is_beyond_every_bound(parts):
     bias = next(i for i in spoiled.graph.initializer if i.name == "heads.head1.cls_pred.bias")
     bias.CopyFrom(numpy_helper.from_array(np.full(8, np.nan, np.float32), bias.name))
     with pytest.raises(BuildError):
-        prove(finished(spoiled, recipe), loaded, recipe)
+        prove(finished(spoiled, recipe), loaded, recipe, partial(torch_outputs, loaded))
 
 
 def test_without_pre_processing_the_same_network_passes(parts):
     _, loaded, _ = parts
     recipe = check(compose([*WORDS, "preprocessing=none", "postprocessing/nms=none"]))
-    proof = prove(attach(core_graph(loaded.network, recipe), recipe).SerializeToString(), loaded, recipe)
+    proof = prove(
+        attach(core_graph(loaded.network, recipe), recipe).SerializeToString(),
+        loaded,
+        recipe,
+        partial(torch_outputs, loaded),
+    )
     assert proof["postprocessing"] is None
     assert proof["network"]["max_score_error"] < 1e-4

@@ -7,6 +7,7 @@ writes the rounding of every tensor into the graph, as an engine with float16 ke
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -29,12 +30,13 @@ from exporter.graph.half import nodes_in_half, to_half
 from exporter.graph.trace import trace
 from exporter.model import dfl
 from exporter.preprocessing.normalization import Normalization
-from exporter.proof.prove import prove
+from exporter.proof.prove import prove, torch_outputs
 from exporter.quantization.fp16 import Fp16
 from exporter.quantization.summary import summarize_half
 from exporter.quantization.task import Task
 from exporter.recipe import check
-from exporter.runner import attach, core_graph
+from exporter.stages.finish import attach
+from exporter.stages.trace import core_graph
 from tests.quantization.networks import Builder, by_name, constants, detector, pictures, relative_error, run
 from tests.quantization.test_random_networks import networks
 
@@ -355,7 +357,12 @@ def test_yolo_nas_passes_the_proof_for_every_type_of_input(yolo_nas, dtype):
     ]
     recipe = check(compose(words))
     model = recipe.backend.finish(attach(quantized.model, recipe))
-    assert prove(model.SerializeToString(), loaded, recipe)["postprocessing"]["unexplained"] == 0
+    assert (
+        prove(model.SerializeToString(), loaded, recipe, partial(torch_outputs, loaded))["postprocessing"][
+            "unexplained"
+        ]
+        == 0
+    )
     kinds = types(model)
     assert all(kinds[name] == FLOAT for name in ("box_logits", "class_logits", "anchors"))
     assert not any(

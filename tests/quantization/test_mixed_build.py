@@ -16,7 +16,8 @@ from exporter.quantization.mixed import Mixed
 from exporter.quantization.task import Task
 from exporter.quantization.yardstick import yardstick
 from exporter.recipe import check
-from exporter.runner import OWNED, core_graph
+from exporter.runner import OWNED
+from exporter.stages.trace import core_graph
 from exporter.verify import verify
 from tests.quantization.outliers import DEPTH, contract_core, plant
 from tests.report_page.test_page import check_self_contained

@@ -68,7 +68,7 @@ def build():
 
     def once_more(*words):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("exporter.runner.trace", trace_once)
+            patch.setattr("exporter.stages.trace.trace", trace_once)
             return exporter.build("yolo_nas_s_int8", [*RANDOM, *words])
 
     return once_more

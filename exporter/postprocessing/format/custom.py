@@ -4,7 +4,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from exporter.errors import RequestError
-from exporter.node import Node
+from exporter.node import Node, own_code_identity
 
 if TYPE_CHECKING:
     import onnx
@@ -22,6 +22,11 @@ class CustomFormat(Node):
 
     target: str
     arguments: dict[str, Any]
+    digest: str | None = None
+
+    def identity(self) -> dict[str, Any]:
+        """With the `digest` that the user gives for the code and what it reads."""
+        return own_code_identity(self, "postprocessing.format")
 
     @cached_property
     def code(self) -> "OwnCode":

@@ -1,0 +1,17 @@
+"""What the runner has to know of every quantization node before it calls it."""
+
+from typing import ClassVar
+
+from exporter.node import Node
+
+
+class QuantizationNode(Node):
+    """name: the option's. needs_calibration: whether `quantize` goes through pictures; needs_network: whether it works
+    on the torch network rather than on its graph; weighs_detections: whether it looks at what the artifact would
+    detect. bounds: of the proof's figures, see `exporter.proof.prove`; beyond them the artifact is not the network."""
+
+    name: ClassVar[str]
+    needs_calibration: ClassVar[bool]
+    needs_network: ClassVar[bool] = False
+    weighs_detections: ClassVar[bool] = False
+    bounds: ClassVar[dict[str, float]]

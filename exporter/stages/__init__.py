@@ -1,0 +1,1 @@
+"""The stages of a build: functions of what they are given, and `pipeline`, which says what is given to which."""

@@ -1,0 +1,71 @@
+"""What the artifact is worth and how fast it is, beside the same recipe in FP32."""
+
+from typing import Any
+
+import onnx
+
+from exporter import manifest as m
+from exporter.benchmark.cpu import cores
+from exporter.benchmark.subject import Subject, core_subject, example_input
+from exporter.benchmark.tradeoff import timed
+from exporter.describe import input_section, preprocessing_section
+from exporter.evaluation.evaluate import evaluate
+from exporter.inference import Detector
+from exporter.model.loaded import ModelFacts
+from exporter.progress import Progress
+from exporter.recipe import Recipe
+from exporter.stages.calibrated import Calibrated
+from exporter.stages.finish import finished
+
+
+def evaluated(
+    artifact: bytes, reference: bytes | None, model: ModelFacts, recipe: Recipe, progress: Progress
+) -> m.Evaluation:
+    """The manifest's section `evaluation`. Raises BuildError where the artifact is worth too little."""
+    examples = recipe.evaluation.examples(model.class_names, *recipe.nominal_picture)
+    input, preprocessing = input_section(onnx.load_from_string(artifact), recipe), preprocessing_section(model, recipe)
+    own, other = (Detector(each, input, preprocessing) if each else None for each in (artifact, reference))
+    assert own is not None
+    return evaluate(
+        own, other, examples, model.num_classes, progress,
+        name=recipe.evaluation.name, max_drop=recipe.evaluation.max_drop, min_map=recipe.evaluation.min_map,
+    )  # fmt: skip
+
+
+def traded_off(
+    calibrated: Calibrated, reference: bytes, model: ModelFacts, recipe: Recipe, progress: Progress
+) -> list[dict[str, Any]]:
+    """How long the artifacts take that the quantization chose from, empty where it had no choice."""
+    quantized = calibrated.quantized
+    if not quantized.variants:
+        return []
+    input = input_section(onnx.load_from_string(reference), recipe)
+    array = example_input(input, preprocessing_section(model, recipe))
+    variants = progress.bar(quantized.variants.items(), "time", len(quantized.variants))
+    artifacts = ((in_int8, finished(variant(), model, recipe)) for in_int8, variant in variants)
+    return timed(artifacts, reference, input.name, array, cores())
+
+
+def benchmarked(
+    artifact: bytes,
+    reference: bytes | None,
+    calibrated: Calibrated,
+    core: onnx.ModelProto,
+    model: ModelFacts,
+    recipe: Recipe,
+    progress: Progress,
+) -> m.Benchmark:
+    """The manifest's section `benchmark`; core: in FP32."""
+    preprocessing = preprocessing_section(model, recipe)
+    input = input_section(onnx.load_from_string(artifact), recipe)
+    array = example_input(input, preprocessing)
+    section = recipe.benchmark.measure(
+        Subject(artifact, input.name, array),
+        Subject(reference, input.name, array) if reference else None,
+        core_subject(calibrated.quantized.model, input, preprocessing),
+        core_subject(core, input, preprocessing) if reference else None,
+        dynamic_batch=recipe.num_batch is None,
+    )
+    for line in section.warnings:
+        progress.warn(line)
+    return section

@@ -1,0 +1,47 @@
+"""All files of an artifact's folder but the configuration."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from exporter import manifest as m
+from exporter.describe import describe
+from exporter.model.loaded import ModelFacts
+from exporter.preview import write_preview
+from exporter.recipe import Recipe
+from exporter.report_page.page import write_report
+from exporter.report_page.pictures import compared
+from exporter.report_page.plots import write_plots
+from exporter.stages.calibrated import Calibrated
+from exporter.store.place import Files
+
+ARTIFACT = "model.onnx"
+
+
+def page(
+    artifact: bytes,
+    reference: bytes | None,
+    calibrated: Calibrated,
+    model: ModelFacts,
+    proof: dict[str, Any],
+    evaluation: m.Evaluation | None,
+    benchmark: m.Benchmark | None,
+    tradeoff: list[dict[str, Any]] | None,
+    recipe: Recipe,
+    repository: dict[str, Any],
+) -> Files:
+    """The manifest and the pages and pictures made from it; by name, the artifact itself left out. `tradeoff`: what the
+    variants of a mixed precision took; `repository`: of the recipe, see `exporter.describe.repository`."""
+    examples = recipe.evaluation.examples(model.class_names, *recipe.nominal_picture)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        (folder / ARTIFACT).write_bytes(artifact)
+        manifest = describe(
+            folder / ARTIFACT, model, recipe, calibrated.quantized.summary, calibrated.calibration, proof, evaluation,
+            benchmark, tradeoff or [], repository,
+        )  # fmt: skip
+        manifest.write(folder)
+        write_preview(folder, manifest)
+        write_plots(folder, manifest)
+        write_report(folder, manifest, compared(manifest, artifact, reference, examples))
+        return {file.name: file.read_bytes() for file in sorted(folder.iterdir()) if file.name != ARTIFACT}

@@ -1,0 +1,149 @@
+"""Which stage gets what: the build of a recipe, last stage and first, before anything of it runs."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from exporter.benchmark.cpu import cores
+from exporter.node import UnknownOriginError
+from exporter.provenance import cpu, repository
+from exporter.recipe import Recipe
+from exporter.stages.codecs import BENCHMARK, BYTES, CALIBRATED, EVALUATION, FACTS, FOLDER, JSON, MODEL
+from exporter.store.key import identity
+from exporter.store.stage import Run, Stage
+
+# What is attached to a core, and what it takes to read the result.
+ATTACHED = ("name", "input", "preprocessing", "nms", "format", "backend")
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """`stages` in the order in which they run when nothing is there, those left out that the recipe has no use for."""
+
+    stages: tuple[Stage[Any], ...]
+    artifact: Stage[bytes]
+    page: Stage[Any]
+    facts: Stage[Any]
+
+
+def pipeline(recipe: Recipe, run: Run) -> Pipeline:
+    """The stages of a checked recipe. Reads the files that the recipe names, for their digests; computes nothing."""
+    machine = cpu()
+
+    def progress() -> dict[str, Any]:
+        return {"progress": run.progress}
+
+    # Types and orders of the input's bytes are attached behind the core: no network is traced again for them.
+    plain = recipe.input.model_copy(update={"dtype": "auto", "layout": "nchw", "channels": "auto"})
+    attached = recipe.part(*ATTACHED)
+
+    network = Stage("load weights", "exporter.stages.load.load", {"recipe": recipe.part("model")}, {}, None)
+    facts = Stage("read facts", "exporter.stages.load.facts", {}, {"network": network}, FACTS)
+    traced = Stage(
+        "trace",
+        "exporter.stages.trace.traced",
+        {"recipe": recipe.part("export", input=plain)},
+        {"network": network},
+        MODEL,
+    )
+    calibrated = _calibrated(recipe, plain, run, network, facts, traced)
+    artifact = Stage(
+        "attach",
+        "exporter.stages.finish.artifact",
+        {"recipe": attached},
+        {"calibrated": calibrated, "model": facts},
+        BYTES,
+    )
+    reference = evaluation = tradeoff = benchmark = None
+    if recipe.quantization.name != "none":
+        reference = Stage(
+            "attach to FP32", "exporter.stages.finish.reference", {"recipe": attached},
+            {"core": traced, "model": facts}, BYTES,
+        )  # fmt: skip
+    proved = Stage(
+        "prove", "exporter.proof.prove.prove", {"recipe": recipe.part(*ATTACHED, "proof", "quantization")},
+        {"artifact": artifact, "model": facts}, JSON,
+        tools=partial(_outputs, network, run), beside={"network": network}, machine=machine,
+    )  # fmt: skip
+    own, nothing = _there({"artifact": artifact, "reference": reference, "model": facts})
+    if recipe.evaluation.name != "none":
+        evaluation = Stage(
+            "evaluate", "exporter.stages.measure.evaluated",
+            {"recipe": recipe.part(*ATTACHED, "evaluation"), **nothing}, own, EVALUATION,
+            tools=progress, machine=machine, shown=f"evaluate ({recipe.evaluation.name})",
+        )  # fmt: skip
+    timed_on = {"cpu": machine, "cores": cores()}
+    if reference and recipe.quantization.weighs_detections:
+        tradeoff = Stage(
+            "time variants", "exporter.stages.measure.traded_off", {"recipe": attached},
+            {"calibrated": calibrated, "reference": reference, "model": facts}, JSON, tools=progress, machine=timed_on,
+        )  # fmt: skip
+    if recipe.benchmark.name != "none":
+        benchmark = Stage(
+            "benchmark", "exporter.stages.measure.benchmarked",
+            {"recipe": recipe.part(*ATTACHED, "benchmark"), **nothing},
+            {**own, "calibrated": calibrated, "core": traced}, BENCHMARK,
+            tools=progress, machine=timed_on, shown=f"benchmark ({recipe.benchmark.name})",
+        )  # fmt: skip
+    measured = {"proof": proved, "evaluation": evaluation, "benchmark": benchmark, "tradeoff": tradeoff}
+    inputs, missing = _there({**own, "calibrated": calibrated, **measured})
+    pages = Stage(
+        "draw", "exporter.stages.page.page",
+        {"recipe": _on_page(recipe), "repository": repository(recipe.recipe_name), **nothing, **missing},
+        inputs, FOLDER, shown="draw pages and pictures",
+    )  # fmt: skip
+    every = (network, facts, traced, calibrated, artifact, reference, proved, evaluation, tradeoff, benchmark, pages)
+    return Pipeline(tuple(stage for stage in every if stage), artifact, pages, facts)
+
+
+def _there(stages: dict[str, Stage[Any] | None]) -> tuple[dict[str, Stage[Any]], dict[str, None]]:
+    """The stages that a recipe has, and the names of those that it has not: their result is None."""
+    there = {name: stage for name, stage in stages.items() if stage is not None}
+    return there, dict.fromkeys(stages.keys() - there.keys())
+
+
+def _calibrated(
+    recipe: Recipe, plain: Any, run: Run, network: Stage[Any], facts: Stage[Any], traced: Stage[Any]
+) -> Stage[Any]:
+    read = ["export", "preprocessing", "quantization", "calibration", "backend"]
+    if recipe.quantization.weighs_detections:
+        read += ["nms", "model"]
+    if not recipe.quantization.needs_calibration:
+        read.remove("calibration")
+    part = recipe.part(*read, input=plain)
+    return Stage(
+        "quantize", "exporter.stages.quantize.quantize", {"recipe": part}, {"core": traced, "model": facts}, CALIBRATED,
+        tools=partial(_collect, recipe, network, run), beside={"network": network},
+        shown=f"quantize ({recipe.quantization.name})",
+    )  # fmt: skip
+
+
+def _collect(recipe: Recipe, network: Stage[Any], run: Run) -> dict[str, Any]:
+    """What quantization works with. What looks at pictures remembers what it saw, where it can be told which."""
+    from exporter.stages.remembered import remembered_statistics
+
+    tools: dict[str, Any] = {"progress": run.progress, "network": partial(network.value, run)}
+    try:
+        # Resize and normalisation are the network's, or the recipe's own.
+        pictures = {
+            "calibration": identity(recipe.calibration), "preprocessing": identity(recipe.preprocessing),
+            "model": identity(recipe.model), "size": identity(recipe.input.nominal),
+        }  # fmt: skip
+    except UnknownOriginError:
+        return tools
+    return {**tools, "collect": remembered_statistics(pictures, run)}
+
+
+def _outputs(network: Stage[Any], run: Run) -> dict[str, Any]:
+    from exporter.stages.remembered import remembered_outputs
+
+    return {"outputs": remembered_outputs(network, run)}
+
+
+def _on_page(recipe: Recipe) -> Recipe:
+    """The recipe as the manifest and the report tell it: where its artifact goes is not part of it."""
+    aside = ("output_dir", "store", "sweep")
+    config = {key: value for key, value in recipe.config.items() if key not in aside}
+    overrides = tuple(w for w in recipe.overrides if not w.lstrip("+").startswith(aside))
+    read = (*ATTACHED, "model", "quantization", "calibration", "evaluation", "benchmark", "recipe_name")
+    return recipe.part(*read, config=config, overrides=overrides)

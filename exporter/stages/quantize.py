@@ -1,0 +1,85 @@
+"""The graph in the wanted precision."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+import onnx
+from torch import nn
+
+from exporter import manifest as m
+from exporter.describe import option, preprocessing_section
+from exporter.errors import RequestError
+from exporter.heap import trim
+from exporter.model.loaded import LoadedModel, ModelFacts
+from exporter.postprocessing.nms.onnx import OnnxNms
+from exporter.progress import Progress
+from exporter.quantization.task import Collect, Task
+from exporter.recipe import Recipe
+from exporter.stages.calibrated import Calibrated
+from exporter.stages.trace import core_graph
+
+
+def quantize(
+    core: onnx.ModelProto,
+    model: ModelFacts,
+    recipe: Recipe,
+    progress: Progress,
+    network: Callable[[], LoadedModel],
+    collect: Collect | None = None,
+) -> Calibrated:
+    """Reads the recipe's `input`, `export`, `preprocessing`, `quantization`, `calibration` and `backend`; where the
+    quantization weighs detections its `nms` and `model` too. network: gives it to those who work on it rather than on
+    the graph; collect: see `Task`."""
+    trim()
+    section, node = preprocessing_section(model, recipe), recipe.quantization
+    torch_network = network().network if node.needs_network else None
+    task = Task(
+        core,
+        section.normalization,
+        recipe.input.nominal,
+        network=torch_network if isinstance(torch_network, nn.Module) else None,
+        trace=partial(core_graph, recipe=recipe),
+    )
+    if not node.needs_calibration:
+        return Calibrated(node.quantize(task), None)
+    if section.normalization is None or section.geometry is None:
+        raise RequestError(
+            "preprocessing=none: how this network was trained is not known, so no pictures can calibrate it: choose the"
+            " preprocessing it was trained with"
+        )
+    images = recipe.calibration.images(section.geometry, section.normalization)
+    inside = recipe.preprocessing
+    task = replace(
+        task,
+        pictures=progress.bar(images, "calibrate", images.num_images),
+        method=recipe.calibration.method,
+        percentile=recipe.calibration.percentile,
+        scheme=recipe.quantization_scheme,
+        input_range=inside.normalization.input_range if inside.inside_graph else None,
+        truths=partial(recipe.calibration.truths, model.class_names, section.geometry),
+        nms=_nms(recipe) if node.weighs_detections else None,
+        collect=collect,
+        progress=progress,
+    )
+    quantized = node.quantize(task)
+    images.read_all()  # where what was seen of them is remembered, nobody has
+    if images.duplicates:
+        progress.warn(
+            f"calibration: {images.duplicates} of {images.num_images} pictures are the same, pixel by pixel, as one"
+            " before them: give different ones"
+        )
+    described = m.Calibration(
+        name=option(recipe.calibration),
+        method=recipe.calibration.method,
+        num_images=images.num_images,
+        duplicates=images.duplicates,
+        digest=images.digest,
+    )
+    return Calibrated(quantized, described)
+
+
+def _nms(recipe: Recipe):  # noqa: ANN202 - the recipe's own node, or the plain one
+    """What makes detections of the core's outputs."""
+    has_nms = hasattr(recipe.nms, "max_predictions_per_image")
+    return recipe.nms if has_nms else OnnxNms().resolved(*recipe.model.thresholds)

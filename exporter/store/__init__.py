@@ -1,0 +1,5 @@
+"""Nothing is built twice: results of stages, kept under a digest of all that they come from.
+
+`key` says what a result comes from, `sources` which of our modules and which packages made it, `place` keeps results
+on disk, `stage` computes what is not there, `command` is `exporter store`.
+"""

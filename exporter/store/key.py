@@ -1,0 +1,59 @@
+"""What a result comes from, as JSON, and its digest, which is the result's name in the store."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from exporter.node import Node, UnknownOriginError
+
+Material = dict[str, Any]
+"""JSON-able: all that a result comes from."""
+
+
+def digest(material: Material) -> str:
+    """sha256 of the material, whatever order its keys are in."""
+    return hashlib.sha256(json.dumps(material, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def identity(value: Any) -> Any:
+    """What a value is, JSON-able. Raises UnknownOriginError where that cannot be told."""
+    if isinstance(value, Mapping):
+        return {str(key): identity(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [identity(item) for item in value]
+    if isinstance(value, Node):
+        return value.identity()
+    if hasattr(value, "nodes"):  # a recipe, or a part of one
+        return identity(value.nodes)
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if value is not None and not isinstance(value, bool | int | float | str):
+        raise UnknownOriginError(f"{type(value).__name__} has no digest")
+    return value
+
+
+def differences(old: Material, new: Material) -> list[str]:
+    """What changed between two materials, one clause each: the place and from what to what."""
+    before, after = dict(_flat(old)), dict(_flat(new))
+    return [
+        f"{place}: {_short(before.get(place))} → {_short(after.get(place))}"
+        for place in sorted(before.keys() | after.keys())
+        if before.get(place) != after.get(place)
+    ]
+
+
+def _flat(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping) and value:
+        for key, item in value.items():
+            yield from _flat(item, f"{place}.{key}" if place else str(key))
+    else:
+        yield place, value
+
+
+def _short(value: Any) -> str:
+    text = "nothing" if value is None else value if isinstance(value, str) else json.dumps(value)
+    is_digest = len(text) == 64 and all(sign in "0123456789abcdef" for sign in text)
+    return f"{text[:12]}…" if is_digest else text if len(text) <= 60 else f"{text[:59]}…"

@@ -1,0 +1,170 @@
+"""A step of a build: a function, what it gets, and how its result is kept.
+
+A stage's key is a digest of what the function gets (settings, by their identity, and other stages, by their keys), of
+the source and the packages that it runs, and of the processor where figures depend on it. So the key is known before
+anything is computed, and a result is needed only if something that needs it is not there: who asks for the last stage
+of a build gets it from the store and nothing else is read.
+"""
+
+import importlib
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Generic, TypeVar
+
+from exporter.node import UnknownOriginError
+from exporter.store.codec import Codec
+from exporter.store.key import Material, differences, digest, identity
+from exporter.store.place import Store
+from exporter.store.sources import packages, sources
+
+T = TypeVar("T")
+
+BUILT, REUSED, UNNEEDED = "built", "reused", "not needed"
+
+
+@dataclass
+class Stage(Generic[T]):
+    """function: itself, or where it is, module and name with a dot between, so that it is imported only to run. It gets
+    `settings`, the results of `inputs` and the `tools` by name. Settings, inputs and the stages `beside` are all that
+    its result may depend on; tools do not matter (where progress is shown), or give results of those beside on demand.
+    codec: None where the result cannot be kept: each process that needs it makes it again. machine: what figures depend
+    on besides, None where nothing does. shown: the stage's name in lines for people."""
+
+    name: str
+    function: str | Callable[..., T]
+    settings: Mapping[str, Any]
+    inputs: "Mapping[str, Stage[Any]]"
+    codec: Codec[T] | None
+    tools: Callable[[], Mapping[str, Any]] = dict
+    beside: "Mapping[str, Stage[Any]]" = field(default_factory=dict)
+    machine: Any = None
+    shown: str = ""
+    state: str = UNNEEDED
+    seconds: float = 0.0
+    because: list[str] = field(default_factory=list)
+    _value: T | None = None
+
+    @cached_property
+    def material(self) -> Material | None:
+        """What the result comes from; None where that cannot be told (`unknown` says what)."""
+        if self.unknown:
+            return None
+        modules = sources([self._module, *_modules(self.settings)])
+        return {
+            "stage": self.name,
+            "settings": {name: identity(value) for name, value in self.settings.items()},
+            "inputs": {name: stage.key for name, stage in {**self.inputs, **self.beside}.items()},
+            "machine": self.machine,
+            "packages": packages(modules),
+            "sources": modules,
+        }
+
+    @cached_property
+    def unknown(self) -> str | None:
+        """What about the result's origin cannot be told; None where all can."""
+        for name, stage in {**self.inputs, **self.beside}.items():
+            if stage.unknown:
+                return f"{name}: {stage.unknown}" if stage.codec else stage.unknown
+        try:
+            for value in self.settings.values():
+                identity(value)
+        except UnknownOriginError as error:
+            return str(error)
+        return None
+
+    @cached_property
+    def key(self) -> str | None:
+        return digest(self.material) if self.material else None
+
+    def kept(self, store: Store | None) -> bool:
+        """Whether the result is in the store."""
+        return store is not None and self.codec is not None and self.key is not None and self.key in store
+
+    def value(self, run: "Run") -> T:
+        """The result: at hand, from the store, or computed and kept there."""
+        if self._value is not None:
+            return self._value
+        if run.store is None or self.codec is None or self.key is None:
+            # Nowhere to read it again from: it stays at hand for the next stage that needs it.
+            self._value = self._computed(run)
+            return self._value
+        if (found := self._read(run)) is not None:
+            return found
+        with run.store.computing(self.key):
+            if (found := self._read(run)) is not None:  # somebody else has just made it
+                return found
+            value = self._computed(run)
+            assert self.material is not None
+            kept = run.store.write(self.key, self.name, run.label, self.material, self.codec.pack(value), self.seconds)
+        if not kept:
+            self._value = value
+        return value
+
+    def forget(self) -> None:
+        """Lets go of a result that is only held at hand; it is computed again if somebody asks."""
+        self._value = None
+
+    def _read(self, run: "Run") -> T | None:
+        assert run.store is not None and self.codec is not None and self.key is not None
+        started = time.perf_counter()
+        if (files := run.store.read(self.key)) is None:
+            return None
+        if self.state == UNNEEDED:
+            self.state, self.seconds = REUSED, time.perf_counter() - started
+            run.progress.line(self.shown or self.name, REUSED)
+        return self.codec.unpack(files)
+
+    def _computed(self, run: "Run") -> T:
+        inputs = {name: stage.value(run) for name, stage in self.inputs.items()}
+        self.because = self._why(run)
+        function = self._function()
+        started = time.perf_counter()
+        with run.progress.stage(self.shown or self.name):
+            value = function(**self.settings, **inputs, **self.tools())
+        self.state, self.seconds = BUILT, time.perf_counter() - started
+        return value
+
+    @property
+    def _module(self) -> str:
+        return self.function.rpartition(".")[0] if isinstance(self.function, str) else self.function.__module__
+
+    def _function(self) -> Callable[..., T]:
+        if not isinstance(self.function, str):
+            return self.function
+        return getattr(importlib.import_module(self._module), self.function.rpartition(".")[2])
+
+    def _why(self, run: "Run") -> list[str]:
+        """Why the result was not there: what is different from the last one that this recipe came to."""
+        if run.store is None:
+            return ["no store is used"]
+        if self.codec is None:
+            return ["is not kept"]
+        if self.material is None:
+            return [str(self.unknown)]
+        same = [entry for entry in run.store.entries() if entry.stage == self.name]
+        if not same:
+            return ["nothing of this stage is in the store"]
+        last = ([entry for entry in same if entry.label == run.label] or same)[-1]
+        return differences(last.material, self.material) or ["its result has left the store"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What all stages of one build share. label: the recipe's name, for people; progress: see `exporter.progress`."""
+
+    store: Store | None
+    label: str
+    progress: Any
+
+
+def _modules(settings: Any) -> list[str]:
+    """The modules of the nodes in the settings: their methods are part of what a stage runs."""
+    if isinstance(settings, Mapping):
+        return [module for value in settings.values() for module in _modules(value)]
+    if isinstance(settings, list | tuple):
+        return [module for value in settings for module in _modules(value)]
+    if hasattr(settings, "nodes"):
+        return _modules(settings.nodes)
+    return [type(settings).__module__] if type(settings).__module__.startswith("exporter.") else []

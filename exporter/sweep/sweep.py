@@ -1,0 +1,62 @@
+"""A sweep from its words to its summary: what the process does that starts it."""
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from exporter.errors import BuildError
+from exporter.messages import in_one_line
+from exporter.sweep.folder import sweeping_in
+from exporter.sweep.outcome import Outcome, outcomes
+from exporter.sweep.summary import Summary, summarize
+from exporter.sweep.watch import told
+from exporter.sweep.words import check_words, sweep_folder
+
+
+def sweep(words: list[str], through_hydra: Callable[[Sequence[str]], None]) -> int:
+    """Runs every combination and writes the summary, also of a sweep that was interrupted or has broken off: of the
+    runs that have ended by then. Returns the exit code.
+
+    through_hydra: has Hydra run the words. Raises RequestError for words that are wrong before any run begins.
+    """
+    check_words(words)
+    folder = sweep_folder(words)
+    placed = [word for word in words if not word.startswith("hydra.sweep.dir=")]
+    placed.append("hydra.sweep.dir='" + str(folder).replace("'", "\\'") + "'")  # for workers that start elsewhere
+    with sweeping_in(folder) as runs:
+        ended = _ended(runs, words, lambda: through_hydra(placed))
+        found = list(outcomes(runs))
+        if ended and not found:
+            (folder / "multirun.yaml").unlink(missing_ok=True)  # Hydra writes it before it looks at the words
+            raise ended
+        summary = summarize(folder, found, complete=ended is None)
+        summary.write(folder)
+    _tell(summary, folder, found)
+    if isinstance(ended, KeyboardInterrupt):
+        print(f"exporter: interrupted; the {len(found)} runs that have ended stay", file=sys.stderr)
+        return 130
+    if ended:
+        raise BuildError(f"the sweep broke off: {in_one_line(ended)}") from ended
+    return 1 if any(outcome.reason for outcome in found) else 0
+
+
+def _ended(runs: Path, words: Sequence[str], start: Callable[[], None]) -> BaseException | None:
+    """Runs it all, and returns what ended it early."""
+    try:
+        with told(runs, words):
+            start()
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - from a launcher, a worker that was killed, Ctrl-C
+        return error
+    return None
+
+
+def _tell(summary: Summary, folder: Path, found: Sequence[Outcome]) -> None:
+    failed = sum(outcome.reason is not None for outcome in found)
+    print(f"{len(found)} runs → {folder / 'summary.html'}")
+    if summary.recommended is not None:
+        (row,) = [row for row in summary.rows if row.num == summary.recommended]
+        print(f"recommended: [{row.num}] {folder / row.folder}")
+    elif any(row.constraint for row in summary.rows):
+        print("recommended: none, no run holds sweep.constraint", file=sys.stderr)
+    if failed:
+        print(f"exporter: {failed} of {len(found)} runs failed", file=sys.stderr)

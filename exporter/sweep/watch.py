@@ -1,0 +1,44 @@
+"""A line on standard error for each run as it ends, in whatever process or machine that was."""
+
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from exporter.sweep.outcome import Outcome, outcomes
+
+EVERY = 0.3  # seconds
+
+
+@contextmanager
+def told(runs: Path, words: Sequence[str]) -> Iterator[None]:
+    """Prints while the block runs, and at its end what is left. `words` are the command's: what a run has beyond them
+    is what it was run for."""
+    over = threading.Event()
+
+    def watch() -> None:
+        known: set[int] = set()
+        while True:
+            last = over.wait(EVERY)
+            for outcome in outcomes(runs):
+                if outcome.num not in known:
+                    known.add(outcome.num)
+                    print(line(outcome, words), file=sys.stderr, flush=True)
+            if last:
+                return
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
+
+
+def line(outcome: Outcome, words: Sequence[str]) -> str:
+    """Number, overrides of its own, how it ended and how long it took."""
+    own = " ".join(word for word in outcome.overrides if word not in words) or "(no overrides of its own)"
+    how = f"failed: {outcome.reason}" if outcome.reason else "done"
+    return f"[{outcome.num}] {own}  {outcome.seconds:.1f} s  {how}"

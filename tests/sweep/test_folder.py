@@ -1,0 +1,54 @@
+"""Names of runs' folders, and whose a sweep's folder is."""
+
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.errors import RequestError
+from exporter.sweep.folder import LONGEST, claim, folder_name, sweeping_in
+
+words = st.text(st.characters(codec="utf-8"), min_size=1, max_size=400).map(lambda text: f"key={text}")
+
+
+@given(words, words)
+def test_any_overrides_name_one_folder_of_their_own(one, other):
+    name = folder_name(one)
+    assert len(os.fsencode(name)) <= LONGEST
+    assert not set(name) & {"/", "\0", "\n"}
+    assert (name == folder_name(other)) == (one == other)
+
+
+def test_short_plain_overrides_are_the_name():
+    assert folder_name("+recipe=yolo_nas_s,input.size=64") == "+recipe=yolo_nas_s,input.size=64"
+    assert folder_name("model.weights=a/b.pth").startswith("model.weights=a_b.pth~")
+    assert folder_name("model.weights=a/b.pth") != folder_name("model.weights=a_b.pth")
+
+
+def test_one_sweep_at_a_time(tmp_path):
+    folder = tmp_path / "outputs" / "sweep"
+    with sweeping_in(folder) as runs:
+        (runs / "0.json").touch()
+        with pytest.raises(RequestError, match="another sweep is writing there"), sweeping_in(folder):
+            pass
+        assert (runs / "0.json").exists()
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_what_a_killed_sweep_has_left_is_removed(tmp_path):
+    for name in (".runs", "+recipe=a", "+recipe=b", ".x.exporter-staging"):
+        (tmp_path / name).mkdir()
+    (tmp_path / ".runs" / "3.json").touch()
+    (tmp_path / "+recipe=a" / "model.onnx").touch()
+    with sweeping_in(tmp_path) as runs:
+        assert list(runs.iterdir()) == []
+    assert {path.name for path in tmp_path.iterdir()} == {"+recipe=a", ".x.exporter-staging"}
+
+
+def test_two_runs_cannot_have_one_folder(tmp_path):
+    claim(tmp_path, "x", 0, ["a=1"])
+    claim(tmp_path, "y", 1, ["a=2"])
+    claim(tmp_path, "x", 2, ["a=1"])  # a sweeper tried the same again
+    with pytest.raises(RequestError, match=r"subdir=x: run 0 of this sweep goes there too"):
+        claim(tmp_path, "x", 3, ["a=3"])

@@ -1,0 +1,152 @@
+"""A sweep from its command line to its summary. Builds are stood in for: what they leave is all that matters here."""
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from exporter.cli import main
+from exporter.errors import BuildError
+from exporter.hydra_run import task
+from exporter.settings import Sweep
+from exporter.sweep.folder import sweeping_in
+from tests.sweep.made import manifest
+
+MODEL = ["-m", "model=yolo_nas_s", "model.weights=random"]
+
+
+@pytest.fixture
+def builds(tmp_path, monkeypatch):
+    """Stands in for every build, in an empty working directory: what the sizes lead to can be said in the dict."""
+    monkeypatch.chdir(tmp_path)
+    does = {}
+
+    def build(recipe, progress):
+        does.get(recipe.input.height, lambda: None)()
+        recipe.output_dir.mkdir(parents=True, exist_ok=True)
+        made = manifest(map=90.0 - recipe.input.height / 100, size=recipe.input.height * 1000)
+        made.write(recipe.output_dir)
+        return made
+
+    monkeypatch.setattr("exporter.runner.build", build)
+    return does
+
+
+def summary(folder="outputs/sweep"):
+    return json.loads((Path(folder) / "summary.json").read_text(encoding="utf-8"))
+
+
+def fails(error):
+    def raises():
+        raise error
+
+    return raises
+
+
+def test_failed_runs_take_no_other_down(builds, capsys):
+    builds[64] = fails(BuildError("the artifact\nis not the network"))
+    builds[96] = fails(ZeroDivisionError("a fault of ours"))
+    assert main([*MODEL, "input.size=64,65,96,128", "sweep.constraint=drop<=0.5, size<=20"]) == 1
+    runs = summary()["runs"]
+    assert [run["state"] for run in runs] == ["failed", "failed", "failed", "done"]
+    assert runs[0]["reason"] == "the artifact is not the network"
+    assert "must be a multiple of 32" in runs[1]["reason"]
+    assert runs[2]["reason"].startswith("ZeroDivisionError: a fault of ours")
+    assert [run["varied"] for run in runs] == [{"input.size": size} for size in ("64", "65", "96", "128")]
+    assert (summary()["recommended"], summary()["complete"]) == (3, True)
+    said = capsys.readouterr()
+    lines = said.err.splitlines()
+    assert len([line for line in lines if line.startswith("[")]) == 4  # one line a run
+    assert lines[-1] == "exporter: 3 of 4 runs failed"
+    assert "recommended: [3]" in said.out
+    names = {path.name for path in os.scandir("outputs/sweep")}
+    folder = "input.size=128,model.weights=random,model=yolo_nas_s"
+    assert names == {folder, "multirun.yaml", "summary.json", "summary.csv", "summary.html"}
+    assert runs[3]["folder"] == folder
+
+
+def test_a_sweep_can_be_run_again(builds):
+    builds[96] = fails(BuildError("not today"))
+    assert main([*MODEL, "input.size=64,96"]) == 1
+    builds.clear()
+    assert main([*MODEL, "input.size=96,128"]) == 0
+    assert [run["varied"]["input.size"] for run in summary()["runs"]] == ["96", "128"]
+
+
+def test_ctrl_c_keeps_what_is_done(builds, capsys):
+    builds[96] = lambda: os.kill(os.getpid(), signal.SIGINT)
+    assert main([*MODEL, "input.size=64,96,128"]) == 130
+    assert [run["varied"] for run in summary()["runs"]] == [{}]
+    assert not summary()["complete"]
+    assert capsys.readouterr().err.splitlines()[-1] == "exporter: interrupted; the 1 runs that have ended stay"
+    assert not Path("outputs/sweep/.runs").exists()
+
+
+def test_names_that_no_folder_can_have(builds, tmp_path):
+    long = ",".join("abcdefgh" * 5 for _ in range(8))
+    for path in ("a/b.pth", "a_b.pth", "c d.pth"):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).touch()
+    paths = f"model.weights=a/b.pth,a_b.pth,'{tmp_path}/c d.pth'"
+    assert main(["-m", "model=yolo_nas_s", paths, "input.size=64", f"model.class_names=[{long}]"]) == 0
+    folders = [run["folder"] for run in summary()["runs"]]
+    assert len(set(folders)) == 3
+    assert all(Path("outputs/sweep", folder, "manifest.json").is_file() for folder in folders)
+    page = Path("outputs/sweep/summary.html").read_text(encoding="utf-8")
+    assert f"{tmp_path}/c d.pth" in page
+
+
+def test_runs_with_one_folder_are_refused(builds):
+    assert main([*MODEL, "input.size=64,96", "hydra.sweep.subdir=x"]) == 1
+    first, second = summary()["runs"]
+    assert first["state"] == "done" and "run 0 of this sweep goes there too" in second["reason"]
+    assert main([*MODEL, "input.size=64", "output_dir=x"]) == 1
+    assert "output_dir: every run of a sweep would replace" in summary()["runs"][0]["reason"]
+
+
+def test_the_folder_of_the_sweep(builds, tmp_path, capsys):
+    assert main([*MODEL, "input.size=64,96", f"hydra.sweep.dir={tmp_path}/it's mine/${{now:%Y}}"]) == 0
+    (folder,) = (tmp_path / "it's mine").iterdir()
+    assert folder.name.isdecimal() and len(summary(folder)["runs"]) == 2
+    with sweeping_in(folder):
+        assert main([*MODEL, "input.size=64,96", f"hydra.sweep.dir={folder}"]) == 2
+    assert "another sweep is writing there" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["sweep.constraint=drop<0.5 or so"], "is not a bound"),
+        (["sweep.constraint=dropp<0.5"], "did you mean drop?"),
+        (["hydra/launcher=joblib"], "needs hydra-joblib-launcher: pip install 'exporter[sweep]'"),
+        (["hydra/sweeper=optuna"], "pip install 'exporter[optuna]'"),
+        (["hydra/launcher=other", "benchmark=none,cpu"], "would time the runs beside it"),
+        (["hydra.sweep.dir="], "hydra.sweep.dir: empty"),
+        (["hydra.sweep.dir=${nowhere}"], "hydra.sweep.dir"),
+        (["input.seize=64,96"], "input.seize: no such key; did you mean size?"),
+    ],
+)
+def test_what_would_fail_every_run_is_refused_at_once(builds, monkeypatch, capsys, words, says):
+    monkeypatch.setattr("exporter.sweep.words._installed", lambda package: False)
+    assert main([*MODEL, *words]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1 and says in lines[0]
+    assert not Path("outputs").exists()
+
+
+def test_settings_of_a_sweep_are_for_sweeps(builds, capsys):
+    assert main(["model=yolo_nas_s", "model.weights=random", "sweep.constraint=drop<=0.5"]) == 2
+    assert "sweep: has no effect on a single build" in capsys.readouterr().err
+
+
+def test_the_metric_of_a_run(builds, monkeypatch):
+    returned = []
+    monkeypatch.setattr("exporter.hydra_run.task", lambda config: returned.append(task(config)))
+    assert main([*MODEL, "input.size=64,65", "sweep.metric=size, drop"]) == 1
+    assert main([*MODEL, "input.size=64"]) == 0
+    assert returned == [(0.064, 0.5), None, None]
+    with pytest.raises(ValidationError, match="must be one of map, drop"):
+        Sweep(metric="speed")
