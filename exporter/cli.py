@@ -149,6 +149,48 @@ def _lint(words: list[str]) -> int:
     return run(given.path, given.backend, given.json)
 
 
+def _plan(words: list[str]) -> int:
+    from exporter.config import compose
+    from exporter.errors import RequestError
+    from exporter.hydra_run import quote_path
+
+    flags = [word for word in words if word.startswith("-")]
+    if flags not in ([], ["-m"], ["--multirun"]):
+        raise RequestError(f"plan {' '.join(flags)}: takes the words of a build, and -m for those of a sweep")
+    from exporter.recipe import check
+    from exporter.stages.plan import combinations, plan
+
+    said = [quote_path(word) for word in words if word not in flags]
+    for line in plan(check(compose(each)) for each in (combinations(said) if flags else [said])):
+        print(line)
+    return 0
+
+
+def _explain(words: list[str]) -> int:
+    parser = _parser("explain", "why each stage of the build that made an artifact ran, or did not")
+    parser.add_argument("dir", type=Path)
+    folder = parser.parse_args(words).dir
+    from exporter.stages.plan import explain
+
+    for line in explain(folder):
+        print(line)
+    return 0
+
+
+def _store(words: list[str]) -> int:
+    parser = _parser("store", "what builds keep for the next ones: ls lists it, gc makes room, clear removes all of it")
+    parser.add_argument("action", choices=["ls", "gc", "clear"])
+    parser.add_argument("--path", default="auto", help="as store.path (the user's cache directory)")
+    parser.add_argument("--max-size", default="20 GB", help="gc: as store.max_size (20 GB)")
+    given = parser.parse_args(words)
+    from exporter.store.command import collect, list_entries, opened
+
+    store = opened(given.path, given.max_size)
+    for line in list_entries(store) if given.action == "ls" else [collect(store, given.action == "clear")]:
+        print(line)
+    return 0
+
+
 def _diff(words: list[str]) -> int:
     parser = _parser("diff", "two artifacts side by side; exits 0 where their bytes are the same, 1 where they differ")
     parser.add_argument("a", type=Path, metavar="A")
@@ -234,6 +276,9 @@ VERBS: dict[str, Callable[[list[str]], int]] = {
     "recipes": _recipes,
     "verify": _verify,
     "rebuild": _rebuild,
+    "plan": _plan,
+    "explain": _explain,
+    "store": _store,
     "diff": _diff,
     "schema": _schema,
     "predict": _predict,

@@ -13,6 +13,9 @@ Turns a detector into an ONNX artifact with pre-processing, NMS and precision in
   exporter -m key=a,b …                   build every combination
   exporter recipes [--copy NAME]          list the recipes; copy one into ./recipes to start from
   exporter verify DIR                     check an artifact against its manifest
+  exporter plan [-m] +recipe=NAME …       what a build or a sweep would do, and how long that takes
+  exporter explain DIR                    why each stage of its build ran, or did not
+  exporter store ls|gc|clear              what builds keep for the next ones
   exporter rebuild DIR [--weights FILE]   build it again from its manifest alone and compare the bytes
   exporter diff A B [--all] [--json]      two artifacts side by side: what was asked for, graph, sizes, figures
   exporter schema                         a JSON schema of recipes, for editors to complete and check them

@@ -1,4 +1,4 @@
-"""`python -m exporter.figures precision|matrix|tensorrt`: fills a table of the README and prints it in Markdown."""
+"""`python -m exporter.figures precision|matrix|tensorrt|sweep`: fills a table of the README and prints it."""
 
 import argparse
 import sys
@@ -10,7 +10,7 @@ from exporter.errors import RequestError
 def main(arguments: list[str] | None = None) -> int:
     """Prints the table and returns 0; 2 for a request that cannot be met."""
     parser = argparse.ArgumentParser(prog="python -m exporter.figures", description=__doc__)
-    parser.add_argument("table", choices=["precision", "matrix", "tensorrt"])
+    parser.add_argument("table", choices=["precision", "matrix", "tensorrt", "sweep"])
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N rows")
     parser.add_argument("--size", type=int, default=640, metavar="S", help="pixels of the input's sides (640)")
     parser.add_argument("--rounds", type=int, default=40, metavar="R", help="runs of each in turn for the latency (40)")
@@ -19,7 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--file", type=Path, help="where rows are kept (outputs/figures/TABLE.jsonl): those in it are"
                         " not measured again; remove it to begin anew")  # fmt: skip
     given = parser.parse_args(arguments)
-    from exporter.figures import matrix, precision, tensorrt
+    from exporter.figures import matrix, precision, sweep, tensorrt
     from exporter.progress import Progress
 
     file = given.file or Path("outputs") / "figures" / f"{given.table}.jsonl"
@@ -30,6 +30,8 @@ def main(arguments: list[str] | None = None) -> int:
             table = precision.table(given.model, given.size, given.scenes, given.rounds, given.limit, file, Progress())
         elif given.table == "tensorrt":
             table = tensorrt.table(given.size, given.scenes, given.limit, file, Progress())
+        elif given.table == "sweep":
+            table = sweep.table(given.size, given.limit, Progress())
         else:
             table = matrix.table(given.size, given.rounds, given.limit, file, Progress())
     except RequestError as error:

@@ -124,9 +124,10 @@ def _collect(recipe: Recipe, network: Stage[Any], run: Run) -> dict[str, Any]:
 
     tools: dict[str, Any] = {"progress": run.progress, "network": partial(network.value, run)}
     try:
-        # Resize and normalisation are the network's, or the recipe's own.
+        # Resize and normalisation are the network's, or the recipe's own. What is seen serves every method.
+        whose = {key: each for key, each in identity(recipe.calibration).items() if key not in ("method", "percentile")}
         pictures = {
-            "calibration": identity(recipe.calibration), "preprocessing": identity(recipe.preprocessing),
+            "calibration": whose, "preprocessing": identity(recipe.preprocessing),
             "model": identity(recipe.model), "size": identity(recipe.input.nominal),
         }  # fmt: skip
     except UnknownOriginError:

@@ -54,7 +54,7 @@ class Store:
         try:
             entry = json.loads((folder / "entry.json").read_bytes())
             files = {name: (folder / name).read_bytes() for name in entry["files"]}
-        except FileNotFoundError:  # never made, or dropped this moment by somebody who needed room
+        except (FileNotFoundError, NotADirectoryError):  # never made, or somebody needed room
             return None
         except (OSError, ValueError, KeyError, TypeError) as error:
             return self._drop(key, f"cannot be read ({error})")

@@ -1,0 +1,82 @@
+"""`exporter plan`: what a build would do, and about how long; `exporter explain`: what one did, and why."""
+
+from collections.abc import Container, Iterable, Iterator, Sequence
+from pathlib import Path
+from statistics import median
+
+from exporter.errors import RequestError
+from exporter.manifest import read_manifest
+from exporter.messages import explained
+from exporter.progress import Progress
+from exporter.recipe import Recipe
+from exporter.runner import store_of
+from exporter.stages.pipeline import pipeline
+from exporter.store.place import Entry
+from exporter.store.stage import BUILT, Run, Stage
+
+
+def combinations(words: Sequence[str]) -> list[list[str]]:
+    """The words of each run of a sweep, as Hydra's own sweeper takes them apart."""
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    with explained("the command line"):
+        overrides = OverridesParser.create().parse_overrides(list(words))
+        return [list(each) for batch in BasicSweeper.split_arguments(overrides, None) for each in batch]
+
+
+def plan(recipes: Iterable[Recipe]) -> Iterator[str]:
+    """For each recipe a line for each stage, then one for all. Nothing is computed and nothing is written."""
+    planned: set[str] = set()  # what a recipe before will have put into the store
+    total, guessed, count, every = 0.0, False, 0, 0
+    for recipe in recipes:
+        run = Run(store_of(recipe, Progress(quiet=True)), recipe.name, Progress(quiet=True))
+        steps = pipeline(recipe, run)
+        needed = _needed([steps.page, steps.artifact], run, planned)
+        past = run.store.entries() if run.store else []
+        yield " ".join(recipe.overrides) or recipe.name
+        for stage in steps.stages:
+            every += 1
+            if id(stage) not in needed:
+                there = "in the store" if stage.kept(run.store) else "not needed"
+                yield f"  {stage.name:<16} {'made above' if stage.key in planned else there}"
+                continue
+            about = _seconds(stage, recipe.name, past)
+            total, guessed, count = total + (about or 0), guessed or about is None, count + 1
+            why = f"; never kept: {stage.unknown}" if stage.unknown else ""
+            yield f"  {stage.name:<16} will run, {'not timed yet' if about is None else f'about {about:.1f} s'}{why}"
+        planned |= {stage.key for stage in steps.stages if id(stage) in needed and stage.key and stage.codec}
+    yield f"{count} of {every} stages will run: about {total:.1f} s{' and what was not timed yet' if guessed else ''}"
+
+
+def _needed(wanted: "Iterable[Stage]", run: Run, planned: Container[str | None]) -> set[int]:
+    """Ids of the stages that have to run so that these results are there."""
+    found: set[int] = set()
+    for stage in wanted:
+        if not stage.kept(run.store) and not (run.store and stage.key in planned):
+            # What is beside is asked for on demand, so perhaps not at all: it counts, for nobody knows before.
+            found |= {id(stage)} | _needed([*stage.inputs.values(), *stage.beside.values()], run, planned)
+    return found
+
+
+def _seconds(stage: "Stage", label: str, past: Sequence[Entry]) -> float | None:
+    """The median time that this stage has taken, for this recipe where it ran before, else for any."""
+    same = [entry for entry in past if entry.stage == stage.name]
+    times = [entry.seconds for entry in same if entry.label == label] or [entry.seconds for entry in same]
+    return median(times) if times else None
+
+
+def explain(folder: Path) -> Iterator[str]:
+    """Of each stage of the build that made an artifact: whether it ran, how long, and why.
+
+    Raises RequestError where the manifest does not say."""
+    manifest = read_manifest(folder)
+    stages = manifest.run.get("stages")
+    if not stages:
+        raise RequestError(f"{folder}: its manifest is of an exporter that did not say why a stage ran: build it again")
+    yield f"{manifest.name}: {sum(each['state'] == BUILT for each in stages)} of {len(stages)} stages ran"
+    for each in stages:
+        key = each["key"][:12] if each["key"] else "no key"
+        yield f"  {each['name']:<16} {each['state']:<8} {each['seconds']:7.1f} s  {key}"
+        for reason in each["because"]:
+            yield f"      {reason}"
