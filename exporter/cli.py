@@ -20,6 +20,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(error, 2)
     except BuildError as error:
         return _fail(error, 1)
+    except BrokenPipeError:  # whoever read the output, like `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except KeyboardInterrupt:
         print("exporter: interrupted; nothing was published", file=sys.stderr)
         return 130

@@ -126,6 +126,9 @@ def check(composed: Composed, model: Any = None, digest: str | None = None) -> R
         raise RequestError("; ".join(untrusted))  # before anything that they name is looked up
     values, problems = _values(config)
     problems += [f"{key}: {one_of('no such key', key, KEYS)}" for key in config if key not in KEYS]
+    behind = ("nms", "format")
+    strange = [key for key in config["postprocessing"] if key not in behind]
+    problems += [f"postprocessing.{key}: {one_of('no such key', key, behind)}" for key in strange]
     if problems:
         raise RequestError("; ".join(problems))
     if model is not None:

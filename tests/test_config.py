@@ -8,6 +8,7 @@ import pytest
 from hydra.core.global_hydra import GlobalHydra
 
 from exporter.config import compose
+from exporter.errors import RequestError
 from exporter.help import summary
 from exporter.paths import RECIPES, recipe_files
 from exporter.recipe import check
@@ -97,3 +98,8 @@ def test_paths_need_no_quoting(value):
     config = compose(["model=yolo_nas_s", *words]).config
     assert config.output_dir == value
     assert config.model.weights == f"{value}.pth"
+
+
+def test_a_stray_key_beside_nms_and_format():
+    with pytest.raises(RequestError, match="postprocessing.mns: no such key"):
+        check(compose(["+recipe=yolo_nas_s", "+postprocessing.mns=1"]))

@@ -139,7 +139,7 @@ def test_what_a_recipe_may_not_say(text):
 
 
 def test_composing_refuses_the_same(tmp_path, monkeypatch):
-    """The schema is no stricter than the exporter, except beside nms and format, where that overlooks a stray key."""
+    """The schema is no stricter than the exporter."""
     alone = ("defaults", "trust", "input: 320", "postprocessing: {mns")  # and code that is not trusted
     texts = [text for text in REFUSED if not text.startswith(alone) and "_target_" not in text]
     recipe = OmegaConf.merge({"defaults": [{"override /model": "yolo_nas_s"}]}, *(load(text) for text in texts))
