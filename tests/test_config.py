@@ -101,5 +101,5 @@ def test_paths_need_no_quoting(value):
 
 
 def test_a_stray_key_beside_nms_and_format():
-    with pytest.raises(RequestError, match="postprocessing.mns: no such key"):
+    with pytest.raises(RequestError, match=r"postprocessing\.mns: no such key"):
         check(compose(["+recipe=yolo_nas_s", "+postprocessing.mns=1"]))
