@@ -1,6 +1,6 @@
 """What calibration and quantization leave: all that the stages behind them get."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from exporter import manifest as m
 from exporter.quantization.quantized import Quantized
@@ -11,3 +11,15 @@ class Calibrated(NamedTuple):
 
     quantized: Quantized
     calibration: m.Calibration | None
+
+
+class Summary(NamedTuple):
+    """What the manifest says of a `Calibrated`; `quantization` is JSON-able."""
+
+    quantization: dict[str, Any]
+    calibration: m.Calibration | None
+
+
+def summed_up(calibrated: Calibrated) -> Summary:
+    """Without the graphs, which are large."""
+    return Summary(calibrated.quantized.summary, calibrated.calibration)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import onnx
 
     from exporter.model.loaded import ModelFacts
-    from exporter.stages.calibrated import Calibrated
+    from exporter.stages.calibrated import Calibrated, Summary
 
 _VALUE = "value.json"
 
@@ -33,6 +33,19 @@ def _facts(facts: "ModelFacts") -> Files:
     trained_with = next((name for name, node in KNOWN.items() if node == facts.preprocessing), None)
     plain = {"name": facts.name, "class_names": facts.class_names, "parameters": facts.parameters}
     return {_VALUE: pack_json({**plain, "weights": facts.weights.model_dump(), "preprocessing": trained_with})}
+
+
+def _summary(found: "Summary") -> Files:
+    calibration = found.calibration.model_dump() if found.calibration else None
+    return {_VALUE: pack_json({"quantization": found.quantization, "calibration": calibration})}
+
+
+def _summary_of(files: Files) -> "Summary":
+    from exporter.stages.calibrated import Summary
+
+    plain = json.loads(files[_VALUE])
+    calibration = m.Calibration.model_validate(plain["calibration"]) if plain["calibration"] else None
+    return Summary(plain["quantization"], calibration)
 
 
 def _calibrated(found: "Calibrated") -> Files:
@@ -63,6 +76,7 @@ BYTES = Codec[bytes](lambda content: {"model.onnx": content}, lambda files: file
 JSON = Codec[Any](lambda value: {_VALUE: pack_json(value)}, lambda files: json.loads(files[_VALUE]))
 FOLDER = Codec[Files](lambda files: files, lambda files: files)
 FACTS = Codec["ModelFacts"](_facts, _facts_of)
+SUMMARY = Codec["Summary"](_summary, _summary_of)
 CALIBRATED = Codec["Calibrated"](_calibrated, _calibrated_of)
 EVALUATION = Codec[m.Evaluation](
     lambda found: {_VALUE: found.model_dump_json().encode()},

@@ -12,7 +12,7 @@ from exporter.recipe import Recipe
 from exporter.report_page.page import write_report
 from exporter.report_page.pictures import compared
 from exporter.report_page.plots import write_plots
-from exporter.stages.calibrated import Calibrated
+from exporter.stages.calibrated import Summary
 from exporter.store.place import Files
 
 ARTIFACT = "model.onnx"
@@ -21,7 +21,7 @@ ARTIFACT = "model.onnx"
 def page(
     artifact: bytes,
     reference: bytes | None,
-    calibrated: Calibrated,
+    summary: Summary,
     model: ModelFacts,
     proof: dict[str, Any],
     evaluation: m.Evaluation | None,
@@ -37,7 +37,7 @@ def page(
         folder = Path(scratch)
         (folder / ARTIFACT).write_bytes(artifact)
         manifest = describe(
-            folder / ARTIFACT, model, recipe, calibrated.quantized.summary, calibrated.calibration, proof, evaluation,
+            folder / ARTIFACT, model, recipe, summary.quantization, summary.calibration, proof, evaluation,
             benchmark, tradeoff or [], repository,
         )  # fmt: skip
         manifest.write(folder)

@@ -8,7 +8,7 @@ from exporter.benchmark.cpu import cores
 from exporter.node import UnknownOriginError
 from exporter.provenance import cpu, repository
 from exporter.recipe import Recipe
-from exporter.stages.codecs import BENCHMARK, BYTES, CALIBRATED, EVALUATION, FACTS, FOLDER, JSON, MODEL
+from exporter.stages.codecs import BENCHMARK, BYTES, CALIBRATED, EVALUATION, FACTS, FOLDER, JSON, MODEL, SUMMARY
 from exporter.store.key import identity
 from exporter.store.stage import Run, Stage
 
@@ -86,14 +86,20 @@ def pipeline(recipe: Recipe, run: Run) -> Pipeline:
             tools=progress, machine=timed_on, shown=f"benchmark ({recipe.benchmark.name})",
         )  # fmt: skip
     measured = {"proof": proved, "evaluation": evaluation, "benchmark": benchmark, "tradeoff": tradeoff}
-    inputs, missing = _there({**own, "calibrated": calibrated, **measured})
+    # Asked for first: then nobody behind the artifact needs the graphs, and they are not held while it is proved.
+    summary = Stage("sum up", "exporter.stages.calibrated.summed_up", {}, {"calibrated": calibrated}, SUMMARY)
+    inputs, missing = _there({"summary": summary, **own, **measured})
     pages = Stage(
         "draw", "exporter.stages.page.page",
         {"recipe": _on_page(recipe), "repository": repository(recipe.recipe_name), **nothing, **missing},
         inputs, FOLDER, shown="draw pages and pictures",
     )  # fmt: skip
-    every = (network, facts, traced, calibrated, artifact, reference, proved, evaluation, tradeoff, benchmark, pages)
-    return Pipeline(tuple(stage for stage in every if stage), artifact, pages, facts)
+    every = (network, facts, traced, calibrated, summary, artifact, reference, proved, evaluation, tradeoff, benchmark,
+             pages)  # fmt: skip
+    stages = tuple(stage for stage in every if stage)
+    for stage in (traced, calibrated):
+        stage.uses = sum(stage in user.inputs.values() for user in stages)
+    return Pipeline(stages, artifact, pages, facts)
 
 
 def _there(stages: dict[str, Stage[Any] | None]) -> tuple[dict[str, Stage[Any]], dict[str, None]]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
+from exporter.heap import trim
 from exporter.node import UnknownOriginError
 from exporter.store.codec import Codec
 from exporter.store.key import Material, differences, digest, identity
@@ -24,12 +25,14 @@ T = TypeVar("T")
 BUILT, REUSED, UNNEEDED = "built", "reused", "not needed"
 
 
-@dataclass
+@dataclass(eq=False)
 class Stage(Generic[T]):
     """function: itself, or where it is, module and name with a dot between, so that it is imported only to run. It gets
     `settings`, the results of `inputs` and the `tools` by name. Settings, inputs and the stages `beside` are all that
     its result may depend on; tools do not matter (where progress is shown), or give results of those beside on demand.
-    codec: None where the result cannot be kept: each process that needs it makes it again. machine: what figures depend
+    codec: None where the result cannot be kept: each process that needs it makes it again. uses: how often a build asks
+    for the result; what is at hand is let go after the last time; None: nobody counts, it is read again where
+    it is kept and held where it is not. machine: what figures depend
     on besides, None where nothing does. shown: the stage's name in lines for people."""
 
     name: str
@@ -41,10 +44,12 @@ class Stage(Generic[T]):
     beside: "Mapping[str, Stage[Any]]" = field(default_factory=dict)
     machine: Any = None
     shown: str = ""
+    uses: int | None = None
     state: str = UNNEEDED
     seconds: float = 0.0
     because: list[str] = field(default_factory=list)
     _value: T | None = None
+    _asked: int = 0
 
     @cached_property
     def material(self) -> Material | None:
@@ -84,12 +89,12 @@ class Stage(Generic[T]):
 
     def value(self, run: "Run") -> T:
         """The result: at hand, from the store, or computed and kept there."""
+        self._asked += 1
         if self._value is not None:
-            return self._value
+            return self._at_hand(self._value)
         if run.store is None or self.codec is None or self.key is None:
             # Nowhere to read it again from: it stays at hand for the next stage that needs it.
-            self._value = self._computed(run)
-            return self._value
+            return self._at_hand(self._computed(run))
         if (found := self._read(run)) is not None:
             return found
         with run.store.computing(self.key):
@@ -98,13 +103,13 @@ class Stage(Generic[T]):
             value = self._computed(run)
             assert self.material is not None
             kept = run.store.write(self.key, self.name, run.label, self.material, self.codec.pack(value), self.seconds)
-        if not kept:
-            self._value = value
-        return value
+        trim()  # of the bytes that were written
+        return value if kept and self.uses is None else self._at_hand(value)
 
-    def forget(self) -> None:
-        """Lets go of a result that is only held at hand; it is computed again if somebody asks."""
-        self._value = None
+    def _at_hand(self, value: T) -> T:
+        """Holds the value for whoever asks next, if anybody will."""
+        self._value = None if self.uses is not None and self._asked >= self.uses else value
+        return value
 
     def _read(self, run: "Run") -> T | None:
         assert run.store is not None and self.codec is not None and self.key is not None
