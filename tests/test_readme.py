@@ -57,7 +57,8 @@ def small(words: list[str]) -> list[str]:
     kept = ["evaluation.num_images=4" if word.startswith("evaluation.num_images=") else word for word in kept]
     settings = SMALL | (LOOSE if any("mine.pth" in word for word in words) else {})
     if sweeping:
-        settings["input.size"] = "64,96"
+        # Two recipes are a sweep already.
+        settings["input.size"] = "64" if any(word.startswith("+recipe=") and "," in word for word in words) else "64,96"
     if not any("int8" in word or "camera" in word for word in words) or sweeping:
         settings.pop("calibration.num_images")
     return kept + [f"{key}={value}" for key, value in settings.items()]
