@@ -18,6 +18,7 @@ from exporter.preprocessing.custom import OwnNormalization
 from exporter.preprocessing.normalization import Normalization
 
 SCHEMA_VERSION = 1
+ARTIFACT = "model.onnx"
 FILE = "manifest.json"
 
 

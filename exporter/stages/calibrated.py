@@ -2,6 +2,8 @@
 
 from typing import Any, NamedTuple
 
+from pydantic import BaseModel
+
 from exporter import manifest as m
 from exporter.quantization.quantized import Quantized
 
@@ -13,7 +15,7 @@ class Calibrated(NamedTuple):
     calibration: m.Calibration | None
 
 
-class Summary(NamedTuple):
+class Summary(BaseModel):
     """What the manifest says of a `Calibrated`; `quantization` is JSON-able."""
 
     quantization: dict[str, Any]
@@ -22,4 +24,4 @@ class Summary(NamedTuple):
 
 def summed_up(calibrated: Calibrated) -> Summary:
     """Without the graphs, which are large."""
-    return Summary(calibrated.quantized.summary, calibrated.calibration)
+    return Summary(quantization=calibrated.quantized.summary, calibration=calibrated.calibration)

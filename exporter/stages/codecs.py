@@ -1,19 +1,24 @@
 """How the results of stages lie in the store."""
 
-import json
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import BaseModel
 
 from exporter import manifest as m
-from exporter.store.codec import Codec, pack_json, pack_model, unpack_model
+from exporter.quantization.quantized import Quantized
+from exporter.stages.calibrated import Calibrated, Summary, summed_up
+from exporter.store.codec import Codec, pack_json, pack_model, unpack_json, unpack_model
 from exporter.store.place import Files
 
 if TYPE_CHECKING:
     import onnx
 
     from exporter.model.loaded import ModelFacts
-    from exporter.stages.calibrated import Calibrated, Summary
 
-_VALUE = "value.json"
+B = TypeVar("B", bound=BaseModel)
+
+_VALUE, _MODEL, _VARIANT = "value.json", "model.onnx", "variant"
 
 
 def _facts_of(files: Files) -> "ModelFacts":
@@ -21,7 +26,7 @@ def _facts_of(files: Files) -> "ModelFacts":
     from exporter.model.loaded import ModelFacts
     from exporter.preprocessing.letterbox import KNOWN
 
-    found = json.loads(files[_VALUE])
+    found = unpack_json(files[_VALUE])
     found["preprocessing"] = KNOWN.get(found["preprocessing"])
     found["class_names"] = tuple(found["class_names"])
     return ModelFacts(**{**found, "weights": m.Weights.model_validate(found["weights"])})
@@ -35,54 +40,38 @@ def _facts(facts: "ModelFacts") -> Files:
     return {_VALUE: pack_json({**plain, "weights": facts.weights.model_dump(), "preprocessing": trained_with})}
 
 
-def _summary(found: "Summary") -> Files:
-    calibration = found.calibration.model_dump() if found.calibration else None
-    return {_VALUE: pack_json({"quantization": found.quantization, "calibration": calibration})}
+def _calibrated(found: Calibrated) -> Files:
+    quantized = found.quantized
+    models = {f"{_VARIANT}{in_int8}.onnx": pack_model(variant()) for in_int8, variant in quantized.variants.items()}
+    return {**SUMMARY.pack(summed_up(found)), **models, **MODEL.pack(quantized.model)}
 
 
-def _summary_of(files: Files) -> "Summary":
-    from exporter.stages.calibrated import Summary
-
-    plain = json.loads(files[_VALUE])
-    calibration = m.Calibration.model_validate(plain["calibration"]) if plain["calibration"] else None
-    return Summary(plain["quantization"], calibration)
-
-
-def _calibrated(found: "Calibrated") -> Files:
-    quantized, calibration = found
-    plain = {"summary": quantized.summary, "calibration": calibration.model_dump() if calibration else None}
-    models = {f"variant{in_int8}.onnx": pack_model(variant()) for in_int8, variant in quantized.variants.items()}
-    return {_VALUE: pack_json(plain), "model.onnx": pack_model(quantized.model), **models}
+def _calibrated_of(files: Files) -> Calibrated:
+    summary = SUMMARY.unpack(files)
+    contents = {name: content for name, content in files.items() if name.startswith(_VARIANT)}
+    variants = {
+        int(name.removeprefix(_VARIANT).removesuffix(".onnx")): partial(unpack_model, content)
+        for name, content in contents.items()
+    }
+    quantized = Quantized(MODEL.unpack(files), summary.quantization, dict(sorted(variants.items())))
+    return Calibrated(quantized, summary.calibration)
 
 
-def _calibrated_of(files: Files) -> "Calibrated":
-    from functools import partial
-
-    from exporter.quantization.quantized import Quantized
-    from exporter.stages.calibrated import Calibrated
-
-    plain = json.loads(files[_VALUE])
-    calibration = m.Calibration.model_validate(plain["calibration"]) if plain["calibration"] else None
-    names = (name for name in files if name.startswith("variant"))
-    variants = {int(name[len("variant") : -len(".onnx")]): partial(unpack_model, files[name]) for name in names}
-    quantized = Quantized(unpack_model(files["model.onnx"]), plain["summary"], dict(sorted(variants.items())))
-    return Calibrated(quantized, calibration)
+def _section(kind: type[B]) -> Codec[B]:
+    return Codec(
+        lambda found: {_VALUE: found.model_dump_json().encode()},
+        lambda files: kind.model_validate_json(files[_VALUE]),
+    )
 
 
 MODEL: "Codec[onnx.ModelProto]" = Codec(
-    lambda model: {"model.onnx": pack_model(model)}, lambda files: unpack_model(files["model.onnx"])
+    lambda model: {_MODEL: pack_model(model)}, lambda files: unpack_model(files[_MODEL])
 )
-BYTES = Codec[bytes](lambda content: {"model.onnx": content}, lambda files: files["model.onnx"])
-JSON = Codec[Any](lambda value: {_VALUE: pack_json(value)}, lambda files: json.loads(files[_VALUE]))
+BYTES = Codec[bytes](lambda content: {_MODEL: content}, lambda files: files[_MODEL])
+JSON = Codec[Any](lambda value: {_VALUE: pack_json(value)}, lambda files: unpack_json(files[_VALUE]))
 FOLDER = Codec[Files](lambda files: files, lambda files: files)
 FACTS = Codec["ModelFacts"](_facts, _facts_of)
-SUMMARY = Codec["Summary"](_summary, _summary_of)
-CALIBRATED = Codec["Calibrated"](_calibrated, _calibrated_of)
-EVALUATION = Codec[m.Evaluation](
-    lambda found: {_VALUE: found.model_dump_json().encode()},
-    lambda files: m.Evaluation.model_validate_json(files[_VALUE]),
-)
-BENCHMARK = Codec[m.Benchmark](
-    lambda found: {_VALUE: found.model_dump_json().encode()},
-    lambda files: m.Benchmark.model_validate_json(files[_VALUE]),
-)
+SUMMARY = _section(Summary)
+CALIBRATED = Codec[Calibrated](_calibrated, _calibrated_of)
+EVALUATION = _section(m.Evaluation)
+BENCHMARK = _section(m.Benchmark)

@@ -15,8 +15,6 @@ from exporter.report_page.plots import write_plots
 from exporter.stages.calibrated import Summary
 from exporter.store.place import Files
 
-ARTIFACT = "model.onnx"
-
 
 def page(
     artifact: bytes,
@@ -35,13 +33,13 @@ def page(
     examples = recipe.evaluation.examples(model.class_names, *recipe.nominal_picture)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        (folder / ARTIFACT).write_bytes(artifact)
+        (folder / m.ARTIFACT).write_bytes(artifact)
         manifest = describe(
-            folder / ARTIFACT, model, recipe, summary.quantization, summary.calibration, proof, evaluation,
+            folder / m.ARTIFACT, model, recipe, summary.quantization, summary.calibration, proof, evaluation,
             benchmark, tradeoff or [], repository,
         )  # fmt: skip
         manifest.write(folder)
         write_preview(folder, manifest)
         write_plots(folder, manifest)
         write_report(folder, manifest, compared(manifest, artifact, reference, examples))
-        return {file.name: file.read_bytes() for file in sorted(folder.iterdir()) if file.name != ARTIFACT}
+        return {file.name: file.read_bytes() for file in sorted(folder.iterdir()) if file.name != m.ARTIFACT}

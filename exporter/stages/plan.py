@@ -33,7 +33,6 @@ def plan(recipes: Iterable[Recipe]) -> Iterator[str]:
         run = Run(store_of(recipe, Progress(quiet=True)), recipe.name, Progress(quiet=True))
         steps = pipeline(recipe, run)
         needed = _needed([steps.page, steps.artifact], run, planned)
-        past = run.store.entries() if run.store else []
         yield " ".join(recipe.overrides) or recipe.name
         for stage in steps.stages:
             every += 1
@@ -41,7 +40,7 @@ def plan(recipes: Iterable[Recipe]) -> Iterator[str]:
                 there = "in the store" if stage.kept(run.store) else "not needed"
                 yield f"  {stage.name:<16} {'made above' if stage.key in planned else there}"
                 continue
-            about = _seconds(stage, recipe.name, past)
+            about = _seconds(stage, recipe.name, run.past)
             total, guessed, count = total + (about or 0), guessed or about is None, count + 1
             why = f"; never kept: {stage.unknown}" if stage.unknown else ""
             yield f"  {stage.name:<16} will run, {'not timed yet' if about is None else f'about {about:.1f} s'}{why}"

@@ -15,7 +15,7 @@ from exporter.progress import Progress
 from exporter.proof.prove import torch_outputs
 from exporter.quantization import statistics
 from exporter.quantization.statistics import Histogram, Statistics
-from exporter.store.codec import Codec, pack_arrays, pack_json, pack_model, unpack_arrays
+from exporter.store.codec import Codec, pack_arrays, pack_json, pack_model, unpack_arrays, unpack_json
 from exporter.store.place import Files
 from exporter.store.stage import Run, Stage
 
@@ -82,11 +82,9 @@ def _pack(found: dict[str, Statistics]) -> Files:
 
 
 def _unpack(files: Files) -> dict[str, Statistics]:
-    import json
-
     arrays = unpack_arrays(files["arrays.npz"])
     found = {}
-    for number, (name, plain) in enumerate(json.loads(files["statistics.json"]).items()):
+    for number, (name, plain) in enumerate(unpack_json(files["statistics.json"]).items()):
         exponent = plain.pop("exponent", None)
         histogram = None if exponent is None else Histogram(exponent, arrays[f"counts{number}"])
         found[name] = Statistics(**plain, histogram=histogram, channel_means=arrays.get(f"means{number}"))

@@ -40,6 +40,11 @@ def pack_json(value: Any) -> bytes:
     return json.dumps(value).encode()
 
 
+def unpack_json(content: bytes) -> Any:
+    """A value from its JSON."""
+    return json.loads(content)
+
+
 def pack_arrays(arrays: "dict[str, np.ndarray]") -> bytes:
     """numpy's npz, nothing pickled."""
     import numpy as np

@@ -47,6 +47,7 @@ class Store:
         self._max_bytes = max_bytes
         self._warn = warn
         self._unusable = False  # said once, not for every result
+        self._unseen = max_bytes  # bytes written since sizes were last added up: at first nobody knows
 
     def read(self, key: str) -> Files | None:
         """The files of a result, None where there is none. A damaged one is dropped."""
@@ -94,7 +95,9 @@ class Store:
                         _rename(folder, target)  # where it exists already, somebody else was faster: the same
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
-            self._make_room()
+            self._unseen += entry["bytes"]
+            if self._unseen * 100 >= self._max_bytes:  # all of the store is looked through: not for every small result
+                self._make_room()
         except OSError as error:
             self._say_unusable(error)
             return False
@@ -162,6 +165,7 @@ class Store:
                 break
             self._discard(folder)
             count, freed = count + 1, freed + size
+        self._unseen = 0
         return count, freed
 
     def _folder(self, key: str) -> Path:

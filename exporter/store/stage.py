@@ -17,7 +17,7 @@ from exporter.heap import trim
 from exporter.node import UnknownOriginError
 from exporter.store.codec import Codec
 from exporter.store.key import Material, differences, digest, identity
-from exporter.store.place import Store
+from exporter.store.place import Entry, Store
 from exporter.store.sources import packages, sources
 
 T = TypeVar("T")
@@ -30,10 +30,12 @@ class Stage(Generic[T]):
     """function: itself, or where it is, module and name with a dot between, so that it is imported only to run. It gets
     `settings`, the results of `inputs` and the `tools` by name. Settings, inputs and the stages `beside` are all that
     its result may depend on; tools do not matter (where progress is shown), or give results of those beside on demand.
-    codec: None where the result cannot be kept: each process that needs it makes it again. uses: how often a build asks
-    for the result; what is at hand is let go after the last time; None: nobody counts, it is read again where
-    it is kept and held where it is not. machine: what figures depend
-    on besides, None where nothing does. shown: the stage's name in lines for people."""
+
+    codec: None where the result cannot be kept: each process that needs it makes it again.
+    machine: what figures depend on besides, None where nothing does.
+    shown: the stage's name in lines for people.
+    uses: how often a build asks for the result, which is let go after the last time. None: nobody counts; it is read
+    again where it is kept, and held where it is not."""
 
     name: str
     function: str | Callable[..., T]
@@ -59,7 +61,7 @@ class Stage(Generic[T]):
         modules = sources([self._module, *_modules(self.settings)])
         return {
             "stage": self.name,
-            "settings": {name: identity(value) for name, value in self.settings.items()},
+            "settings": self._identities,
             "inputs": {name: stage.key for name, stage in {**self.inputs, **self.beside}.items()},
             "machine": self.machine,
             "packages": packages(modules),
@@ -72,12 +74,15 @@ class Stage(Generic[T]):
         for name, stage in {**self.inputs, **self.beside}.items():
             if stage.unknown:
                 return f"{name}: {stage.unknown}" if stage.codec else stage.unknown
+        return self._identities if isinstance(self._identities, str) else None
+
+    @cached_property
+    def _identities(self) -> dict[str, Any] | str:
+        """The settings' identities, for which files are read; or what about them cannot be told."""
         try:
-            for value in self.settings.values():
-                identity(value)
+            return {name: identity(value) for name, value in self.settings.items()}
         except UnknownOriginError as error:
             return str(error)
-        return None
 
     @cached_property
     def key(self) -> str | None:
@@ -148,7 +153,7 @@ class Stage(Generic[T]):
             return ["is not kept"]
         if self.material is None:
             return [str(self.unknown)]
-        same = [entry for entry in run.store.entries() if entry.stage == self.name]
+        same = [entry for entry in run.past if entry.stage == self.name]
         if not same:
             return ["nothing of this stage is in the store"]
         last = ([entry for entry in same if entry.label == run.label] or same)[-1]
@@ -162,6 +167,11 @@ class Run:
     store: Store | None
     label: str
     progress: Any
+
+    @cached_property
+    def past(self) -> list[Entry]:
+        """What the store held when somebody first asked, the one longest unused first."""
+        return self.store.entries() if self.store else []
 
 
 def _modules(settings: Any) -> list[str]:
