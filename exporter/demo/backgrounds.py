@@ -66,5 +66,7 @@ def background(height: int, width: int, rng: np.random.Generator) -> tuple[np.nd
     weights = _pattern(height, width, rng)
     shade = (_noise(height, width, rng.uniform(60, 200), rng) - np.float32(0.5)) * np.float32(rng.uniform(0, 40))
     grain = rng.standard_normal((height, width), dtype=np.float32) * np.float32(rng.uniform(1, 6))
-    image = weights[..., None] * (light - dark) + dark + (shade + grain)[..., None]
+    shade += grain
+    # Channel by channel: numpy is slow where the innermost axis has three numbers.
+    image = np.stack([weights * (light - dark)[c] + dark[c] + shade for c in range(3)], axis=2)
     return image, (dark + light) / 2

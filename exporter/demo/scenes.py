@@ -86,7 +86,7 @@ def scene(split: str, index: int, height: int = 640, width: int = 640) -> Scene:
         classes.append(class_id)
         _paint(image, stencil, mean_color, rng)
     return Scene(
-        image=np.rint(image.clip(0, 255)).astype(np.uint8),
+        image=np.rint(image.clip(0, 255, out=image), out=image).astype(np.uint8),
         boxes=np.array(boxes, dtype=np.float32).reshape(-1, 4),
         classes=np.array(classes, dtype=np.int64),
     )

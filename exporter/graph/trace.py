@@ -21,12 +21,10 @@ from torch import nn
 
 from exporter.errors import RequestError
 from exporter.graph.clean import strip_metadata
+from exporter.graph.core_outputs import DECODED_OUTPUTS, RAW_OUTPUTS
 from exporter.graph.export_torch import export_torch
 from exporter.messages import in_one_line
 from exporter.settings import STRIDE
-
-RAW_OUTPUTS = ("box_logits", "class_logits", "anchors")
-DECODED_OUTPUTS = ("boxes", "scores")
 
 
 class _Undecoded(nn.Module):

@@ -13,7 +13,7 @@ from onnx_ir.passes.common import NameFixPass, RemoveInitializersFromInputsPass,
 from exporter.errors import RequestError
 from exporter.graph import facts
 from exporter.graph.clean import strip_metadata
-from exporter.graph.trace import DECODED_OUTPUTS, RAW_OUTPUTS
+from exporter.graph.core_outputs import DECODED_OUTPUTS, RAW_OUTPUTS
 
 WANTED = "one input float32 [B, 3, H, W], and outputs boxes [B, N, 4] (xyxy, pixels) and scores [B, N, C], float32"
 PAIRS = (DECODED_OUTPUTS, ("pred_boxes", "pred_scores"))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from exporter.errors import BuildError, RequestError
-from exporter.graph.trace import RAW_OUTPUTS
+from exporter.graph.core_outputs import RAW_OUTPUTS
 from exporter.inference import session
 from exporter.messages import in_one_line
 from exporter.model.dfl import decode

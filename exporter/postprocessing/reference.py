@@ -55,7 +55,6 @@ def detections(boxes: np.ndarray, scores: np.ndarray, knobs: OnnxNms) -> np.ndar
         candidate &= np.arange(scores.shape[1]) == scores.argmax(axis=1)[:, None]
     pairs = [(-float(scores[box, c]), int(box), int(c)) for box, c in np.argwhere(candidate)]
 
-    overlaps = iou(boxes, boxes) > overlap
     dropped = np.zeros(scores.shape, dtype=bool)
     rows = []
     for _, box, c in sorted(pairs)[: knobs.max_candidates_per_image]:
@@ -64,10 +63,11 @@ def detections(boxes: np.ndarray, scores: np.ndarray, knobs: OnnxNms) -> np.ndar
         rows.append([*boxes[box], scores[box, c], c])
         if len(rows) == knobs.max_predictions_per_image:
             break
+        near = iou(boxes[box : box + 1], boxes)[0] > overlap
         if knobs.class_agnostic:
-            dropped[overlaps[box]] = True
+            dropped[near] = True
         else:
-            dropped[overlaps[box], c] = True
+            dropped[near, c] = True
     return np.array(rows, dtype=np.float32).reshape(-1, 6)
 
 

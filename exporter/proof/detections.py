@@ -20,26 +20,18 @@ TorchOutputs = Callable[[np.ndarray], tuple[np.ndarray, ...]]
 
 def detection_errors(
     detector: Detector,
-    torch_outputs: TorchOutputs,
-    geometry: Geometry,
-    knobs: OnnxNms,
+    network: Callable[[np.ndarray], Detections],
     num_scenes: int,
     height: int,
     width: int,
 ) -> dict[str, Any]:
     """mAP@[.5:.95] in points of both, and their matched boxes, over held-out demo scenes of height × width.
 
-    `torch_outputs` takes uint8 [B, H, W, 3] RGB and gives boxes [B, N, 4], scores [B, N, C] before NMS; `knobs` are
-    those of the NMS that is in the artifact.
-    """  # fmt: skip
+    network: `torch_detections` of a picture.
+    """
     scenes = [scene("evaluation", i, height, width) for i in range(num_scenes)]
     found = list(detector([s.image for s in scenes]))
-    wanted = []
-    for s in scenes:
-        boxes, scores = torch_outputs(geometry.apply(s.image)[None])
-        want = reference.detections(boxes[0], scores[0], knobs)
-        kept = geometry.to_picture(want[:, :4], geometry.place(height, width), height, width)
-        wanted.append(Detections(kept, want[:, 4], want[:, 5].astype(np.int64)))
+    wanted = [network(s.image) for s in scenes]
     truths = [(s.boxes, s.classes) for s in scenes]
     own, torch_map = (
         100 * coco_scores([(d.boxes, d.scores, d.classes) for d in each], truths, CLASS_NAMES)["map"]
@@ -52,6 +44,18 @@ def detection_errors(
         "map_drop": round(torch_map - own, 3),
         **matched(found, wanted),
     }
+
+
+def torch_detections(picture: np.ndarray, outputs: TorchOutputs, geometry: Geometry, knobs: OnnxNms) -> Detections:
+    """What the torch network and a plain NMS find in a uint8 [h, w, 3] RGB picture, boxes in its own pixels.
+
+    `outputs` takes uint8 [B, H, W, 3] RGB and gives boxes [B, N, 4], scores [B, N, C] before NMS; `knobs` are those of
+    the NMS that is in the artifact."""
+    height, width = picture.shape[:2]
+    boxes, scores = outputs(geometry.apply(picture)[None])
+    found = reference.detections(boxes[0], scores[0], knobs)
+    placed = geometry.to_picture(found[:, :4], geometry.place(height, width), height, width)
+    return Detections(placed, found[:, 4], found[:, 5].astype(np.int64))
 
 
 def matched(found: Sequence[Detections], wanted: Sequence[Detections]) -> dict[str, Any]:

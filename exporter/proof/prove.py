@@ -11,6 +11,7 @@ Questions, each with its figures:
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,13 +20,14 @@ import onnx
 from exporter.demo.scenes import scene
 from exporter.describe import input_section, preprocessing_section
 from exporter.errors import BuildError
-from exporter.inference import Detector, emulation
+from exporter.geometry import Geometry
+from exporter.inference import Detections, Detector, emulation
 from exporter.manifest import Input, Preprocessing
 from exporter.model.loaded import LoadedModel, ModelFacts
 from exporter.postprocessing import reference
 from exporter.postprocessing.agreement import unexplained
 from exporter.preprocessing.normalization import Normalization
-from exporter.proof.detections import TorchOutputs, detection_errors
+from exporter.proof.detections import TorchOutputs, detection_errors, torch_detections
 from exporter.proof.frames import MAX_BEYOND, MAX_BOX_ERROR, MAX_MAP_DROP, frame_errors, seen
 from exporter.proof.own_format import own_format_errors
 from exporter.proof.tensors import Tensors, artifact_tensors
@@ -176,10 +178,17 @@ def _detection_errors(
     if why or preprocessing.geometry is None:
         return {"scenes": 0, "map": None, "why": why or "how a picture becomes the input is not known"}
     return detection_errors(
-        Detector(artifact, input, preprocessing),
-        _normalised(outputs, _normalization(model, recipe)),
-        preprocessing.geometry, recipe.nms, recipe.proof.num_scenes, *recipe.nominal_picture,
+        Detector(artifact, input, preprocessing), torch_detector(model, recipe, preprocessing.geometry, outputs),
+        recipe.proof.num_scenes, *recipe.nominal_picture,
     )  # fmt: skip
+
+
+def torch_detector(
+    model: ModelFacts, recipe: Recipe, geometry: Geometry, outputs: Outputs
+) -> Callable[[np.ndarray], Detections]:
+    """`torch_detections` of pictures for the network and the NMS of a recipe."""
+    normalised = _normalised(outputs, _normalization(model, recipe))
+    return partial(torch_detections, outputs=normalised, geometry=geometry, knobs=recipe.nms)
 
 
 def _hold(proof: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ import onnx
 
 from exporter.errors import BuildError
 from exporter.graph.attach_frame import IMAGES, INPUT_BOXES
-from exporter.graph.trace import DECODED_OUTPUTS, RAW_OUTPUTS
+from exporter.graph.core_outputs import DECODED_OUTPUTS, RAW_OUTPUTS
 from exporter.inference import Detections, encode, rows, session
 from exporter.manifest import Input, Preprocessing
 from exporter.messages import in_one_line

@@ -32,7 +32,10 @@ class Compared:
 
 
 def compared(
-    manifest: Manifest, artifact: bytes, reference: bytes | None, examples: Sequence[Example]
+    manifest: Manifest,
+    artifact: bytes,
+    reference: Callable[[np.ndarray], Detections] | None,
+    examples: Sequence[Example],
 ) -> list[Compared]:
     """The `SHOWN` pictures of `CANDIDATES` on which both differ most, or the first ones where there is no reference.
 
@@ -42,15 +45,14 @@ def compared(
     if not sources:
         return []
     names = manifest.model.class_names
-    own, other = (Detector(m, manifest.input, manifest.preprocessing) if m else None for m in (artifact, reference))
-    assert own is not None
-    if other is None:
+    own = Detector(artifact, manifest.input, manifest.preprocessing)
+    if reference is None:
         pictures = [(name, read()) for name, read in sources[:SHOWN]]
         found = own([picture for _, picture in pictures])
         return [_alone(name, picture, f, names) for (name, picture), f in zip(pictures, found, strict=True)]
     pictures = [(name, read()) for name, read in sources]
-    both = zip(own([p for _, p in pictures]), other([p for _, p in pictures]), strict=True)
-    drawn = [_side_by_side(name, p, f, r, names) for (name, p), (f, r) in zip(pictures, both, strict=True)]
+    found = own([picture for _, picture in pictures])
+    drawn = [_side_by_side(name, p, f, reference(p), names) for (name, p), f in zip(pictures, found, strict=True)]
     return sorted(drawn, key=lambda each: -(each.lost + each.new))[:SHOWN]
 
 
@@ -62,7 +64,7 @@ def _sources(manifest: Manifest, examples: Sequence[Example]) -> list[tuple[str,
     if manifest.model.weights.source != "demo":
         return []
     size = manifest.input.nominal_picture
-    return [(f"scene {i}", lambda i=i: scene("evaluation", i, *size).image) for i in range(1000, 1000 + CANDIDATES)]
+    return [(f"scene {i}", lambda i=i: scene("evaluation", i, *size).image) for i in range(CANDIDATES)]
 
 
 def _alone(name: str, picture: np.ndarray, found: Detections, names: Sequence[str]) -> Compared:

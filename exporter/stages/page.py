@@ -8,6 +8,7 @@ from exporter import manifest as m
 from exporter.describe import describe
 from exporter.model.loaded import ModelFacts
 from exporter.preview import write_preview
+from exporter.proof.prove import Outputs, torch_detector
 from exporter.recipe import Recipe
 from exporter.report_page.page import write_report
 from exporter.report_page.pictures import compared
@@ -18,7 +19,6 @@ from exporter.store.place import Files
 
 def page(
     artifact: bytes,
-    reference: bytes | None,
     summary: Summary,
     model: ModelFacts,
     proof: dict[str, Any],
@@ -27,9 +27,12 @@ def page(
     tradeoff: list[dict[str, Any]] | None,
     recipe: Recipe,
     repository: dict[str, Any],
+    outputs: Outputs | None,
 ) -> Files:
-    """The manifest and the pages and pictures made from it; by name, the artifact itself left out. `tradeoff`: what the
-    variants of a mixed precision took; `repository`: of the recipe, see `exporter.describe.repository`."""
+    """The manifest and the pages and pictures made from it; by name, the artifact itself left out.
+
+    tradeoff: what the variants of a mixed precision took; repository: of the recipe, see `exporter.provenance
+    .repository`; outputs: see `exporter.proof.prove`, None where there is no other precision to compare with."""
     examples = recipe.evaluation.examples(model.class_names, *recipe.nominal_picture)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
@@ -41,5 +44,7 @@ def page(
         manifest.write(folder)
         write_preview(folder, manifest)
         write_plots(folder, manifest)
-        write_report(folder, manifest, compared(manifest, artifact, reference, examples))
+        geometry = manifest.preprocessing.geometry
+        network = torch_detector(model, recipe, geometry, outputs) if outputs and geometry else None
+        write_report(folder, manifest, compared(manifest, artifact, network, examples))
         return {file.name: file.read_bytes() for file in sorted(folder.iterdir()) if file.name != m.ARTIFACT}

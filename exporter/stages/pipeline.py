@@ -55,7 +55,9 @@ def pipeline(recipe: Recipe, run: Run) -> Pipeline:
         BYTES,
     )
     reference = evaluation = tradeoff = benchmark = None
-    if recipe.quantization.name != "none":
+    quantized = recipe.quantization.name != "none"
+    measures = recipe.evaluation.name != "none" or recipe.benchmark.name != "none"
+    if quantized and (measures or recipe.quantization.weighs_detections):
         reference = Stage(
             "attach to FP32", "exporter.stages.finish.reference", {"recipe": attached},
             {"core": traced, "model": facts}, BYTES,
@@ -88,11 +90,12 @@ def pipeline(recipe: Recipe, run: Run) -> Pipeline:
     measured = {"proof": proved, "evaluation": evaluation, "benchmark": benchmark, "tradeoff": tradeoff}
     # Asked for first: then nobody behind the artifact needs the graphs, and they are not held while it is proved.
     summary = Stage("sum up", "exporter.stages.calibrated.summed_up", {}, {"calibrated": calibrated}, SUMMARY)
-    inputs, missing = _there({"summary": summary, **own, **measured})
+    inputs, missing = _there({"summary": summary, "artifact": artifact, "model": facts, **measured})
     pages = Stage(
         "draw", "exporter.stages.page.page",
-        {"recipe": _on_page(recipe), "repository": repository(recipe.recipe_name), **nothing, **missing},
-        inputs, FOLDER, shown="draw pages and pictures",
+        {"recipe": _on_page(recipe), "repository": repository(recipe.recipe_name), **missing},
+        inputs, FOLDER, tools=partial(_outputs, network, run) if quantized else lambda: {"outputs": None},
+        beside={"network": network} if quantized else {}, shown="draw pages and pictures",
     )  # fmt: skip
     every = (network, facts, traced, calibrated, summary, artifact, reference, proved, evaluation, tradeoff, benchmark,
              pages)  # fmt: skip

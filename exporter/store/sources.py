@@ -75,6 +75,7 @@ def _is_ours(name: str) -> bool:
     return name.partition(".")[0] == "exporter" and _file(name) is not None
 
 
+@cache
 def _file(name: str) -> Path | None:
     path = ROOT.joinpath(*name.split(".")[1:])
     for file in (path.with_suffix(".py"), path / "__init__.py"):

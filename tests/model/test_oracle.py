@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from exporter.graph.clean import simplify
-from exporter.graph.trace import RAW_OUTPUTS, trace
+from exporter.graph.core_outputs import RAW_OUTPUTS
+from exporter.graph.trace import trace
 from exporter.model.architectures import ARCHITECTURES
 from exporter.model.fuse import fuse
 from tests.model.oracle.fill import fill, image
