@@ -46,30 +46,47 @@ def test_eight_overlapping_builds_at_once(tmp_path):
     assert sorted(name for (name,) in built.values()).count("trace") == 1
 
 
+def sweep_command(folder, name, store):
+    threshold = "postprocessing.nms.confidence_threshold=" + ",".join(map(str, THRESHOLDS))
+    words = [*WORDS, threshold, f"hydra.sweep.dir={folder / name}", f"store.path={folder / store}"]
+    return [sys.executable, "-m", "exporter", "-m", "+recipe=yolo_nas_s_int8", *words]
+
+
+def digests(folder):
+    """By what differs, of all artifacts in a folder."""
+    return {
+        read_manifest(file.parent).recipe.config["postprocessing"]["nms"]["confidence_threshold"]: file_digest(file)
+        for file in folder.rglob("model.onnx")
+    }
+
+
 @pytest.mark.slow
-def test_killed_at_thirty_moments(tmp_path):
-    run(tmp_path, "alone", 0.3, "alone-store")
-    expected = file_digest(tmp_path / "alone" / "model.onnx")
+@pytest.mark.parametrize(
+    "line", [lambda folder, name, store: command(folder, name, 0.3, store), sweep_command], ids=["build", "sweep"]
+)
+def test_killed_at_thirty_moments(tmp_path, line):
+    subprocess.run(line(tmp_path, "alone", "alone-store"), check=True, capture_output=True)
+    expected = digests(tmp_path / "alone")
     started = time.monotonic()
-    run(tmp_path, "timed", 0.3, "timed-store")
+    subprocess.run(line(tmp_path, "timed", "timed-store"), check=True, capture_output=True)
     whole = time.monotonic() - started
     generator = random.Random(0)
     died = 0
     for number in range(30):
-        store = f"store{number // 3}"  # some begin with what a killed one left
+        folder = tmp_path / str(number)
+        folder.mkdir()
         build = subprocess.Popen(
-            command(tmp_path, "out", 0.3, store), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            start_new_session=True,
-        )  # fmt: skip
+            line(folder, "out", "store"), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
+        )
         time.sleep(generator.uniform(0, whole))
         os.killpg(build.pid, signal.SIGKILL)
         died += build.wait() != 0
-        run(tmp_path, "out", 0.3, store)
-        assert file_digest(tmp_path / "out" / "model.onnx") == expected
-        assert not list(tmp_path.glob(".*staging*"))
-        kept = Store(tmp_path / store, 10**12, pytest.fail)
+        subprocess.run(line(folder, "out", "store"), check=True, capture_output=True)
+        assert digests(folder / "out") == expected
+        assert not list(folder.rglob(".*staging*"))
+        kept = Store(folder / "store", 10**12, pytest.fail)
         kept.collect()
-        assert list((tmp_path / store / "making").iterdir()) == []
+        assert list((folder / "store" / "making").iterdir()) == []
         assert all(kept.read(entry.key) is not None for entry in kept.entries())
-    print(f"{died} of 30 builds were killed before their end")
-    assert died > 10
+    print(f"{died} of 30 were killed before their end")
+    assert died > 20
