@@ -8,6 +8,9 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+MAX_LINE = 4000
+"""Characters of a message: it may show a stranger's words."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code; errors are one line on standard error."""
@@ -31,7 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _fail(error: Exception, code: int) -> int:
     if os.environ.get("HYDRA_FULL_ERROR") == "1":
         raise error
-    print(f"exporter: {' '.join(str(error).split())}", file=sys.stderr)
+    line = " ".join(str(error).split())[:MAX_LINE]
+    print("exporter: " + "".join(c if c.isprintable() else "�" for c in line), file=sys.stderr)
     return code
 
 

@@ -23,6 +23,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from exporter.errors import RequestError
 from exporter.messages import explained, one_of
 from exporter.paths import CONF, recipe_files
+from exporter.recipe_file import read_recipe
 
 
 @dataclass(frozen=True)
@@ -50,12 +51,8 @@ def register_recipes() -> None:
     error for the one who names it."""
     store = ConfigStore.instance()
     for name, paths in recipe_files().items():
-        try:
-            node = OmegaConf.load(paths[0])
-        except Exception:  # noqa: BLE001 - whatever is wrong with it, `check_named_recipes` says so if it is asked for
-            continue
-        if isinstance(node, DictConfig):
-            store.store(group="recipe", name=name, node=node, package="_global_")
+        with contextlib.suppress(RequestError):  # `check_named_recipes` says what is wrong if it is asked for
+            store.store(group="recipe", name=name, node=read_recipe(paths[0]), package="_global_")
 
 
 def check_named_recipes(overrides: Sequence[str]) -> None:
@@ -76,12 +73,7 @@ def check_named_recipes(overrides: Sequence[str]) -> None:
             if len(files[name]) > 1:
                 both = " and ".join(str(path) for path in files[name])
                 raise RequestError(f"+recipe={name}: two files have this name, {both}: rename yours")
-            with explained(f"recipe {files[name][0]}"):
-                node = OmegaConf.load(files[name][0])
-            if not isinstance(node, DictConfig):
-                raise RequestError(
-                    f"recipe {files[name][0]}: not a mapping of keys to values: start from `recipes --copy`"
-                )
+            read_recipe(files[name][0])
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from exporter.errors import RequestError
+from exporter.files import TEXT_BYTES, check_file
 from exporter.paths import CONF, recipe_files
 
 USAGE = """\
@@ -43,10 +44,13 @@ def summary(path: Path) -> str:
 
 
 def _lines(path: Path) -> list[str]:
+    """Of a file that may be anybody's: a terminal is going to read them."""
     try:
-        return path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        return [f"# unreadable: {error}"]
+        check_file(path, "", TEXT_BYTES)
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError, RequestError) as error:
+        lines = [f"# unreadable: {error}"]
+    return ["".join(filter(str.isprintable, line)) for line in lines]
 
 
 def print_recipes() -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from exporter.errors import BuildError, RequestError
 from exporter.manifest import Input, Manifest, Preprocessing
+from exporter.messages import in_one_line
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ def session(model: bytes | Path, options: Any = None) -> Any:
     from exporter.graph.half_scales import has_half_scales
 
     options = options or session_options()
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # what goes wrong is raised, and need not be printed too
     if has_half_scales(model):  # ONNX Runtime 1.32 fuses such pairs into operators that give wrong numbers
         options.add_session_config_entry("session.disable_quant_qdq", "1")
     source = model if isinstance(model, bytes) else str(model)
@@ -93,6 +94,8 @@ def rows(outputs: dict[str, np.ndarray], batch: int) -> list[Detections]:
     found = []
     for i in range(batch):
         n = int(outputs["num_predictions"][i, 0])
+        if not 0 <= n <= outputs["pred_scores"].shape[1]:
+            raise ValueError(f"num_predictions is {n}")
         boxes, scores, classes = (outputs[f"pred_{k}"][i, :n] for k in ("boxes", "scores", "classes"))
         found.append(Detections(boxes, scores, classes.astype(np.int64)))
     return found
@@ -131,7 +134,9 @@ class Detector:
                 f" (postprocessing/format={manifest.postprocessing.format}), which only its author can read: run it in"
                 " your own program, or build it with postprocessing/format=batch"
             )
-        return cls(folder / manifest.artifact.file, manifest.input, manifest.preprocessing, size)
+        from exporter.bounded_session import artifact_session
+
+        return cls(artifact_session(folder, manifest), manifest.input, manifest.preprocessing, size)
 
     @property
     def batch(self) -> int:
@@ -149,8 +154,13 @@ class Detector:
             fitted = filled if inside else [self._geometry.apply(picture) for picture in filled]
             batch = encode(np.stack(fitted), self._input, self._preprocessing)
             outputs = self._session.run(None, {self._input.name: batch})
-            found = rows(dict(zip(self._outputs, outputs, strict=True)), len(filled))
+            try:
+                found = rows(dict(zip(self._outputs, outputs, strict=True)), len(filled))
+            except (LookupError, ValueError, TypeError) as error:
+                raise BuildError(f"what the artifact gives is not in its format: {in_one_line(error)}") from error
             for picture, detections in zip(group, found, strict=False):
+                if not (np.isfinite(detections.boxes).all() and np.isfinite(detections.scores).all()):
+                    raise BuildError("the artifact gives boxes or scores that are no numbers: verify it")
                 yield detections if inside else self._in_picture(detections, *picture.shape[:2])
 
     def _in_picture(self, found: Detections, height: int, width: int) -> Detections:

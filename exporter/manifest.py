@@ -5,33 +5,52 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, ValidationError, model_validator
 
 from exporter.errors import RequestError
+from exporter.files import check_file
 from exporter.geometry import Geometry
+from exporter.measured import (  # noqa: F401 - all of them are sections of the manifest
+    Benchmark,
+    Evaluation,
+    Latency,
+    Ratio,
+    Scores,
+    Section,
+    Sizes,
+    Throughput,
+    Times,
+)
 from exporter.messages import validation_lines
 from exporter.preprocessing.custom import OwnNormalization
 from exporter.preprocessing.normalization import Normalization
+from exporter.settings import MAX_PIXELS
 
 SCHEMA_VERSION = 1
 ARTIFACT = "model.onnx"
 FILE = "manifest.json"
+MAX_BYTES = 16_000_000
+"""Of the manifest: longer ones hold something else."""
 
 
-class Section(BaseModel):
-    """Base of the sections: what is not known to this version is an error, not ignored."""
+def _in_the_folder(name: str) -> str:
+    if name in ("", ".", "..") or "/" in name or not name.isprintable():
+        raise ValueError("must be the name of a file beside the manifest")
+    return name
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+
+FileName = Annotated[str, AfterValidator(_in_the_folder)]
 
 
 class Artifact(Section):
     """The file and what is in it. `operators` counts nodes by type, `opset` is that of the default domain."""
 
-    file: str
+    file: FileName
     sha256: str
     bytes: int
     opset: int
@@ -57,6 +76,12 @@ class Model(Section):
     class_names: list[str]
     parameters: int
 
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if len(self.class_names) != self.num_classes:
+            raise ValueError(f"num_classes is {self.num_classes}, and class_names has {len(self.class_names)}")
+        return self
+
 
 class Tensor(Section):
     """An input or output of the graph; a string in `shape` names a dimension that is free."""
@@ -75,6 +100,12 @@ class Allowed(Section):
     max: int | None
     multiple: int
     nominal: int
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if not (self.min >= 1 and self.multiple >= 1 and self.holds(self.nominal)):
+            raise ValueError("min, max, multiple and nominal contradict each other")
+        return self
 
     def __str__(self) -> str:
         steps = f", multiples of {self.multiple}" if self.multiple > 1 else ""
@@ -95,6 +126,18 @@ class Input(Section):
     layout: Literal["nchw", "nhwc", "hwc"]
     channels: str
     range: tuple[float, float] | None
+
+    @model_validator(mode="after")
+    def _can_be(self) -> Self:
+        if self.dtype not in ("uint8", "float16", "float32") or len(self.shape) != len(self.layout):
+            raise ValueError(f"dtype {self.dtype} and shape {self.shape} cannot be those of pictures in {self.layout}")
+        if self.channels not in ("rgb", "bgr", "the network's own"):
+            raise ValueError(f"channels is {self.channels!r}: must be rgb, bgr or the network's own")
+        if any(isinstance(side, str) and side not in self.allowed for side in self.shape):
+            raise ValueError(f"allowed does not say what the free dimensions of shape {self.shape} may be")
+        if min(self.nominal_shape) < 1 or math.prod(self.nominal_shape) > 3 * MAX_PIXELS:
+            raise ValueError(f"shape is {self.nominal_shape}: at most {MAX_PIXELS} pixels are taken")
+        return self
 
     @property
     def nominal_shape(self) -> list[int]:
@@ -126,6 +169,12 @@ class Preprocessing(Section):
     geometry_inside_graph: bool
     normalization: Normalization | OwnNormalization | None
     geometry: Geometry | None
+
+    @model_validator(mode="after")
+    def _can_be(self) -> Self:
+        if self.geometry is not None and self.geometry.height * self.geometry.width > MAX_PIXELS:
+            raise ValueError(f"geometry: at most {MAX_PIXELS} pixels are taken")
+        return self
 
 
 class Postprocessing(Section):
@@ -168,7 +217,7 @@ class Backend(Section):
     minimum_version: str
     verified: str
     profile: Profile | None = None
-    build_flags: dict[str, list[str]] = {}
+    build_flags: dict[str, list[str]] = {}  # noqa: RUF012 - pydantic copies it
 
 
 class Engine(Section):
@@ -176,104 +225,13 @@ class Engine(Section):
     GPU alone (null where nothing tells which it is). `proof`: how near its outputs are to the artifact's, or why that
     was not looked at."""
 
-    file: str
+    file: FileName
     sha256: str
     bytes: int
     tensorrt: str
     gpu: str | None
     cuda: str | None
     proof: dict[str, Any]
-
-
-class Scores(Section):
-    """COCO's average precision in points of 100, with the artifact's own NMS and thresholds; null where the pictures
-    hold no object of that size (small, medium, large) or class (in the order of `model.class_names`)."""
-
-    map: float
-    ap50: float
-    ap75: float
-    by_size: dict[str, float | None]
-    by_class: list[float | None]
-
-
-class Evaluation(Section):
-    """What detections are worth on labelled pictures. `reference` is the FP32 artifact of the same recipe on the same
-    pictures, null where the artifact is that itself; `drop` is the reference's mAP less the artifact's. `digest` is a
-    sha256 over pixels and labels, `num_background` counts pictures without an object, `boxes_by_class` leaves crowds
-    out. The build would have failed with a drop above `max_drop` or an mAP below `min_map`."""
-
-    name: str
-    num_images: int
-    num_boxes: int
-    num_crowds: int
-    num_background: int
-    boxes_by_class: list[int]
-    digest: str
-    artifact: Scores
-    reference: Scores | None
-    drop: float | None
-    max_drop: float | None
-    min_map: float | None = None
-
-
-class Ratio(Section):
-    """Artifact to reference, round by round: the median and the quartiles about it."""
-
-    median: float
-    low: float
-    high: float
-
-
-class Times(Section):
-    """Milliseconds a run: percentiles, and every round."""
-
-    p50_ms: float
-    p90_ms: float
-    p99_ms: float
-    times_ms: list[float]
-
-
-class Latency(Section):
-    """Of the artifact and of the FP32 artifact of the same recipe, in turn; null where the artifact is that itself."""
-
-    artifact: Times
-    reference: Times | None
-    ratio: Ratio | None
-
-
-class Throughput(Section):
-    """Pictures a second; `ratio` above 1 means that the artifact does more of them than the reference."""
-
-    threads: int
-    batch: int
-    artifact: float
-    reference: float | None
-    ratio: Ratio | None
-
-
-class Sizes(Section):
-    """Bytes; null where there is no reference, or where the system does not tell."""
-
-    artifact: int | None
-    reference: int | None
-
-
-class Benchmark(Section):
-    """How fast it was on the machine that built it, in an engine's words. `end_to_end` is bytes of the input's size in,
-    finished detections out; `core` the network alone. `warnings` are what nobody should overlook."""
-
-    name: str
-    engine: str
-    cpu: dict[str, Any]
-    threads: int
-    batch: int
-    rounds: int
-    end_to_end: Latency
-    core: Latency
-    throughput: list[Throughput]
-    peak_memory_bytes: Sizes
-    file_bytes: Sizes
-    warnings: list[str]
 
 
 class Recipe(Section):
@@ -325,9 +283,10 @@ def read_manifest(folder: Path) -> Manifest:
         )
     if not path.is_file():
         raise RequestError(f"{folder}: holds no {FILE}; give the folder that a build wrote")
+    check_file(path, "give the folder that a build wrote", MAX_BYTES)
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RequestError(f"{path}: cannot be read as JSON: {error}") from error
     if not isinstance(values, dict) or values.get("schema_version") != SCHEMA_VERSION:
         version = values.get("schema_version") if isinstance(values, dict) else None

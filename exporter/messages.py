@@ -41,6 +41,10 @@ def explained(what: str) -> Iterator[None]:
         raise RequestError(_hydra_line(error, what)) from error
     except OSError as error:
         raise RequestError(f"{what}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise RequestError(f"{what}: not UTF-8 text: save it as that") from error
+    except RecursionError as error:
+        raise RequestError(f"{what}: refers to itself, or is nested too deep: simplify it") from error
 
 
 # Where a field may be of several types pydantic adds the type that it tried to the place of the mistake.
@@ -54,12 +58,19 @@ def validation_lines(error: ValidationError, prefix: str) -> Iterable[str]:
         key = ".".join([prefix, *(str(part) for part in problem["loc"] if not _TYPE.match(str(part)))])
         message = problem["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
         given = problem.get("input")
-        shown = "" if problem["type"] in ("missing", "extra_forbidden") or isinstance(given, dict) else f"={given!r}"
+        shown = (
+            "" if problem["type"] in ("missing", "extra_forbidden") or isinstance(given, dict) else f"={_short(given)}"
+        )
         text = f"{message[0].lower()}{message[1:]}"
         if problem["type"] == "extra_forbidden":
             text = "no such key"
         clauses.setdefault(f"{key}{shown}", []).append(text.removeprefix("input "))
     return [f"{given}: {', or '.join(texts)}" for given, texts in clauses.items()]
+
+
+def _short(given: object) -> str:
+    text = repr(given)
+    return text if len(text) <= 200 else f"{text[:200]}…"
 
 
 def _hydra_line(error: Exception, what: str) -> str:

@@ -1,13 +1,13 @@
 """Reading pictures: any of the common kinds to RGB bytes, the same on every run, or one line that says why not."""
 
 import contextlib
-import stat
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exporter.errors import RequestError
+from exporter.files import check_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 MAX_PIXELS = 150_000_000  # 450 MB as RGB; a small file can claim more than any memory holds
+MAX_BYTES = 1_000_000_000  # of a file
 ORIENTATION = 0x0112  # EXIF's tag
 
 
@@ -46,7 +47,8 @@ def _opened(path: Path) -> "Iterator[Image.Image]":
     """The file, opened; whatever its decoder raises while it is used becomes a RequestError that names it."""
     from PIL import Image, UnidentifiedImageError
 
-    _check_file(path)
+    if check_file(path, "give a picture file", MAX_BYTES) == 0:
+        raise RequestError(f"{path}: the file is empty: replace or remove it")
     Image.init()  # registers the formats; `open` does it by itself only if it is given none
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of odd metadata and of large pictures, which have a limit of our own
@@ -84,17 +86,6 @@ def list_pictures(folder: Path, label: str) -> list[Path]:
     if not pictures:
         raise RequestError(f"{given}: no pictures in it: give a folder that holds some ({', '.join(SUFFIXES)})")
     return pictures
-
-
-def _check_file(path: Path) -> None:
-    try:
-        status = path.stat()
-    except OSError as error:
-        raise RequestError(f"{path}: {error.strerror}: give a picture file") from error
-    if not stat.S_ISREG(status.st_mode):  # a pipe would block for ever
-        raise RequestError(f"{path}: is not a file: give a picture file")
-    if status.st_size == 0:
-        raise RequestError(f"{path}: the file is empty: replace or remove it")
 
 
 def _rgb(image: "Image.Image") -> "Image.Image":

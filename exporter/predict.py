@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from exporter.drawing import draw, write_png
-from exporter.errors import RequestError
+from exporter.errors import BuildError, RequestError
 from exporter.inference import Detections, Detector, emulation
 from exporter.manifest import read_manifest
 from exporter.pictures import list_pictures, read_picture
@@ -34,6 +34,7 @@ def predict(folder: Path, images: Iterable[Path], out: Path, size: tuple[int, in
             bad += 1
             continue
         (found,) = detector([picture])
+        _check_classes(found, len(manifest.model.class_names), folder)
         write_png(out / f"{name}.png", draw(picture, found, manifest.model.class_names))
         height, width = picture.shape[:2]
         rows = _rows(found, manifest.model.class_names)
@@ -45,6 +46,12 @@ def predict(folder: Path, images: Iterable[Path], out: Path, size: tuple[int, in
         + (f"; {bad} pictures could not be read" if bad else "")
     )
     return 2 if bad else 0
+
+
+def _check_classes(found: Detections, count: int, folder: Path) -> None:
+    strange = found.classes[(found.classes < 0) | (found.classes >= count)]
+    if len(strange):
+        raise BuildError(f"{folder}: it gives class {strange[0]}, and its manifest names {count}: verify it")
 
 
 def _names(files: list[Path]) -> list[str]:

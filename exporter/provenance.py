@@ -32,7 +32,8 @@ def repository(recipe_name: str | None) -> dict[str, Any]:
 
     def git(*words: str) -> str | None:
         try:
-            command = ["git", "-C", str(paths[0].parent), *words]
+            # A repository's own configuration can name a program for this, and the repository may be a stranger's.
+            command = ["git", "-C", str(paths[0].parent), "-c", "core.fsmonitor=false", *words]
             run = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
         except (OSError, subprocess.TimeoutExpired):
             return None

@@ -1,7 +1,9 @@
 """`exporter rebuild`: builds an artifact again from its manifest alone and compares the bytes."""
 
+import json
 import tempfile
 from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +49,11 @@ def rebuild(
 
 def _config(manifest: Manifest, weights: Path | None, pictures: Path | None) -> dict[str, Any]:
     """The configuration of then with the places of now."""
-    config = OmegaConf.to_container(OmegaConf.create(manifest.recipe.config))
-    assert isinstance(config, dict)
+    config = deepcopy(manifest.recipe.config)
+    if "${" in json.dumps(config):  # it was resolved when it was written: this would be resolved on this machine
+        raise RequestError(f"{manifest.name}: recipe.config in its manifest holds ${{…}}, which no build writes")
+    if not all(isinstance(config.get(group), dict) for group in ("model", "calibration")):
+        raise RequestError(f"{manifest.name}: recipe.config in its manifest is not what a build was asked for")
     given = manifest.model.weights
     if given.source == "in memory":
         raise RequestError(f"{manifest.name}: its network was in memory: build it again with exporter.build(model=…)")

@@ -12,9 +12,10 @@ from pydantic import ValidationError
 
 from exporter.config import Composed, resolved
 from exporter.errors import RequestError
-from exporter.messages import in_one_line, one_of, validation_lines
+from exporter.messages import explained, in_one_line, one_of, validation_lines
 from exporter.model.custom import ModelInMemory
 from exporter.node import Node
+from exporter.recipe_file import NAME
 from exporter.settings import Export, Input, ProofSettings, Settings, StoreSettings, Sweep
 
 # Where a node stands in the configuration, by the name it has in `Recipe`.
@@ -115,19 +116,22 @@ class Recipe:
 def check(composed: Composed, model: Any = None, digest: str | None = None) -> Recipe:
     """Raises RequestError that names every mistake; nothing is loaded, read or written. `model`, a torch network in
     memory, takes the place of the one that the recipe names; `digest` is the caller's word for what it is."""
-    missing = sorted(OmegaConf.missing_keys(composed.config))
+    with explained("the configuration"):
+        missing = sorted(OmegaConf.missing_keys(composed.config))
     if model is not None:
         missing = [key for key in missing if not key.startswith("model.")]
     if missing:
         raise RequestError("; ".join(f"{key}: must be set{_choices(key)}" for key in missing))
-    config = resolved(_named(_sizes_as_said(composed), composed))
+    with explained("the configuration"):
+        config = resolved(_named(_sizes_as_said(composed), composed))
     trusted = _trusted(composed, config)
     if untrusted := list(_untrusted(config, trusted, "")):
         raise RequestError("; ".join(untrusted))  # before anything that they name is looked up
     values, problems = _values(config)
     problems += [f"{key}: {one_of('no such key', key, KEYS)}" for key in config if key not in KEYS]
+    problems += _place_problems(config)
     behind = ("nms", "format")
-    strange = [key for key in config["postprocessing"] if key not in behind]
+    strange = [key for key in config.get("postprocessing") or {} if key not in behind]
     problems += [f"postprocessing.{key}: {one_of('no such key', key, behind)}" for key in strange]
     if problems:
         raise RequestError("; ".join(problems))
@@ -162,6 +166,15 @@ def _values(config: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     return values, problems
 
 
+def _place_problems(config: dict[str, Any]) -> Iterator[str]:
+    """Clauses for a name or a folder that would lead elsewhere, or look like another one."""
+    name, output_dir = config["name"], config["output_dir"]
+    if not (isinstance(name, str | int) and NAME.fullmatch(str(name)) and len(str(name)) <= 100):
+        yield f"name={name!r}: must be letters a to z, digits, . _ and -, at most 100 of them"
+    if not (isinstance(output_dir, str | int) and str(output_dir).isprintable() and len(str(output_dir)) < 1000):
+        yield f"output_dir={str(output_dir)[:80]!r}: must be the path of a folder"
+
+
 def _named(config: Any, composed: Composed) -> Any:
     """`name: auto` is the recipe's name, else the model's."""
     if config.name == "auto":
@@ -181,7 +194,7 @@ def _sizes_as_said(composed: Composed) -> Any:
 
 def _trusted(composed: Composed, config: dict[str, Any]) -> tuple[str, ...]:
     given = config["trust"]
-    names = tuple([given] if isinstance(given, str) else given)
+    names = tuple(map(str, given if isinstance(given, list) else [given]))
     if names and not composed.said("trust"):
         raise RequestError(
             f"trust={','.join(names)}: only the command line can trust code, not a recipe: say trust=… there"
@@ -190,12 +203,13 @@ def _trusted(composed: Composed, config: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _untrusted(value: Any, trusted: tuple[str, ...], place: str) -> Iterator[str]:
-    """A clause for every `_target_`, however deep, that is neither the exporter's own nor trusted."""
+    """A clause for every `_target_`, however deep, that is neither trusted nor the exporter's own in a place for one:
+    elsewhere `exporter.cli.os.system` would be found too."""
     if isinstance(value, dict):
-        target = value.get("_target_")
-        if target is not None:
-            known = isinstance(target, str) and any(target.startswith(f"{name}.") for name in ("exporter", *trusted))
-            if not known:
+        if "_target_" in value:
+            target = value["_target_"]
+            allowed = ("exporter", *trusted) if place in NODES.values() else trusted
+            if not (isinstance(target, str) and any(target.startswith(f"{name}.") for name in allowed)):
                 yield (
                     f"{place}._target_={target}: not allowed; a recipe may name exporter.… and what the command line"
                     f" trusts: if you trust this code, add trust={str(target).split('.')[0]}"

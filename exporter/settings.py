@@ -1,5 +1,6 @@
 """The groups of a recipe that are plain values, not nodes: `input`, `export`, `proof`, `store` and `sweep`."""
 
+import math
 import os
 import re
 from pathlib import Path
@@ -7,11 +8,18 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from exporter.messages import one_of
 from exporter.sweep.constraint import parse
 from exporter.sweep.figures import NAMES
 
 STRIDE = 32
 """Pixels: the largest stride of the networks, which their inputs' sides are multiples of."""
+MAX_PIXELS = 2**27
+"""Of all pictures of one run: beyond, a recipe asks for more memory than machines have, by mistake or not."""
+OPTIONS = (
+    "do_constant_folding", "export_params", "fallback", "keep_initializers_as_inputs", "optimize", "verify"
+)  # fmt: skip
+"""Those of `torch.onnx.export` that neither write files nor are the exporter's own business."""
 
 
 class Settings(BaseModel):
@@ -50,6 +58,11 @@ class Input(Settings):
             raise ValueError(
                 f"nominal_size={self.nominal_size} must lie from min_size={self.min_size} to max_size={self.max_size}"
             )
+        pixels = (1 if self.batch == "dynamic" else self.batch) * math.prod(
+            self.max_size if side == "dynamic" else side for side in (self.height, self.width)
+        )
+        if pixels > MAX_PIXELS:
+            raise ValueError(f"{pixels} pixels in one run, and at most {MAX_PIXELS} are taken: take fewer")
         return self
 
     @field_validator("batch")
@@ -93,12 +106,20 @@ class Export(Settings):
     device: Literal["cpu", "cuda"]
     options: dict[str, Any]
 
+    @field_validator("options")
+    @classmethod
+    def _harmless(cls, options: dict[str, Any]) -> dict[str, Any]:
+        for name in options:
+            if name not in OPTIONS:
+                raise ValueError(one_of(f"{name} is not passed on", name, OPTIONS))
+        return options
+
 
 class ProofSettings(Settings):
     """How the artifact is proved; `auto` takes the bound that the quantization states for itself."""
 
-    num_images: int = Field(ge=1)
-    num_scenes: int = Field(ge=0)
+    num_images: int = Field(ge=1, le=100_000)
+    num_scenes: int = Field(ge=0, le=100_000)
     max_score_error: float | Literal["auto"]
     max_box_error: float | Literal["auto"]
     mean_score_error: float | Literal["auto"]

@@ -7,11 +7,15 @@ from typing import Any
 import numpy as np
 import onnx
 
+from exporter.bounded_session import artifact_session, check_artifact
 from exporter.errors import BuildError, RequestError
 from exporter.graph import facts
 from exporter.graph.clean import check
-from exporter.inference import emulation, session
+from exporter.inference import emulation
+from exporter.limits import bounded, memory_for
+from exporter.lint.read import read_model
 from exporter.manifest import Manifest, file_digest, read_manifest
+from exporter.messages import in_one_line
 from exporter.quantization.summary import summarize, summarize_half
 
 
@@ -30,21 +34,24 @@ def verify(folder: Path) -> Iterator[str]:
         built = folder / Path(manifest.engine.file).name
         _same(f"sha256 of {built.name}", file_digest(built) if built.is_file() else None, manifest.engine.sha256)
         yield f"{built.name} has the manifest's sha256; only its own GPU can run it"
-    try:
-        model = onnx.load(path, load_external_data=False)
-    except Exception as error:  # protobuf's DecodeError and others, which share no base but this one
-        raise BuildError(f"{path}: not an ONNX file: {error}") from error
-    check(path.read_bytes())
+    model = read_model(path)
+    check_artifact(model, path)
+    with bounded(path, memory_for(path.stat().st_size, 0)):
+        check(path.read_bytes())
     yield "the graph is valid ONNX (full check)"
-    for name, found, stated in _facts(model, manifest):
+    try:
+        compared = list(_facts(model, manifest))
+    except (ArithmeticError, AttributeError, LookupError, StopIteration, TypeError, ValueError) as error:
+        raise BuildError(f"{path}: holds what no artifact does: {in_one_line(error)}") from error
+    for name, found, stated in compared:
         _same(name, found, stated)
     yield "input, outputs, operators, opset and quantization are what the manifest says"
     yield from _run(path, manifest)
 
 
 def _facts(model: onnx.ModelProto, manifest: Manifest) -> Iterator[tuple[str, Any, Any]]:
-    (value,) = model.graph.input
-    yield "input", facts.tensor(value), manifest.input.model_dump(include={"name", "dtype", "shape"})
+    found = [facts.tensor(value) for value in model.graph.input]
+    yield "input", found, [manifest.input.model_dump(include={"name", "dtype", "shape"})]
     stated = [output.model_dump() for output in manifest.outputs]
     yield "outputs", facts.outputs(model), stated
     yield "operators", facts.operators(model), manifest.artifact.operators
@@ -58,7 +65,7 @@ def _run(path: Path, manifest: Manifest) -> Iterator[str]:
     """One run on a grey picture: shapes and dtypes of what comes out."""
     grey = np.full(manifest.input.nominal_shape, 0.5 if manifest.input.range is None else 114)
     grey = grey.astype(manifest.input.dtype)
-    outputs = session(path).run(None, {manifest.input.name: grey})
+    outputs = artifact_session(path.parent, manifest).run(None, {manifest.input.name: grey})
     for output, stated in zip(outputs, manifest.outputs, strict=True):
         _same(f"dtype of {stated.name}", output.dtype.name, stated.dtype)
         fits = len(output.shape) == len(stated.shape) and all(

@@ -9,6 +9,7 @@ from typing import Any
 
 from exporter.errors import RequestError
 from exporter.evaluation.labels import Label, Labelled, check_box
+from exporter.files import check_file
 
 Entry = dict[str, Any]
 
@@ -108,6 +109,7 @@ def read_coco(group: str, path: str, annotations: str) -> CocoFile:
 def _load(file: Path, given: str) -> dict[str, list[Entry]]:
     """Those of the three lists of objects of a COCO json that it holds; images always."""
     try:
+        check_file(file, "give a json file in COCO's format", label=given)
         content = json.loads(file.read_bytes())
     except OSError as error:
         raise RequestError(f"{given}: {error.strerror}: give a json file in COCO's format") from error

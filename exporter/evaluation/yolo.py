@@ -8,8 +8,12 @@ from typing import Any, ClassVar, Literal
 from exporter.errors import RequestError
 from exporter.evaluation.examples import Example, spread
 from exporter.evaluation.labels import Label, Labelled, LabelledEvaluation, check_box, check_some, examples
+from exporter.files import check_file
 from exporter.messages import explained
 from exporter.pictures import SUFFIXES, picture_size
+from exporter.yaml_text import read_yaml_text
+
+MAX_BYTES = 100_000_000  # of one picture's labels
 
 
 class YoloEvaluation(LabelledEvaluation):
@@ -39,7 +43,7 @@ class YoloEvaluation(LabelledEvaluation):
         if not file.is_file():
             raise RequestError(f"{given}: not a file: give the data.yaml")
         with explained(given):
-            content = yaml.safe_load(file.read_text(encoding="utf-8", errors="replace"))
+            content = yaml.safe_load(read_yaml_text(file, given))
         if not isinstance(content, dict):
             raise RequestError(f"{given}: not a mapping: give a data.yaml with {self.split} and names")
         names = _names(content, given)
@@ -122,6 +126,7 @@ def _labels(picture: Path, names: dict[int, str], key_points: bool) -> Iterator[
     file = _label_file(picture)
     if not file.exists():
         return
+    check_file(file, "labels are text files", MAX_BYTES)
     with explained(str(file)):
         lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
     for number, line in enumerate(lines, start=1):

@@ -67,5 +67,5 @@ def check(model: bytes) -> None:
     """Raises BuildError where a serialized graph is not valid ONNX (full check: shapes and types are inferred)."""
     try:
         onnx.checker.check_model(model, full_check=True)
-    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError, ValueError, RuntimeError) as error:
         raise BuildError(f"the finished graph is not valid ONNX: {str(error).splitlines()[0]}") from error

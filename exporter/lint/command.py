@@ -7,8 +7,8 @@ from itertools import groupby
 from pathlib import Path
 
 from exporter.errors import RequestError
+from exporter.limits import bounded
 from exporter.lint import Finding, lint
-from exporter.lint.memory import at_most
 from exporter.lint.read import Read, read
 
 SHOWN = 3
@@ -21,13 +21,8 @@ def run(path: Path, backend: str, as_json: bool) -> int:
     and do not count. Raises RequestError where it cannot be read."""
     given = read(path)
     allowed = MEMORY + COPIES * given.file.stat().st_size
-    try:
-        with at_most(allowed):
-            findings = _findings(given, backend)
-    except MemoryError as error:
-        raise RequestError(
-            f"{path}: looking at it takes more than {allowed / 1e9:.1f} GB of memory: refused"
-        ) from error
+    with bounded(path, allowed):
+        findings = _findings(given, backend)
     errors = sum(finding.level == "error" for finding in findings)
     if as_json:
         listed = [dataclasses.asdict(finding) for finding in findings]

@@ -1,11 +1,11 @@
 """Reading somebody's ONNX file: no more of it than there is, and nothing outside its folder."""
 
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exporter.errors import RequestError
+from exporter.files import check_file
 
 if TYPE_CHECKING:
     import onnx
@@ -31,24 +31,21 @@ def read(path: Path) -> Read:
     from exporter.manifest import FILE, read_manifest
 
     if not path.is_dir():
-        return Read(_model(path), path, has_profile=False)
+        return Read(read_model(path), path, has_profile=False)
     if not (path / FILE).is_file():
         raise RequestError(f"{path}: holds no {FILE}: give the ONNX file itself, or a folder that a build wrote")
     manifest = read_manifest(path)
     file = path / Path(manifest.artifact.file).name
-    return Read(_model(file), file, has_profile=manifest.backend.name == "tensorrt")
+    return Read(read_model(file), file, has_profile=manifest.backend.name == "tensorrt")
 
 
-def _model(path: Path) -> "onnx.ModelProto":
+def read_model(path: Path) -> "onnx.ModelProto":
+    """The model in a file, its external data left where it is. Raises RequestError that begins with the path."""
     import onnx
     from google.protobuf.message import DecodeError
 
+    check_file(path, "give an ONNX file", MAX_BYTES)
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):  # a pipe would block for ever
-            raise RequestError(f"{path}: is not a file: give an ONNX file")
-        if status.st_size > MAX_BYTES:
-            raise RequestError(f"{path}: {status.st_size} bytes: an ONNX file has at most {MAX_BYTES}")
         model = onnx.ModelProto.FromString(path.read_bytes())
     except OSError as error:
         raise RequestError(f"{path}: {error.strerror or error}: give an ONNX file") from error

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import re
-import stat
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +15,8 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from exporter.errors import RequestError
+from exporter.files import check_file
+from exporter.model.pickle_extent import check_pickles
 
 SUFFIXES = (".pth", ".pt", ".safetensors")
 # Where training loops keep the network; averaged weights come before the last step's.
@@ -80,15 +81,10 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
 
 def _check_file(path: Path) -> None:
-    try:
-        status = path.stat()
-    except OSError as error:
-        raise RequestError(f"{path}: {error.strerror}: give a checkpoint ({', '.join(SUFFIXES)})") from error
-    if not stat.S_ISREG(status.st_mode):
-        raise RequestError(f"{path}: is not a file: give a checkpoint ({', '.join(SUFFIXES)})")
+    size = check_file(path, f"give a checkpoint ({', '.join(SUFFIXES)})")
     if path.suffix not in SUFFIXES:
         raise RequestError(f"{path}: not a kind of checkpoint that is read: give one of {', '.join(SUFFIXES)}")
-    if status.st_size == 0:
+    if size == 0:
         raise RequestError(f"{path}: the file is empty: download or save it again")
 
 
@@ -119,9 +115,12 @@ def _json_class_names(metadata: Mapping[str, str], path: Path) -> tuple[str, ...
 def _unpickled(path: Path) -> Mapping[Any, Any]:
     """The dictionary in a .pth file, read by torch's unpickler that builds tensors and plain containers only."""
     try:
+        check_pickles(path)
         with warnings.catch_warnings(), torch.serialization.safe_globals(NUMPY_SCALARS):
             warnings.simplefilter("ignore")  # about pickle protocols and deprecated kinds of tensors
             content = torch.load(path, map_location="cpu", weights_only=True)
+    except RequestError:
+        raise
     except Exception as error:  # of a damaged file any step of unpickling can raise anything
         raise RequestError(f"{path}: {_why_unreadable(path, error)}") from error
     if not isinstance(content, Mapping):

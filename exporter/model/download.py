@@ -3,8 +3,10 @@
 import hashlib
 import http.client
 import os
+import queue
 import ssl
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -18,6 +20,7 @@ from exporter.errors import RequestError
 DEFAULT_URL = "https://sg-hub-nv.s3.amazonaws.com/models/{file}"
 ATTEMPTS = 4  # of one download whose connection breaks
 CHUNK = 1 << 18
+DIGITS = 20  # of a length that can be meant
 BROKEN = (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError, ssl.SSLError)
 
 
@@ -56,7 +59,7 @@ def fetch(name: str, url: str = DEFAULT_URL, sha256: str | None = None, limits: 
     """
     file = f"{name}_coco.pth"
     url = url.replace("{file}", file)
-    if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
+    if not _is_address(url):
         raise _failure(url, "not an http or https address")
     path = cache_dir() / hashlib.sha256(url.encode()).hexdigest()[:8] / file
     try:
@@ -121,7 +124,7 @@ class _Download:
         if self._out.tell() and self._validator:
             headers |= {"Range": f"bytes={self._out.tell()}-", "If-Range": self._validator}
         request = urllib.request.Request(self._url, headers=headers)
-        with self._opener.open(request, timeout=self._limits.silence) as response:
+        with self._opened(request) as response:
             goes_on = response.headers.get("Content-Range", "").startswith(f"bytes {self._out.tell()}-")
             if not (response.status == 206 and goes_on and "Range" in headers):
                 self._begin(response)
@@ -136,6 +139,25 @@ class _Download:
             return ""
         return f"{self._out.tell()} of {self._total} bytes came, then the connection ended"
 
+    def _opened(self, request: urllib.request.Request) -> Any:
+        """The server's answer, its headers read; those too may come in drops, each of which begins the silence anew."""
+        found: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+        def open_it() -> None:
+            try:
+                found.put(self._opener.open(request, timeout=self._limits.silence))
+            except Exception as error:  # noqa: BLE001 - raised below, in the thread that asked
+                found.put(error)
+
+        threading.Thread(target=open_it, daemon=True).start()
+        try:
+            answer = found.get(timeout=max(0, self._deadline - time.monotonic()))
+        except queue.Empty:
+            raise _failure(self._url, f"not done after {self._limits.seconds:g} seconds") from None
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
     def _begin(self, response: Any) -> None:
         """Takes down what the server says about the file, and begins it anew."""
         if response.status != 200:
@@ -143,7 +165,7 @@ class _Download:
         if response.headers.get("Content-Type", "").startswith("text/"):
             raise _failure(self._url, "the server sends a page of text")
         length = response.headers.get("Content-Length", "")
-        self._total = int(length) if length.isdecimal() else None
+        self._total = int(length) if length.isdecimal() and len(length) < DIGITS else None
         if self._total is None and self._needs_length:
             raise _failure(self._url, "the server does not say how long the file is, so it may not be whole")
         if self._total is not None and self._total > self._limits.size:
@@ -163,6 +185,15 @@ class _OnlyHttp(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        host, _ = (parts.hostname or "").encode("idna"), parts.port
+    except ValueError:  # of a host or port that cannot be one
+        return False
+    return parts.scheme in ("http", "https") and bool(host) and url.isprintable() and " " not in url
+
+
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -170,7 +201,8 @@ def _digest(path: Path) -> str:
 
 def _failure(url: str, what: str) -> RequestError:
     known = ""
-    if urlsplit(url).hostname == urlsplit(DEFAULT_URL).hostname:
+    if url.startswith(DEFAULT_URL.partition("{")[0]):
         known = "; the publisher's hosts are known to be dead (sghub.deci.ai is gone, this one refused in 2026)"
     what = "".join(filter(str.isprintable, what))  # a server's words, and a terminal may be reading
+    url = "".join(filter(str.isprintable, url))
     return RequestError(f"{url}: {what}{known}: give a file that you have, model.weights=PATH")

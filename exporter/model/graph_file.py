@@ -7,9 +7,10 @@ from pathlib import Path
 import onnx
 from google.protobuf.message import DecodeError
 from onnx import external_data_helper
-from onnx.inliner import inline_local_functions
 
 from exporter.errors import RequestError
+from exporter.files import check_file
+from exporter.lint.functions import inlined
 from exporter.manifest import file_digest
 
 LARGEST = 2**31 - 1  # bytes that protobuf serialises
@@ -31,6 +32,7 @@ def read_graph(path: Path, label: str) -> GraphFile:
     outside its own folder, or holds operators that are not standard ONNX.
     """
     try:
+        check_file(path, "give an ONNX file", LARGEST, label)
         data = path.read_bytes()
         model = onnx.load_from_string(data)
     except OSError as error:
@@ -48,7 +50,10 @@ def read_graph(path: Path, label: str) -> GraphFile:
     whole = _whole(model, label)
     _refuse_foreign_operators(model, label)
     source = "file" if len(whole) <= len(data) else f"file and tensors beside it, sha256 of both {_sha256(whole)}"
-    return GraphFile(inline_local_functions(model), file_digest(path), source)
+    try:
+        return GraphFile(inlined(model), file_digest(path), source)
+    except RequestError as error:
+        raise RequestError(f"{label}: {error}") from error
 
 
 def _whole(model: onnx.ModelProto, label: str) -> bytes:

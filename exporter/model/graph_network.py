@@ -8,12 +8,14 @@ import onnx
 import torch
 from torch import Tensor
 
+from exporter.bounded_session import BoundedSession
 from exporter.errors import BuildError, RequestError
 from exporter.graph.core_outputs import RAW_OUTPUTS
-from exporter.inference import session
+from exporter.limits import memory_for
 from exporter.messages import in_one_line
 from exporter.model.dfl import decode
 from exporter.model.graph_core import WANTED, converted, named_apart, names_of, renamed, shaped, sized
+from exporter.settings import MAX_PIXELS
 
 TRIED = 64  # pixels of a picture where any size goes
 
@@ -29,7 +31,8 @@ class GraphNetwork:
         self._given, self._label = named_apart(given), label
         self._names = names_of(given, outputs, label)
         try:
-            self._session = session(self._given.SerializeToString())
+            data = self._given.SerializeToString()
+            self._session = BoundedSession(data, label, memory_for(len(data), MAX_PIXELS))
         except BuildError as error:
             raise RequestError(f"{label}: {error}") from error
         (value,) = (value for value in given.graph.input if value.name == self._names.input)

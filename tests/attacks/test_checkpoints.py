@@ -229,6 +229,93 @@ def test_a_header_of_100_mb(tmp_path):
     refused(tmp_path / "a.safetensors")
 
 
+def zipped(size: int) -> bytes:
+    """A checkpoint whose archive unpacks to `size` zeros more than it should."""
+    out = io.BytesIO()
+    torch.save({"net": STATE}, out)
+    with (
+        zipfile.ZipFile(out, "a", zipfile.ZIP_DEFLATED) as bomb,
+        bomb.open("archive/more", "w", force_zip64=True) as file,
+    ):
+        for _ in range(size >> 20):
+            file.write(bytes(1 << 20))
+    return out.getvalue()
+
+
+BOMBS = {
+    "a zip of 200 MB of zeros": lambda: zipped(200 << 20),
+    "pickle of 20 MB": lambda: pickled_by_hand(b"]" + b"N0" * 10_000_000 + b"."),
+    "three million keys": lambda: pickled_by_hand(b"}(" + b"".join(b"J%sN" % struct.pack("<i", i) for i in range(1_500_000)) + b"u."),
+    "tuples of tuples": lambda: pickled_by_hand(b"}(I1\n\x85q\0" + b"".join(b"h%ch%c\x86q%c" % (i, i, i + 1) for i in range(60)) + b"I1\nu."),
+    "tuples of tuples, older format": lambda: b"\x80\x02}(I1\n\x85q\0" + b"".join(b"h%ch%c\x86q%c" % (i, i, i + 1) for i in range(60)) + b"I1\nu.",
+    "tuples of tuples in a list": lambda: pickled_by_hand(b"](I1\n\x85q\0" + b"".join(b"h%ch%c\x86q%c" % (i, i, i + 1) for i in range(60)) + b"e."),
+    "marks without end": lambda: b"(" * 5_000_000,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", BOMBS)
+def test_bombs(tmp_path, monkeypatch, what):
+    monkeypatch.setattr("exporter.model.pickle_extent.MAX_STEPS", 100_000)  # soon enough for a test
+    (tmp_path / "a.pth").write_bytes(BOMBS[what]())
+    refused(tmp_path / "a.pth")
+
+
+TENSORS = {
+    "sparse": lambda: torch.eye(3).to_sparse(),
+    "compressed rows": lambda: torch.eye(3).to_sparse_csr(),
+    "quantized": lambda: torch.quantize_per_tensor(torch.ones(3), 0.1, 0, torch.qint8),
+    "complex": lambda: torch.ones(3, dtype=torch.complex64),
+    "nan": lambda: torch.tensor([1.0, float("nan")]),
+    "infinity": lambda: torch.tensor([1.0, float("inf")]),
+    "infinity in float64": lambda: torch.tensor([1e300], dtype=torch.float64),
+    "meta": lambda: torch.empty(3, device="meta"),
+    "a terabyte on meta": lambda: torch.empty(1 << 38, device="meta"),
+    "overlapping": lambda: torch.ones(3).expand(1 << 30, 3),
+}
+
+
+@pytest.mark.parametrize("what", TENSORS)
+@pytest.mark.filterwarnings("ignore")
+def test_tensors_that_are_no_plain_numbers(tmp_path, what):
+    torch.save({"net": {"w": TENSORS[what]()}}, tmp_path / "a.pth")
+    refused(tmp_path / "a.pth")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        b"I0\n(J\xff\xff\xff\x7ftI1\n\x85",  # a shape beyond the storage
+        b"I0\n(J\xff\xff\xff\xfftI1\n\x85",  # a negative shape
+        b"J\xff\xff\xff\x7f(I1\ntI1\n\x85",  # an offset beyond the storage
+        b"J\xff\xff\xff\xff(I1\ntI1\n\x85",  # a negative offset
+        b"I0\n(I2\ntJ\xff\xff\xff\xff\x85",  # a negative stride
+        b"I0\n(I2\ntJ\xff\xff\xff\x7f\x85",  # a stride beyond the storage
+        b"I0\n(I2\nI2\ntI1\n\x85",  # fewer strides than sides
+        b"I0\nI5\nI5\n",  # numbers in the place of shapes
+    ],
+)
+def test_tensors_made_by_hand(tmp_path, arguments):
+    storage = b"((X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpuM\xd0\x07tQ"
+    code = b"\x80\x02}X\x01\0\0\0wctorch._utils\n_rebuild_tensor_v2\n" + storage + arguments
+    (tmp_path / "a.pth").write_bytes(pickled_by_hand(code + b"\x89ccollections\nOrderedDict\n)RtRs."))
+    refused(tmp_path / "a.pth")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "loop", "folder", "device", "missing", "empty"])
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_what_is_no_file(tmp_path, kind, suffix):
+    path = tmp_path / f"a{suffix}"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "empty":
+        path.touch()
+    elif kind != "missing":
+        path.symlink_to({"loop": path, "device": Path("/dev/zero")}[kind])
+    refused(path)
+
+
 def test_tensors_larger_than_their_data(tmp_path):
     """Strides of zero let a few bytes pose as terabytes."""
     torch.save({"net": {"w": torch.ones(1).expand(1 << 20, 1 << 20)}}, tmp_path / "a.pth")

@@ -35,7 +35,9 @@ def manifest(map=90.0, drop=0.5, latency=10.0, ratio=0.5, size=10_000_000, stage
             parameters=1,
             weights=m.Weights(file=None, sha256=None, source="random", licence=None),
         ),
-        input=m.Input(name="i", dtype="uint8", shape=[1], allowed={}, layout="nchw", channels="rgb", range=None),
+        input=m.Input(
+            name="i", dtype="uint8", shape=[1, 3, 64, 64], allowed={}, layout="nchw", channels="rgb", range=None
+        ),
         preprocessing=m.Preprocessing(
             name="none", inside_graph=False, geometry_inside_graph=False, normalization=None, geometry=None
         ),

@@ -76,7 +76,15 @@ def test_a_sweep_can_be_run_again(builds):
     assert [run["varied"]["input.size"] for run in summary()["runs"]] == ["96", "128"]
 
 
-def test_ctrl_c_keeps_what_is_done(builds, capsys):
+@pytest.fixture
+def ctrl_c():
+    """As at a terminal: what a shell runs in the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_keeps_what_is_done(builds, capsys, ctrl_c):
     builds[96] = lambda: os.kill(os.getpid(), signal.SIGINT)
     assert main([*MODEL, "input.size=64,96,128"]) == 130
     assert [run["varied"] for run in summary()["runs"]] == [{}]

@@ -1,0 +1,27 @@
+"""Looking at a file before it is opened: only regular ones are read, and only as much as makes sense."""
+
+import stat
+from pathlib import Path
+
+from exporter.errors import RequestError
+
+TEXT_BYTES = 1_000_000
+"""Of a recipe, a data.yaml: what people write."""
+
+
+def check_file(path: Path, cure: str, most: int | None = None, label: object = None) -> int:
+    """The file's size in bytes. A pipe would block for ever, a device never end.
+
+    cure: what to do; most: bytes that it may have; label: what the line begins with, the path if None. Raises
+    RequestError: missing, not a regular file, or larger than `most`."""
+    shown = path if label is None else label
+    try:
+        status = path.stat()
+    except (OSError, ValueError) as error:  # ValueError: a path that no system can have
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise RequestError(f"{shown}: {reason}: {cure}") from error
+    if not stat.S_ISREG(status.st_mode):
+        raise RequestError(f"{shown}: is not a file: {cure}")
+    if most is not None and status.st_size > most:
+        raise RequestError(f"{shown}: {status.st_size} bytes, and at most {most} are read: {cure}")
+    return status.st_size

@@ -1,0 +1,102 @@
+"""The manifest's sections of figures: what was measured on an artifact, on labelled pictures and on the clock."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Section(BaseModel):
+    """Base of the sections: what is not known to this version is an error, not ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Scores(Section):
+    """COCO's average precision in points of 100, with the artifact's own NMS and thresholds; null where the pictures
+    hold no object of that size (small, medium, large) or class (in the order of `model.class_names`)."""
+
+    map: float
+    ap50: float
+    ap75: float
+    by_size: dict[str, float | None]
+    by_class: list[float | None]
+
+
+class Evaluation(Section):
+    """What detections are worth on labelled pictures. `reference` is the FP32 artifact of the same recipe on the same
+    pictures, null where the artifact is that itself; `drop` is the reference's mAP less the artifact's. `digest` is a
+    sha256 over pixels and labels, `num_background` counts pictures without an object, `boxes_by_class` leaves crowds
+    out. The build would have failed with a drop above `max_drop` or an mAP below `min_map`."""
+
+    name: str
+    num_images: int
+    num_boxes: int
+    num_crowds: int
+    num_background: int
+    boxes_by_class: list[int]
+    digest: str
+    artifact: Scores
+    reference: Scores | None
+    drop: float | None
+    max_drop: float | None
+    min_map: float | None = None
+
+
+class Ratio(Section):
+    """Artifact to reference, round by round: the median and the quartiles about it."""
+
+    median: float
+    low: float
+    high: float
+
+
+class Times(Section):
+    """Milliseconds a run: percentiles, and every round."""
+
+    p50_ms: float
+    p90_ms: float
+    p99_ms: float
+    times_ms: list[float]
+
+
+class Latency(Section):
+    """Of the artifact and of the FP32 artifact of the same recipe, in turn; null where the artifact is that itself."""
+
+    artifact: Times
+    reference: Times | None
+    ratio: Ratio | None
+
+
+class Throughput(Section):
+    """Pictures a second; `ratio` above 1 means that the artifact does more of them than the reference."""
+
+    threads: int
+    batch: int
+    artifact: float
+    reference: float | None
+    ratio: Ratio | None
+
+
+class Sizes(Section):
+    """Bytes; null where there is no reference, or where the system does not tell."""
+
+    artifact: int | None
+    reference: int | None
+
+
+class Benchmark(Section):
+    """How fast it was on the machine that built it, in an engine's words. `end_to_end` is bytes of the input's size in,
+    finished detections out; `core` the network alone. `warnings` are what nobody should overlook."""
+
+    name: str
+    engine: str
+    cpu: dict[str, Any]
+    threads: int
+    batch: int
+    rounds: int
+    end_to_end: Latency
+    core: Latency
+    throughput: list[Throughput]
+    peak_memory_bytes: Sizes
+    file_bytes: Sizes
+    warnings: list[str]

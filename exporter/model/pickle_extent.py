@@ -1,0 +1,82 @@
+"""How much the pickles of a checkpoint stand for, counted before they are read.
+
+A zip unpacks to a thousand times its size, and an object that is named again and again counts each time something
+walks through it: 40 tuples, each twice in the next, take longer to hash than anybody has.
+"""
+
+import pickletools
+import zipfile
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from exporter.errors import RequestError
+
+MAX_PICKLE = 16_000_000
+"""Bytes; that of YOLO-NAS-L has 200,000."""
+MAX_OBJECTS = 10_000_000
+MAX_STEPS = 1_000_000
+"""Instructions of one pickle; that of YOLO-NAS-L, with averages and an optimizer, has 100,000."""
+
+
+def check_pickles(path: Path) -> None:
+    """Raises RequestError for a .pth file that stands for far more than it has; a damaged one passes, to be refused by
+    who reads it."""
+    with path.open("rb") as file:
+        if file.read(4) != b"PK\x03\x04":
+            file.seek(0)
+            for _ in range(5):  # of torch's older format: magic number, version, machine, content, names of storages
+                _check(file, path)
+            return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            sizes = {each.filename: each.file_size for each in archive.infolist()}
+            if sum(sizes.values()) > path.stat().st_size:
+                raise RequestError(f"{path}: unpacks to {sum(sizes.values())} bytes: save it with torch.save, unpacked")
+            for name, size in sizes.items():
+                if name.endswith("data.pkl"):
+                    if size > MAX_PICKLE:
+                        raise RequestError(f"{path}: names {size} bytes of objects: save the state dict alone")
+                    with archive.open(name) as file:
+                        _check(file, path)
+    except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError, ValueError):
+        return
+
+
+def _check(file: Any, path: Path) -> None:
+    try:
+        extent = _extent(file)
+    except (ValueError, LookupError, UnicodeDecodeError, MemoryError, OverflowError):
+        return
+    if extent > MAX_OBJECTS:
+        raise RequestError(f"{path}: stands for more than {MAX_OBJECTS} objects: save the state dict alone")
+
+
+def _extent(file: BinaryIO) -> int:
+    """The most objects that one value stands for, with all that is named twice counted twice. Every instruction is
+    taken to put all that it takes from the stack into what it leaves there."""
+    stack: list[int | None] = []  # None: a mark
+    memo: dict[Any, int] = {}
+    most = 0
+    for step, (code, argument, _) in enumerate(pickletools.genops(file)):
+        if step > MAX_STEPS or most > MAX_OBJECTS:
+            return MAX_OBJECTS + 1
+        if "GET" in code.name:
+            stack.append(memo[argument])
+            continue
+        if "PUT" in code.name or code.name == "MEMOIZE":
+            memo[len(memo) if argument is None else argument] = stack[-1] or 0
+            continue
+        if code.name == "DUP":
+            stack.append(stack[-1])
+            continue
+        taken = 1
+        for kind in reversed(code.stack_before):
+            if kind is pickletools.stackslice:
+                while (value := stack.pop()) is not None:
+                    taken += value
+            elif kind is not pickletools.markobject:
+                taken += stack.pop() or 0
+        for kind in code.stack_after:
+            stack.append(None if kind is pickletools.markobject else taken)
+        most = max(most, taken)
+    return most
