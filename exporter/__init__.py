@@ -29,11 +29,11 @@ def build(
     """
     from exporter.config import compose
     from exporter.hydra_run import quote_path
-    from exporter.progress import Progress
+    from exporter.progress import progress_in
     from exporter.recipe import check
 
     words = [quote_path(word) for word in overrides]
     checked = check(compose([f"+recipe={recipe}", *words] if recipe else words), model, digest)
     from exporter.runner import build as run
 
-    return run(checked, Progress(quiet))
+    return run(checked, progress_in("none" if quiet else "text"))

@@ -125,9 +125,9 @@ def _evaluate(words: list[str]) -> int:
     parser.add_argument("--coco", nargs=2, metavar=("FOLDER", "JSON"), help="pictures, and their annotations")
     given = parser.parse_args(words)
     from exporter.evaluation.artifact import evaluate_artifact
-    from exporter.progress import Progress
+    from exporter.progress import progress_in
 
-    for line in evaluate_artifact(given.dir, given.num_images, given.yolo, given.coco, Progress()):
+    for line in evaluate_artifact(given.dir, given.num_images, given.yolo, given.coco, progress_in("text")):
         print(line)
     return 0
 

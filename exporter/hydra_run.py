@@ -106,18 +106,18 @@ def _build(composed: Composed) -> None:
     from exporter.runner import OWNED, build
 
     check_output_dir(recipe.output_dir, OWNED)
-    from exporter.progress import Progress
+    from exporter.progress import progress_in
 
-    print(f"{recipe.name} → {recipe.output_dir}", file=sys.stderr)
-    manifest = build(recipe, Progress())
+    progress = progress_in(recipe.progress.format)
+    progress.begin(recipe.name, str(recipe.output_dir))
+    manifest = build(recipe, progress)
     from exporter.report import summary_lines
 
-    for line in summary_lines(manifest):
-        print(line)
+    progress.end(summary_lines(manifest))
 
 
 def _build_quietly(recipe: Recipe) -> "Manifest":
     from exporter.progress import Progress
     from exporter.runner import build
 
-    return build(recipe, Progress(quiet=True))
+    return build(recipe, Progress())

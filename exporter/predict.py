@@ -10,7 +10,7 @@ from exporter.errors import BuildError, RequestError
 from exporter.inference import Detections, Detector, emulation
 from exporter.manifest import read_manifest
 from exporter.pictures import list_pictures, read_picture
-from exporter.progress import Progress
+from exporter.progress import progress_in
 
 
 def predict(folder: Path, images: Iterable[Path], out: Path, size: tuple[int, int] | None = None) -> int:
@@ -26,7 +26,7 @@ def predict(folder: Path, images: Iterable[Path], out: Path, size: tuple[int, in
         raise RequestError(f"--out {out}: is a file: give a folder")
     out.mkdir(parents=True, exist_ok=True)
     predictions, bad = [], 0
-    for file, name in Progress().bar(list(zip(files, _names(files), strict=True)), "predict", len(files)):
+    for file, name in progress_in("text").bar(list(zip(files, _names(files), strict=True)), "predict", len(files)):
         try:
             picture = read_picture(file)
         except RequestError as error:

@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from exporter.config import Composed
 from exporter.errors import BuildError, RequestError
 from exporter.manifest import Manifest, file_digest, read_manifest
-from exporter.progress import Progress
+from exporter.progress import progress_in
 from exporter.provenance import versions
 from exporter.recipe import check
 from exporter.runner import build
@@ -37,7 +37,8 @@ def rebuild(
     with tempfile.TemporaryDirectory() as scratch:
         config |= {"output_dir": str(out or Path(scratch) / "artifact"), "trust": list(trust)}
         said = tuple(f"trust={name}" for name in trust)
-        again = build(check(Composed(OmegaConf.create(config), choices, said, sweeping=False)), Progress(), fresh=True)
+        recipe = check(Composed(OmegaConf.create(config), choices, said, sweeping=False))
+        again = build(recipe, progress_in("text"), fresh=True)
     if again.artifact.sha256 != manifest.artifact.sha256:
         reason = f"packages changed: {', '.join(changed)}" if changed else "no package changed: the processor may have"
         raise BuildError(

@@ -16,7 +16,7 @@ from exporter.messages import explained, in_one_line, one_of, validation_lines
 from exporter.model.custom import ModelInMemory
 from exporter.node import Node
 from exporter.recipe_file import NAME
-from exporter.settings import Export, Input, ProofSettings, Settings, StoreSettings, Sweep
+from exporter.settings import Export, Input, ProgressSettings, ProofSettings, Settings, StoreSettings, Sweep
 
 # Where a node stands in the configuration, by the name it has in `Recipe`.
 NODES = {
@@ -32,7 +32,8 @@ NODES = {
 }
 
 SETTINGS: dict[str, type[Settings]] = {
-    "input": Input, "export": Export, "proof": ProofSettings, "store": StoreSettings, "sweep": Sweep,
+    "input": Input, "export": Export, "proof": ProofSettings,
+    "store": StoreSettings, "progress": ProgressSettings, "sweep": Sweep,
 }  # fmt: skip
 
 KEYS = ("name", "output_dir", "trust", "postprocessing", *SETTINGS, *(p for p in NODES.values() if "." not in p))
@@ -58,6 +59,7 @@ class Recipe:
     export: Export
     proof: ProofSettings
     store: StoreSettings
+    progress: ProgressSettings
     sweep: Sweep
     model: Any
     preprocessing: Any

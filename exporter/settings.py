@@ -1,4 +1,4 @@
-"""The groups of a recipe that are plain values, not nodes: `input`, `export`, `proof`, `store` and `sweep`."""
+"""The groups of a recipe that are plain values, not nodes: `input`, `export`, `proof`, `store` and others."""
 
 import math
 import os
@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from exporter.messages import one_of
+from exporter.progress import Form
 from exporter.sweep.constraint import parse
 from exporter.sweep.figures import NAMES
 
@@ -150,6 +151,12 @@ class StoreSettings(Settings):
         if self.path != "auto":
             return Path(self.path).expanduser()
         return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "exporter" / "store"
+
+
+class ProgressSettings(Settings):
+    """What a build says while it works; it changes no artifact."""
+
+    format: Form = "text"
 
 
 class Sweep(Settings):

@@ -11,5 +11,5 @@ from exporter.stages.trace import core_graph
 def made(loaded: LoadedModel, recipe: Recipe) -> bytes:
     """What is published for the recipe."""
     core = core_graph(loaded.network, recipe)
-    quantized, _ = quantize(core, loaded, recipe, Progress(quiet=True), lambda: loaded)
+    quantized, _ = quantize(core, loaded, recipe, Progress(), lambda: loaded)
     return finished(quantized.model, loaded, recipe)

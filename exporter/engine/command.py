@@ -13,7 +13,7 @@ from exporter.engine.build import build_engine
 from exporter.engine.version import installed, major
 from exporter.errors import BuildError, RequestError
 from exporter.manifest import FILE, Engine, Manifest, file_digest, read_manifest
-from exporter.progress import Progress
+from exporter.progress import progress_in
 
 
 def engine(folder: Path, workspace: int | None, timing_cache: Path | None, commands: bool) -> int:
@@ -39,7 +39,7 @@ def engine(folder: Path, workspace: int | None, timing_cache: Path | None, comma
             " with the GPU, or pip install exporter[tensorrt] there"
         )
     major(trt)
-    progress = Progress()
+    progress = progress_in("text")
     plan = build_engine(trt, file, manifest, workspace, timing_cache, progress)
     gpu, cuda = _gpu()
     with progress.stage("prove"):

@@ -20,20 +20,21 @@ def main(arguments: list[str] | None = None) -> int:
                         " not measured again; remove it to begin anew")  # fmt: skip
     given = parser.parse_args(arguments)
     from exporter.figures import matrix, precision, sweep, tensorrt
-    from exporter.progress import Progress
+    from exporter.progress import progress_in
 
     file = given.file or Path("outputs") / "figures" / f"{given.table}.jsonl"
     try:
         if (given.limit is not None and given.limit < 1) or given.scenes < 1 or given.rounds < 2:
             raise RequestError("--limit, --scenes and --rounds: at least 1, rounds 2")
+        progress = progress_in("text")
         if given.table == "precision":
-            table = precision.table(given.model, given.size, given.scenes, given.rounds, given.limit, file, Progress())
+            table = precision.table(given.model, given.size, given.scenes, given.rounds, given.limit, file, progress)
         elif given.table == "tensorrt":
-            table = tensorrt.table(given.size, given.scenes, given.limit, file, Progress())
+            table = tensorrt.table(given.size, given.scenes, given.limit, file, progress)
         elif given.table == "sweep":
-            table = sweep.table(given.size, given.limit, Progress())
+            table = sweep.table(given.size, given.limit, progress)
         else:
-            table = matrix.table(given.size, given.rounds, given.limit, file, Progress())
+            table = matrix.table(given.size, given.rounds, given.limit, file, progress)
     except RequestError as error:
         print(f"exporter.figures: {' '.join(str(error).split())}", file=sys.stderr)
         return 2

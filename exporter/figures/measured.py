@@ -14,7 +14,7 @@ from exporter.evaluation.demo import DemoEvaluation
 from exporter.evaluation.evaluate import evaluate
 from exporter.inference import Detector
 from exporter.manifest import Manifest, Ratio, read_manifest
-from exporter.progress import Progress
+from exporter.progress import progress_in
 
 
 def built(words: Sequence[str], folder: Path) -> tuple[Manifest, float]:
@@ -38,7 +38,7 @@ def demo_map(folder: Path, scenes: int) -> float:
     names = manifest.model.class_names
     examples = DemoEvaluation(num_images=scenes).examples(names, *manifest.input.nominal_picture)
     detector = Detector.of(folder, manifest)
-    return evaluate(detector, None, examples, len(names), Progress(), name="demo").artifact.map
+    return evaluate(detector, None, examples, len(names), progress_in("text"), name="demo").artifact.map
 
 
 def time_ratio(folder: Path, baseline: Path, rounds: int) -> Ratio:

@@ -1,13 +1,15 @@
-"""What a sweep saves: twelve builds in one store against twelve that each begin with nothing."""
+"""What a sweep saves: twelve builds at once against twelve that each begin with nothing."""
 
+import json
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Collection, Sequence
 from itertools import product
 from pathlib import Path
 
-from exporter.manifest import file_digest, read_manifest
+from exporter.manifest import ARTIFACT, file_digest, read_manifest
 from exporter.progress import Progress
 from exporter.settings import STRIDE
 from exporter.store.stage import BUILT
@@ -15,35 +17,49 @@ from exporter.store.stage import BUILT
 
 def table(size: int, limit: int | None, progress: Progress) -> str:
     """Both in Markdown: seconds, stages that ran, whether each artifact of the sweep is the one built alone."""
-    sides = [max(round(size * part / STRIDE), 1) * STRIDE for part in (0.5, 0.75, 1)]
-    every = list(product(dict.fromkeys(sides), ("batch", "flat"), (0.25, 0.4)))[:limit]
+    sides = list(dict.fromkeys(max(round(size * part / STRIDE), 1) * STRIDE for part in (0.5, 0.75, 1)))[:limit]
+    swept = {
+        "input.size": sides,
+        "postprocessing/format": ["batch", "flat"],
+        "postprocessing.nms.confidence_threshold": [0.25, 0.4],
+    }
+    every = [[f"{key}={value}" for key, value in zip(swept, row, strict=True)] for row in product(*swept.values())]
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        cold = [_built(each, folder / f"cold{i}", "none", progress) for i, each in enumerate(every)]
-        warm = [_built(each, folder / f"warm{i}", str(folder / "store"), progress) for i, each in enumerate(every)]
-        own, shared = (
-            [file_digest(folder / f"{kind}{i}" / "model.onnx") for i in range(len(every))] for kind in ("cold", "warm")
+        alone = {tuple(sorted(row)): folder / str(i) for i, row in enumerate(every)}
+        apart = sum(
+            _run([*row, "store.path=none", f"output_dir={alone[tuple(sorted(row))]}"], progress) for row in every
         )
-    (cold_seconds, cold_stages), (warm_seconds, warm_stages) = (
-        map(sum, zip(*rows, strict=True)) for rows in (cold, warm)
-    )
+        together = [f"{key}={','.join(map(str, values))}" for key, values in swept.items()]
+        at_once = _run(
+            ["-m", *together, f"hydra.sweep.dir={folder / 'sweep'}", f"store.path={folder / 'store'}"], progress
+        )
+        runs = json.loads((folder / "sweep" / "summary.json").read_text(encoding="utf-8"))["runs"]
+        pairs = [(folder / "sweep" / run["folder"], alone[_own(run["overrides"], swept)]) for run in runs]
+        in_sweep, by_itself = (sum(map(_stages_built, folders)) for folders in zip(*pairs, strict=True))
+        same = all(file_digest(one / ARTIFACT) == file_digest(other / ARTIFACT) for one, other in pairs)
     return (
-        f"{len(every)} builds of yolo_nas_s_int8, sides {', '.join(map(str, dict.fromkeys(sides)))}, two formats, two"
-        f" thresholds:\n\n| | seconds | stages that ran |\n| --- | --- | --- |\n"
-        f"| each from nothing | {cold_seconds:.0f} | {cold_stages} |\n"
-        f"| in one store | {warm_seconds:.0f} | {warm_stages} |\n\n"
-        f"{cold_seconds / warm_seconds:.2f} times faster, {cold_stages - warm_stages} stage runs saved; bytes"
-        f" {'the same' if own == shared else 'NOT THE SAME'}."
+        f"{len(pairs)} builds of yolo_nas_s_int8, sides {', '.join(map(str, sides))}, two formats, two thresholds:\n\n"
+        f"| | seconds | stages that ran |\n| --- | --- | --- |\n"
+        f"| each by itself, from nothing | {apart:.0f} | {by_itself} |\n"
+        f"| one sweep, from nothing | {at_once:.0f} | {in_sweep} |\n\n"
+        f"{apart / at_once:.2f} times faster, {by_itself - in_sweep} stage runs saved; bytes"
+        f" {'the same' if same else 'NOT THE SAME'}."
     )
 
 
-def _built(row: tuple[int, str, float], folder: Path, store: str, progress: Progress) -> tuple[float, int]:
-    """The seconds that a build takes from start to end, and how many of its stages ran."""
-    size, form, threshold = row
-    words = ["+recipe=yolo_nas_s_int8", f"input.size={size}", f"postprocessing/format={form}", f"output_dir={folder}",
-             f"postprocessing.nms.confidence_threshold={threshold}", f"store.path={store}"]  # fmt: skip
+def _run(words: Sequence[str], progress: Progress) -> float:
+    """The seconds that the command takes from start to end."""
     started = time.perf_counter()
-    with progress.stage(f"{' '.join(map(str, row))}, store {'none' if store == 'none' else 'shared'}"):
-        subprocess.run([sys.executable, "-m", "exporter", *words], check=True, capture_output=True)
-    stages = read_manifest(folder).run["stages"]
-    return time.perf_counter() - started, sum(stage["state"] == BUILT for stage in stages)
+    with progress.stage(" ".join(word for word in words if "/" not in word.partition("=")[2])):
+        command = [sys.executable, "-m", "exporter", "+recipe=yolo_nas_s_int8", *words]
+        subprocess.run(command, check=True, capture_output=True)
+    return time.perf_counter() - started
+
+
+def _own(overrides: Sequence[str], swept: Collection[str]) -> tuple[str, ...]:
+    return tuple(sorted(word for word in overrides if word.partition("=")[0] in swept))
+
+
+def _stages_built(folder: Path) -> int:
+    return sum(stage["state"] == BUILT for stage in read_manifest(folder).run["stages"])

@@ -57,4 +57,4 @@ class Task:
     truths: "Callable[[], Iterator[Truth] | None]" = lambda: None
     nms: "OnnxNms | EfficientNms | None" = None
     collect: Collect | None = None
-    progress: Progress = field(default_factory=lambda: Progress(quiet=True))
+    progress: Progress = field(default_factory=Progress)

@@ -152,7 +152,7 @@ def _outputs(network: Stage[Any], run: Run) -> dict[str, Any]:
 
 def _on_page(recipe: Recipe) -> Recipe:
     """The recipe as the manifest and the report tell it: where its artifact goes is not part of it."""
-    aside = ("output_dir", "store", "sweep")
+    aside = ("output_dir", "store", "progress", "sweep")
     config = {key: value for key, value in recipe.config.items() if key not in aside}
     overrides = tuple(w for w in recipe.overrides if not w.lstrip("+").startswith(aside))
     read = (*ATTACHED, "model", "quantization", "calibration", "evaluation", "benchmark", "recipe_name")

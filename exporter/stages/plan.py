@@ -30,7 +30,7 @@ def plan(recipes: Iterable[Recipe]) -> Iterator[str]:
     planned: set[str] = set()  # what a recipe before will have put into the store
     total, guessed, count, every = 0.0, False, 0, 0
     for recipe in recipes:
-        run = Run(store_of(recipe, Progress(quiet=True)), recipe.name, Progress(quiet=True))
+        run = Run(store_of(recipe, Progress()), recipe.name, Progress())
         steps = pipeline(recipe, run)
         needed = _needed([steps.page, steps.artifact], run, planned)
         yield " ".join(recipe.overrides) or recipe.name

@@ -22,7 +22,7 @@ from exporter.store.stage import Run, Stage
 
 def remembered_outputs(network: "Stage[LoadedModel]", run: Run) -> Callable[..., tuple[np.ndarray, ...]]:
     """`torch_outputs` of a network, which is loaded only for pictures that it has not seen."""
-    quietly = replace(run, progress=Progress(quiet=True))
+    quietly = replace(run, progress=Progress())
 
     def outputs(pictures: np.ndarray, normalization: Normalization) -> tuple[np.ndarray, ...]:
         def computed(about: dict[str, Any]) -> dict[str, np.ndarray]:
@@ -40,7 +40,7 @@ def remembered_outputs(network: "Stage[LoadedModel]", run: Run) -> Callable[...,
 def remembered_statistics(pictures: dict[str, Any], run: Run) -> Callable[..., dict[str, Statistics]]:
     """`exporter.quantization.statistics.collect` of calibration pictures, of which `pictures` is all that they come
     from. What was counted in histograms serves every method."""
-    quietly = replace(run, progress=Progress(quiet=True))
+    quietly = replace(run, progress=Progress())
 
     def collect(
         model: onnx.ModelProto,

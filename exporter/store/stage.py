@@ -23,6 +23,7 @@ from exporter.store.sources import packages, sources
 T = TypeVar("T")
 
 BUILT, REUSED, UNNEEDED = "built", "reused", "not needed"
+LARGE = 10**7  # bytes: what a look through all that Python holds, some 0.1 s, is worth
 
 
 @dataclass(eq=False)
@@ -107,8 +108,11 @@ class Stage(Generic[T]):
                 return found
             value = self._computed(run)
             assert self.material is not None
-            kept = run.store.write(self.key, self.name, run.label, self.material, self.codec.pack(value), self.seconds)
-        trim()  # of the bytes that were written
+            files = self.codec.pack(value)
+            kept = run.store.write(self.key, self.name, run.label, self.material, files, self.seconds)
+        if sum(map(len, files.values())) > LARGE:
+            del files
+            trim()
         return value if kept and self.uses is None else self._at_hand(value)
 
     def _at_hand(self, value: T) -> T:

@@ -4,9 +4,12 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
+from exporter.progress import event
 from exporter.sweep.outcome import Outcome, outcomes
+from exporter.sweep.words import value_of
 
 EVERY = 0.3  # seconds
 
@@ -24,7 +27,7 @@ def told(runs: Path, words: Sequence[str]) -> Iterator[None]:
             for outcome in outcomes(runs):
                 if outcome.num not in known:
                     known.add(outcome.num)
-                    print(line(outcome, words), file=sys.stderr, flush=True)
+                    _say(outcome, words)
             if last:
                 return
 
@@ -35,6 +38,14 @@ def told(runs: Path, words: Sequence[str]) -> Iterator[None]:
     finally:
         over.set()
         watcher.join()
+
+
+def _say(outcome: Outcome, words: Sequence[str]) -> None:
+    form = value_of(words, "progress.format")
+    if form == "json":
+        event("run", **asdict(outcome))
+    elif form != "none":
+        print(line(outcome, words), file=sys.stderr, flush=True)
 
 
 def line(outcome: Outcome, words: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ from exporter.benchmark.subject import Subject
 from exporter.cli import main
 from exporter.errors import BuildError, RequestError
 from exporter.manifest import Latency, Sizes
-from exporter.progress import Progress
+from exporter.progress import progress_in
 
 
 class Machine:
@@ -62,7 +62,7 @@ def test_slower_than_fp32_is_said_loudly(capsys):
     assert "SLOWER THAN FP32: 2.00 times" in line
     assert list(cpu._warnings(latency(fast, slow))) == []
     assert list(cpu._warnings(Latency(artifact=summarized(slow), reference=None, ratio=None))) == []
-    Progress().warn(line)
+    progress_in("text").warn(line)
     assert line in capsys.readouterr().err
 
 

@@ -94,7 +94,7 @@ BAD = detections([SMALL, LARGE], [0.9, 0.9], [0, 0])
 def test_the_gate_bites_beyond_its_bound_and_only_then():
     def run(max_drop):
         own, reference = Scripted([GOOD, BAD, GOOD]), Scripted([GOOD] * 3)
-        return evaluate(own, reference, examples(3), 2, Progress(quiet=True), name="demo", max_drop=max_drop)
+        return evaluate(own, reference, examples(3), 2, Progress(), name="demo", max_drop=max_drop)
 
     section = run(None)
     assert section.reference is not None and section.reference.map == 100
@@ -106,9 +106,9 @@ def test_the_gate_bites_beyond_its_bound_and_only_then():
 
 def test_pictures_are_counted_and_run_in_batches():
     own = Scripted([GOOD] * 3)
-    section = evaluate(own, None, examples(3), 3, Progress(quiet=True), name="demo")
+    section = evaluate(own, None, examples(3), 3, Progress(), name="demo")
     assert own.sizes == [2, 1]
     assert (section.num_images, section.num_boxes, section.boxes_by_class) == (3, 6, [3, 3, 0])
     assert (section.reference, section.drop, section.num_background) == (None, None, 0)
-    again = evaluate(Scripted([GOOD] * 3), None, examples(3), 3, Progress(quiet=True), name="demo")
+    again = evaluate(Scripted([GOOD] * 3), None, examples(3), 3, Progress(), name="demo")
     assert again == section

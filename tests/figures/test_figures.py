@@ -18,7 +18,7 @@ from exporter.manifest import Ratio, read_manifest
 from exporter.progress import Progress
 from exporter.recipe import check
 
-QUIET = Progress(quiet=True)
+QUIET = Progress()
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from exporter.errors import BuildError, RequestError
-from exporter.progress import Progress
+from exporter.progress import progress_in
 from exporter.quantization.int8 import Int8
 from exporter.quantization.pytorch_quantization import PytorchQuantization
 from exporter.quantization.task import Task
@@ -61,7 +61,7 @@ def test_the_graph_computes_what_torch_computes_on_integers(stand_in):
 
 def test_the_summary_is_that_of_int8_and_names_the_engine(stand_in):
     said = []
-    progress = Progress()
+    progress = progress_in("text")
     progress.warn = said.append
     summary = quantize(progress=progress).summary
     # The layer that is a function of torch cannot be reached from inside the network: it is left out, and listed.

@@ -27,7 +27,7 @@ def double(number, of=0):
 @pytest.fixture
 def run(tmp_path):
     CALLS.clear()
-    return Run(Store(tmp_path / "store", 10**9, pytest.fail), "recipe", Progress(quiet=True))
+    return Run(Store(tmp_path / "store", 10**9, pytest.fail), "recipe", Progress())
 
 
 def chain(number=1, last=5, codec=JSON, machine=None):

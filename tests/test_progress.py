@@ -1,0 +1,97 @@
+import contextlib
+import json
+import os
+import pty
+import sys
+
+import pytest
+
+from exporter.cli import main
+from exporter.manifest import file_digest
+from exporter.progress import JsonLines, Lines, Progress, progress_in
+
+WORDS = ["+recipe=yolo_nas_s", "input.size=64", "proof.num_images=1", "proof.num_scenes=0"]
+
+
+def events(text):
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_a_build_in_json_lines(tmp_path, capsys):
+    assert main([*WORDS, "progress.format=json", f"output_dir={tmp_path / 'a'}"]) == 0
+    said = capsys.readouterr()
+    begun, *stages, ended = events(said.err)
+    assert begun["event"] == "begin" and begun["output_dir"] == str(tmp_path / "a")
+    assert ended["event"] == "end" and said.out == ""
+    states = {}
+    for stage in (each for each in stages if each["event"] == "stage"):
+        states.setdefault(stage["name"], []).append(stage["state"])
+    assert all(each == ["running", "done"] for each in states.values()) and "trace" in states
+
+
+def test_silence_changes_no_byte(tmp_path, capsys):
+    for form in ("text", "none"):
+        assert main([*WORDS, f"progress.format={form}", f"output_dir={tmp_path / form}"]) == 0
+        said = capsys.readouterr()
+        assert bool(said.err + said.out) == (form == "text")
+    one, other = (tmp_path / form for form in ("text", "none"))
+    assert file_digest(one / "model.onnx") == file_digest(other / "model.onnx")
+    configs = [json.loads((each / "manifest.json").read_text())["recipe"]["config"] for each in (one, other)]
+    assert configs[0] == configs[1]
+
+
+def test_another_format_is_refused(capsys):
+    assert main([*WORDS, "progress.format=loud"]) == 2
+    assert "progress.format" in capsys.readouterr().err
+
+
+def test_counts_and_failures_in_json(capsys):
+    progress = progress_in("json")
+    assert isinstance(progress, JsonLines)
+    with contextlib.suppress(ValueError), progress.stage("outer"):
+        assert list(progress.bar("abc", "letters", 3)) == ["a", "b", "c"]
+        raise ValueError
+    running, counted, failed = events(capsys.readouterr().err)
+    assert running["state"] == "running" and (counted["done"], counted["total"]) == (3, 3)
+    assert failed["state"] == "failed" and failed["seconds"] >= 0
+
+
+def test_the_base_says_nothing(capsys):
+    progress = progress_in("none")
+    with progress.stage("outer"):
+        progress.warn("never seen")
+        assert list(progress.bar([1], "one", 1)) == [1]
+    assert type(progress) is Progress and capsys.readouterr() == ("", "")
+
+
+def test_lines_where_there_is_no_terminal(capsys):
+    progress = progress_in("text")
+    assert type(progress) is Lines
+    with progress.stage("trace"):
+        list(progress.bar(range(3), "calibrate", 3))
+    assert capsys.readouterr().err.startswith("  trace        ")
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    """Standard error is a terminal; gives a function that reads what was written to it."""
+    master, slave = pty.openpty()
+    with os.fdopen(slave, "w") as file:
+        monkeypatch.setenv("TERM", "xterm")
+        monkeypatch.setattr(sys, "stderr", file)
+        yield lambda: (file.flush(), os.set_blocking(master, False), os.read(master, 100_000).decode())[2]
+    os.close(master)
+
+
+def test_bars_nest_on_a_terminal(terminal):
+    progress = progress_in("text")
+    with progress.stage("quantize"):
+        for _ in progress.bar(range(2), "layers", 2):
+            for _ in progress.bar(range(5), "calibrate", 5):
+                pass
+    text = terminal()
+    assert "quantize …" in text and "0/2" in text and "0/5" in text
+    shown_together = text[text.index("calibrate") - 200 : text.index("calibrate")]
+    assert "layers" in shown_together
+    last = text[text.rindex("quantize") :]
+    assert last.rstrip().endswith(" s") and "…" not in last
