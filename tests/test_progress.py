@@ -72,24 +72,26 @@ def test_lines_where_there_is_no_terminal(capsys):
     assert capsys.readouterr().err.startswith("  trace        ")
 
 
-@pytest.fixture
-def terminal(monkeypatch):
-    """Standard error is a terminal; gives a function that reads what was written to it."""
+@contextlib.contextmanager
+def standard_error_on_a_terminal():
+    """Gives a function that reads what was written to it."""
     master, slave = pty.openpty()
-    with os.fdopen(slave, "w") as file:
-        monkeypatch.setenv("TERM", "xterm")
-        monkeypatch.setattr(sys, "stderr", file)
-        yield lambda: (file.flush(), os.set_blocking(master, False), os.read(master, 100_000).decode())[2]
+    os.set_blocking(master, False)
+    with os.fdopen(slave, "w") as file, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TERM", "xterm")
+        patch.setattr(sys, "stderr", file)
+        yield lambda: (file.flush(), os.read(master, 100_000).decode())[1]
     os.close(master)
 
 
-def test_bars_nest_on_a_terminal(terminal):
-    progress = progress_in("text")
-    with progress.stage("quantize"):
-        for _ in progress.bar(range(2), "layers", 2):
-            for _ in progress.bar(range(5), "calibrate", 5):
-                pass
-    text = terminal()
+def test_bars_nest_on_a_terminal():
+    with standard_error_on_a_terminal() as read:
+        progress = progress_in("text")
+        with progress.stage("quantize"):
+            for _ in progress.bar(range(2), "layers", 2):
+                for _ in progress.bar(range(5), "calibrate", 5):
+                    pass
+        text = read()
     assert "quantize …" in text and "0/2" in text and "0/5" in text
     shown_together = text[text.index("calibrate") - 200 : text.index("calibrate")]
     assert "layers" in shown_together
