@@ -24,15 +24,18 @@ if TYPE_CHECKING:
 PATH_KEYS = ("output_dir", "model.weights", "evaluation.annotations")
 # Nor in the values of these, which say what a whole sweep is for: they are not swept over, commas or not.
 TEXT_KEYS = ("sweep.constraint", "sweep.metric")
+MULTIRUN = ("-m", "--multirun")
 
 
 def run(words: list[str]) -> int:
     """Builds what the words say; with -m (--multirun) every combination, and a failed one does not stop the others."""
     check_named_recipes(_overrides(words))
-    if any(word in ("-m", "--multirun") for word in words):
+    if any(word in MULTIRUN for word in words):
         from exporter.sweep.sweep import sweep
 
-        return sweep([quote_text(word) for word in words], through_hydra)
+        # In front of all others: Hydra's own parser takes no flag between two overrides.
+        rest = [quote_text(word) for word in words if word not in MULTIRUN]
+        return sweep([MULTIRUN[1], *rest], through_hydra)
     quoted = [quote_path(word) for word in words]
     if any(word.startswith("-") for word in words):
         through_hydra(quoted)

@@ -124,6 +124,12 @@ def test_the_folder_of_the_sweep(builds, tmp_path, capsys):
     assert "another sweep is writing there" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("flag", ["-m", "--multirun"])
+def test_the_flag_stands_anywhere(builds, flag):
+    assert main([MODEL[1], flag, *MODEL[2:], "input.size=64,96"]) == 0
+    assert [run["state"] for run in summary()["runs"]] == ["done", "done"]
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
