@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from exporter.errors import BuildError
+from exporter.errors import BuildError, RequestError
 from exporter.messages import in_one_line
 from exporter.sweep.folder import sweeping_in
 from exporter.sweep.outcome import Outcome, outcomes
@@ -28,7 +28,7 @@ def sweep(words: list[str], through_hydra: Callable[[Sequence[str]], None]) -> i
         found = list(outcomes(runs))
         if ended and not found:
             (folder / "multirun.yaml").unlink(missing_ok=True)  # Hydra writes it before it looks at the words
-            raise ended
+            raise _refused(ended)
         summary = summarize(folder, found, complete=ended is None)
         summary.write(folder)
     _tell(summary, folder, found)
@@ -48,6 +48,15 @@ def _ended(runs: Path, words: Sequence[str], start: Callable[[], None]) -> BaseE
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - from a launcher, a worker that was killed, Ctrl-C
         return error
     return None
+
+
+def _refused(error: BaseException) -> BaseException:
+    """What a sweep ends with that no run began of: a line where it came out of a launcher, or of what it starts."""
+    if isinstance(error, RequestError | BuildError | KeyboardInterrupt):
+        return error
+    broken = BuildError(f"the sweep did not begin: {in_one_line(error)}")
+    broken.__cause__ = error
+    return broken
 
 
 def _tell(summary: Summary, folder: Path, found: Sequence[Outcome]) -> None:

@@ -15,6 +15,7 @@ from exporter.sweep.constraint import parse
 PLUGINS = {
     ("hydra/launcher", "joblib"): ("hydra-joblib-launcher", "sweep"),
     ("hydra/launcher", "ray"): ("hydra-ray-launcher", "ray"),
+    ("hydra/launcher", "ray_cluster"): ("hydra-ray-launcher", "ray"),
     ("hydra/launcher", "submitit_slurm"): ("hydra-submitit-launcher", "slurm"),
     ("hydra/launcher", "submitit_local"): ("hydra-submitit-launcher", "slurm"),
     ("hydra/sweeper", "optuna"): ("hydra-optuna-sweeper", "optuna"),

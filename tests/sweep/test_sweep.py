@@ -40,7 +40,7 @@ def summary(folder="outputs/sweep"):
 
 
 def fails(error):
-    def raises():
+    def raises(*_):
         raise error
 
     return raises
@@ -149,6 +149,14 @@ def test_what_would_fail_every_run_is_refused_at_once(builds, monkeypatch, capsy
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1 and says in lines[0]
     assert not Path("outputs").exists()
+
+
+def test_a_launcher_that_cannot_start_is_one_line(builds, monkeypatch, capsys):
+    monkeypatch.setattr("exporter.hydra_run.through_hydra", fails(ValueError("no such cluster:\nstart one")))
+    assert main([*MODEL, "input.size=64,96"]) == 1
+    line = "exporter: the sweep did not begin: ValueError: no such cluster: start one"
+    assert capsys.readouterr().err.splitlines() == [line]
+    assert not Path("outputs/sweep").exists()
 
 
 def test_settings_of_a_sweep_are_for_sweeps(builds, capsys):
