@@ -23,7 +23,8 @@ Turns a detector into an ONNX artifact with pre-processing, NMS and precision in
   exporter predict DIR IMAGE… --out DIR   run an artifact on pictures
   exporter snippet DIR [--language cpp]   a short program that runs this artifact, in Python or C++
   exporter evaluate DIR [--yolo FILE …]   mAP of an artifact on demo scenes, or on your labelled pictures
-  exporter benchmark DIR DIR…             time of each artifact against the first, interleaved
+  exporter benchmark DIR… [--engine all]  time of each artifact, in each engine, against the first, interleaved
+  exporter advise +recipe=NAME …          which engine and precision to take on this machine, measured
   exporter lint DIR_OR_FILE [--json]      what TensorRT will not take, in any ONNX file
   exporter engine DIR [--commands]        build and prove its TensorRT engine here, or say how trtexec does
   exporter triton DIR --out REPOSITORY    write a model repository for Triton Inference Server

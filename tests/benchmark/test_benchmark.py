@@ -7,7 +7,8 @@ import onnx
 import pytest
 
 from exporter.benchmark import cpu
-from exporter.benchmark.compare import compare
+from exporter.benchmark.cases import cases
+from exporter.benchmark.compare import compared, lines
 from exporter.benchmark.memory import peak_memory
 from exporter.benchmark.paired import WARM_UP, interleaved, ratio, summarized
 from exporter.benchmark.subject import Subject
@@ -124,20 +125,28 @@ def test_everything_is_measured_against_the_reference(monkeypatch):
     assert (alone.end_to_end.reference, alone.end_to_end.ratio, alone.warnings) == (None, None, [])
 
 
+def chosen(*folders):
+    return cases(folders, ["own"], ["f32"], ["latency"], [1], None)
+
+
+def told(*folders):
+    return lines(compared(chosen(*folders), 2), 2)
+
+
 def test_compare_names_every_folder_and_the_first_is_the_measure(int8_artifact, float_artifact):
-    lines = compare([float_artifact, int8_artifact], 1, 2)
-    assert len(lines) == 3
-    assert str(int8_artifact) in lines[2] and f"of {float_artifact}" in lines[2]
+    found = list(told(float_artifact, int8_artifact))
+    assert len(found) == 3
+    assert str(int8_artifact) in found[2] and "of the first" in found[2]
     with pytest.raises(RequestError, match="2 rounds"):
-        compare([float_artifact], 1, 1)
+        compared(chosen(float_artifact), 1)
 
 
 def test_compare_says_loudly_what_is_slower(int8_artifact, float_artifact, monkeypatch):
     monkeypatch.setattr("exporter.benchmark.compare.interleaved", lambda runs, rounds: [[10.0, 10.0], [20.0, 20.0]])
-    _, _, line = compare([float_artifact, int8_artifact], 1, 2)
-    assert f"2.000 of {float_artifact}" in line and line.endswith("!! SLOWER")
+    _, _, line = told(float_artifact, int8_artifact)
+    assert "2.000 of the first" in line and line.endswith("!! SLOWER")
     monkeypatch.setattr("exporter.benchmark.compare.interleaved", lambda runs, rounds: [[10.0, 10.0], [5.0, 5.0]])
-    _, _, line = compare([float_artifact, int8_artifact], 1, 2)
+    _, _, line = told(float_artifact, int8_artifact)
     assert "SLOWER" not in line
 
 
