@@ -12,6 +12,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from exporter import manifest as m
+from exporter import signature
 from exporter.progress import Progress
 from exporter.provenance import run_section
 from exporter.publish import publishing
@@ -22,6 +23,7 @@ from exporter.store.stage import REUSED, UNNEEDED, Run
 
 # What an artifact's folder may hold.
 OWNED = (m.ARTIFACT, "model.engine", m.FILE, "preview.png", "report.html", "sensitivity.png", "tradeoff.png", ".hydra/")
+OWNED += signature.NAMES
 
 
 def build(recipe: Recipe, progress: Progress, fresh: bool = False) -> m.Manifest:
