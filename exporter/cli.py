@@ -91,7 +91,7 @@ def _verify(words: list[str]) -> int:
     for line in verify(folder):
         print(f"  {line}")
     if not given.key and (claim := claimed_key(folder)):
-        print(f"  its signature was not checked (it says: by key {claim}): give the builder's, --key PUBLIC_KEY")
+        print(f"  its signature was not checked (it says it is of key {claim}): give the builder's, --key PUBLIC_KEY")
     print(f"{folder}: verified")
     return 0
 
