@@ -40,9 +40,11 @@ def sign(folder: Path, key: Path, passphrase_env: str | None) -> str:
 def check_signature(folder: Path, key: Path) -> str:
     """Checks the signature, then every file of the folder against what was signed; a line that says so.
 
-    Raises RequestError for a bad key, BuildError where there is no signature, it is not this key's, or a file was
-    changed, removed or added."""
+    Raises RequestError for a bad key and where there is no folder, BuildError where there is no signature, it is not
+    this key's, or a file was changed, removed or added."""
     public = read_public(key, folder)
+    if not folder.is_dir():
+        raise RequestError(f"{folder}: no such folder; give the folder that a build wrote")
     from cryptography.exceptions import InvalidSignature
 
     text, signature = _read(folder, SUMS, MAX_BYTES), _read(folder, SIGNATURE, 64)

@@ -15,8 +15,9 @@ MAX_BYTES = 1_000_000
 def sums_of(folder: Path) -> dict[str, str]:
     """sha256 in hex by name, of every file in the folder but SHA256SUMS and its signature.
 
-    Raises RequestError for what no artifact holds: a link, a pipe, a name that a line of text cannot hold."""
-    return {name: file_digest(path) for name, path in _files(folder)}
+    Raises RequestError for what cannot be read, and what no artifact holds: a link, a pipe, a name that a line of text
+    cannot hold."""
+    return {name: _digest(path) for name, path in _files(folder)}
 
 
 def sums_text(sums: dict[str, str]) -> str:
@@ -35,7 +36,7 @@ def check_sums(folder: Path, text: str) -> int:
     for name, path in _files(folder):
         if name not in stated:  # before it is read: it may be of any size
             raise BuildError(f"{path}: was not there when {folder} was signed: remove it, or sign again")
-        if file_digest(path) != stated[name]:
+        if _digest(path) != stated[name]:
             raise BuildError(f"{path}: was changed after {folder} was signed")
         found.add(name)
     if missing := sorted(stated.keys() - found):
@@ -55,3 +56,10 @@ def _files(folder: Path) -> Iterator[tuple[str, Path]]:
             raise RequestError(f"{path}: SHA256SUMS cannot hold such a name: remove it")
         if name not in (SUMS, SIGNATURE):
             yield name, path
+
+
+def _digest(path: Path) -> str:
+    try:
+        return file_digest(path)
+    except OSError as error:
+        raise RequestError(f"{path}: {error.strerror}: every file of the folder has to be read") from error

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from exporter.cli import main
 from exporter.engine.command import _write
@@ -15,8 +16,8 @@ from exporter.manifest import read_manifest
 from exporter.paths import PACKAGE
 from exporter.publish import publishing
 from exporter.runner import OWNED
-from exporter.signature import KEY_ID, NAMES, SIGNATURE
-from exporter.signature.sign import check_signature
+from exporter.signature import KEY_ID, NAMES, SIGNATURE, SUMS, sums
+from exporter.signature.sign import check_signature, claimed_key
 from tests.diff.artifacts import write
 
 SEED = 20261125
@@ -89,6 +90,45 @@ def test_a_link_in_place_of_a_file_is_caught(signed, line):
     assert "model.onnx: is not a file of its own" in line()
     assert main(["sign", "out", "--key", "builder.key"]) == 2
     assert "model.onnx: is not a file of its own" in line()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "its lines are not those of sha256sum"),
+        ("\x00\xff\n", "its lines are not those of sha256sum"),
+        (f"{'0' * 64}  model.onnx\n", "SHA256SUMS.keyid: was not there when out was signed"),
+        (f"{'0' * 64}  ../builder.key\n", "was not there when out was signed"),
+    ],
+)
+def test_whoever_has_the_key_may_still_sign_nonsense(signed, text, said, line):
+    private = load_pem_private_key((signed.parent / "builder.key").read_bytes(), None)
+    (signed / SUMS).write_text(text)
+    (signed / SIGNATURE).write_bytes(private.sign((signed / SUMS).read_bytes()))
+    for name in (".hydra/config.yaml", "manifest.json", "model.onnx"):
+        (signed / name).unlink()
+    assert main(["verify", "out", "--key", "builder.pub"]) == 1
+    assert said in line()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_huge_file_is_not_read(signed, name, line):
+    os.truncate(signed / name, 10**12)
+    if name == KEY_ID:
+        assert claimed_key(signed) == "unknown"
+    else:
+        assert main(["verify", "out", "--key", "builder.pub"]) == 1
+        assert f"{name}: 1000000000000 bytes, and at most" in line()
+
+
+def test_a_file_that_cannot_be_read(signed, monkeypatch, line):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(sums, "file_digest", refuse)  # root reads everything
+    for words in (["sign", "out", "--key", "builder.key"], ["verify", "out", "--key", "builder.pub"]):
+        assert main(words) == 2
+        assert "config.yaml: Permission denied" in line()
 
 
 def test_a_pipe_is_not_waited_for(signed, line):
