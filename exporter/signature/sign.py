@@ -28,6 +28,8 @@ def sign(folder: Path, key: Path, passphrase_env: str | None) -> str:
         if described is not None and sums.get(described.file) != described.sha256:
             raise BuildError(f"{folder}: {described.file} is missing or not what its manifest says: it was not signed")
     text = sums_text(sums).encode()
+    if len(text) > MAX_BYTES:
+        raise RequestError(f"{folder}: holds {len(sums)} files, more than an artifact's: it was not signed")
     try:
         remove_signature(folder)
         for name, content in ((KEY_ID, claim), (SUMS, text), (SIGNATURE, private.sign(text))):

@@ -17,6 +17,7 @@ from exporter.paths import PACKAGE
 from exporter.publish import publishing
 from exporter.runner import OWNED
 from exporter.signature import KEY_ID, NAMES, SIGNATURE, SUMS, sums
+from exporter.signature import sign as signing
 from exporter.signature.sign import check_signature, claimed_key
 from tests.diff.artifacts import write
 
@@ -157,6 +158,12 @@ def test_an_artifact_that_is_not_what_its_manifest_says_is_not_signed(signed, li
     assert main(["sign", "out", "--key", "builder.key"]) == 1
     assert "model.onnx is missing or not what its manifest says: it was not signed" in line()
     assert before == {path.name: path.read_bytes() for path in signed.iterdir() if path.name in NAMES}
+
+
+def test_more_files_than_can_be_checked_are_not_signed(place, monkeypatch, line):
+    monkeypatch.setattr(signing, "MAX_BYTES", 300)
+    assert main(["sign", "out", "--key", "builder.key"]) == 2
+    assert "out: holds 4 files, more than an artifact's" in line() and not (place / "out" / SUMS).exists()
 
 
 def test_signing_twice_writes_the_same_bytes(signed):
