@@ -14,11 +14,10 @@ from exporter.demo.scenes import scene
 from exporter.drawing import write_png
 from exporter.model.architectures import ARCHITECTURES
 from exporter.model.weights import random_state
-from exporter.paths import PACKAGE
 from exporter.signature.sign import sign
 from tests.signature.keys import write_key
 
-README = (PACKAGE.parent / "README.md").read_text(encoding="utf-8")
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 SET_UP, REST = README.split("## What you get", 1)
 COMMANDS = re.findall(r"^python -m exporter (.*)$", REST, re.MULTILINE)
 OTHERS = re.findall(r"^((?:cd|openssl) .*)$", REST, re.MULTILINE)
