@@ -22,8 +22,19 @@ from exporter.store.place import Store
 from exporter.store.stage import REUSED, UNNEEDED, Run
 
 # What an artifact's folder may hold.
-OWNED = (m.ARTIFACT, "model.engine", m.FILE, "preview.png", "report.html", "sensitivity.png", "tradeoff.png", ".hydra/")
-OWNED += signature.NAMES
+OWNED = (
+    m.ARTIFACT,
+    "model.engine",
+    "model.xml",
+    "model.bin",
+    m.FILE,
+    "preview.png",
+    "report.html",
+    "sensitivity.png",
+    "tradeoff.png",
+    ".hydra/",
+    *signature.NAMES,
+)
 
 
 def build(recipe: Recipe, progress: Progress, fresh: bool = False) -> m.Manifest:
@@ -39,7 +50,8 @@ def build(recipe: Recipe, progress: Progress, fresh: bool = False) -> m.Manifest
             # A mistake in the labels is said before the work, not after it.
             recipe.evaluation.examples(steps.facts.value(run).class_names, *recipe.nominal_picture)
         files, artifact = steps.page.value(run), steps.artifact.value(run)
-        for name, content in {**files, m.ARTIFACT: artifact}.items():
+        more = steps.intermediate.value(run) if steps.intermediate else {}
+        for name, content in {**files, **more, m.ARTIFACT: artifact}.items():
             (staging / name).write_bytes(content)
         manifest = m.Manifest.model_validate(json.loads(files[m.FILE]))
         manifest.run.update(run_section(recipe.output_dir, started, stages(steps)))

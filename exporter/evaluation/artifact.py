@@ -10,10 +10,11 @@ from exporter.evaluation.coco import CocoEvaluation
 from exporter.evaluation.demo import DemoEvaluation
 from exporter.evaluation.evaluate import evaluate
 from exporter.evaluation.yolo import YoloEvaluation
-from exporter.inference import Detector, emulation
+from exporter.inference import Detector
 from exporter.manifest import Evaluation, read_manifest
 from exporter.messages import validation_lines
 from exporter.progress import Progress
+from exporter.runtime.onnx_runtime import emulation
 
 
 def evaluate_artifact(

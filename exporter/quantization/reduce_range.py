@@ -17,7 +17,9 @@ from exporter.quantization.sensitivity import damage
 Pictures = Iterable[np.ndarray]
 
 
-def decided(plan: Plan, wanted: bool | Literal["auto", "measure"], pictures: Pictures | None) -> tuple[Plan, dict[str, Any]]:
+def decided(
+    plan: Plan, wanted: bool | Literal["auto", "measure"], pictures: Pictures | None
+) -> tuple[Plan, dict[str, Any]]:
     """The plan with full or reduced weights, and for the manifest: which, and where it was measured ("measure") the
     error of either, as from `exporter.quantization.sensitivity.damage`, with all layers on integers, in the engine and
     on the machine that this runs on. Equal errors leave the full range. "auto" reduces where the scheme can saturate.

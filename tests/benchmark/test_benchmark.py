@@ -15,25 +15,26 @@ from exporter.cli import main
 from exporter.errors import BuildError, RequestError
 from exporter.manifest import Latency, Sizes
 from exporter.progress import progress_in
+from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
 
 
 class Machine:
-    """A clock that only runs move, and the order in which they did."""
+    """Runs that take what they are said to take, and the order in which they ran."""
 
     def __init__(self):
-        self.now, self.order = 0.0, []
+        self.order = []
 
     def run(self, name, seconds):
         def one():
             self.order.append(name)
-            self.now += seconds
+            return seconds
 
         return one
 
 
 def test_runs_take_turns_and_every_other_round_goes_backwards():
     machine = Machine()
-    times = interleaved([machine.run("a", 0.5), machine.run("b", 0.25)], 4, lambda: machine.now)
+    times = interleaved([machine.run("a", 0.5), machine.run("b", 0.25)], 4)
     assert machine.order == ["a", "b"] * WARM_UP + ["a", "b", "b", "a", "a", "b", "b", "a"]
     assert times == [[500] * 4, [250] * 4]
 
@@ -86,7 +87,9 @@ def model(size):
 @pytest.mark.skipif(sys.platform != "linux", reason="read from /proc")
 def test_peak_memory_is_that_of_the_model_and_not_of_this_process():
     ballast = np.ones(40_000_000)  # 320 MB here
-    small, large = (peak_memory(Subject(model(n), "x", np.ones(1, np.float32)), 1) for n in (10, 50_000_000))
+    small, large = (
+        peak_memory(Subject(model(n), "x", np.ones(1, np.float32), OnnxRuntimeEngine()), 1) for n in (10, 50_000_000)
+    )
     assert small is not None and large is not None
     assert small < 8 * ballast.size
     assert large - small > 4 * 50_000_000 * 0.9
@@ -94,14 +97,14 @@ def test_peak_memory_is_that_of_the_model_and_not_of_this_process():
 
 def test_a_model_that_does_not_run_is_an_error():
     with pytest.raises(BuildError, match="benchmark: the process"):
-        peak_memory(Subject(b"no model", "x", np.ones(1, np.float32)), 1)
+        peak_memory(Subject(b"no model", "x", np.ones(1, np.float32), OnnxRuntimeEngine()), 1)
 
 
 def test_everything_is_measured_against_the_reference(monkeypatch):
     text = """<ir_version: 8, opset_import: ["" : 18]> g (float[n, 3] x) => (float[n, 3] y) {{ y = {op}(x) }}"""
     batch = np.ones((1, 3), np.float32)
     own, other = (
-        Subject(onnx.parser.parse_model(text.format(op=op)).SerializeToString(), "x", batch)
+        Subject(onnx.parser.parse_model(text.format(op=op)).SerializeToString(), "x", batch, OnnxRuntimeEngine())
         for op in ("Abs", "Sigmoid")
     )
     monkeypatch.setattr("exporter.benchmark.memory.peak_memory", lambda subject, threads: len(subject.model) * threads)

@@ -45,14 +45,16 @@ def test_what_is_stored(reduced, largest):
 
 @pytest.mark.parametrize("scheme, largest", [("u8s8", 64), ("s8s8", 127)])
 def test_auto_is_safe_on_every_processor_and_nothing_is_lost_where_nothing_saturates(scheme, largest):
-    model, summary, _ = Int8().quantize(Task(network(), pictures=pictures(4), input_range=(0.0, 1.0), scheme=scheme))
+    _, summary, _ = Int8().quantize(Task(network(), pictures=pictures(4), input_range=(0.0, 1.0), scheme=scheme))
     assert summary["reduce_range"] == {"chosen": scheme == "u8s8", "error": None}
     assert summary["largest_weight"] == largest
 
 
 def saturates(weights: np.ndarray) -> bool:
     """Whether two products with bytes can be more than 16 bits hold, which is how AVX2 adds them up (vpmaddubsw)."""
-    positive, negative = (np.sort(np.maximum(sign * weights.reshape(len(weights), -1).astype(int), 0)) for sign in (1, -1))
+    positive, negative = (
+        np.sort(np.maximum(sign * weights.reshape(len(weights), -1).astype(int), 0)) for sign in (1, -1)
+    )
     return max(255 * positive[:, -2:].sum(1).max(), 255 * negative[:, -2:].sum(1).max()) >= 2**15
 
 
