@@ -83,12 +83,32 @@ def _recipes(words: list[str]) -> int:
 def _verify(words: list[str]) -> int:
     parser = _parser("verify", "checks hashes, the schema, that the graph is what the manifest says, that ORT runs it")
     parser.add_argument("dir", type=Path)
-    folder = parser.parse_args(words).dir
+    parser.add_argument("--key", type=Path, metavar="PUBLIC_KEY", help="PEM file of the builder: check the signature")
+    given = parser.parse_args(words)
+    folder = given.dir
+    from exporter.signature.sign import check_signature, claimed_key
+
+    if given.key:  # first: then nothing of a stranger's is looked into
+        print(f"  {check_signature(folder, given.key)}")
     from exporter.verify import verify
 
     for line in verify(folder):
         print(f"  {line}")
+    if not given.key and (claim := claimed_key(folder)):
+        print(f"  its signature was not checked (it says it is of key {claim}): give the builder's, --key PUBLIC_KEY")
     print(f"{folder}: verified")
+    return 0
+
+
+def _sign(words: list[str]) -> int:
+    parser = _parser("sign", "signs an artifact, so that verify --key, or openssl and sha256sum, tell who built it")
+    parser.add_argument("dir", type=Path)
+    parser.add_argument("--key", type=Path, required=True, metavar="PRIVATE_KEY", help="Ed25519, a PEM file")
+    parser.add_argument("--passphrase-env", metavar="NAME", help="environment variable that holds its passphrase")
+    given = parser.parse_args(words)
+    from exporter.signature.sign import sign
+
+    print(sign(given.dir, given.key, given.passphrase_env))
     return 0
 
 
@@ -329,6 +349,7 @@ def _parser(verb: str, description: str) -> "ArgumentParser":
 VERBS: dict[str, Callable[[list[str]], int]] = {
     "recipes": _recipes,
     "verify": _verify,
+    "sign": _sign,
     "rebuild": _rebuild,
     "plan": _plan,
     "explain": _explain,

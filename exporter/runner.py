@@ -12,6 +12,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from exporter import manifest as m
+from exporter import signature
 from exporter.progress import Progress
 from exporter.provenance import run_section
 from exporter.publish import publishing
@@ -32,6 +33,7 @@ OWNED = (
     "sensitivity.png",
     "tradeoff.png",
     ".hydra/",
+    *signature.NAMES,
 )
 
 

@@ -14,6 +14,7 @@ from exporter.engine.version import installed, major
 from exporter.errors import BuildError, RequestError
 from exporter.manifest import FILE, Engine, Manifest, file_digest, read_manifest
 from exporter.progress import progress_in
+from exporter.signature.sign import remove_signature
 
 
 def engine(folder: Path, workspace: int | None, timing_cache: Path | None, commands: bool) -> int:
@@ -90,6 +91,8 @@ def _write(folder: Path, manifest: Manifest, plan: bytes, **facts: Any) -> None:
         with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{place.name}.engine-") as scratch:
             (Path(scratch) / name).write_bytes(plan)
             manifest.model_copy(update={"engine": section}).write(Path(scratch))
+            if remove_signature(place):
+                print(f"{folder}: its signature was of the artifact without this engine and was removed: sign it again")
             for written in (name, FILE):
                 (Path(scratch) / written).replace(place / written)
     except OSError as error:
