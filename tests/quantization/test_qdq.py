@@ -158,7 +158,7 @@ def test_weights_that_two_layers_share_have_scales_of_their_own():
     second = b.add("Conv", "b", first, "a.weight", "a.bias", pads=[1] * 4, kernel_shape=[3, 3])
     model = b.model(b.add("Relu", "out", second))
     quantized, _ = quantize(model, replace(U8S8, weight_limit=REDUCED_RANGE))  # without VNNI more would saturate
-    assert relative_error(run(model, pictures(1)[0])[0], run(quantized, pictures(1)[0])[0]) < 0.03
+    assert relative_error(run(model, pictures(1)[0])[0], run(quantized, pictures(1)[0])[0]) < 0.06
 
 
 def test_broken_weights_are_named():
