@@ -20,7 +20,6 @@ Precision = Literal["f32", "bf16", "f16"]
 Hint = Literal["latency", "throughput"]
 
 CAPABILITIES = {"f32": "FP32", "bf16": "BF16", "f16": "FP16"}
-_PRECISIONS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
 
 
 class Port(NamedTuple):
@@ -89,7 +88,7 @@ class OpenVinoSession:
             opened, _ = self._ask("open", (np.frombuffer(model, np.uint8),), config=config)
         else:
             opened, _ = self._ask("open", config=config, path=str(model.absolute()))
-        if (found := _PRECISIONS.get(opened["precision"], opened["precision"])) != engine.precision:
+        if (found := opened["precision"]) != engine.precision:
             raise BuildError(f"OpenVINO was told to compute in {engine.precision} and takes {found} by itself")
         self.streams, self.threads = opened["streams"], opened["threads"]
         self._inputs = [Port(each["names"][0], _type(each), each["shape"]) for each in opened["inputs"]]
