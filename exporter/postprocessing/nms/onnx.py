@@ -94,6 +94,7 @@ class OnnxNms(Node):
             boxes, scores = candidates.from_raw(op, **core, limit=self.num_pre_nms_predictions)
         else:
             boxes, scores = candidates.from_decoded(op, **core, limit=self.num_pre_nms_predictions)
+        scores = candidates.candidates(op, boxes, scores, confidence)
 
         # No IoU is above 1, so at this threshold (1 as the graph's float32 has it) no class can suppress another.
         agnostic = self.class_agnostic and np.float32(iou) < 1
