@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from exporter.files import user_path
 from exporter.messages import one_of
 from exporter.progress import Form
 from exporter.sweep.constraint import parse
@@ -154,7 +155,7 @@ class StoreSettings(Settings):
         if self.path == "none":
             return None
         if self.path != "auto":
-            return Path(self.path).expanduser()
+            return user_path(self.path)
         return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "exporter" / "store"
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exporter.errors import RequestError
-from exporter.files import check_file
+from exporter.files import check_file, is_file, is_folder
 
 if TYPE_CHECKING:
     import onnx
@@ -30,9 +30,9 @@ def read(path: Path) -> Read:
     """
     from exporter.manifest import FILE, read_manifest
 
-    if not path.is_dir():
+    if not is_folder(path):
         return Read(read_model(path), path, has_profile=False)
-    if not (path / FILE).is_file():
+    if not is_file(path / FILE):
         raise RequestError(f"{path}: holds no {FILE}: give the ONNX file itself, or a folder that a build wrote")
     manifest = read_manifest(path)
     file = path / Path(manifest.artifact.file).name

@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 FIXED = 0
 """The seed of the few."""
-SEED = int(os.environ.get("EXPORTER_FUZZ_SEED", FIXED))
-TIMES = float(os.environ.get("EXPORTER_FUZZ_TIMES", 1))
+SEED = int(os.environ.get("EXPORTER_FUZZ_SEED", "0"))
+TIMES = float(os.environ.get("EXPORTER_FUZZ_TIMES", "1"))
 SIZES = [pytest.param(False, id="few"), pytest.param(True, id="many", marks=pytest.mark.slow)]
 
 ran: list[int] = []

@@ -24,7 +24,21 @@ STRANGE: list[Any] = [
 ]  # fmt: skip
 """Values that are no answer to most questions."""
 
-INTERESTING = [b"\0", b"\xff", b"\x80", b"\x7f", b"\n", b"\"", b"{", b"\xff" * 4, b"\0" * 8, b"\xff" * 8, b"\x7f" + b"\xff" * 7, b"9" * 400, b"[" * 2000]
+INTERESTING = [
+    b"\0",
+    b"\xff",
+    b"\x80",
+    b"\x7f",
+    b"\n",
+    b'"',
+    b"{",
+    b"\xff" * 4,
+    b"\0" * 8,
+    b"\xff" * 8,
+    b"\x7f" + b"\xff" * 7,
+    b"9" * 400,
+    b"[" * 2000,
+]
 
 
 @st.composite
@@ -57,7 +71,11 @@ def altered(draw: st.DrawFn, tree: Any, strange: st.SearchStrategy[Any] | None =
         while True:
             if not isinstance(inside, dict | list) or not inside:
                 break
-            key = draw(st.sampled_from(list(inside))) if isinstance(inside, dict) else draw(st.integers(0, len(inside) - 1))
+            key = (
+                draw(st.sampled_from(list(inside)))
+                if isinstance(inside, dict)
+                else draw(st.integers(0, len(inside) - 1))
+            )
             if isinstance(inside[key], dict | list) and inside[key] and draw(st.integers(0, 3)):
                 inside = inside[key]
                 continue

@@ -17,7 +17,24 @@ from tests.postprocessing.test_graph import SESSIONS, Feed, anchors, rows, run, 
 F = np.float32
 NAN, INF = float("nan"), float("inf")
 THRESHOLDS = st.sampled_from([0.0, 1.0, 0.25, 0.5, 0.7, 1 / 3]) | st.floats(0, 1, width=32)
-SCORES = [0, -0.0, 0.25, 0.5, 0.7, 1 / 3, 1, 1e-30, 1e-42, float(np.nextafter(F(0.5), F(1))), 0.9999999, NAN, INF, -INF, -1, 7]
+SCORES = [
+    0,
+    -0.0,
+    0.25,
+    0.5,
+    0.7,
+    1 / 3,
+    1,
+    1e-30,
+    1e-42,
+    float(np.nextafter(F(0.5), F(1))),
+    0.9999999,
+    NAN,
+    INF,
+    -INF,
+    -1,
+    7,
+]
 CORNERS = [0, 1, 2, 3, 4, 8, -5, 0.5, 1e-20, 1e-38, 1e-45, 640, 1e9, -1e9, 1e17, 3e18, 1e38, NAN, INF, -INF]
 DISTANCES = [0, 1, 1, 2, 3, 16]
 LOGITS = [-30, -1, 0, 0.5, 3, 30, 40, 0, 3, NAN, INF, -INF]
@@ -52,7 +69,9 @@ def raw(draw: st.DrawFn) -> Feed:
     batch, n, num_classes = draw(st.integers(1, 3)), draw(st.integers(1, 10)), draw(st.integers(1, 4))
     distance = draw(arrays(np.int64, (batch, 4, 1, n), elements=st.sampled_from(DISTANCES)))
     box_logits = np.where(np.arange(17)[:, None] == distance, 0, -1000).astype(F).reshape(batch, 68, n)
-    spoilt = draw(st.lists(st.tuples(st.integers(0, 67), st.integers(0, n - 1), st.sampled_from([NAN, INF])), max_size=2))
+    spoilt = draw(
+        st.lists(st.tuples(st.integers(0, 67), st.integers(0, n - 1), st.sampled_from([NAN, INF])), max_size=2)
+    )
     for channel, box, value in spoilt:
         box_logits[0, channel, box] = value
     logits = st.sampled_from(LOGITS[:9] if draw(st.booleans()) else LOGITS)
@@ -68,7 +87,11 @@ def literal(boxes: np.ndarray, scores: np.ndarray, nms: OnnxNms, best: list[floa
     pairs = [(-scores[i, c], i, c) for i in real for c in range(scores.shape[1])]
     pairs = [pair for pair in pairs if np.isfinite(pair[0]) and -pair[0] > F(nms.confidence_threshold)]
     if not nms.multi_label:
-        pairs = [pair for pair in pairs if pair == min((other for other in pairs if other[1] == pair[1]), key=lambda p: (p[0], p[2]))]
+        pairs = [
+            pair
+            for pair in pairs
+            if pair == min((other for other in pairs if other[1] == pair[1]), key=lambda p: (p[0], p[2]))
+        ]
     kept = []
     for score, i, c in sorted(pairs)[: nms.max_candidates_per_image]:
         rivals = [j for _, j, k in kept if nms.class_agnostic or k == c]
@@ -101,7 +124,7 @@ def possible(boxes: np.ndarray, scores: np.ndarray, nms: OnnxNms) -> Iterator[np
 @fuzz(few=60, many=4000, nms=knobs(), feed=decoded() | raw(), fixed=st.booleans())
 def test_nms_is_the_contract_whatever_the_network_says(nms: OnnxNms, feed: Feed, fixed: bool):
     is_raw = "box_logits" in feed
-    n, num_classes = (feed["class_logits"].shape[::-1][:2] if is_raw else feed["scores"].shape[1:])
+    n, num_classes = feed["class_logits"].shape[::-1][:2] if is_raw else feed["scores"].shape[1:]
     n = n if fixed else None
     SESSIONS.clear()
     with np.errstate(all="ignore"):

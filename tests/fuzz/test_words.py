@@ -13,11 +13,15 @@ from exporter.sweep.figures import NAMES
 from tests.fuzz.campaign import fuzz
 from tests.fuzz.mutations import STRANGE, refused_or
 
-numbers = st.sampled_from(["0", "1", "-1", "0.5", ".5", "5.", "1e3", "1e999", "1e", "-", "٣", "１", "9" * 400, "0x10", "inf", "nan", "1_0"])
+numbers = st.sampled_from(
+    ["0", "1", "-1", "0.5", ".5", "5.", "1e3", "1e999", "1e", "-", "٣", "１", "9" * 400, "0x10", "inf", "nan", "1_0"]
+)
 clause = st.tuples(
     st.sampled_from([*NAMES, "mAP", "", "drоp"]), st.sampled_from([*COMPARISONS, "=", "==", "=<", "≤", ""]), numbers
 ).map("".join)
-constraints = st.lists(clause, max_size=3).map(",".join) | st.text(max_size=40) | st.text("drop<=>0.5, e-+", max_size=30)
+constraints = (
+    st.lists(clause, max_size=3).map(",".join) | st.text(max_size=40) | st.text("drop<=>0.5, e-+", max_size=30)
+)
 
 
 @fuzz(few=100, many=3000, text=constraints)
@@ -33,7 +37,9 @@ def test_a_constraint_is_bounds_or_a_refusal(text: str):
 
 
 sizes = st.tuples(
-    numbers | st.floats(0, 1e6).map(str), st.sampled_from(["", " ", "  "]), st.sampled_from(["", "B", "KB", "mb", "GB", "TB", "PB", "Ｇ", "iB"])
+    numbers | st.floats(0, 1e6).map(str),
+    st.sampled_from(["", " ", "  "]),
+    st.sampled_from(["", "B", "KB", "mb", "GB", "TB", "PB", "Ｇ", "iB"]),
 ).map("".join)
 
 
@@ -60,7 +66,13 @@ SECTIONS = [
     (StoreSettings, {"path": "auto", "max_size": "20 GB"}), (ProgressSettings, {"format": "text"}),
     (Sweep, {"constraint": "drop<=0.5", "metric": "drop,ratio"}),
 ]  # fmt: skip
-values = st.sampled_from(STRANGE) | st.integers() | st.floats() | st.text(max_size=10) | st.sampled_from(["dynamic", 32, 64, 96, 1e300])
+values = (
+    st.sampled_from(STRANGE)
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=10)
+    | st.sampled_from(["dynamic", 32, 64, 96, 1e300])
+)
 
 
 @fuzz(few=100, many=3000, section=st.sampled_from(SECTIONS), data=st.data())
@@ -80,7 +92,9 @@ def test_settings_are_checked_or_refused(section, data):
         assert found.batch == "dynamic" or found.batch >= 1
     if kind is ProofSettings:
         bounds = [getattr(found, name) for name in good if name.endswith(("error", "drop"))]
-        assert all(bound == "auto" or (math.isfinite(bound) and bound >= 0) for bound in bounds), "a bound that bounds nothing"
+        assert all(bound == "auto" or (math.isfinite(bound) and bound >= 0) for bound in bounds), (
+            "a bound that bounds nothing"
+        )
     if kind is Sweep:
         assert all(name in NAMES for name in found.metrics)
 
