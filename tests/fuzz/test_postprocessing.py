@@ -7,6 +7,7 @@ from itertools import product
 import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from onnxruntime import InferenceSession
 
 from exporter.postprocessing.nms.none import NoNms
 from exporter.postprocessing.nms.onnx import OnnxNms
@@ -52,9 +53,9 @@ def knobs(draw: st.DrawFn) -> OnnxNms:
 
 
 @st.composite
-def decoded(draw: st.DrawFn) -> Feed:
+def decoded(draw: st.DrawFn, num_classes: int) -> Feed:
     """Boxes [B, N, 4] and scores [B, N, C]; of every kind, or mostly of an ordinary one."""
-    batch, n, num_classes = draw(st.integers(1, 3)), draw(st.integers(1, 10)), draw(st.integers(1, 4))
+    batch, n = draw(st.integers(1, 3)), draw(st.integers(1, 10))
     few_kinds = draw(st.booleans())
     corner = st.sampled_from(CORNERS[:6] if few_kinds else CORNERS) | st.floats(-100, 100, width=32)
     score = st.sampled_from(SCORES[2:7] if few_kinds else SCORES) | st.floats(0, 1, width=32)
@@ -64,15 +65,13 @@ def decoded(draw: st.DrawFn) -> Feed:
 
 
 @st.composite
-def raw(draw: st.DrawFn) -> Feed:
+def raw(draw: st.DrawFn, num_classes: int) -> Feed:
     """Distances of whole strides, which both halves of the graph compute to the last bit, with NaN among them."""
-    batch, n, num_classes = draw(st.integers(1, 3)), draw(st.integers(1, 10)), draw(st.integers(1, 4))
+    batch, n = draw(st.integers(1, 3)), draw(st.integers(1, 10))
     distance = draw(arrays(np.int64, (batch, 4, 1, n), elements=st.sampled_from(DISTANCES)))
     box_logits = np.where(np.arange(17)[:, None] == distance, 0, -1000).astype(F).reshape(batch, 68, n)
-    spoilt = draw(
-        st.lists(st.tuples(st.integers(0, 67), st.integers(0, n - 1), st.sampled_from([NAN, INF])), max_size=2)
-    )
-    for channel, box, value in spoilt:
+    spoilt = st.tuples(st.integers(0, 67), st.integers(0, n - 1), st.sampled_from([NAN, INF]))
+    for channel, box, value in draw(st.lists(spoilt, max_size=2)):
         box_logits[0, channel, box] = value
     logits = st.sampled_from(LOGITS[:9] if draw(st.booleans()) else LOGITS)
     class_logits = draw(arrays(F, (batch, num_classes, n), elements=logits, fill=st.just(0.5)))
@@ -121,21 +120,29 @@ def possible(boxes: np.ndarray, scores: np.ndarray, nms: OnnxNms) -> Iterator[np
         yield literal(boxes, scores, nms, best)
 
 
-@fuzz(few=60, many=4000, nms=knobs(), feed=decoded() | raw(), fixed=st.booleans())
-def test_nms_is_the_contract_whatever_the_network_says(nms: OnnxNms, feed: Feed, fixed: bool):
-    is_raw = "box_logits" in feed
-    n, num_classes = feed["class_logits"].shape[::-1][:2] if is_raw else feed["scores"].shape[1:]
-    n = n if fixed else None
+@fuzz(few=25, many=1500, nms=knobs(), is_raw=st.booleans(), num_classes=st.integers(1, 4), data=st.data())
+def test_nms_is_the_contract_whatever_the_network_says(
+    nms: OnnxNms, is_raw: bool, num_classes: int, data: st.DataObject
+):
+    """One artifact on several batches, of any number of boxes or all of one."""
+    feeds = data.draw(st.lists((raw if is_raw else decoded)(num_classes), min_size=1, max_size=4))
+    sizes = {len(feed["anchors"]) if is_raw else feed["boxes"].shape[1] for feed in feeds}
+    n = sizes.pop() if len(sizes) == 1 and data.draw(st.booleans()) else None
     SESSIONS.clear()
-    with np.errstate(all="ignore"):
-        network = run(session(is_raw, n, num_classes, NoNms()), feed)
-        out = run(session(is_raw, n, num_classes, nms), feed)
-        flat = run(session(is_raw, n, num_classes, nms, flat=True), feed)["flat_predictions"]
-        for image, (boxes, scores) in enumerate(zip(network["pred_boxes"], network["pred_scores"], strict=True)):
-            got = rows(out, image)
-            assert np.isfinite(got).all()
-            np.testing.assert_array_equal(flat[flat[:, 0] == image, 1:], got)
-            allowed = list(possible(boxes, scores, nms))
-            assert any(np.array_equal(got, want) for want in allowed), (got, allowed[0])
-            assert any(np.array_equal(detections(boxes, scores, nms), want) for want in allowed)
-    assert len(flat) == out["num_predictions"].sum() and (np.diff(flat[:, 0]) >= 0).all()
+    for feed in feeds:
+        holds(nms, session(is_raw, n, num_classes, nms), session(is_raw, n, num_classes, nms, flat=True), feed,
+              run(session(is_raw, n, num_classes, NoNms()), feed))  # fmt: skip
+
+
+@np.errstate(all="ignore")
+def holds(nms: OnnxNms, batch: InferenceSession, flat: InferenceSession, feed: Feed, network: Feed) -> None:
+    """Both artifacts on one batch, of which the network says `network`."""
+    out, table = run(batch, feed), run(flat, feed)["flat_predictions"]
+    for image, (boxes, scores) in enumerate(zip(network["pred_boxes"], network["pred_scores"], strict=True)):
+        got = rows(out, image)
+        assert np.isfinite(got).all()
+        np.testing.assert_array_equal(table[table[:, 0] == image, 1:], got)
+        allowed = list(possible(boxes, scores, nms))
+        assert any(np.array_equal(got, want) for want in allowed), (got, allowed[0])
+        assert any(np.array_equal(detections(boxes, scores, nms), want) for want in allowed)
+    assert len(table) == out["num_predictions"].sum() and (np.diff(table[:, 0]) >= 0).all()
