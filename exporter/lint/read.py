@@ -51,6 +51,13 @@ def read_model(path: Path) -> "onnx.ModelProto":
         raise RequestError(f"{path}: {error.strerror or error}: give an ONNX file") from error
     except (DecodeError, RecursionError) as error:
         raise RequestError(f"{path}: not an ONNX file: {' '.join(str(error).split())}") from error
-    if not model.HasField("graph") or not model.opset_import:  # few bytes are enough to be *some* protobuf message
-        raise RequestError(f"{path}: not an ONNX model: it has no graph, or no opset")
+    if not is_model(model):
+        raise RequestError(f"{path}: not an ONNX model: it has no graph, or no opset, or one of no ONNX")
     return model
+
+
+def is_model(model: "onnx.ModelProto") -> bool:
+    """Whether it has a graph and says its versions: few bytes are enough to be *some* protobuf message. ONNX's own code
+    takes no versions beyond 31 bits."""
+    versions = [model.ir_version, *(entry.version for entry in model.opset_import)]
+    return model.HasField("graph") and bool(model.opset_import) and all(0 <= each < 2**31 for each in versions)

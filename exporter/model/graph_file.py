@@ -11,6 +11,7 @@ from onnx import external_data_helper
 from exporter.errors import RequestError
 from exporter.files import check_file
 from exporter.lint.functions import inlined
+from exporter.lint.read import is_model
 from exporter.manifest import file_digest
 
 LARGEST = 2**31 - 1  # bytes that protobuf serialises
@@ -39,7 +40,7 @@ def read_graph(path: Path, label: str) -> GraphFile:
         raise RequestError(f"{label}: {error.strerror}: give an ONNX file") from error
     except DecodeError as error:
         raise RequestError(f"{label}: not an ONNX file, or only a part of one: export it again") from error
-    if not model.graph.node or not model.opset_import:
+    if not model.graph.node or not is_model(model):
         raise RequestError(f"{label}: not an ONNX model, it has no nodes or no opset: export it again")
     try:
         external_data_helper.load_external_data_for_model(model, str(path.parent))  # refuses what lies elsewhere
