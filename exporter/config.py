@@ -122,6 +122,13 @@ def explain_unknown_keys(overrides: Sequence[str]) -> Iterator[None]:
         parent, _, name = key.rpartition(".")
         above = OmegaConf.select(config, parent) if parent else config
         allowed = [str(k) for k in above] if isinstance(above, DictConfig) else [str(k) for k in config]
+        if name in allowed:  # it is there, and its value is not: Hydra takes new keys only where they are added
+            inside = OmegaConf.select(config, key)
+            has = ", ".join(map(str, inside)) if isinstance(inside, DictConfig) and inside else "nothing"
+            raise RequestError(
+                f"{key}: this value holds keys that it does not have; it has {has}; where it takes more they are added,"
+                f" +{key}.KEY=VALUE"
+            ) from error
         prefix = f"{parent}." if parent and isinstance(above, DictConfig) else ""
         near = one_of("no such key", name if prefix else key, [k for k in allowed if not k.startswith("_")])
         others = [f"{group}={option}" for group, option in _options_with(parent, name)]

@@ -179,7 +179,7 @@ def asked(model: onnx.ModelProto, node: Int8) -> set[str]:
     def matches(name: str, patterns: tuple[str, ...]) -> bool:
         module, kind = name.split("/")
         return any(
-            p == kind or (p == "layer*" and module.startswith("layer")) or p == module or (p == "head.*" and module.startswith("head."))
+            p in (kind, module) or (p == "layer*" and module.startswith("layer")) or (p == "head.*" and module.startswith("head."))
             or (p == "*.up" and module.endswith(".up")) or (p == "stem" and module == "stem.conv") for p in patterns
         )  # fmt: skip
 
