@@ -10,7 +10,10 @@ LONGEST = 4000
 
 class _OneLineError(Exception):
     def __init__(self, message: object = ""):
-        line = " ".join(str(message).split())[:LONGEST]
+        words = str(message).split()
+        if len(" ".join(words)) > LONGEST:  # rather a part of a name than no end, which says what to do
+            words = [word if len(word) <= LONGEST // 20 else f"{word[: LONGEST // 40]}…" for word in words]
+        line = " ".join(words)[:LONGEST]
         super().__init__("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line))
 
 

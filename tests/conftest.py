@@ -19,7 +19,7 @@ def pytest_terminal_summary(terminalreporter):
     reports = [each for reports in terminalreporter.stats.values() for each in reports]
     ended = [each for each in reports if getattr(each, "when", None) == "teardown"]
     done = [value for report in ended for name, value in report.user_properties if name == "fuzz"]
-    if done:
+    if any(count for count, _ in done):
         failures = len([1 for each in terminalreporter.stats.get("failed", []) if "tests/fuzz/" in each.nodeid])
         seeds = ", ".join(sorted({str(seed) for _, seed in done if seed is not None}))
         terminalreporter.write_line(f"fuzz: {sum(n for n, _ in done)} cases, {failures} failures, seed {seeds}")

@@ -25,6 +25,9 @@ STATE = {
 CONTENT = {"net": STATE, "epoch": 3, "class_names": ["a", "b"], "metrics": [0.5, {"map": 0.25}]}
 
 
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:pickletools")  # of escapes that are none
+
+
 def saved(zipped: bool) -> bytes:
     file = io.BytesIO()
     torch.save(CONTENT, file, _use_new_zipfile_serialization=zipped)

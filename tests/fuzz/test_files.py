@@ -42,7 +42,12 @@ recipes = (
 )
 
 
-@fuzz(few=60, many=2500, content=recipes)
+@fuzz(
+    few=60,
+    many=2500,
+    examples=[{"content": each} for each in (b"!!binary ", b"!!set {a}", b"2001-01-01", b"hello")],
+    content=recipes,
+)
 def test_recipes(content: bytes, tmp_path: Path):
     path = tmp_path / "mine.yaml"
     path.write_bytes(content)

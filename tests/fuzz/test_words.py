@@ -24,7 +24,7 @@ constraints = (
 )
 
 
-@fuzz(few=100, many=3000, text=constraints)
+@fuzz(few=100, many=3000, examples=[{"text": "map<=1e999"}, {"text": "drop<=\u0663"}], text=constraints)
 def test_a_constraint_is_bounds_or_a_refusal(text: str):
     try:
         bounds = parse(text)
@@ -43,7 +43,12 @@ sizes = st.tuples(
 ).map("".join)
 
 
-@fuzz(few=100, many=3000, value=sizes | st.text(string.digits + ". GMKTB", max_size=400) | st.sampled_from(STRANGE))
+@fuzz(
+    few=100,
+    many=3000,
+    examples=[{"value": each} for each in ("9" * 400, "9223372036854775296", "\u0663 GB", "1 \u212aB")],
+    value=sizes | st.text(string.digits + ". GMKTB", max_size=400) | st.sampled_from(STRANGE),
+)
 def test_a_size_is_bytes_or_a_refusal(value: object):
     def read() -> StoreSettings:
         with explained("store"):
