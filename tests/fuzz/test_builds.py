@@ -96,10 +96,10 @@ def builds(draw: st.DrawFn) -> list[str]:
     return [word for word in said if not (fixed and word.startswith(("input.min", "input.nom", "input.max")))]
 
 
-@fuzz(few=2, many=150, said=builds())
+@fuzz(few=2, many=40, said=builds())
 def test_what_passes_the_check_builds(said: list[str], tmp_path: Path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    out = tmp_path / "out"
+    out = tmp_path / f"out{len(list(tmp_path.iterdir()))}"
     started: list[bool] = []
 
     def build(*given):
@@ -111,11 +111,19 @@ def test_what_passes_the_check_builds(said: list[str], tmp_path: Path, monkeypat
     try:
         manifest = exporter.build(overrides=[*said, f"output_dir={out}"], model=network, digest="small")
     except RequestError as error:
-        assert "\n" not in str(error) and not list(tmp_path.glob("out/.*"))
+        assert not out.exists()
         # What only the network tells is said once it is there; all else before work starts.
         assert not started or any(
             word in str(error)
-            for word in ("layer", "convolution", "classes", "score_activation", "names for", "calibration: in")
+            for word in (
+                "layer",
+                "convolution",
+                "classes",
+                "score_activation",
+                "names for",
+                "the labels have",
+                "calibration: in",
+            )
         ), error
         OUTCOMES["refused"] += 1
         return

@@ -137,6 +137,12 @@ def test_a_range_too_wide_for_scales_in_float16():
     assert np.abs(want).max() > 127 * 65504 and relative_error(want, got) < 0.1
 
 
+@pytest.mark.parametrize("word", ["backend=true", "+backend=1", "quantization=0.5", "postprocessing/nms={a:1}"])
+def test_an_option_that_is_no_name(word):
+    with pytest.raises(RequestError, match="no such option"):
+        compose(["model=yolo_nas_s", word])
+
+
 def test_a_value_with_more_keys_than_there_are_says_how_to_add_them():
     with pytest.raises(RequestError, match=r"\+export.options.KEY=VALUE"):
         compose(["model=yolo_nas_s", "export.options={optimize:false}"])

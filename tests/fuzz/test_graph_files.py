@@ -142,7 +142,7 @@ def changed(name: str) -> st.SearchStrategy[bytes]:
     return edits(MODELS[name].SerializeToString()) | remade(MODELS[name])
 
 
-@fuzz(few=15, many=1200, content=changed("nms") | changed("detector"))
+@fuzz(few=8, many=400, content=changed("nms") | changed("detector"))
 def test_lint(content: bytes, tmp_path: Path):
     path = tmp_path / "a.onnx"
     path.write_bytes(content)
@@ -155,14 +155,14 @@ def test_lint(content: bytes, tmp_path: Path):
     alone(work)
 
 
-@fuzz(few=15, many=1000, content=changed("artifact"))
+@fuzz(few=8, many=400, content=changed("artifact"))
 def test_verify(content: bytes, tmp_path: Path):
     """With a manifest that has the file's own digest."""
     artifact(tmp_path / "a", content)
     alone(lambda: refused_or(lambda: list(verify(tmp_path / "a"))))
 
 
-@fuzz(few=15, many=1200, content=changed("detector") | changed("nms"))
+@fuzz(few=8, many=400, content=changed("detector") | changed("nms"))
 def test_a_network_that_is_a_graph(content: bytes, tmp_path: Path):
     path = tmp_path / "a.onnx"
     path.write_bytes(content)

@@ -120,7 +120,7 @@ def possible(boxes: np.ndarray, scores: np.ndarray, nms: OnnxNms) -> Iterator[np
         yield literal(boxes, scores, nms, best)
 
 
-@fuzz(few=25, many=1500, nms=knobs(), is_raw=st.booleans(), num_classes=st.integers(1, 4), data=st.data())
+@fuzz(few=15, many=800, nms=knobs(), is_raw=st.booleans(), num_classes=st.integers(1, 4), data=st.data())
 def test_nms_is_the_contract_whatever_the_network_says(
     nms: OnnxNms, is_raw: bool, num_classes: int, data: st.DataObject
 ):

@@ -188,7 +188,7 @@ def asked(model: onnx.ModelProto, node: Int8) -> set[str]:
     return set(wanted[node.first_n : len(wanted) - node.last_n])
 
 
-@fuzz(few=6, many=900, gains=st.sampled_from(["plain", "plain", "uneven", "wild"]), data=st.data(), settings=settings_of_int8(),
+@fuzz(few=6, many=500, gains=st.sampled_from(["plain", "plain", "uneven", "wild"]), data=st.data(), settings=settings_of_int8(),
       method=st.sampled_from(METHODS), percentile=st.sampled_from([99.99, 99.0, 100.0]), scheme=st.sampled_from(["u8s8", "s8s8"]))  # fmt: skip
 def test_int8(gains, data, settings, method, percentile, scheme):
     model = data.draw(networks(gains))

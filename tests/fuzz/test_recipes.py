@@ -30,7 +30,7 @@ def checked(said: list[str]) -> Recipe:
     return check(compose([quote_path(word) for word in said]))
 
 
-@fuzz(few=8, many=800, said=words())
+@fuzz(few=6, many=400, said=words())
 def test_words_are_a_recipe_or_a_refusal(said: list[str], tmp_path: Path):
     before = dict(os.environ)
     found = refused_or(lambda: checked(said))
@@ -40,7 +40,7 @@ def test_words_are_a_recipe_or_a_refusal(said: list[str], tmp_path: Path):
     assert not list(tmp_path.iterdir()) and dict(os.environ) == before
 
 
-@fuzz(few=4, many=300, content=contents())
+@fuzz(few=3, many=150, content=contents())
 def test_files_are_a_recipe_or_a_refusal(content: dict, tmp_path: Path, monkeypatch):
     (tmp_path / "recipes").mkdir(exist_ok=True)
     path = tmp_path / "recipes" / "mine.yaml"
@@ -53,7 +53,7 @@ def test_files_are_a_recipe_or_a_refusal(content: dict, tmp_path: Path, monkeypa
     assert sorted(each.name for each in tmp_path.iterdir()) == ["recipes"]
 
 
-@fuzz(few=4, many=300, said=words(most=3))
+@fuzz(few=3, many=150, said=words(most=3))
 def test_the_command_line_says_one_line(said: list[str], tmp_path: Path, capsys):
     """`plan` composes and checks as a build does, and does no work."""
     code = main(["plan", *said])
