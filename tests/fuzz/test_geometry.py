@@ -84,7 +84,7 @@ small_inputs = st.tuples(st.integers(1, 12), st.integers(1, 12)).map(lambda size
 
 @fuzz(
     few=15,
-    many=1200,
+    many=600,
     input=small_inputs,
     margin=st.sampled_from([0, 4, 4, 31]),
     fits=st.booleans(),

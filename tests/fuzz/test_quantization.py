@@ -214,7 +214,7 @@ def test_int8(gains, data, settings, method, percentile, scheme):
 
 @fuzz(
     few=3,
-    many=500,
+    many=200,
     gains=st.sampled_from(["plain", "uneven", "wild"]),
     data=st.data(),
     exclude=st.sampled_from([(), (), ("stem2",), ("Conv",), ("*",)]),
@@ -240,7 +240,7 @@ def test_fp16(gains, data, exclude):
 
 @fuzz(
     few=3,
-    many=500,
+    many=200,
     gains=st.sampled_from(["plain", "uneven", "wild"]),
     data=st.data(),
     settings=settings_of_int8(),
