@@ -50,6 +50,7 @@ def read_graph(path: Path, label: str) -> GraphFile:
         ) from error
     whole = _whole(model, label)
     _refuse_foreign_operators(model, label)
+    _check(model, label)
     source = "file" if len(whole) <= len(data) else f"file and tensors beside it, sha256 of both {_sha256(whole)}"
     try:
         return GraphFile(inlined(model), file_digest(path), source)
@@ -61,6 +62,20 @@ def _whole(model: onnx.ModelProto, label: str) -> bytes:
     if model.ByteSize() > LARGEST:
         raise RequestError(f"{label}: {model.ByteSize() / 1e9:.1f} GB: at most 2 GB can be taken")
     return model.SerializeToString(deterministic=True)
+
+
+def _check(model: onnx.ModelProto, label: str) -> None:
+    """Raises RequestError for a graph that cannot be taken apart and put together: tensors without their bytes, types
+    that there are not, names that are no text."""
+    import onnx_ir as ir
+
+    try:
+        ir.to_proto(ir.from_proto(model))
+        strange = [name for node in model.graph.node for name in (*node.input, *node.output) if isinstance(name, bytes)]
+    except Exception as error:  # of a damaged graph any step can raise anything
+        raise RequestError(f"{label}: not a valid ONNX model: {_line(error)}: export it again") from error
+    if strange:
+        raise RequestError(f"{label}: holds a name that is not UTF-8, {strange[0]!r}: export it again")
 
 
 def _refuse_foreign_operators(model: onnx.ModelProto, label: str) -> None:

@@ -33,8 +33,8 @@ Threshold = Annotated[
 
 
 class OnnxNms(Node):
-    """What counts as a detection, and how many of them. A score that is NaN or infinite is no candidate's, nor is any of
-    a box with such a corner; see `exporter.postprocessing.nms.candidates`.
+    """What counts as a detection, and how many of them. A score that is NaN or infinite is no candidate's, nor is any
+    of a box with such a corner; see `exporter.postprocessing.nms.candidates`.
 
     confidence_threshold: candidates are the (box, class) pairs that score more than this, 0..1; "auto": the model's.
     nms_threshold: a candidate that overlaps a better one by more than this IoU, 0..1, is dropped; "auto": the model's.
