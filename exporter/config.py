@@ -16,7 +16,8 @@ from hydra import initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import ConfigCompositionException
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import ConfigCompositionException, HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
@@ -24,6 +25,8 @@ from exporter.errors import RequestError
 from exporter.messages import explained, one_of
 from exporter.paths import CONF, recipe_files
 from exporter.recipe_file import read_recipe
+
+_GROUP = re.compile(r"[a-z0-9_]+(/[a-z0-9_]+)*")
 
 
 @dataclass(frozen=True)
@@ -56,11 +59,13 @@ def register_recipes() -> None:
 
 
 def check_named_recipes(overrides: Sequence[str]) -> None:
-    """Raises RequestError for `+recipe=` words that name no recipe, two files, or a file that cannot be read."""
+    """Raises RequestError for `+recipe=` words that name no recipe, two files, or a file that cannot be read, and for
+    words that choose what is no name (`backend=true`), at which Hydra raises what its callers do not expect."""
     files = recipe_files()
     for word in overrides:
         key, _, value = word.partition("=")
         if key.lstrip("+") != "recipe":
+            _check_option(word, key.lstrip("+").partition("@")[0].strip("/"))
             continue
         if not key.startswith("+"):
             raise RequestError(f"{word}: a recipe is added to the defaults: write +{word}")
@@ -74,6 +79,17 @@ def check_named_recipes(overrides: Sequence[str]) -> None:
                 both = " and ".join(str(path) for path in files[name])
                 raise RequestError(f"+recipe={name}: two files have this name, {both}: rename yours")
             read_recipe(files[name][0])
+
+
+def _check_option(word: str, group: str) -> None:
+    options = [path.stem for path in (CONF / group).glob("*.yaml")] if _GROUP.fullmatch(group) else []
+    if not options or "=" not in word:
+        return
+    with contextlib.suppress(HydraException):  # what cannot be parsed is said when all words are
+        override = OverridesParser.create().parse_override(word)
+        value = override.value()
+        if not override.is_sweep_override() and isinstance(value, bool | int | float | dict):
+            raise RequestError(f"{word}: {one_of('no such option', str(value), options)}")
 
 
 @contextlib.contextmanager
@@ -122,6 +138,13 @@ def explain_unknown_keys(overrides: Sequence[str]) -> Iterator[None]:
         parent, _, name = key.rpartition(".")
         above = OmegaConf.select(config, parent) if parent else config
         allowed = [str(k) for k in above] if isinstance(above, DictConfig) else [str(k) for k in config]
+        if name in allowed:  # it is there, and its value is not: Hydra takes new keys only where they are added
+            inside = OmegaConf.select(config, key)
+            has = ", ".join(map(str, inside)) if isinstance(inside, DictConfig) and inside else "nothing"
+            raise RequestError(
+                f"{key}: this value holds keys that it does not have; it has {has}; where it takes more they are added,"
+                f" +{key}.KEY=VALUE"
+            ) from error
         prefix = f"{parent}." if parent and isinstance(above, DictConfig) else ""
         near = one_of("no such key", name if prefix else key, [k for k in allowed if not k.startswith("_")])
         others = [f"{group}={option}" for group, option in _options_with(parent, name)]

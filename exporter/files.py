@@ -1,5 +1,6 @@
 """Looking at a file before it is opened: only regular ones are read, and only as much as makes sense."""
 
+import os
 import stat
 from pathlib import Path
 
@@ -7,6 +8,27 @@ from exporter.errors import RequestError
 
 TEXT_BYTES = 1_000_000
 """Of a recipe, a data.yaml: what people write."""
+
+
+def user_path(text: str) -> Path:
+    """The path that somebody wrote, with his home for ~; what names no user's home stays as it is."""
+    return Path(os.path.expanduser(text))  # noqa: PTH111 - Path.expanduser raises for it
+
+
+def exists(path: Path) -> bool:
+    """Whether there is something. Like the two below it is also False for a name that no system can have, at which
+    `pathlib` raises: too long, a zero byte, links that go round."""
+    return os.path.exists(path)  # noqa: PTH110
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is a regular file."""
+    return os.path.isfile(path)  # noqa: PTH113
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder."""
+    return os.path.isdir(path)  # noqa: PTH112
 
 
 def check_file(path: Path, cure: str, most: int | None = None, label: object = None) -> int:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, ValidationError, model_validator
 
 from exporter.errors import RequestError
-from exporter.files import check_file
+from exporter.files import check_file, is_file, is_folder
 from exporter.geometry import Geometry
 from exporter.measured import (  # noqa: F401 - all of them are sections of the manifest
     Benchmark,
@@ -295,11 +295,11 @@ class Manifest(Section):
 def read_manifest(folder: Path) -> Manifest:
     """The manifest of an artifact's folder. Raises RequestError where there is none or it is not one."""
     path = folder / FILE
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise RequestError(
             f"{folder}: no such folder; give the folder that a build wrote (it holds model.onnx, {FILE})"
         )
-    if not path.is_file():
+    if not is_file(path):
         raise RequestError(f"{folder}: holds no {FILE}; give the folder that a build wrote")
     check_file(path, "give the folder that a build wrote", MAX_BYTES)
     try:

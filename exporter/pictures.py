@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exporter.errors import RequestError
-from exporter.files import check_file
+from exporter.files import check_file, exists, is_folder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -75,8 +75,8 @@ def list_pictures(folder: Path, label: str) -> list[Path]:
     Raises RequestError that begins with `label`, the key that named the folder: missing, not a folder, none in it.
     """
     given = f"{label}={folder}"
-    if not folder.is_dir():
-        what = "is not a folder" if folder.exists() else "does not exist"
+    if not is_folder(folder):
+        what = "is not a folder" if exists(folder) else "does not exist"
         raise RequestError(f"{given}: {what}: give a folder of pictures ({', '.join(SUFFIXES)})")
     try:
         files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from exporter.drawing import draw, write_png
 from exporter.errors import BuildError, RequestError
+from exporter.files import exists, is_folder
 from exporter.inference import Detections, Detector
 from exporter.manifest import read_manifest
 from exporter.pictures import list_pictures, read_picture
@@ -22,8 +23,8 @@ def predict(folder: Path, images: Iterable[Path], out: Path, size: tuple[int, in
     """
     manifest = read_manifest(folder)
     detector = Detector.of(folder, manifest, size)
-    files = [file for image in images for file in (list_pictures(image, "IMAGE") if image.is_dir() else [image])]
-    if out.exists() and not out.is_dir():
+    files = [file for image in images for file in (list_pictures(image, "IMAGE") if is_folder(image) else [image])]
+    if exists(out) and not is_folder(out):
         raise RequestError(f"--out {out}: is a file: give a folder")
     out.mkdir(parents=True, exist_ok=True)
     predictions, bad = [], 0

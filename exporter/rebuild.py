@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 
 from exporter.config import Composed
 from exporter.errors import BuildError, RequestError
+from exporter.files import is_file
 from exporter.manifest import Manifest, file_digest, read_manifest
 from exporter.progress import progress_in
 from exporter.provenance import versions
@@ -61,7 +62,7 @@ def _config(manifest: Manifest, weights: Path | None, pictures: Path | None) -> 
     if given.source.startswith("file"):
         if weights is None:
             raise RequestError(f"{manifest.name}: its weights were {given.file}: say where they lie, --weights FILE")
-        found = file_digest(weights) if weights.is_file() else None
+        found = file_digest(weights) if is_file(weights) else None
         if found != given.sha256:
             what = f"has sha256 {found[:12]}…" if found else "is no file"
             raise RequestError(f"--weights {weights}: {what}; it was {str(given.sha256)[:12]}…: give that file")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
+from omegaconf import MISSING, OmegaConf
 from pydantic import ValidationError
 
 from exporter.config import Composed, resolved
@@ -35,6 +35,8 @@ SETTINGS: dict[str, type[Settings]] = {
     "input": Input, "export": Export, "proof": ProofSettings,
     "store": StoreSettings, "progress": ProgressSettings, "sweep": Sweep,
 }  # fmt: skip
+
+UNNAMED = "exporter.model.custom.Unnamed"
 
 KEYS = ("name", "output_dir", "trust", "postprocessing", *SETTINGS, *(p for p in NODES.values() if "." not in p))
 
@@ -126,6 +128,8 @@ def check(composed: Composed, model: Any = None, digest: str | None = None) -> R
         raise RequestError("; ".join(f"{key}: must be set{_choices(key)}" for key in missing))
     with explained("the configuration"):
         config = resolved(_named(_sizes_as_said(composed), composed))
+    if model is not None and isinstance(config["model"], dict) and config["model"].get("_target_") == MISSING:
+        config["model"]["_target_"] = UNNAMED  # model=custom, and the network is here already
     trusted = _trusted(composed, config)
     if untrusted := list(_untrusted(config, trusted, "")):
         raise RequestError("; ".join(untrusted))  # before anything that they name is looked up

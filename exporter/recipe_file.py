@@ -34,11 +34,10 @@ def read_recipe(path: Path) -> DictConfig:
     label = f"recipe {path}"
     if not NAME.fullmatch(path.stem):
         raise RequestError(f"{label}: a recipe's name has letters a to z, digits, . _ and -: rename the file")
-    text = read_yaml_text(path, label)
+    text = read_yaml_text(path, label, "start from `recipes --copy`")
     with explained(label):
         recipe = OmegaConf.create(text)
-        if not isinstance(recipe, DictConfig):
-            raise RequestError(f"{label}: not a mapping of keys to values: start from `recipes --copy`")
+        assert isinstance(recipe, DictConfig)
         content = OmegaConf.to_container(recipe, resolve=False)
         for problem in _problems(content):
             raise RequestError(f"{label}: {problem}")

@@ -4,10 +4,11 @@ import math
 import os
 import re
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from exporter.files import user_path
 from exporter.messages import one_of
 from exporter.progress import Form
 from exporter.sweep.constraint import parse
@@ -21,6 +22,10 @@ OPTIONS = (
     "do_constant_folding", "export_params", "fallback", "keep_initializers_as_inputs", "optimize", "verify"
 )  # fmt: skip
 """Those of `torch.onnx.export` that neither write files nor are the exporter's own business."""
+
+
+Bound = Annotated[float, Field(ge=0, allow_inf_nan=False)] | Literal["auto"]
+"""What a figure may be at most. NaN and what is below 0 no figure could hold, and infinity would be no bound."""
 
 
 class Settings(BaseModel):
@@ -121,11 +126,11 @@ class ProofSettings(Settings):
 
     num_images: int = Field(ge=1, le=100_000)
     num_scenes: int = Field(ge=0, le=100_000)
-    max_score_error: float | Literal["auto"]
-    max_box_error: float | Literal["auto"]
-    mean_score_error: float | Literal["auto"]
-    mean_box_error: float | Literal["auto"]
-    max_map_drop: float | Literal["auto"]
+    max_score_error: Bound
+    max_box_error: Bound
+    mean_score_error: Bound
+    mean_box_error: Bound
+    max_map_drop: Bound
 
 
 class StoreSettings(Settings):
@@ -138,10 +143,11 @@ class StoreSettings(Settings):
     @classmethod
     def _in_bytes(cls, value: Any) -> Any:
         units = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
-        found = re.fullmatch(r"(\d+(?:\.\d+)?) *([KMGT]?B?)", str(value).strip(), re.IGNORECASE)
-        if found is None or found[2].upper() not in units:
+        found = re.fullmatch(r"(\d{1,18}(?:\.\d{1,18})?) *([KMGT]?B?)", str(value).strip(), re.IGNORECASE | re.ASCII)
+        size = float(found[1]) * units.get(found[2].upper(), math.inf) if found else math.inf
+        if size >= 2**63:
             raise ValueError("must be bytes, or a number and one of KB, MB, GB, TB, like 20 GB")
-        return int(float(found[1]) * units[found[2].upper()])
+        return int(size)
 
     @property
     def folder(self) -> Path | None:
@@ -149,7 +155,7 @@ class StoreSettings(Settings):
         if self.path == "none":
             return None
         if self.path != "auto":
-            return Path(self.path).expanduser()
+            return user_path(self.path)
         return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "exporter" / "store"
 
 

@@ -9,6 +9,7 @@ import onnx
 
 from exporter.bounded_session import artifact_session, check_artifact
 from exporter.errors import BuildError, RequestError
+from exporter.files import is_file
 from exporter.graph import facts
 from exporter.graph.clean import check
 from exporter.limits import bounded, memory_for
@@ -25,14 +26,14 @@ def verify(folder: Path) -> Iterator[str]:
     manifest = read_manifest(folder)
     yield f"manifest follows schema version {manifest.schema_version}"
     path = folder / manifest.artifact.file
-    if path.name != manifest.artifact.file or not path.is_file():
+    if path.name != manifest.artifact.file or not is_file(path):
         raise RequestError(f"{folder}: holds no {manifest.artifact.file}, which its manifest describes")
     _same("size in bytes", path.stat().st_size, manifest.artifact.bytes)
     _same("sha256", file_digest(path), manifest.artifact.sha256)
     yield f"{path.name} has the manifest's size and sha256"
     if manifest.engine is not None:
         built = folder / Path(manifest.engine.file).name
-        _same(f"sha256 of {built.name}", file_digest(built) if built.is_file() else None, manifest.engine.sha256)
+        _same(f"sha256 of {built.name}", file_digest(built) if is_file(built) else None, manifest.engine.sha256)
         yield f"{built.name} has the manifest's sha256; only its own GPU can run it"
     if manifest.intermediate is not None:
         for each in (manifest.intermediate.xml, manifest.intermediate.bin):

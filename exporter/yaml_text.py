@@ -13,8 +13,9 @@ MAX_VALUES = 50_000
 MAX_DEPTH = 50
 
 
-def read_yaml_text(path: Path, label: str) -> str:
-    """The text of a YAML file. label: what the lines begin with.
+def read_yaml_text(path: Path, label: str, cure: str) -> str:
+    """The text of a YAML file that holds a mapping, or nothing. label: what the lines begin with; cure: what to do
+    where it holds something else.
 
     Raises RequestError: no file, not UTF-8, not YAML, too large. What its aliases (`*name`) stand for counts as often
     as it is named: a few lines of them can be more than any memory holds."""
@@ -23,6 +24,8 @@ def read_yaml_text(path: Path, label: str) -> str:
         text = path.read_bytes().decode("utf-8-sig", errors="strict")
         node = yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
         values, depth = _extent(node, {}) if node is not None else (0, 0)
+    if node is not None and node.tag != "tag:yaml.org,2002:map":
+        raise RequestError(f"{label}: not a mapping of keys to values: {cure}")
     if values > MAX_VALUES or depth > MAX_DEPTH:
         raise RequestError(
             f"{label}: {values} values, {depth} deep: at most {MAX_VALUES} values, {MAX_DEPTH} deep are read:"

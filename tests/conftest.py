@@ -1,6 +1,7 @@
 """Artifacts that several tests look at: built once in each process."""
 
 import os
+import secrets
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,19 @@ import exporter
 
 # As many processes as there are cores: threads of torch on top would only wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Of the long campaigns in tests/fuzz: chosen here, where it reaches all processes of one run.
+os.environ.setdefault("EXPORTER_FUZZ_SEED", str(secrets.randbelow(2**32)))
+
+
+def pytest_terminal_summary(terminalreporter):
+    """What the campaigns in tests/fuzz did, in all processes together."""
+    reports = [each for reports in terminalreporter.stats.values() for each in reports]
+    ended = [each for each in reports if getattr(each, "when", None) == "teardown"]
+    done = [value for report in ended for name, value in report.user_properties if name == "fuzz"]
+    if any(count for count, _ in done):
+        failures = len([1 for each in terminalreporter.stats.get("failed", []) if "tests/fuzz/" in each.nodeid])
+        seeds = ", ".join(sorted({str(seed) for _, seed in done if seed is not None}))
+        terminalreporter.write_line(f"fuzz: {sum(n for n, _ in done)} cases, {failures} failures, seed {seeds}")
 
 
 @pytest.fixture(scope="session", autouse=True)

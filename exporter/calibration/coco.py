@@ -9,6 +9,7 @@ from pydantic import Field
 
 from exporter.calibration.folder import FolderCalibration, spread
 from exporter.errors import RequestError
+from exporter.files import user_path
 from exporter.geometry import Geometry
 from exporter.manifest import files_digest
 
@@ -25,7 +26,7 @@ class CocoCalibration(FolderCalibration):
 
     def identity(self) -> dict[str, Any]:
         """As of a folder, and the json by its digest."""
-        return super().identity() | {"annotations": files_digest([Path(self.annotations).expanduser()])}
+        return super().identity() | {"annotations": files_digest([user_path(self.annotations)])}
 
     def truths(self, class_names: Sequence[str], geometry: Geometry) -> "Iterator[Truth] | None":
         """The labels, None where the json has none or names other classes. Raises RequestError for labels that cannot

@@ -11,6 +11,7 @@ from pydantic import Field
 from exporter.calibration.images import CalibrationImages
 from exporter.calibration.settings import CalibrationNode
 from exporter.errors import RequestError
+from exporter.files import user_path
 from exporter.geometry import Geometry
 from exporter.manifest import files_digest
 from exporter.pictures import list_pictures, read_picture
@@ -53,7 +54,7 @@ class FolderCalibration(CalibrationNode):
         return CalibrationImages(pictures, len(files), files=len(files))
 
     def _chosen(self) -> list[Path]:
-        files = list_pictures(Path(self.path).expanduser(), "calibration.path")
+        files = list_pictures(user_path(self.path), "calibration.path")
         return spread(files, self.num_images, self.seed)
 
 

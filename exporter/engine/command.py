@@ -12,6 +12,7 @@ from exporter.backend.tensorrt import TensorRT, Version, trtexec_command
 from exporter.engine.build import build_engine
 from exporter.engine.version import installed, major
 from exporter.errors import BuildError, RequestError
+from exporter.files import is_file
 from exporter.manifest import FILE, Engine, Manifest, file_digest, read_manifest
 from exporter.progress import progress_in
 from exporter.signature.sign import remove_signature
@@ -27,7 +28,7 @@ def engine(folder: Path, workspace: int | None, timing_cache: Path | None, comma
     if manifest.backend.name != TensorRT.name:
         raise RequestError(f"{folder}: was built for backend={manifest.backend.name}: build it with backend=tensorrt")
     file = folder / Path(manifest.artifact.file).name
-    if not file.is_file() or file_digest(file) != manifest.artifact.sha256:
+    if not is_file(file) or file_digest(file) != manifest.artifact.sha256:
         raise RequestError(f"{file}: is missing or not what its manifest says: exporter verify {folder} says more")
     trt = None if commands else installed()
     if trt is None:

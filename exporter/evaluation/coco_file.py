@@ -9,7 +9,7 @@ from typing import Any
 
 from exporter.errors import RequestError
 from exporter.evaluation.labels import Label, Labelled, check_box
-from exporter.files import check_file
+from exporter.files import check_file, exists, is_folder, user_path
 
 Entry = dict[str, Any]
 
@@ -36,7 +36,7 @@ class CocoFile:
         place, name = f"{self.file}: image {identity}", self.images[identity].get("file_name")
         if not isinstance(name, str):
             raise RequestError(f"{place}: its file_name={name!r} is not text")
-        if not (self.folder / name).exists():
+        if not exists(self.folder / name):
             lost = f": {num_labels} labels have no picture" if num_labels else ""
             raise RequestError(f"{place}: {name} is not in {self.group}.path={self.folder}{lost}")
         return self.folder / name
@@ -96,8 +96,8 @@ class CocoFile:
 
 def read_coco(group: str, path: str, annotations: str) -> CocoFile:
     """The json, its images checked and nothing else. Raises RequestError."""
-    folder, file, given = Path(path).expanduser(), Path(annotations).expanduser(), f"{group}.annotations={annotations}"
-    if not folder.is_dir():
+    folder, file, given = user_path(path), user_path(annotations), f"{group}.annotations={annotations}"
+    if not is_folder(folder):
         raise RequestError(f"{group}.path={path}: not a folder: give the one that holds the pictures")
     content = _load(file, given)
     images = {_id(each, f"{file}: image"): each for each in content["images"]}

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 from exporter.errors import RequestError
 from exporter.evaluation.examples import Example, spread
 from exporter.evaluation.labels import Label, Labelled, LabelledEvaluation, check_box, check_some, examples
-from exporter.files import check_file
+from exporter.files import check_file, exists, is_file, is_folder, user_path
 from exporter.messages import explained
 from exporter.pictures import SUFFIXES, picture_size
 from exporter.yaml_text import read_yaml_text
@@ -39,14 +39,13 @@ class YoloEvaluation(LabelledEvaluation):
         """The pictures that were chosen, and the classes' names by number."""
         import yaml
 
-        file, given = Path(self.path).expanduser(), f"evaluation.path={self.path}"
-        if not file.is_file():
+        file, given = user_path(self.path), f"evaluation.path={self.path}"
+        if not is_file(file):
             raise RequestError(f"{given}: not a file: give the data.yaml")
+        cure = f"give a data.yaml with {self.split} and names"
         with explained(given):
-            content = yaml.safe_load(read_yaml_text(file, given))
-        if not isinstance(content, dict):
-            raise RequestError(f"{given}: not a mapping: give a data.yaml with {self.split} and names")
-        names = _names(content, given)
+            content = yaml.safe_load(read_yaml_text(file, given, cure))
+        names = _names(content or {}, given)
         pictures = sorted(_pictures(content, self.split, file))
         _no_orphans(pictures)
         chosen = [pictures[i] for i in spread(len(pictures), self.num_images)]
@@ -79,11 +78,11 @@ def _pictures(content: dict[str, Any], split: str, file: Path) -> set[Path]:
     found: set[Path] = set()
     for word in places if isinstance(places, list) else [places]:
         place = base / str(word)
-        if not place.exists() and str(word).startswith("../"):
+        if not exists(place) and str(word).startswith("../"):
             place = base / str(word)[3:]  # as Roboflow writes it, and as Ultralytics reads that
-        if place.is_dir():
+        if is_folder(place):
             found |= {path for path in place.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()}
-        elif place.is_file() and place.suffix == ".txt":
+        elif is_file(place) and place.suffix == ".txt":
             lines = place.read_text(encoding="utf-8", errors="replace").splitlines()
             found |= {place.parent / line.strip() for line in lines if line.strip()}
         else:
@@ -124,7 +123,7 @@ def _labels(picture: Path, names: dict[int, str], key_points: bool) -> Iterator[
     """The objects of one picture, its header read."""
     height, width = picture_size(picture)
     file = _label_file(picture)
-    if not file.exists():
+    if not exists(file):
         return
     check_file(file, "labels are text files", MAX_BYTES)
     with explained(str(file)):

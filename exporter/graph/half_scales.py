@@ -16,7 +16,8 @@ SMALLEST = 2.0**-18
 
 
 def round_scales(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy of a quantized graph (see `exporter.graph.qdq`) whose scales, still float32, are numbers of float16."""
+    """A copy of a quantized graph (see `exporter.graph.qdq`) whose scales, still float32, are numbers of float16; those
+    that are `beyond_half` are left: their pairs have to stay in float32."""
     rounded = ir.from_proto(model)
     done: dict[ir.Value, np.ndarray] = {}
     for node in rounded.graph:
@@ -24,6 +25,8 @@ def round_scales(model: onnx.ModelProto) -> onnx.ModelProto:
             continue
         integers, scale = node.inputs[0], node.inputs[1]
         assert scale is not None and scale.const_value is not None and integers is not None
+        if beyond_half(scale.const_value.numpy()):
+            continue
         if scale not in done:
             done[scale] = scale.const_value.numpy()
             _set(scale, np.maximum(done[scale].astype(np.float16), np.float16(SMALLEST)).astype(np.float32))
@@ -33,6 +36,11 @@ def round_scales(model: onnx.ModelProto) -> onnx.ModelProto:
             values = integers.const_value.numpy() * (ratio.reshape(shape) if ratio.ndim else ratio)
             _set(integers, np.clip(np.rint(values), -127, 127).astype(np.int8))
     return ir.to_proto(rounded)
+
+
+def beyond_half(scale: np.ndarray) -> bool:
+    """Whether float16 has no number as large as some scale."""
+    return bool(np.max(scale, initial=0) > np.finfo(np.float16).max)
 
 
 def has_half_scales(model: bytes | Path) -> bool:

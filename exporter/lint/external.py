@@ -4,6 +4,8 @@ from pathlib import Path
 
 import onnx
 
+from exporter.files import is_file
+
 
 def located(tensor: onnx.TensorProto, folder: Path | None) -> tuple[Path | None, str | None]:
     """The file that holds an external tensor's bytes, or why it is not read. Nothing outside `folder` is looked at."""
@@ -15,7 +17,7 @@ def located(tensor: onnx.TensorProto, folder: Path | None) -> tuple[Path | None,
     path = (root / location).resolve()
     if Path(location).is_absolute() or not path.is_relative_to(root):
         return None, f"its numbers are said to lie in {location}, outside the model's folder: that is not read"
-    if not path.is_file():
+    if not is_file(path):
         return None, f"{location} is missing"
     try:
         offset, length = int(told.get("offset", 0)), int(told.get("length", 0))

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exporter.errors import RequestError
-from exporter.files import check_file
+from exporter.files import check_file, is_file, is_folder
 
 if TYPE_CHECKING:
     import onnx
@@ -30,9 +30,9 @@ def read(path: Path) -> Read:
     """
     from exporter.manifest import FILE, read_manifest
 
-    if not path.is_dir():
+    if not is_folder(path):
         return Read(read_model(path), path, has_profile=False)
-    if not (path / FILE).is_file():
+    if not is_file(path / FILE):
         raise RequestError(f"{path}: holds no {FILE}: give the ONNX file itself, or a folder that a build wrote")
     manifest = read_manifest(path)
     file = path / Path(manifest.artifact.file).name
@@ -51,6 +51,13 @@ def read_model(path: Path) -> "onnx.ModelProto":
         raise RequestError(f"{path}: {error.strerror or error}: give an ONNX file") from error
     except (DecodeError, RecursionError) as error:
         raise RequestError(f"{path}: not an ONNX file: {' '.join(str(error).split())}") from error
-    if not model.HasField("graph") or not model.opset_import:  # few bytes are enough to be *some* protobuf message
-        raise RequestError(f"{path}: not an ONNX model: it has no graph, or no opset")
+    if not is_model(model):
+        raise RequestError(f"{path}: not an ONNX model: it has no graph, or no opset, or one of no ONNX")
     return model
+
+
+def is_model(model: "onnx.ModelProto") -> bool:
+    """Whether it has a graph and says its versions: few bytes are enough to be *some* protobuf message. ONNX's own code
+    takes no versions beyond 31 bits."""
+    versions = [model.ir_version, *(entry.version for entry in model.opset_import)]
+    return model.HasField("graph") and bool(model.opset_import) and all(0 <= each < 2**31 for each in versions)

@@ -61,6 +61,20 @@ class CustomModel(Node):
         return loaded(network, self.target.rpartition(".")[2], f"made by {self.target}", self.class_names, None)
 
 
+class Unnamed(Node):
+    """What `model=custom` says of a network that is in memory, besides the function that would give it."""
+
+    class_names: tuple[str, ...] | Literal["auto"]
+    confidence_threshold: float = Field(ge=0, le=1)
+    nms_threshold: float = Field(ge=0, le=1)
+    digest: str | None = None
+
+    @property
+    def thresholds(self) -> tuple[float, float]:
+        """Confidence and IoU that the NMS takes where the recipe leaves them auto."""
+        return self.confidence_threshold, self.nms_threshold
+
+
 class ModelInMemory(Node):
     """A network in the caller's hands, in place of the one that a recipe names: that one's thresholds, names and
     pre-processing hold for it."""

@@ -11,6 +11,7 @@ from onnx import external_data_helper
 from exporter.errors import RequestError
 from exporter.files import check_file
 from exporter.lint.functions import inlined
+from exporter.lint.read import is_model
 from exporter.manifest import file_digest
 
 LARGEST = 2**31 - 1  # bytes that protobuf serialises
@@ -39,7 +40,7 @@ def read_graph(path: Path, label: str) -> GraphFile:
         raise RequestError(f"{label}: {error.strerror}: give an ONNX file") from error
     except DecodeError as error:
         raise RequestError(f"{label}: not an ONNX file, or only a part of one: export it again") from error
-    if not model.graph.node or not model.opset_import:
+    if not model.graph.node or not is_model(model):
         raise RequestError(f"{label}: not an ONNX model, it has no nodes or no opset: export it again")
     try:
         external_data_helper.load_external_data_for_model(model, str(path.parent))  # refuses what lies elsewhere
@@ -49,6 +50,7 @@ def read_graph(path: Path, label: str) -> GraphFile:
         ) from error
     whole = _whole(model, label)
     _refuse_foreign_operators(model, label)
+    _check(model, label)
     source = "file" if len(whole) <= len(data) else f"file and tensors beside it, sha256 of both {_sha256(whole)}"
     try:
         return GraphFile(inlined(model), file_digest(path), source)
@@ -60,6 +62,20 @@ def _whole(model: onnx.ModelProto, label: str) -> bytes:
     if model.ByteSize() > LARGEST:
         raise RequestError(f"{label}: {model.ByteSize() / 1e9:.1f} GB: at most 2 GB can be taken")
     return model.SerializeToString(deterministic=True)
+
+
+def _check(model: onnx.ModelProto, label: str) -> None:
+    """Raises RequestError for a graph that cannot be taken apart and put together: tensors without their bytes, types
+    that there are not, names that are no text."""
+    import onnx_ir as ir
+
+    try:
+        ir.to_proto(ir.from_proto(model))
+        strange = [name for node in model.graph.node for name in (*node.input, *node.output) if isinstance(name, bytes)]
+    except Exception as error:  # of a damaged graph any step can raise anything
+        raise RequestError(f"{label}: not a valid ONNX model: {_line(error)}: export it again") from error
+    if strange:
+        raise RequestError(f"{label}: holds a name that is not UTF-8, {strange[0]!r}: export it again")
 
 
 def _refuse_foreign_operators(model: onnx.ModelProto, label: str) -> None:

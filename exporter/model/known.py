@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import field_validator
 
 from exporter.errors import RequestError
+from exporter.files import exists, user_path
 from exporter.manifest import Weights, file_digest
 from exporter.model.architectures import ARCHITECTURES, Architecture
 from exporter.model.loaded import LoadedModel
@@ -64,7 +65,7 @@ class KnownModel(Node):
         if self.weights == "demo":
             fields["weights"] = file_digest(self._demo)
         elif self.weights not in ("random", "coco"):
-            fields["weights"] = file_digest(Path(self.weights).expanduser())
+            fields["weights"] = file_digest(user_path(self.weights))
         return {"node": type(self).__qualname__, **fields}
 
     def problems(self) -> Iterator[str]:
@@ -77,7 +78,7 @@ class KnownModel(Node):
                 f"model.weights=coco: these weights are under the {self.known.coco_licence}: if you accept it, add"
                 " model.accept_license=true; or give a path to your own"
             )
-        elif self.weights not in ("demo", "coco", "random") and not Path(self.weights).expanduser().exists():
+        elif self.weights not in ("demo", "coco", "random") and not exists(user_path(self.weights)):
             yield (
                 f"model.weights={self.weights}: no such file: give the path of a checkpoint (.pth, .pt, .safetensors),"
                 " demo, coco or random"
@@ -130,7 +131,7 @@ class KnownModel(Node):
 
             fetched = fetch(self.architecture, DEFAULT_URL if self.coco_url == "auto" else self.coco_url)
             return read_checkpoint(fetched.path), f"published COCO weights, {fetched.url}", self.known.coco_licence
-        return read_checkpoint(Path(self.weights).expanduser()), "file", None
+        return read_checkpoint(user_path(self.weights)), "file", None
 
     def _names(self, stored: tuple[str, ...] | None, num_classes: int) -> tuple[str, ...]:
         """The class names: those of the recipe, else those in the checkpoint, else class_0, class_1, …"""

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from exporter.errors import RequestError
+from exporter.files import is_file, user_path
 from exporter.manifest import Weights, file_digest
 from exporter.model.loaded import LoadedModel
 from exporter.node import Node
@@ -29,7 +30,7 @@ class OnnxModel(Node):
 
     @property
     def _path(self) -> Path:
-        return Path(self.weights).expanduser()
+        return user_path(self.weights)
 
     def identity(self) -> dict[str, Any]:
         """The file by its digest, and by those of the files beside it that may hold its weights."""
@@ -39,7 +40,7 @@ class OnnxModel(Node):
 
     def problems(self) -> Iterator[str]:
         """Clauses for what is no ONNX file, as far as its name tells."""
-        if self._path.suffix != ".onnx" or not self._path.is_file():
+        if self._path.suffix != ".onnx" or not is_file(self._path):
             yield f"model.weights={self.weights}: no such ONNX file: give the path of a core graph (.onnx)"
 
     def load(self) -> LoadedModel:

@@ -44,13 +44,17 @@ def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def detections(boxes: np.ndarray, scores: np.ndarray, knobs: OnnxNms) -> np.ndarray:
-    """Rows [n, 6] float32: x1, y1, x2, y2, score, class; best first. The thresholds of `knobs` must be numbers."""
+    """Rows [n, 6] float32: x1, y1, x2, y2, score, class; best first. The thresholds of `knobs` must be numbers.
+
+    A score that is NaN or infinite is no candidate's, nor is any of a box with such a corner, or beyond 1e18 pixels."""
     confidence, overlap = np.float32(knobs.confidence_threshold), np.float32(knobs.nms_threshold)
+    real = np.abs(boxes).sum(axis=1, dtype=np.float32) < 1e18  # where a corner is NaN or infinite this is not
+    scores = np.where(np.isfinite(scores), scores, np.float32(0))
     best = scores.max(axis=1)
     looked_at = np.sort(np.argsort(-best, kind="stable")[: knobs.num_pre_nms_predictions])
-    boxes, scores = boxes[looked_at], scores[looked_at]
+    boxes, scores, real = boxes[looked_at], scores[looked_at], real[looked_at]
 
-    candidate = scores > confidence
+    candidate = (scores > confidence) & real[:, None]
     if not knobs.multi_label:
         candidate &= np.arange(scores.shape[1]) == scores.argmax(axis=1)[:, None]
     pairs = [(-float(scores[box, c]), int(box), int(c)) for box, c in np.argwhere(candidate)]

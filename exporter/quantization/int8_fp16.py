@@ -43,10 +43,19 @@ class Int8Fp16(Int8):
 
 def _pairs_about(model: "onnx.ModelProto", left: Collection[str]) -> set[str]:
     """The names of the Q/DQ nodes whose real values come from these nodes or go to them: what is too large for one of
-    them is so for the pair."""
+    them is so for the pair. And of those whose scale alone is too large."""
+    from onnx import numpy_helper
+
+    from exporter.graph.half_scales import beyond_half
+
+    quantizing = [node for node in model.graph.node if node.op_type in ("QuantizeLinear", "DequantizeLinear")]
+    scales = {node.input[1] for node in quantizing}
+    stored = [tensor for tensor in model.graph.initializer if tensor.name in scales]
+    large = {tensor.name for tensor in stored if beyond_half(numpy_helper.to_array(tensor))}
     producers = {output: node for node in model.graph.node for output in node.output}
     read = {name for node in model.graph.node if node.name in left for name in node.input}
-    pairs = {node.name for node in model.graph.node if node.op_type == "DequantizeLinear" and node.output[0] in read}
+    pairs = {node.name for node in quantizing if node.op_type == "DequantizeLinear" and node.output[0] in read}
+    pairs |= {node.name for node in quantizing if node.input[1] in large}
     for node in model.graph.node:
         source = producers.get(node.input[0])
         if node.op_type == "QuantizeLinear" and source is not None and source.name in left:

@@ -57,8 +57,7 @@ def _replace(graph: ir.Graph, node: ir.Node) -> None:
             new = array.transpose(1, 2, 3, 0).reshape(-1, array.shape[0], 1, 1)
         else:  # bias [channels] → [channels·k·k]
             new = np.repeat(array, k * k)
-        parameters.append(ir.Value(name=f"{value.name}/1x1", const_value=ir.tensor(new, name=f"{value.name}/1x1")))
-        graph.register_initializer(parameters[-1])
+        parameters.append(_initializer(graph, f"{value.name}/1x1", new))
     conv = ir.node("Conv", [node.inputs[0], *parameters], {"kernel_shape": [1, 1]}, name=node.name)
     conv.outputs[0].name = f"{name}/Conv"
     shuffle = ir.node("DepthToSpace", conv.outputs, {"blocksize": k, "mode": "CRD"}, name=f"{node.name}/DepthToSpace")
@@ -70,3 +69,15 @@ def _replace(graph: ir.Graph, node: ir.Node) -> None:
         if not value.uses():
             del graph.initializers[value.name or ""]
     shuffle.outputs[0].name = name
+
+
+def _initializer(graph: ir.Graph, name: str, array: np.ndarray) -> ir.Value:
+    """The one of this name and these values, where a layer before it had the same; else a new one."""
+    known = graph.initializers.get(name)
+    if known is not None and known.const_value is not None:
+        if np.array_equal(known.const_value.numpy(), array):
+            return known
+        return _initializer(graph, f"{name}'", array)  # of a bias that layers of different kernels share
+    value = ir.Value(name=name, const_value=ir.tensor(array, name=name))
+    graph.register_initializer(value)
+    return value

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from exporter.errors import BuildError, RequestError
+from exporter.files import exists, is_folder
 from exporter.geometry import Geometry
 from exporter.manifest import Manifest, read_manifest
 from exporter.preprocessing.normalization import Normalization
@@ -27,7 +28,7 @@ def write_config(folder: Path, out: Path) -> Iterator[str]:
     what was written and what is still needed. Raises RequestError where nvinfer cannot run the artifact."""
     manifest = read_manifest(folder)
     text = config(manifest)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if exists(out) and (not is_folder(out) or any(out.iterdir())):
         raise RequestError(f"--out {out}: is there already: give a new or empty folder")
     files = [manifest.artifact.file, *([manifest.engine.file] if manifest.engine else [])]
     try:

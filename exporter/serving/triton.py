@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from exporter.errors import BuildError, RequestError
+from exporter.files import exists, is_file
 from exporter.manifest import Manifest, file_digest, read_manifest
 
 TYPES = {"bool": "TYPE_BOOL", "uint8": "TYPE_UINT8", "int8": "TYPE_INT8", "int32": "TYPE_INT32", "int64": "TYPE_INT64",
@@ -32,7 +33,7 @@ def write_repository(folder: Path, out: Path, backend: str | None, max_batch_siz
     source = _source(folder, manifest, backend)
     text = config(manifest, backend, max_batch_size)
     model = out / manifest.name
-    if model.name != manifest.name or model.exists():
+    if model.name != manifest.name or exists(model):
         raise RequestError(f"--out {out}: {manifest.name} is there already or no name of a folder: give another one")
     new = out / f".{manifest.name}.new"
     try:
@@ -98,7 +99,7 @@ def _source(folder: Path, manifest: Manifest, backend: str) -> Path:
         raise RequestError(f"{folder}: has no engine yet: exporter engine {folder}, on a machine with the server's GPU")
     facts = manifest.engine if backend == "tensorrt" and manifest.engine else manifest.artifact
     file = folder / Path(facts.file).name
-    if not file.is_file() or file_digest(file) != facts.sha256:
+    if not is_file(file) or file_digest(file) != facts.sha256:
         raise RequestError(f"{file}: is missing or not what its manifest says: exporter verify {folder} says more")
     return file
 

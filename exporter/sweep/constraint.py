@@ -1,5 +1,6 @@
 """`sweep.constraint`: what a run must hold to be recommended."""
 
+import math
 import operator
 import re
 from collections.abc import Callable
@@ -12,7 +13,7 @@ COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     "<=": operator.le, ">=": operator.ge, "<": operator.lt, ">": operator.gt,
 }  # fmt: skip
 
-_CLAUSE = re.compile(r"\s*(\w+)\s*(<=|>=|<|>)\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*")
+_CLAUSE = re.compile(r"\s*(\w+)\s*(<=|>=|<|>)\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ def parse(text: str) -> tuple[Bound, ...]:
     bounds = []
     for clause in text.split(","):
         found = _CLAUSE.fullmatch(clause)
-        if not found:
+        if not found or math.isinf(float(found[3])):  # beyond what a figure can be
             raise ValueError(
                 f"{clause.strip()!r} is not a bound: give NAME, one of {' '.join(COMPARISONS)}, and a number, as in"
                 f" drop<=0.5; with a comma between several; names: {', '.join(NAMES)}"

@@ -224,7 +224,7 @@ def other_input(shape, kind=TensorProto.FLOAT):
 PICTURE = [1, 3, 64, 96]
 REFUSED = {
     "two inputs": (lambda m: edited(m, input=[*m.graph.input, value("more", [1])]), "has inputs images float "),
-    "no input": (lambda m: edited(m, input=[]), "has inputs  and outputs"),
+    "no input": (lambda m: edited(m, input=[]), "has inputs and outputs"),
     "channels last": (other_input([1, 64, 96, 3]), r"images float \[1, 64, 96, 3\]"),
     "rank 3": (other_input([3, 64, 96]), r"images float \[3, 64, 96\]"),
     "bytes": (other_input(PICTURE, TensorProto.UINT8), "images uint8"),

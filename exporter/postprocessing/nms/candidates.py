@@ -3,6 +3,8 @@
 The contract ranks boxes by their best score after the sigmoid, so that logits which saturate to one score are a tie.
 The sigmoid never decreases (but for its last bit), so the best logit gives the best score, and it runs over [B, N]
 instead of [B, C, N]; the distributions and all other scores are computed behind the cut.
+
+What is no number is no detection, whatever became of the network's arithmetic: see `candidates`.
 Letters: B images, N boxes, C classes, K boxes behind the cut.
 """
 
@@ -10,6 +12,10 @@ import numpy as np
 import onnx_ir as ir
 
 from exporter.postprocessing.append import Op, Tensor
+
+FARTHEST = 1e18
+"""Pixels: what the sides of a box, their signs taken off, may add up to; its area is then a finite float32."""
+LARGEST = float(np.finfo(np.float32).max)
 
 
 def from_raw(op: Op, box_logits: Tensor, class_logits: Tensor, anchors: Tensor, limit: int) -> tuple[Tensor, Tensor]:
@@ -33,6 +39,16 @@ def from_decoded(op: Op, boxes: Tensor, scores: Tensor, limit: int) -> tuple[Ten
         boxes = op.GatherND(boxes, index, batch_dims=1)  # [B, K, 4]
         scores = op.GatherND(scores, index, batch_dims=1)  # [B, K, C]
     return boxes, op.Transpose(scores, perm=[0, 2, 1])
+
+
+def candidates(op: Op, boxes: Tensor, scores: Tensor, confidence: float) -> Tensor:
+    """`scores` [B, C, K] with 0, which is above no threshold, for every pair that is no candidate: those that score no
+    more than `confidence`, NaN or infinity, and those of a box with a corner that is NaN or farther than `FARTHEST`. So
+    a detection is always finite, and a box that is not spoils no other."""
+    sides = op.ReduceSum(op.Abs(boxes), [2], keepdims=0)  # [B, K]; NaN and infinity stay what they are in a sum
+    real = op.Unsqueeze(op.Less(sides, FARTHEST), [1])  # [B, 1, K]
+    counts = op.And(op.Greater(scores, confidence), op.Less(scores, LARGEST))
+    return op.Where(op.And(counts, real), scores, 0.0)
 
 
 def cut(op: Op, scores: Tensor, limit: int) -> Tensor:
@@ -79,7 +95,9 @@ def reduce_max(op: Op, x: Tensor, axis: int, keepdims: int = 0) -> Tensor:
 
 def _best(op: Op, best: Tensor, n: object, limit: int) -> Tensor:
     """Indices [B, K], ascending, of the `limit` highest of `best` [B, N]. Ascending, because from here on a tie
-    goes to the lower position: in TopK, in NonMaxSuppression and in the contract."""
+    goes to the lower position: in TopK, in NonMaxSuppression and in the contract. NaN, which TopK might put anywhere,
+    and infinity are the lowest."""
+    best = op.Where(op.And(op.Greater(best, 0.0), op.Less(best, LARGEST)), best, 0.0)
     k = [limit] if isinstance(n, int) else op.Min([limit], op.Shape(best, start=1))
     _, index = op.TopK(best, k, axis=1, sorted=0, _outputs=2)
     ascending, _ = op.TopK(index, k, axis=1, largest=0, _outputs=2)

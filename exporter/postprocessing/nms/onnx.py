@@ -33,7 +33,8 @@ Threshold = Annotated[
 
 
 class OnnxNms(Node):
-    """What counts as a detection, and how many of them.
+    """What counts as a detection, and how many of them. A score that is NaN or infinite is no candidate's, nor is any
+    of a box with such a corner; see `exporter.postprocessing.nms.candidates`.
 
     confidence_threshold: candidates are the (box, class) pairs that score more than this, 0..1; "auto": the model's.
     nms_threshold: a candidate that overlaps a better one by more than this IoU, 0..1, is dropped; "auto": the model's.
@@ -94,6 +95,7 @@ class OnnxNms(Node):
             boxes, scores = candidates.from_raw(op, **core, limit=self.num_pre_nms_predictions)
         else:
             boxes, scores = candidates.from_decoded(op, **core, limit=self.num_pre_nms_predictions)
+        scores = candidates.candidates(op, boxes, scores, confidence)
 
         # No IoU is above 1, so at this threshold (1 as the graph's float32 has it) no class can suppress another.
         agnostic = self.class_agnostic and np.float32(iou) < 1
