@@ -1,4 +1,4 @@
-"""`python -m exporter.figures precision|matrix|tensorrt|sweep`: fills a table of the README and prints it."""
+"""`python -m exporter.figures precision|matrix|tensorrt|sweep|engines`: fills a table of the README and prints it."""
 
 import argparse
 import sys
@@ -10,16 +10,16 @@ from exporter.errors import RequestError
 def main(arguments: list[str] | None = None) -> int:
     """Prints the table and returns 0; 2 for a request that cannot be met."""
     parser = argparse.ArgumentParser(prog="python -m exporter.figures", description=__doc__)
-    parser.add_argument("table", choices=["precision", "matrix", "tensorrt", "sweep"])
+    parser.add_argument("table", choices=["precision", "matrix", "tensorrt", "sweep", "engines"])
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N rows")
     parser.add_argument("--size", type=int, default=640, metavar="S", help="pixels of the input's sides (640)")
     parser.add_argument("--rounds", type=int, default=40, metavar="R", help="runs of each in turn for the latency (40)")
-    parser.add_argument("--model", default="yolo_nas_s", help="precision: one with demo weights (yolo_nas_s)")
+    parser.add_argument("--model", default="yolo_nas_s", help="precision, engines: one with demo weights (yolo_nas_s)")
     parser.add_argument("--scenes", type=int, default=300, metavar="N", help="demo scenes to score on (300)")
     parser.add_argument("--file", type=Path, help="where rows are kept (outputs/figures/TABLE.jsonl): those in it are"
                         " not measured again; remove it to begin anew")  # fmt: skip
     given = parser.parse_args(arguments)
-    from exporter.figures import matrix, precision, sweep, tensorrt
+    from exporter.figures import engines, matrix, precision, sweep, tensorrt
     from exporter.progress import progress_in
 
     file = given.file or Path("outputs") / "figures" / f"{given.table}.jsonl"
@@ -33,6 +33,10 @@ def main(arguments: list[str] | None = None) -> int:
             table = tensorrt.table(given.size, given.scenes, given.limit, file, progress)
         elif given.table == "sweep":
             table = sweep.table(given.size, given.limit, progress)
+        elif given.table == "engines":
+            chart = file.with_suffix(".png")
+            chart.parent.mkdir(parents=True, exist_ok=True)
+            table = engines.table(given.model, given.size, given.scenes, given.rounds, given.limit, chart, progress)
         else:
             table = matrix.table(given.size, given.rounds, given.limit, file, progress)
     except RequestError as error:

@@ -16,7 +16,7 @@ class Facts:
     not known; then `takes_arrays`, and the program is given the network's own input instead of pictures. takes_frame:
     the input is one picture [h, w, 3]. batch: None where it is free. format: "batch", "flat", "none" (no NMS inside) or
     "own" (only its author can read it). outputs: name → dtype. in_picture: boxes are to be in the picture's own pixels,
-    and can be.
+    and can be. openvino: what it has to be told, for an artifact that is for it; None for ONNX Runtime.
     """
 
     model: Path
@@ -34,6 +34,7 @@ class Facts:
     format: str
     outputs: dict[str, str]
     in_picture: bool
+    openvino: dict[str, str] | None
 
     @property
     def takes_frame(self) -> bool:
@@ -62,4 +63,5 @@ def facts(manifest: Manifest, model: Path) -> Facts:
         format="none" if post.format is None else post.format if post.readable else "own",
         outputs={output.name: output.dtype for output in manifest.outputs},
         in_picture=preprocessing.geometry is not None,
+        openvino=dict(manifest.backend.settings) if manifest.backend.name == "openvino" else None,
     )

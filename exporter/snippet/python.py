@@ -1,4 +1,4 @@
-"""A program in Python for one artifact: numpy and ONNX Runtime only.
+"""A program in Python for one artifact: numpy and its engine only.
 
 It is put together from pieces, each taken where the manifest asks for it. What comes from the manifest stands in it as
 literals: no name in it can become code.
@@ -29,7 +29,12 @@ def _head(facts: Facts) -> str:
     picture = "a binary .ppm, or a .npy of uint8 [height, width, 3] RGB"
     if not facts.takes_arrays and facts.geometry is None and not facts.takes_frame:
         picture += f", {facts.height} × {facts.width}"
+    runtime = facts.openvino is None
     return pieces.HEAD.format(
+        engine="ONNX Runtime" if runtime else "OpenVINO",
+        package="onnxruntime" if runtime else "openvino",
+        session=pieces.ONNX_RUNTIME if runtime else pieces.OPENVINO.format(settings=facts.openvino),
+        outputs=list(facts.outputs),
         takes=f"a .npy of {_array(facts)}" if facts.takes_arrays else picture,
         imports="" if facts.takes_arrays else "import re\n",
         model=str(facts.model),
@@ -62,7 +67,9 @@ def _run(facts: Facts) -> str:
     return pieces.RUN.format(
         takes=f"[B, {_array(facts)[len(facts.dtype) + 2 :]}" if facts.takes_arrays else takes,
         encode="".join(f"    {step}\n" for step in steps),
-        input=facts.input_name,
+        outputs=(pieces.IN_ONNX_RUNTIME if facts.openvino is None else pieces.IN_OPENVINO).format(
+            input=facts.input_name
+        ),
     )
 
 

@@ -1,22 +1,30 @@
 """The pieces that a program in Python is put together from; `exporter.snippet.python` says when each is taken."""
 
 HEAD = '''\
-"""Runs a detector in ONNX Runtime: python THIS_FILE PICTURE…
+"""Runs a detector in {engine}: python THIS_FILE PICTURE…
 
 A PICTURE is {takes}.
-Needs numpy and onnxruntime only. Written by `exporter snippet` for one artifact, from its manifest.
+Needs numpy and {package} only. Written by `exporter snippet` for one artifact, from its manifest.
 """
 
 {imports}import sys
 
 import numpy as np
-import onnxruntime
+import {package}
 
 MODEL = {model!r}
 NAMES = {names!r}
-{sizes}session = onnxruntime.InferenceSession(MODEL, providers=["CPUExecutionProvider"])
+OUTPUTS = {outputs!r}
+{sizes}{session}
 
 '''
+
+ONNX_RUNTIME = 'session = onnxruntime.InferenceSession(MODEL, providers=["CPUExecutionProvider"])'
+IN_ONNX_RUNTIME = "dict(zip(OUTPUTS, session.run(None, {{{input!r}: images}})))"
+
+# By itself OpenVINO may compute in bfloat16. An output may have several names there, so they are told by their place.
+OPENVINO = 'session = openvino.Core().compile_model(MODEL, "CPU", {settings!r})'
+IN_OPENVINO = "dict(zip(OUTPUTS, session([images]).values()))"
 
 READ_PICTURE = r'''
 def read(path):
@@ -89,8 +97,7 @@ def place(picture):
 RUN = '''
 def run(images):
     """{takes} → the outputs by name."""
-{encode}    names = [output.name for output in session.get_outputs()]
-    return dict(zip(names, session.run(None, {{{input!r}: images}})))
+{encode}    return {outputs}
 
 '''
 

@@ -20,4 +20,9 @@ def snippet(folder: Path, language: str) -> str:
             f"{folder}: holds {', '.join(foreign)}, which ONNX Runtime cannot run by itself: snippets are for ONNX"
             " Runtime: build it with backend=onnxruntime"
         )
+    if manifest.backend.name == "openvino" and language != "python":
+        raise RequestError(
+            f"{folder}: is for OpenVINO, whose program is in Python only: take --language python, or build it with"
+            " backend=onnxruntime"
+        )
     return PROGRAMS[language](facts(manifest, folder / manifest.artifact.file))

@@ -1,0 +1,107 @@
+"""What each engine makes of each precision: accuracy, latency, throughput, and how alike their detections are."""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from exporter.benchmark.cases import Case, cases, engine_names
+from exporter.benchmark.chart import draw
+from exporter.benchmark.command import mean_precision
+from exporter.benchmark.compare import Row, compared, processor
+from exporter.benchmark.cpu import cores
+from exporter.demo.scenes import scene
+from exporter.errors import BuildError
+from exporter.figures import markdown
+from exporter.figures.markdown import Missing
+from exporter.figures.measured import built
+from exporter.figures.precision import WIDE
+from exporter.inference import Detections, Detector
+from exporter.progress import Progress
+from exporter.proof.detections import matched
+from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
+from exporter.runtime.openvino import CAPABILITIES, Precision, about
+
+FILES = {
+    "FP32": ("quantization=none",),
+    "INT8": ("quantization=int8",),
+    "INT8 by NNCF": ("quantization=nncf",),
+    "INT8, symmetric (for TensorRT)": ("quantization=int8", "backend=tensorrt"),
+}
+"""What the first column says, and the words that choose it; the first, in ONNX Runtime, is the baseline."""
+
+HEAD = ("file", "engine", "mAP", "latency ratio", "pictures/s, many at once", "detections as in ONNX Runtime")
+SHOWN = 16  # scenes whose detections are compared between the engines
+
+
+def table(
+    model: str, size: int, scenes: int, rounds: int, limit: int | None, chart: Path, progress: Progress
+) -> str:  # fmt: skip
+    """The table in Markdown, and a paragraph before it that says what was measured where; `chart`: a PNG beside it."""
+    common = (f"+recipe={model}", "model.weights=demo", "calibration=demo", f"input.size={size}", "proof.num_scenes=0",
+              "postprocessing.nms.confidence_threshold=0.01", *WIDE)  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        folders, missing = {}, {}
+        for name, words in list(FILES.items())[:limit]:
+            own = [word for word in common if name != "FP32" or not word.startswith("calibration")]
+            try:
+                built([*own, *words], Path(folder) / name)
+                folders[Path(folder) / name] = name
+            except BuildError as error:
+                missing[name] = str(error)
+        chosen = _cases(list(folders))
+        rows = compared(chosen, rounds)
+        throughput = {_key(row.case): row for row in compared(_cases(list(folders), "throughput"), rounds)}
+        scored = [
+            replace(row, map=mean_precision(row.case, (scenes, None, None), progress)) if row.why is None else row
+            for row in rows
+        ]
+        draw(scored, f"{model}, {size} × {size}, {processor()}", chart)
+        shown = [_cells(folders[row.case.folder], row, throughput.get(_key(row.case)), size) for row in scored]
+    shown += [[name, *[Missing(why)] * (len(HEAD) - 1)] for name, why in missing.items()]
+    where = (
+        f"{model} with the demo weights, {size} × {size}, {cores()} threads, on {processor()}. mAP@[.5:.95] on {scenes}"
+        f" scenes neither trained nor calibrated on, NMS inside; latency: medians of {rounds} interleaved runs, against"
+        " FP32 in ONNX Runtime, the middle half in brackets.\n\n"
+    )
+    return where + markdown.table(HEAD, shown)
+
+
+def _cases(folders: Sequence[Path], hint: str = "latency") -> list[Case]:
+    capable: list[Precision] = ["f32"]
+    if CAPABILITIES["bf16"] in about()["capabilities"]:
+        capable.append("bf16")
+    names = engine_names(["all"] if hint == "latency" else ["openvino"])
+    return cases(folders, names, capable, ["throughput" if hint == "throughput" else "latency"], [cores()], None)
+
+
+def _key(case: Case) -> tuple[Path, str]:
+    return case.folder, case.engine.label(case.folder / case.manifest.artifact.file)
+
+
+def _cells(name: str, row: Row, throughput: Row | None, size: int) -> list[str | Missing]:
+    engine = _key(row.case)[1].removesuffix(", TensorRT's NMS plugin emulated")
+    if row.why is not None:
+        return [name, engine, *[Missing(row.why)] * (len(HEAD) - 2)]
+    ratio = f"{row.ratio.median:.3f} ({row.ratio.low:.3f} to {row.ratio.high:.3f})" if row.ratio else "1"
+    many = throughput.per_second if throughput and throughput.per_second else row.per_second
+    return [name, engine, f"{row.map:.2f}", ratio, f"{many:.2f}", _alike(row.case, size)]
+
+
+def _alike(case: Case, size: int) -> str:
+    """Of the detections scored 0.25 and above, those that both engines have, and their mean difference."""
+    if isinstance(case.engine, OnnxRuntimeEngine):
+        return "itself"
+    pictures = [scene("proof", i, size, size).image for i in range(SHOWN)]
+    ours, theirs = (
+        [_sure(each) for each in Detector.of(case.folder, case.manifest, engine=engine)(pictures)]
+        for engine in (case.engine, OnnxRuntimeEngine())
+    )
+    found = matched(ours, theirs)
+    pairs = f"{found['matched']} of {found['boxes']}"
+    return f"{pairs}, IoU {found['mean_iou']:.4f}, score ±{found['mean_score_difference']:.4f}"
+
+
+def _sure(found: Detections) -> Detections:
+    sure = found.scores >= 0.25
+    return Detections(found.boxes[sure], found.scores[sure], found.classes[sure])
