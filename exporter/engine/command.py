@@ -12,6 +12,7 @@ from exporter.backend.tensorrt import TensorRT, Version, trtexec_command
 from exporter.engine.build import build_engine
 from exporter.engine.version import installed, major
 from exporter.errors import BuildError, RequestError
+from exporter.interrupts import has_published, held
 from exporter.manifest import FILE, Engine, Manifest, file_digest, read_manifest
 from exporter.progress import progress_in
 
@@ -90,7 +91,9 @@ def _write(folder: Path, manifest: Manifest, plan: bytes, **facts: Any) -> None:
         with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{place.name}.engine-") as scratch:
             (Path(scratch) / name).write_bytes(plan)
             manifest.model_copy(update={"engine": section}).write(Path(scratch))
-            for written in (name, FILE):
-                (Path(scratch) / written).replace(place / written)
+            with held():
+                for written in (name, FILE):
+                    (Path(scratch) / written).replace(place / written)
+                has_published(place / name)
     except OSError as error:
         raise BuildError(f"{folder}: {error.strerror}: the engine could not be written") from error
