@@ -17,11 +17,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code; errors are one line on standard error."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     from exporter.errors import BuildError, RequestError
-    from exporter.interrupts import end, heeded
+    from exporter.interrupts import end, heeded, insisting
 
     with heeded():
         try:
-            code = _run(words)
+            with insisting():
+                code = _run(words)
             sys.stdout.flush()  # here a full disk still has a line; Python's own, at its end, is a page
             return code
         except BrokenPipeError:  # whoever read the output, like `head`, has seen enough

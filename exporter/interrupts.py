@@ -66,6 +66,18 @@ def heed() -> None:
         raise _state.asked
 
 
+@contextmanager
+def insisting() -> Iterator[None]:
+    """An error that comes after a signal is the signal: libraries that are interrupted in the middle, as they are being
+    imported for instance, make errors of their own of it."""
+    try:
+        yield
+    except Exception as error:
+        if _state.asked:
+            raise _state.asked from error
+        raise
+
+
 def has_published(place: object) -> None:
     """Notes that something is in place now, for the last line of a command that is interrupted after it."""
     _state.published = str(place)

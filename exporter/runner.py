@@ -31,7 +31,7 @@ def build(recipe: Recipe, progress: Progress, fresh: bool = False) -> m.Manifest
 
     Raises RequestError for a bad request, BuildError where a proof does not hold; in both cases `output_dir` is as it
     was."""
-    started = time.time()
+    started, clock = time.time(), time.perf_counter()  # the first may be set back meanwhile
     run = Run(None if fresh else store_of(recipe, progress), recipe.name, progress)
     with publishing(recipe.output_dir, OWNED) as staging:
         steps, files, artifact = _made(recipe, run)
@@ -43,7 +43,7 @@ def build(recipe: Recipe, progress: Progress, fresh: bool = False) -> m.Manifest
             manifest = m.Manifest.model_validate(json.loads(files[m.FILE]))
         for name, content in {**files, m.ARTIFACT: artifact}.items():
             (staging / name).write_bytes(content)
-        manifest.run.update(run_section(recipe.output_dir, started, stages(steps)))
+        manifest.run.update(run_section(recipe.output_dir, started, time.perf_counter() - clock, stages(steps)))
         manifest.write(staging)
         _write_config(staging / ".hydra", recipe)
     return manifest

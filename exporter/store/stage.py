@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from exporter.heap import trim
-from exporter.interrupts import heed
+from exporter.interrupts import heed, insisting
 from exporter.limits import enough_memory
 from exporter.node import UnknownOriginError
 from exporter.store.codec import Codec
@@ -136,7 +136,7 @@ class Stage(Generic[T]):
         inputs = {name: stage.value(run) for name, stage in self.inputs.items()}
         heed()
         self.because = self._why(run)
-        with enough_memory(self.shown or self.name):
+        with insisting(), enough_memory(self.shown or self.name):
             function = self._function()
             started = time.perf_counter()
             with run.progress.stage(self.shown or self.name):

@@ -32,6 +32,6 @@ def server(tmp_path_factory):
     server.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def place(tmp_path_factory, server):
     return Place(tmp_path_factory.mktemp("faults"), server)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 CHANGES = {"os.mkdir": 0, "os.rename": 1, "os.link": 1}  # which argument is the place
-REMOVALS = {"os.remove": 0, "os.rmdir": 0, "os.utime": 0}
+REMOVALS = ("os.remove", "os.rmdir", "os.utime")
 
 
 @dataclass
@@ -35,7 +35,7 @@ class Fault:
 
     def happens(self, kind: str, place: object) -> None:
         path = os.fsdecode(place) if isinstance(place, str | bytes | os.PathLike) else _path_of(place)
-        if not os.path.abspath(path).startswith(self.below) or (self.only and kind not in self.only):
+        if not os.path.normpath(Path.cwd() / path).startswith(self.below) or (self.only and kind not in self.only):
             return
         self.seen.append(kind)
         if self.at and (len(self.seen) == self.at or (self.lasting and len(self.seen) > self.at)):
@@ -85,7 +85,8 @@ class Fault:
         elif event in CHANGES:
             self.happens(event, arguments[CHANGES[event]])
         elif self.removals and event in REMOVALS:
-            self.happens(event, arguments[REMOVALS[event]])
+            place, folder = arguments[0], arguments[-1]  # relative to a descriptor where it is not -1
+            self.happens(event, place if folder == -1 else f"{_path_of(folder)}/{os.fsdecode(place)}")
 
     @staticmethod
     def _without_exchange(code):

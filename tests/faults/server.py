@@ -52,7 +52,7 @@ def child(request, folder: Path) -> int:
         code = main(request["words"])
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else 1
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - whatever it is, the test is told
         traceback.print_exc()
     with contextlib.suppress(OSError):
         sys.stdout.flush()
@@ -63,25 +63,44 @@ def child(request, folder: Path) -> int:
 
 
 def run(request):
+    """One answer, or with `copies` one for each of as many processes that begin at once."""
     with tempfile.TemporaryDirectory() as scratch:
         folder, started = Path(scratch), time.monotonic()
-        pid = os.fork()
-        if pid == 0:
-            code = 98
-            try:
-                code = child(request, folder)
-            finally:
-                os._exit(code)
+        pids = []
+        for number in range(request.get("copies") or 1):
+            (folder / str(number)).mkdir()
+            pids.append(begun(request, folder / str(number)))
         if after := request.get("kill_after"):
             time.sleep(after)
-            os.kill(pid, request["signal"])
-        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        seen = json.loads((folder / "seen").read_text()) if (folder / "seen").exists() else []
-        texts = {
-            name: (folder / name).read_text(errors="replace") if (folder / name).exists() else ""
-            for name in ("out", "err")
-        }
-        return {"code": status, "seen": seen, "seconds": time.monotonic() - started, **texts}
+            os.kill(pids[0], request["signal"])
+        answers = [ended(pid, folder / str(number), started) for number, pid in enumerate(pids)]
+        return answers if request.get("copies") else answers[0]
+
+
+def begun(request, folder: Path) -> int:
+    pid = os.fork()
+    if pid == 0:
+        code = 98
+        try:
+            code = child(request, folder)
+        finally:
+            os._exit(code)
+    return pid
+
+
+def ended(pid: int, folder: Path, started: float):
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    out, err, seen = (
+        (folder / name).read_text(errors="replace") if (folder / name).exists() else ""
+        for name in ("out", "err", "seen")
+    )
+    return {
+        "code": code,
+        "seen": json.loads(seen or "[]"),
+        "seconds": time.monotonic() - started,
+        "out": out,
+        "err": err,
+    }
 
 
 if __name__ == "__main__":

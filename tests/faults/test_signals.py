@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from exporter.cli import main
-from exporter.interrupts import Terminated, heed, heeded, held
+from exporter.interrupts import Terminated, heed, heeded, held, insisting
 from tests.faults.campaign import OTHER, SMALL, Campaign, contents
 
 SIGNALS = [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
@@ -22,7 +22,7 @@ SIGNALS = [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminate
 def start(words, cwd, **options):
     return subprocess.Popen(
         [sys.executable, "-m", "exporter", *map(str, words)], cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        text=True, start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        text=True, start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509 - no threads here
         env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}, **options,
     )  # fmt: skip
 
@@ -73,6 +73,10 @@ def test_a_signal_waits_where_it_must_and_is_not_forgotten():
         with contextlib.suppress(KeyboardInterrupt):  # as Python does with what is raised in a destructor
             os.kill(os.getpid(), signal.SIGTERM)
         heed()
+    with pytest.raises(Terminated), heeded(), insisting():
+        with contextlib.suppress(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGTERM)
+        raise ImportError("partially initialized module")
     heed()
 
 
@@ -171,7 +175,7 @@ def test_a_sweep(tmp_path, launcher, number, code, word):
             break
     time.sleep(1)
     os.kill(process.pid, number)
-    out, said = process.communicate(timeout=300)
+    _, said = process.communicate(timeout=300)
     assert process.returncode == code, said
     assert said.splitlines()[-1].startswith(f"exporter: {word}; the ") and "Traceback" not in said, said
     folder = tmp_path / "outputs" / "sweep"
