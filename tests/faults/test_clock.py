@@ -15,7 +15,8 @@ time.time = lambda: real() - 3600 * (next(looks) >= {after})
 """
 
 
-@pytest.mark.parametrize("after", [1, pytest.param(0, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("after", [0, 1, 2])
 def test_back_by_an_hour_during_a_build(place, after):
     good(place.server.run([*place.words, OTHER], python=JUMPING.format(after=after)))
     assert contents(place.out) == place.after
@@ -23,6 +24,7 @@ def test_back_by_an_hour_during_a_build(place, after):
     place.build()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("years", [-40, 40])
 def test_results_of_another_time(place, years):
     campaign, then = Campaign(f"results of {years} years from now"), time.time() + years * 365 * 86400

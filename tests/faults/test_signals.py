@@ -14,7 +14,7 @@ import pytest
 
 from exporter.cli import main
 from exporter.interrupts import Terminated, heed, heeded, held, insisting
-from tests.faults.campaign import OTHER, SMALL, Campaign, contents
+from tests.faults.campaign import OTHER, SMALL, Campaign
 
 SIGNALS = [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
 
@@ -89,22 +89,6 @@ def test_signals_of_others_are_left_alone():
     finally:
         signal.signal(signal.SIGTERM, before)
     assert calls == ["theirs"]
-
-
-def test_what_is_published_by_then_is_said(place):
-    """The signal comes within the swap itself."""
-    code = f"""
-import os, signal
-from exporter import publish
-swap = publish.swap
-publish.swap = lambda *given: (swap(*given), os.kill(os.getpid(), {int(signal.SIGTERM)}))
-"""
-    answer = place.server.run([*place.words, OTHER], python=code)
-    assert answer["code"] == 143
-    assert answer["err"].splitlines()[-1] == f"exporter: terminated; {place.out} was published before"
-    assert contents(place.out) == place.after
-    assert [path.name for path in place.out.parent.iterdir()] == ["out"]
-    place.build()
 
 
 @pytest.mark.slow

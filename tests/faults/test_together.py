@@ -18,12 +18,6 @@ def to_one_place(place, campaign, *more):
     return sum(answer["code"] == 0 for answer in answers)
 
 
-def test_to_one_place(place):
-    campaign = Campaign("three builds at once to one place")
-    to_one_place(place, campaign)
-    campaign.report()
-
-
 @pytest.mark.slow
 def test_to_one_place_many_times(place, tmp_path):
     campaign = Campaign("three builds at once to one place, a store that is there and none")
