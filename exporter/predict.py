@@ -76,7 +76,8 @@ def _writing_to(out: Path) -> Iterator[tuple[Path, TextIO]]:
             _lock(lock, out)
             for left in (drawing, part):
                 at_end.callback(_remove, left)
-            text = at_end.enter_context(part.open("w", encoding="utf-8"))
+            text = part.open("w", encoding="utf-8")
+            at_end.callback(_close, text)
         except OSError as error:
             raise RequestError(f"--out {out}: {error.strerror}: give a folder that can be written") from error
         try:
@@ -94,6 +95,11 @@ def _lock(descriptor: int, out: Path) -> None:
         raise RequestError(f"--out {out}: another predict is writing there: wait for it or give another one") from None
     except OSError:
         return  # a file system without locks: whoever has two write to one folder of it mixes pictures, and no file
+
+
+def _close(text: TextIO) -> None:
+    with suppress(OSError):  # the disk is full, which has been said
+        text.close()
 
 
 def _remove(file: Path) -> None:

@@ -89,11 +89,20 @@ def _write(folder: Path, manifest: Manifest, plan: bytes, **facts: Any) -> None:
     place = folder.resolve()
     try:
         with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{place.name}.engine-") as scratch:
-            (Path(scratch) / name).write_bytes(plan)
-            manifest.model_copy(update={"engine": section}).write(Path(scratch))
+            new, bare = Path(scratch), Path(scratch) / "bare"
+            (new / name).write_bytes(plan)
+            manifest.model_copy(update={"engine": section}).write(new)
+            bare.mkdir()
+            manifest.model_copy(update={"engine": None}).write(bare)
             with held():
-                for written in (name, FILE):
-                    (Path(scratch) / written).replace(place / written)
+                if manifest.engine is not None:  # at no moment a manifest describes an engine that is not there
+                    (bare / FILE).replace(place / FILE)
+                (new / name).replace(place / name)
+                try:
+                    (new / FILE).replace(place / FILE)
+                except OSError:
+                    (place / name).unlink()
+                    raise
                 has_published(place / name)
     except OSError as error:
         raise BuildError(f"{folder}: {error.strerror}: the engine could not be written") from error
