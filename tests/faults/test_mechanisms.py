@@ -119,6 +119,7 @@ def test_a_file_is_replaced_whole_or_not(tmp_path, monkeypatch):
         RuntimeError("[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : Failed to allocate memory for requested buffer"),
         ValueError("std::bad_alloc"),
         ImportError("libtorch_cpu.so: failed to map segment from shared object"),
+        RuntimeError("Failed to serialize proto"),  # protobuf's EncodeError
         OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)),
     ],
     ids=lambda error: type(error).__name__,

@@ -60,7 +60,7 @@ def test_no_room_for_the_artifact(place, tmp_path):
 def test_no_room_for_the_store(place, tmp_path):
     campaign, said = Campaign("tmpfs for the store"), 0
     with mounted(tmp_path / "disk", "64m") as disk:
-        for room in (0, 4096, 16384, 65536, 262144, 1048576):
+        for room in (8192, 16384, 32768, 65536, 262144, 1048576):
             for entry in disk.iterdir():
                 subprocess.run(["rm", "-r", entry], check=True)
             resized(disk, room)

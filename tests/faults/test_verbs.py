@@ -68,7 +68,7 @@ def _facts(content):
 
 
 def campaign(place, base, verb, error, few):
-    work, python = base / "work", STAND_IN
+    work, python = base / "work", STAND_IN if verb is engine else ""
     work.mkdir()
     words, cwd = verb(place, base), str(work)
     before = contents(work)
@@ -84,8 +84,9 @@ def campaign(place, base, verb, error, few):
             states = [done, {name: digest for name, digest in done.items() if not name.endswith("cache")}]
         else:
             in_one_line(answer)
-            if verb is predict:  # drawings that are done stay
-                states.append({name: digest for name, digest in done.items() if name.endswith("a.png")})
+            # Drawings that are done stay, and what TensorRT has measured.
+            early = {name: digest for name, digest in done.items() if name.endswith(("a.png", "cache"))}
+            states.append(before | early)
         count.look(work, *states)
         assert [path for path in work.rglob(".*") if path.name != ".hydra"] == []
     cleared(work, verb)
