@@ -105,5 +105,5 @@ def test_the_temporary_folder_is_full(place):
         line = in_one_line(place.server.run(words, {"below": scratch, "at": at}, python=python), (1,))
         assert "No space left" in line or "temporary" in line
         campaign.look(place.out, place.before)
-        assert os.listdir(scratch) == []  # noqa: PTH208
+        assert not [name for name in os.listdir(scratch) if not name.startswith("torchinductor_")]  # noqa: PTH208
     campaign.report()
