@@ -58,7 +58,7 @@ def in_one_line(answer, codes=(1, 2)):
 
 
 def contents(folder: Path) -> dict[str, str]:
-    """Digests of all files below it, by name: `manifest.json` without the facts of its run, and in `.hydra` only that
+    """Size and digest of all files below it, by name: `manifest.json` without the facts of its run, and in `.hydra` only that
     something is there, since the words say where things go."""
     found = {}
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
@@ -67,7 +67,7 @@ def contents(folder: Path) -> dict[str, str]:
             data = json.dumps(json.loads(data) | {"run": None}).encode()
         if file.parent.name == ".hydra":
             data = bytes(min(len(data), 1))
-        found[str(file.relative_to(folder))] = hashlib.sha256(data).hexdigest()
+        found[str(file.relative_to(folder))] = f"{len(data)} {hashlib.sha256(data).hexdigest()}"
     return found
 
 
@@ -85,8 +85,9 @@ class Campaign:
             self.survived += 1
             return
         near = max(states, key=lambda state: len(state.items() & found.items()))
-        self.lost += sum(len(digest) for name, digest in near.items() if found.get(name) != digest)
-        raise AssertionError(f"{self.name}: {folder} is no whole artifact: {sorted(found)}")
+        self.lost += sum(int(was.split()[0]) for name, was in near.items() if found.get(name) != was)
+        other = sorted(name for name in near | found if near.get(name) != found.get(name))
+        raise AssertionError(f"{self.name}: {self.lost} bytes lost: {folder} is no whole artifact: {other}")
 
     def report(self) -> None:
         """The line that is read with -s."""

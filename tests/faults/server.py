@@ -38,13 +38,13 @@ def everything_imported():
 
 
 def child(request, folder: Path) -> int:
-    from exporter.cli import main
-
     os.chdir(request["cwd"])
     for name, descriptor in (("out", 1), ("err", 2)):
         os.dup2(os.open(folder / name, os.O_WRONLY | os.O_CREAT), descriptor)
     fault = Fault(**request["fault"]) if request.get("fault") else None
     exec(request.get("python") or "", {})
+    from exporter.cli import main  # only now: it may have been replaced
+
     if fault:
         fault.install()
     code = 99
