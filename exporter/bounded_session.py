@@ -7,67 +7,27 @@ import math
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
 
 from exporter.errors import BuildError, RequestError
-from exporter.inference import session
-from exporter.limits import alarm, bounded, memory_for
+from exporter.limits import memory_for
 from exporter.lint.read import read_model
 from exporter.lint.walk import graphs
 from exporter.manifest import Manifest
+from exporter.runtime.engine import Engine, Limits, Session, engine_of
 
 RUN_SECONDS = 600.0
 """For one run."""
 
 
-class BoundedSession:
-    """An ONNX Runtime session whose runs end: each takes at most `memory` bytes more than there are, and
-    `RUN_SECONDS`. Raises RequestError beyond that, BuildError where ONNX Runtime cannot make or run it."""
-
-    def __init__(self, model: bytes | Path, label: object, memory: int):
-        self._label, self._memory = label, memory
-        with bounded(label, memory):
-            self._session = session(model)
-
-    def get_inputs(self) -> Any:
-        """As of ONNX Runtime's session."""
-        return self._session.get_inputs()
-
-    def get_outputs(self) -> Any:
-        """As of ONNX Runtime's session."""
-        return self._session.get_outputs()
-
-    def run(self, names: list[str] | None, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
-        """As of ONNX Runtime's session."""
-        import onnxruntime as ort
-
-        options = ort.RunOptions()
-        late: list[bool] = []
-
-        def stop() -> None:
-            late.append(True)
-            options.terminate = True
-
-        try:
-            with bounded(self._label, self._memory), alarm(RUN_SECONDS, stop):
-                return self._session.run(names, feeds, options)
-        except RequestError:
-            raise
-        except Exception as error:  # ORT raises its own classes, which share no base but this one
-            if late:
-                raise RequestError(f"{self._label}: one run took more than {RUN_SECONDS:g} s: refused") from error
-            reason = " ".join(str(error).split())[-300:]
-            raise BuildError(f"{self._label}: ONNX Runtime cannot run it: {reason}") from error
-
-
-def artifact_session(folder: Path, manifest: Manifest) -> BoundedSession:
-    """The artifact of a folder, if its input is what the manifest says. Raises RequestError for a file that no build
-    writes, BuildError for another input, and as `BoundedSession`."""
+def artifact_session(folder: Path, manifest: Manifest, engine: Engine | None = None) -> Session:
+    """The artifact of a folder in the engine that it is for, or in this one, if its input is what the manifest says.
+    Raises RequestError for a file that no build writes, BuildError for another input, and as `Engine.session`."""
     path = folder / manifest.artifact.file
     check_artifact(read_model(path), path)
     shape = manifest.input.nominal_shape
-    opened = BoundedSession(path, path, memory_for(path.stat().st_size, math.prod(shape) // 3))
+    limits = Limits(memory_for(path.stat().st_size, math.prod(shape) // 3), RUN_SECONDS, path)
+    opened = (engine or engine_of(manifest.backend)).session(path, limits=limits)
     found = [(each.name, each.type, _free(each.shape)) for each in opened.get_inputs()]
     kind = {"float32": "float"}.get(manifest.input.dtype, manifest.input.dtype)
     stated = [(manifest.input.name, f"tensor({kind})", _free(manifest.input.shape))]

@@ -8,6 +8,10 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
 
 MAX_LINE = 4000
 """Characters of a message: it may show a stranger's words."""
@@ -98,12 +102,32 @@ def _recipes(words: list[str]) -> int:
 def _verify(words: list[str]) -> int:
     parser = _parser("verify", "checks hashes, the schema, that the graph is what the manifest says, that ORT runs it")
     parser.add_argument("dir", type=Path)
-    folder = parser.parse_args(words).dir
+    parser.add_argument("--key", type=Path, metavar="PUBLIC_KEY", help="PEM file of the builder: check the signature")
+    given = parser.parse_args(words)
+    folder = given.dir
+    from exporter.signature.sign import check_signature, claimed_key
+
+    if given.key:  # first: then nothing of a stranger's is looked into
+        print(f"  {check_signature(folder, given.key)}")
     from exporter.verify import verify
 
     for line in verify(folder):
         print(f"  {line}")
+    if not given.key and (claim := claimed_key(folder)):
+        print(f"  its signature was not checked (it says it is of key {claim}): give the builder's, --key PUBLIC_KEY")
     print(f"{folder}: verified")
+    return 0
+
+
+def _sign(words: list[str]) -> int:
+    parser = _parser("sign", "signs an artifact, so that verify --key, or openssl and sha256sum, tell who built it")
+    parser.add_argument("dir", type=Path)
+    parser.add_argument("--key", type=Path, required=True, metavar="PRIVATE_KEY", help="Ed25519, a PEM file")
+    parser.add_argument("--passphrase-env", metavar="NAME", help="environment variable that holds its passphrase")
+    given = parser.parse_args(words)
+    from exporter.signature.sign import sign
+
+    print(sign(given.dir, given.key, given.passphrase_env))
     return 0
 
 
@@ -139,9 +163,7 @@ def _rebuild(words: list[str]) -> int:
 def _evaluate(words: list[str]) -> int:
     parser = _parser("evaluate", "mAP of an artifact: on demo scenes, or on your pictures in COCO's or YOLO's format")
     parser.add_argument("dir", type=Path)
-    parser.add_argument("--num-images", type=int, metavar="N", help="at most so many (demo: 300, others: all)")
-    parser.add_argument("--yolo", metavar="FILE", help="a data.yaml; its split val is taken")
-    parser.add_argument("--coco", nargs=2, metavar=("FOLDER", "JSON"), help="pictures, and their annotations")
+    _add_pictures(parser, "at most so many (demo: 300, others: all)")
     given = parser.parse_args(words)
     from exporter.evaluation.artifact import evaluate_artifact
     from exporter.progress import progress_in
@@ -152,14 +174,48 @@ def _evaluate(words: list[str]) -> int:
 
 
 def _benchmark(words: list[str]) -> int:
-    parser = _parser("benchmark", "time of each artifact against the first: medians of interleaved runs in one process")
+    parser = _parser("benchmark", "time of each artifact against the first: medians of interleaved runs")
     parser.add_argument("dirs", type=Path, nargs="+", metavar="DIR")
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    about = "onnxruntime, openvino, all that are installed, or own: the one each artifact is for (the default)"
+    parser.add_argument("--engine", action="append", default=[], metavar="NAME", help=about)
+    parser.add_argument("--precision", action="append", default=[], metavar="P", help="OpenVINO's: f32, bf16, f16")
+    parser.add_argument("--hint", action="append", default=[], metavar="H", help="OpenVINO's: latency, throughput")
+    parser.add_argument("--threads", type=_numbers, default=[os.cpu_count() or 1], metavar="N,…")
+    parser.add_argument("--batch", type=_numbers, metavar="N,…", help="pictures a run, where that is free")
     parser.add_argument("--rounds", type=int, default=40)
+    _add_pictures(parser, "measures mAP too, on so many demo scenes; with --yolo or --coco at most so many pictures")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="benchmark.json, and with mAP benchmark.png")
     given = parser.parse_args(words)
-    from exporter.benchmark.compare import compare
+    from exporter.benchmark.command import benchmark
+    from exporter.progress import progress_in
 
-    for line in compare(given.dirs, given.threads, given.rounds):
+    pictures = (given.num_images, given.yolo, given.coco)
+    for line in benchmark(
+        given.dirs, given.engine, given.precision, given.hint, given.threads, given.batch, given.rounds,
+        pictures if any(pictures) else None, given.out, progress_in("text"),
+    ):  # fmt: skip
+        print(line)
+    return 0
+
+
+def _advise(words: list[str]) -> int:
+    parser = _parser("advise", "which engine and precision to take on this machine: builds and measures them")
+    parser.add_argument("words", nargs="+", metavar="WORD", help="of a build, without backend and quantization")
+    parser.add_argument("--max-drop", type=float, default=0.5, metavar="P", help="points of mAP that may be lost (0.5)")
+    parser.add_argument("--budget", type=_positive, default=900, metavar="S", help="seconds (900)")
+    parser.add_argument("--threads", type=_numbers, default=[os.cpu_count() or 1], metavar="N,…")
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--out", type=Path, default=Path("outputs") / "advice", metavar="DIR")
+    parser.add_argument("--save", metavar="NAME", help="write what is advised as recipes/NAME.yaml")
+    given = parser.parse_args(words)
+    from exporter.advise.command import advise
+    from exporter.hydra_run import quote_path
+    from exporter.progress import progress_in
+
+    said = [quote_path(word) for word in given.words]
+    for line in advise(
+        said, given.max_drop, given.budget, given.threads, given.rounds, given.out, given.save, progress_in("text")
+    ):
         print(line)
     return 0
 
@@ -285,6 +341,17 @@ def _deepstream(words: list[str]) -> int:
     return 0
 
 
+def _add_pictures(parser: "ArgumentParser", number: str) -> None:
+    """Flags that say which labelled pictures accuracy is measured on."""
+    parser.add_argument("--num-images", type=int, metavar="N", help=number)
+    parser.add_argument("--yolo", metavar="FILE", help="a data.yaml; its split val is taken")
+    parser.add_argument("--coco", nargs=2, metavar=("FOLDER", "JSON"), help="pictures, and their annotations")
+
+
+def _numbers(word: str) -> list[int]:
+    return [_positive(each) for each in word.split(",")]
+
+
 def _positive(word: str) -> int:
     number = int(word)
     if number < 1:
@@ -292,7 +359,7 @@ def _positive(word: str) -> int:
     return number
 
 
-def _parser(verb: str, description: str):  # noqa: ANN202 - argparse's own class
+def _parser(verb: str, description: str) -> "ArgumentParser":
     import argparse
 
     return argparse.ArgumentParser(prog=f"exporter {verb}", description=description)
@@ -301,6 +368,7 @@ def _parser(verb: str, description: str):  # noqa: ANN202 - argparse's own class
 VERBS: dict[str, Callable[[list[str]], int]] = {
     "recipes": _recipes,
     "verify": _verify,
+    "sign": _sign,
     "rebuild": _rebuild,
     "plan": _plan,
     "explain": _explain,
@@ -310,6 +378,7 @@ VERBS: dict[str, Callable[[list[str]], int]] = {
     "predict": _predict,
     "evaluate": _evaluate,
     "benchmark": _benchmark,
+    "advise": _advise,
     "snippet": _snippet,
     "lint": _lint,
     "engine": _engine,

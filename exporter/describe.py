@@ -1,6 +1,8 @@
 """Writes the manifest's sections from what was built: of the artifact, what the artifact itself says."""
 
+import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -75,11 +77,11 @@ def runtime_properties(model: onnx.ModelProto, loaded: ModelFacts, recipe: Recip
 def describe(
     file: Path, loaded: ModelFacts, recipe: Recipe, quantization: dict[str, Any], calibration: m.Calibration | None,
     proof: dict[str, Any], evaluation: m.Evaluation | None, benchmark: m.Benchmark | None,
-    tradeoff: list[dict[str, Any]], repository: dict[str, Any],
+    tradeoff: list[dict[str, Any]], repository: dict[str, Any], intermediate: Mapping[str, bytes] | None,
 ) -> m.Manifest:  # fmt: skip
     """The manifest of the artifact in `file`; what is known only when it is published, see `run_section`, is not in it.
     What `quantization` counts is counted again in the artifact. `tradeoff`: what the variants of a mixed precision
-    took; `repository`: see there."""
+    took; `repository`: see there; `intermediate`: files by name, see `exporter.stages.intermediate`."""
     model = onnx.load(file)
     return m.Manifest(
         schema_version=1,
@@ -106,6 +108,11 @@ def describe(
         quantization=quantization | {key: value for key, value in summarize(model).items() if key in quantization},
         calibration=calibration,
         backend=recipe.backend.section(model, input_section(model, recipe)),
+        intermediate=m.Intermediate.model_validate(
+            {Path(name).suffix[1:]: _stored(name, content) for name, content in intermediate.items()}
+        )
+        if intermediate
+        else None,
         proof=proof,
         evaluation=evaluation,
         benchmark=benchmark,
@@ -115,9 +122,13 @@ def describe(
             overrides=[_without_folders(word) for word in recipe.overrides],
             **repository,
         ),
-        versions=versions([recipe.quantization.package] if hasattr(recipe.quantization, "package") else []),
+        versions=versions(node.package for node in (recipe.quantization, recipe.backend) if hasattr(node, "package")),
         run={"tradeoff": tradeoff} if tradeoff else {},
     )
+
+
+def _stored(name: str, content: bytes) -> m.StoredFile:
+    return m.StoredFile(file=name, sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
 
 
 def option(node: Any) -> str:

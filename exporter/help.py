@@ -13,7 +13,8 @@ Turns a detector into an ONNX artifact with pre-processing, NMS and precision in
   exporter model=NAME [key=value …]       build without a recipe
   exporter -m key=a,b …                   build every combination
   exporter recipes [--copy NAME]          list the recipes; copy one into ./recipes to start from
-  exporter verify DIR                     check an artifact against its manifest
+  exporter verify DIR [--key PUBLIC_KEY]  check an artifact against its manifest, and who signed it
+  exporter sign DIR --key PRIVATE_KEY     sign it: Ed25519 over the digests of all its files
   exporter plan [-m] +recipe=NAME …       what a build or a sweep would do, and how long that takes
   exporter explain DIR                    why each stage of its build ran, or did not
   exporter store ls|gc|clear              what builds keep for the next ones
@@ -23,7 +24,8 @@ Turns a detector into an ONNX artifact with pre-processing, NMS and precision in
   exporter predict DIR IMAGE… --out DIR   run an artifact on pictures
   exporter snippet DIR [--language cpp]   a short program that runs this artifact, in Python or C++
   exporter evaluate DIR [--yolo FILE …]   mAP of an artifact on demo scenes, or on your labelled pictures
-  exporter benchmark DIR DIR…             time of each artifact against the first, interleaved
+  exporter benchmark DIR… [--engine all]  time of each artifact, in each engine, against the first, interleaved
+  exporter advise +recipe=NAME …          which engine and precision to take on this machine, measured
   exporter lint DIR_OR_FILE [--json]      what TensorRT will not take, in any ONNX file
   exporter engine DIR [--commands]        build and prove its TensorRT engine here, or say how trtexec does
   exporter triton DIR --out REPOSITORY    write a model repository for Triton Inference Server

@@ -1,16 +1,18 @@
 """Runs an artifact by what its manifest says, and nothing else: from pictures of any size to boxes in their pixels."""
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from exporter.errors import BuildError, RequestError
 from exporter.manifest import Input, Manifest, Preprocessing
 from exporter.messages import in_one_line
+
+if TYPE_CHECKING:
+    from exporter.runtime.engine import Engine, Runnable
 
 
 @dataclass(frozen=True)
@@ -20,52 +22,6 @@ class Detections:
     boxes: np.ndarray
     scores: np.ndarray
     classes: np.ndarray
-
-
-def session(model: bytes | Path, options: Any = None) -> Any:
-    """An ONNX Runtime session on the CPU, by default with the options of `session_options`. TensorRT's NMS plugin is
-    emulated there, see `exporter.graph.emulate_plugin`.
-
-    Raises BuildError where ORT does not take the model."""
-    import onnxruntime as ort
-
-    from exporter.graph.half_scales import has_half_scales
-
-    options = options or session_options()
-    options.log_severity_level = 4  # what goes wrong is raised, and need not be printed too
-    if has_half_scales(model):  # ONNX Runtime 1.32 fuses such pairs into operators that give wrong numbers
-        options.add_session_config_entry("session.disable_quant_qdq", "1")
-    source = model if isinstance(model, bytes) else str(model)
-    if emulation(model):
-        import onnx
-
-        from exporter.graph.emulate_plugin import emulated
-
-        loaded = onnx.load_from_string(model) if isinstance(model, bytes) else onnx.load(model)
-        source = emulated(loaded).SerializeToString()
-    try:
-        return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ORT raises its own classes, which share no base but this one
-        raise BuildError(f"ONNX Runtime does not take the model: {' '.join(str(error).split())[:300]}") from error
-
-
-def session_options() -> Any:
-    """ONNX Runtime's own SessionOptions, with as many threads as OMP_NUM_THREADS says where it does: by that launchers
-    share out the cores among processes, and ONNX Runtime by itself takes them all."""
-    import onnxruntime as ort
-
-    options = ort.SessionOptions()
-    share = os.environ.get("OMP_NUM_THREADS", "")
-    if share.isdecimal():
-        options.intra_op_num_threads = int(share)
-    return options
-
-
-def emulation(model: bytes | Path) -> str:
-    """What to add to "ONNX Runtime" where it runs a graph that it does not know all of; "" for most."""
-    from exporter.graph.emulate_plugin import has_plugin
-
-    return ", TensorRT's NMS plugin emulated" if has_plugin(model) else ""
 
 
 def encode(pictures: np.ndarray, input: Input, preprocessing: Preprocessing) -> np.ndarray:
@@ -102,14 +58,14 @@ def rows(outputs: dict[str, np.ndarray], batch: int) -> list[Detections]:
 
 
 class Detector:
-    """An artifact ready to run; `model` may also be a session of another engine. `size`: the height and width that
-    pictures are brought to, for one that takes several (None: its nominal ones). Raises RequestError where it gives no
-    finished detections, or does not take that size."""
+    """An artifact ready to run in an engine. `size`: the height and width that pictures are brought to, for one that
+    takes several (None: its nominal ones). Raises RequestError where it gives no finished detections, or does not take
+    that size."""
 
     def __init__(
-        self, model: bytes | Path | Any, input: Input, preprocessing: Preprocessing, size: tuple[int, int] | None = None
+        self, session: "Runnable", input: Input, preprocessing: Preprocessing, size: tuple[int, int] | None = None
     ):
-        self._session = session(model) if isinstance(model, bytes | Path) else model
+        self._session = session
         self._input, self._preprocessing = input, preprocessing
         self._outputs = [output.name for output in self._session.get_outputs()]
         if "pred_classes" not in self._outputs and "flat_predictions" not in self._outputs:
@@ -124,9 +80,11 @@ class Detector:
             self._geometry = self._geometry.at(*size)
 
     @classmethod
-    def of(cls, folder: Path, manifest: Manifest, size: tuple[int, int] | None = None) -> "Detector":
-        """The artifact in a folder that a build wrote. Raises RequestError also where its outputs are in a format of
-        its recipe's own."""
+    def of(
+        cls, folder: Path, manifest: Manifest, size: tuple[int, int] | None = None, engine: "Engine | None" = None
+    ) -> "Detector":
+        """The artifact in a folder that a build wrote, in the engine that it is for, or in this one. Raises
+        RequestError also where its outputs are in a format of its recipe's own."""
         if manifest.postprocessing.format is not None and not manifest.postprocessing.readable:
             names = ", ".join(output.name for output in manifest.outputs)
             raise RequestError(
@@ -136,7 +94,7 @@ class Detector:
             )
         from exporter.bounded_session import artifact_session
 
-        return cls(artifact_session(folder, manifest), manifest.input, manifest.preprocessing, size)
+        return cls(artifact_session(folder, manifest, engine), manifest.input, manifest.preprocessing, size)
 
     @property
     def batch(self) -> int:

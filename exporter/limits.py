@@ -14,7 +14,7 @@ from exporter.messages import in_one_line
 MEMORY, COPIES = 4_000_000_000, 8
 """What a graph may take: so many bytes, its file's size so many times, and `PER_PIXEL` bytes of its input."""
 PER_PIXEL = 8_000
-# What C++ below us says where there is no memory: torch, ONNX Runtime, OpenCV, the loader of shared libraries, protobuf.
+# What C++ below us says where there is no memory: torch, ONNX Runtime, OpenCV, protobuf, the loader of libraries.
 NO_MEMORY = re.compile(
     r"can't allocate memory|cannot allocate memory|bad[ _]alloc|failed to allocate|insufficient memory|out of memory"
     r"|failed to map segment|failed to serialize proto",

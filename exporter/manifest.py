@@ -211,13 +211,15 @@ class Profile(Section):
 class Backend(Section):
     """The engine the artifact is for; `verified` says where it was run. `build_flags`: by version of an engine that is
     built first, what its builder has to be told; versions that are not there cannot take the artifact. `profile`: for
-    such an engine, where the input's shape is free."""
+    such an engine, where the input's shape is free. `settings`: what a program has to tell the engine so that it
+    computes as it did in the proof."""
 
     name: str
     minimum_version: str
     verified: str
     profile: Profile | None = None
     build_flags: dict[str, list[str]] = {}  # noqa: RUF012 - pydantic copies it
+    settings: dict[str, str] = {}  # noqa: RUF012 - pydantic copies it
 
 
 class Engine(Section):
@@ -232,6 +234,21 @@ class Engine(Section):
     gpu: str | None
     cuda: str | None
     proof: dict[str, Any]
+
+
+class StoredFile(Section):
+    """A file beside the manifest."""
+
+    file: FileName
+    sha256: str
+    bytes: int
+
+
+class Intermediate(Section):
+    """The artifact in OpenVINO's own form (IR): the graph, and its weights."""
+
+    xml: StoredFile
+    bin: StoredFile
 
 
 class Recipe(Section):
@@ -261,6 +278,7 @@ class Manifest(Section):
     calibration: Calibration | None
     backend: Backend
     engine: Engine | None = None
+    intermediate: Intermediate | None = None
     proof: dict[str, Any]
     evaluation: Evaluation | None
     benchmark: Benchmark | None

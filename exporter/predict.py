@@ -12,10 +12,11 @@ from typing import TextIO
 
 from exporter.drawing import draw, write_png
 from exporter.errors import BuildError, RequestError
-from exporter.inference import Detections, Detector, emulation
+from exporter.inference import Detections, Detector
 from exporter.manifest import read_manifest
 from exporter.pictures import list_pictures, read_picture
 from exporter.progress import progress_in
+from exporter.runtime.onnx_runtime import emulation
 
 
 def predict(folder: Path, images: Iterable[Path], out: Path, size: tuple[int, int] | None = None) -> int:

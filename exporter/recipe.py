@@ -302,7 +302,10 @@ def _quantization_problems(recipe: Recipe, composed: Composed) -> Iterator[str]:
         yield from recipe.calibration.problems(recipe.model.weights)
     if hasattr(recipe.quantization, "package"):
         yield from recipe.quantization.problems(recipe.calibration.method, recipe.quantization_scheme)
-    if getattr(recipe.quantization, "reduce_range", False) and recipe.quantization_scheme != "u8s8":
+    if (
+        getattr(recipe.quantization, "reduce_range", "auto") in (True, "measure")
+        and recipe.quantization_scheme != "u8s8"
+    ):
         yield (
             f"quantization.reduce_range: only products with uint8 can saturate, and the scheme is"
             f" {recipe.quantization_scheme}: leave it out"

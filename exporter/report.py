@@ -30,6 +30,8 @@ def summary_lines(manifest: Manifest) -> Iterator[str]:
         f" scores within {network['max_score_error']:.2g} (mean {network['mean_score_error']:.2g}) of torch"
         + (f"; NMS: {rows['rows']} rows, {rows['unexplained']} wrong" if rows else "")
     )
+    if placed := proof.get("nodes_by_provider"):
+        yield f"  ran in     {', '.join(f'{name}: {count} nodes' for name, count in placed.items())}"
     found = proof["detections"]
     if found["map"] is not None:
         yield (

@@ -14,6 +14,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from exporter import manifest as m
+from exporter import signature
 from exporter.progress import Progress
 from exporter.provenance import run_section
 from exporter.publish import publishing
@@ -23,7 +24,19 @@ from exporter.store.place import Files, Store
 from exporter.store.stage import REUSED, UNNEEDED, Run
 
 # What an artifact's folder may hold.
-OWNED = (m.ARTIFACT, "model.engine", m.FILE, "preview.png", "report.html", "sensitivity.png", "tradeoff.png", ".hydra/")
+OWNED = (
+    m.ARTIFACT,
+    "model.engine",
+    "model.xml",
+    "model.bin",
+    m.FILE,
+    "preview.png",
+    "report.html",
+    "sensitivity.png",
+    "tradeoff.png",
+    ".hydra/",
+    *signature.NAMES,
+)
 
 
 def build(recipe: Recipe, progress: Progress, fresh: bool = False) -> m.Manifest:
@@ -50,12 +63,14 @@ def build(recipe: Recipe, progress: Progress, fresh: bool = False) -> m.Manifest
 
 
 def _made(recipe: Recipe, run: Run) -> tuple[Pipeline, Files, bytes]:
-    """The stages, and what they give: all files by name, and the artifact."""
+    """The stages, and what they give: all other files by name, and the artifact."""
     steps = pipeline(recipe, run)
     if not steps.page.kept(run.store):
         # A mistake in the labels is said before the work, not after it.
         recipe.evaluation.examples(steps.facts.value(run).class_names, *recipe.nominal_picture)
-    return steps, steps.page.value(run), steps.artifact.value(run)
+    files, artifact = steps.page.value(run), steps.artifact.value(run)
+    more = steps.intermediate.value(run) if steps.intermediate else {}
+    return steps, files | more, artifact
 
 
 def store_of(recipe: Recipe, progress: Progress) -> Store | None:

@@ -11,12 +11,12 @@ from exporter.bounded_session import artifact_session, check_artifact
 from exporter.errors import BuildError, RequestError
 from exporter.graph import facts
 from exporter.graph.clean import check
-from exporter.inference import emulation
 from exporter.limits import bounded, memory_for
 from exporter.lint.read import read_model
 from exporter.manifest import Manifest, file_digest, read_manifest
 from exporter.messages import in_one_line
 from exporter.quantization.summary import summarize, summarize_half
+from exporter.runtime.onnx_runtime import emulation
 
 
 def verify(folder: Path) -> Iterator[str]:
@@ -34,6 +34,11 @@ def verify(folder: Path) -> Iterator[str]:
         built = folder / Path(manifest.engine.file).name
         _same(f"sha256 of {built.name}", file_digest(built) if built.is_file() else None, manifest.engine.sha256)
         yield f"{built.name} has the manifest's sha256; only its own GPU can run it"
+    if manifest.intermediate is not None:
+        for each in (manifest.intermediate.xml, manifest.intermediate.bin):
+            beside = folder / each.file
+            _same(f"sha256 of {each.file}", file_digest(beside) if beside.is_file() else None, each.sha256)
+            yield f"{each.file} has the manifest's sha256"
     model = read_model(path)
     check_artifact(model, path)
     with bounded(path, memory_for(path.stat().st_size, 0)):

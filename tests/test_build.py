@@ -15,8 +15,8 @@ import exporter
 from exporter.cli import main
 from exporter.demo.scenes import CLASS_NAMES, scene
 from exporter.errors import BuildError, RequestError
-from exporter.inference import session
 from exporter.manifest import Manifest, file_digest, read_manifest
+from exporter.runtime.onnx_runtime import session
 from exporter.verify import verify
 
 

@@ -3,6 +3,8 @@
 import re
 import shlex
 import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,11 +14,13 @@ from exporter.demo.scenes import scene
 from exporter.drawing import write_png
 from exporter.model.architectures import ARCHITECTURES
 from exporter.model.weights import random_state
-from exporter.paths import PACKAGE
+from exporter.signature.sign import sign
+from tests.signature.keys import write_key
 
-README = (PACKAGE.parent / "README.md").read_text(encoding="utf-8")
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 SET_UP, REST = README.split("## What you get", 1)
 COMMANDS = re.findall(r"^python -m exporter (.*)$", REST, re.MULTILINE)
+OTHERS = re.findall(r"^((?:cd|openssl) .*)$", REST, re.MULTILINE)
 SMALL = {"input.size": "64", "proof.num_scenes": "0", "proof.num_images": "1", "calibration.num_images": "2"}
 # Weights at random are no measure of what INT8 costs.
 LOOSE = {"proof.mean_score_error": "1", "proof.mean_box_error": "1000"}
@@ -40,6 +44,8 @@ def workplace(tmp_path, monkeypatch, int8_artifact, kept):
         write_png(tmp_path / "pictures" / f"{i}.png", scene("calibration", i, 120, 90).image)
     for name in ("yolo_nas_s", "yolo_nas_s_int8"):
         shutil.copytree(int8_artifact, tmp_path / "outputs" / name)
+    write_key(tmp_path, "builder")
+    sign(Path("outputs/yolo_nas_s_int8"), Path("builder.key"), None)
     (tmp_path / "exporter" / "demo").mkdir(parents=True)
     write_png(tmp_path / "exporter" / "demo" / "preview.jpg", scene("evaluation", 0, 320, 640).image)
     (tmp_path / "recipes").mkdir()
@@ -70,6 +76,12 @@ def test_every_command_runs(command, workplace):
     if "NAME" in command or "DIR" in command:
         pytest.fail(f"not a command that can be typed as it stands: {command}")
     assert main(small(words)) == 0
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed here")
+@pytest.mark.parametrize("command", OTHERS)
+def test_every_command_of_another_program_runs(command, workplace):
+    subprocess.run(["bash", "-c", command], check=True, capture_output=True)
 
 
 def test_the_recipe_shown_builds(workplace):

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from jsonschema import Draft7Validator, Draft202012Validator
@@ -13,7 +14,7 @@ from exporter.cli import main
 from exporter.config import compose
 from exporter.errors import RequestError
 from exporter.help import summary
-from exporter.paths import CONF, PACKAGE, RECIPES
+from exporter.paths import CONF, RECIPES
 from exporter.recipe import KEYS, NODES, SETTINGS, check
 from exporter.recipe_schema.comments import read_comments
 from exporter.recipe_schema.schema import recipe_schema, schema_text
@@ -66,7 +67,7 @@ def test_every_option_could_stand_in_a_recipe(path):
 
 def test_the_readmes_recipe_is_valid():
     (recipe,) = re.findall(
-        r"```yaml\n(# @package _global_.*?)```", (PACKAGE.parent / "README.md").read_text(), re.DOTALL
+        r"```yaml\n(# @package _global_.*?)```", (Path(__file__).parents[1] / "README.md").read_text(), re.DOTALL
     )
     assert accepted(load(recipe))
 

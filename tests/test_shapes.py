@@ -17,7 +17,7 @@ from exporter.demo.scoring import coco_scores
 from exporter.drawing import write_png
 from exporter.errors import BuildError, RequestError
 from exporter.geometry import Geometry
-from exporter.inference import Detector, session
+from exporter.inference import Detector
 from exporter.manifest import read_manifest
 from exporter.model.loaded import LoadedModel
 from exporter.postprocessing import reference
@@ -26,6 +26,7 @@ from exporter.preprocessing.ppyoloe import PPYoloE
 from exporter.proof.prove import prove, torch_outputs
 from exporter.proof.tensors import tensors
 from exporter.recipe import check
+from exporter.runtime.onnx_runtime import session
 from exporter.verify import verify
 from tests.small_network import SmallDetector, fixed_core
 

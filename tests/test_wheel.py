@@ -1,19 +1,36 @@
-"""A built wheel works away from the checkout: configurations, recipes, demo weights and schema are inside."""
+"""A built wheel works away from the checkout: configurations, recipes, demo weights and schema are inside. It has the
+same bytes wherever and whenever it is built."""
 
+import hashlib
 import os
+import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
+import pytest
+
 from exporter.paths import PACKAGE, RECIPES
 
+ROOT = PACKAGE.parent
 
-def test_a_wheel_works_without_the_checkout(tmp_path):
-    root = PACKAGE.parent
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(root)]
-    subprocess.run(command, check=True, capture_output=True)
-    (wheel,) = tmp_path.glob("*.whl")
+
+def build_wheel(root: Path, outdir: Path, umask: int = 0o022) -> Path:
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(outdir), str(root)]
+    time = {**os.environ, "SOURCE_DATE_EPOCH": "1700000000"}
+    subprocess.run(command, check=True, capture_output=True, env=time, umask=umask)
+    (wheel,) = outdir.glob("*.whl")
+    return wheel
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    return build_wheel(ROOT, tmp_path_factory.mktemp("wheel"))
+
+
+def test_a_wheel_works_without_the_checkout(wheel, tmp_path):
     installed = tmp_path / "site"
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(installed)
@@ -32,3 +49,21 @@ def test_a_wheel_works_without_the_checkout(tmp_path):
     assert (installed / "exporter" / "manifest.schema.json").is_file()
     shown = run("-m", "exporter", "+recipe=yolo_nas_s_int8", "--cfg", "job")
     assert "exporter.quantization.int8.Int8" in shown.stdout, shown.stderr
+
+
+def test_a_wheel_has_the_same_bytes_wherever_it_is_built(wheel, tmp_path):
+    """From a copy in another folder, with other times and modes of files, listed by the system in another order."""
+    copy, project = tmp_path / "some where" / "else", tomllib.loads((ROOT / "pyproject.toml").read_text())
+    parts = sorted([*project["tool"]["hatch"]["build"]["targets"]["sdist"]["include"], "pyproject.toml", ".gitignore"])
+    copy.mkdir(parents=True)
+    for part in reversed(parts):
+        source = ROOT / part
+        if part not in ("tests", "outputs"):  # no part of a wheel
+            ignore = shutil.ignore_patterns("__pycache__")
+            _ = shutil.copytree(source, copy / part, ignore=ignore) if source.is_dir() else shutil.copy(source, copy)
+    for path in sorted(copy.rglob("*"), reverse=True):
+        path.chmod(0o700 if path.is_dir() else 0o600)
+        os.utime(path, (981173106, 981173106))
+    other = build_wheel(copy, tmp_path / "dist", umask=0o077)
+    assert other.name == wheel.name
+    assert hashlib.sha256(other.read_bytes()).digest() == hashlib.sha256(wheel.read_bytes()).digest()

@@ -1,7 +1,7 @@
-"""ONNX Runtime on the CPU: the engine that every artifact for it is proved on, here, when it is built."""
+"""ONNX Runtime, on the CPU unless told otherwise: what an artifact for it is proved on, here, when it is built."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from exporter.node import Node
 
@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     import onnx
 
     from exporter import manifest as m
+    from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
 
 
 class OnnxRuntime(Node):
@@ -20,14 +21,30 @@ class OnnxRuntime(Node):
     max_candidates: ClassVar[int | None] = None  # that enter suppression
     takes_any_size: ClassVar[bool] = True  # so a graph of a dynamic size has to refuse some by itself
 
+    provider: Literal["cpu", "openvino", "cuda", "tensorrt"] = "cpu"
+
     def problems(self, recipe: Any) -> Iterator[str]:
         """Clauses for what this engine cannot run well, from the recipe alone."""
+        from exporter.errors import RequestError
+        from exporter.runtime.onnx_runtime import check_provider
+
+        try:
+            check_provider(self.provider)
+        except RequestError as error:
+            yield str(error)
         scheme = getattr(recipe.quantization, "scheme", "auto")
         if scheme not in ("auto", self.quantization_scheme):
             yield (
                 f"quantization.scheme={scheme}: slower than FP32 in ONNX Runtime on a CPU, which wants u8s8: leave it"
                 " auto, or choose the backend it is for"
             )
+
+    @property
+    def engine(self) -> "OnnxRuntimeEngine":
+        """What it is proved and measured in."""
+        from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
+
+        return OnnxRuntimeEngine(self.provider)
 
     def finish(self, model: "onnx.ModelProto") -> "onnx.ModelProto":
         """The graph as it will be published: in the form this engine is fastest with, without leftovers of its
@@ -39,12 +56,15 @@ class OnnxRuntime(Node):
 
     def section(self, model: "onnx.ModelProto", input: "m.Input") -> "m.Backend":
         """The manifest's section `backend` of the finished `model`."""
-        import importlib.metadata
+        import onnxruntime
 
         from exporter import manifest as m
+        from exporter.runtime.onnx_runtime import PROVIDERS
 
+        where = "on CPU" if self.provider == "cpu" else f"with {PROVIDERS[self.provider]}"
         return m.Backend(
             name=self.name,
             minimum_version="1.17",  # reads IR 8 and opset 18 with all the int8 kernels used here
-            verified=f"run and proved in onnxruntime {importlib.metadata.version('onnxruntime')} on CPU",
+            verified=f"run and proved in onnxruntime {onnxruntime.__version__} {where}",
+            settings=self.engine.settings,
         )

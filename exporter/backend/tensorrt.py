@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import onnx
 
     from exporter import manifest as m
+    from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
 
 Version = Literal["8.6", "10", "11"]
 MAX_TOP_K = 3839
@@ -85,6 +86,13 @@ class TensorRT(Node):
                     f"postprocessing.nms.{key}={value}: TensorRT sorts at most {MAX_TOP_K}: take that or less, or"
                     " postprocessing/nms=efficientnms"
                 )
+
+    @property
+    def engine(self) -> "OnnxRuntimeEngine":
+        """What it is proved and measured in where there is no TensorRT."""
+        from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
+
+        return OnnxRuntimeEngine()
 
     def finish(self, model: "onnx.ModelProto") -> "onnx.ModelProto":
         """The graph as it will be published: in TensorRT's words, in opset 17 where that says it all, without leftovers

@@ -1,4 +1,4 @@
-"""Benchmark in ONNX Runtime on the CPU, in turn with the FP32 artifact of the same recipe."""
+"""Benchmark on the CPU, in the recipe's engine, in turn with the FP32 artifact of the same recipe."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
@@ -40,12 +40,9 @@ class CpuBenchmark(Node):
         post-processing. dynamic_batch: whether throughput can be tried with other batches. Raises BuildError where
         a run fails.
         """
-        import importlib.metadata
-
         from exporter import manifest as m
         from exporter.benchmark.memory import peak_memory
         from exporter.benchmark.paired import interleaved
-        from exporter.inference import emulation
         from exporter.provenance import cpu
 
         threads = cores() if self.threads == "auto" else self.threads
@@ -56,7 +53,7 @@ class CpuBenchmark(Node):
         memory = [peak_memory(s, threads) if s is not None else None for s in (artifact, reference)]
         return m.Benchmark(
             name=self.name,
-            engine=f"onnxruntime {importlib.metadata.version('onnxruntime')}{emulation(artifact.model)}",
+            engine=artifact.engine.label(artifact.model),
             cpu=cpu(),
             threads=threads,
             batch=artifact.batch,

@@ -1,6 +1,7 @@
-"""Peak memory of a process that does nothing but run a model in ONNX Runtime.
+"""Peak memory of a process that does nothing but run a model.
 
-`peak_memory` starts this very file as a program of its own, which is why it imports nothing of the exporter at its top.
+For ONNX Runtime `peak_memory` starts this very file as a program of its own, which is why it imports nothing of the
+exporter at its top.
 """
 
 import subprocess
@@ -22,7 +23,14 @@ def peak_memory(subject: "Subject", threads: int) -> int | None:
     import numpy as np
 
     from exporter.errors import BuildError
+    from exporter.runtime.openvino import OpenVinoSession
 
+    if not hasattr(subject.engine, "provider"):  # its sessions are processes of their own
+        session = subject.engine.session(subject.model, threads)
+        assert isinstance(session, OpenVinoSession)
+        for _ in range(RUNS):
+            session.run(None, subject.feeds)
+        return session.peak_memory()
     with tempfile.TemporaryDirectory() as folder:
         model, array = Path(folder) / "model.onnx", Path(folder) / "input.npy"
         model.write_bytes(subject.model if isinstance(subject.model, bytes) else subject.model.read_bytes())

@@ -1,29 +1,24 @@
-"""Times things in turn, A B, B A, A B … in one process: a machine whose speed drifts then misleads nobody."""
+"""Times things in turn, A B, B A, A B …: a machine whose speed drifts then misleads nobody."""
 
 import statistics
-import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from exporter.manifest import Ratio, Times
+from exporter.runtime.engine import Timed
 
 WARM_UP = 3  # the first runs allocate
 
 
-def interleaved(
-    runs: Sequence[Callable[[], Any]], rounds: int, clock: Callable[[], float] = time.perf_counter
-) -> list[list[float]]:
+def interleaved(runs: Sequence[Timed], rounds: int) -> list[list[float]]:
     """Milliseconds of each run, by round: times[k][r] is that of runs[k] in round r. Every other round goes backwards,
-    since whoever runs later finds other things in the cache. `clock` gives seconds."""
+    since whoever runs later finds other things in the cache."""
     for _ in range(WARM_UP):
         for run in runs:
             run()
     times: list[list[float]] = [[] for _ in runs]
     for i in range(rounds):
         for k in range(len(runs)) if i % 2 == 0 else reversed(range(len(runs))):
-            started = clock()
-            runs[k]()
-            times[k].append(1000 * (clock() - started))
+            times[k].append(1000 * runs[k]())
     return times
 
 

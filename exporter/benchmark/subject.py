@@ -1,9 +1,7 @@
 """What is timed: a model in memory and what it is fed."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -11,50 +9,47 @@ import onnx
 from exporter.demo.scenes import scene
 from exporter.errors import RequestError
 from exporter.graph import facts
-from exporter.inference import encode, session
+from exporter.inference import encode
 from exporter.manifest import Input, Manifest, Preprocessing
+from exporter.runtime.engine import Engine, Timed, engine_of
 
 
 @dataclass(frozen=True)
 class Subject:
-    """An ONNX model, as bytes or file, and its input: the name and one array of the input's dtype and layout."""
+    """An ONNX model, as bytes or file; its input: the name, and one array of its dtype and layout; and what runs it."""
 
     model: bytes | Path
     input_name: str
     array: np.ndarray
+    engine: Engine
 
     def repeated(self, batch: int) -> "Subject":
         """The same picture `batch` times, for a model whose batch is free."""
-        return Subject(self.model, self.input_name, np.ascontiguousarray(self.array[:1].repeat(batch, axis=0)))
+        return replace(self, array=np.ascontiguousarray(self.array[:1].repeat(batch, axis=0)))
 
     @property
     def batch(self) -> int:
         """How many pictures the array holds; a frame [h, w, 3] is one."""
         return len(self.array) if self.array.ndim == 4 else 1
 
-    def runner(self, threads: int) -> Callable[[], Any]:
-        """A function that runs the model once, in a session with so many threads of its own."""
-        run = self.session(threads).run
-        return lambda: run(None, {self.input_name: self.array})
+    @property
+    def feeds(self) -> dict[str, np.ndarray]:
+        """What one run is given."""
+        return {self.input_name: self.array}
 
-    def session(self, threads: int) -> Any:
-        """An ONNX Runtime session on the CPU. Raises BuildError where ORT does not take the model."""
-        import onnxruntime as ort
-
-        options = ort.SessionOptions()
-        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-        # Threads wait busily for more work, for a while: those of one session must not do so while another is timed.
-        options.add_session_config_entry("session.force_spinning_stop", "1")
-        return session(self.model, options)
+    def runner(self, threads: int) -> Timed:
+        """Runs the model once, in a session with so many threads of its own. Raises BuildError where the engine does
+        not take the model."""
+        return self.engine.session(self.model, threads).timed(self.feeds)
 
 
-def of_manifest(folder: Path, manifest: Manifest) -> Subject:
-    """The artifact in a folder that a build wrote."""
+def of_manifest(folder: Path, manifest: Manifest, engine: Engine | None = None) -> Subject:
+    """The artifact in a folder that a build wrote, in the engine that it is for, or in this one."""
     array = example_input(manifest.input, manifest.preprocessing)
-    return Subject(folder / manifest.artifact.file, manifest.input.name, array)
+    return Subject(folder / manifest.artifact.file, manifest.input.name, array, engine or engine_of(manifest.backend))
 
 
-def core_subject(core: onnx.ModelProto, input: Input, preprocessing: Preprocessing) -> Subject:
+def core_subject(core: onnx.ModelProto, input: Input, preprocessing: Preprocessing, engine: Engine) -> Subject:
     """The network alone, fed with what the artifact's pre-processing would give it."""
     if preprocessing.normalization is None:
         raise RequestError("the manifest has no normalization: how a picture becomes the input is not known")
@@ -65,7 +60,7 @@ def core_subject(core: onnx.ModelProto, input: Input, preprocessing: Preprocessi
         assert preprocessing.geometry is not None  # it is known to the graph
         pictures = np.stack([preprocessing.geometry.apply(picture) for picture in pictures])
     images = preprocessing.normalization.apply(pictures.transpose(0, 3, 1, 2))
-    return Subject(core.SerializeToString(), described["name"], images.astype(described["dtype"]))
+    return Subject(core.SerializeToString(), described["name"], images.astype(described["dtype"]), engine)
 
 
 def example_input(input: Input, preprocessing: Preprocessing) -> np.ndarray:

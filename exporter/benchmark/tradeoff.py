@@ -1,9 +1,8 @@
 """How long the artifacts take that a mixed precision was chosen from: facts of a machine, for the manifest's `run`."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
-
-import numpy as np
 
 from exporter.benchmark.paired import interleaved, ratio, summarized
 from exporter.benchmark.subject import Subject
@@ -11,15 +10,13 @@ from exporter.benchmark.subject import Subject
 ROUNDS = 10
 
 
-def timed(
-    artifacts: Iterable[tuple[int, bytes]], reference: bytes, input_name: str, array: np.ndarray, threads: int
-) -> list[dict[str, Any]]:
+def timed(artifacts: Iterable[tuple[int, bytes]], reference: Subject, threads: int) -> list[dict[str, Any]]:
     """For each artifact, by its number of layers in INT8: its median in milliseconds, and median and quartiles of its
     ratio to the FP32 `reference`, run in turn with it. One artifact at a time is in memory."""
-    baseline = Subject(reference, input_name, array).runner(threads)
+    baseline = reference.runner(threads)
     measured = []
     for in_int8, artifact in artifacts:
-        own, other = interleaved([Subject(artifact, input_name, array).runner(threads), baseline], ROUNDS)
+        own, other = interleaved([replace(reference, model=artifact).runner(threads), baseline], ROUNDS)
         spread = ratio(own, other)
         times = {"p50_ms": summarized(own).p50_ms, "ratio": spread.median, "low": spread.low, "high": spread.high}
         measured.append({"in_int8": in_int8, **times})

@@ -15,6 +15,7 @@ from exporter.errors import BuildError, RequestError
 from exporter.interrupts import has_published, held
 from exporter.manifest import FILE, Engine, Manifest, file_digest, read_manifest
 from exporter.progress import progress_in
+from exporter.signature.sign import remove_signature
 
 
 def engine(folder: Path, workspace: int | None, timing_cache: Path | None, commands: bool) -> int:
@@ -95,6 +96,9 @@ def _write(folder: Path, manifest: Manifest, plan: bytes, **facts: Any) -> None:
             bare.mkdir()
             manifest.model_copy(update={"engine": None}).write(bare)
             with held():
+                if remove_signature(place):
+                    gone = "its signature was of the artifact without this engine and was removed"
+                    print(f"{folder}: {gone}: sign it again")
                 if manifest.engine is not None:  # at no moment a manifest describes an engine that is not there
                     (bare / FILE).replace(place / FILE)
                 (new / name).replace(place / name)

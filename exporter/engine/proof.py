@@ -10,9 +10,10 @@ from exporter.benchmark.subject import example_input
 from exporter.demo.scenes import scene
 from exporter.engine.session import EngineSession
 from exporter.errors import BuildError
-from exporter.inference import Detector, emulation, session
+from exporter.inference import Detector
 from exporter.manifest import Manifest
 from exporter.proof.detections import matched
+from exporter.runtime.onnx_runtime import emulation, session
 
 PICTURES = 16
 MIN_MATCHED, MIN_IOU, MAX_SCORE_ERROR = 0.9, 0.9, 0.1

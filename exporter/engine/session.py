@@ -1,5 +1,6 @@
 """Runs a serialized engine in torch's memory, behind those methods of ONNX Runtime's session that this project uses."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -34,8 +35,8 @@ class EngineSession:
         """In the order of the network."""
         return [Output(name) for name in self._names]
 
-    def run(self, names: None, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
-        """All outputs for these inputs; `names` is there for the sake of ONNX Runtime's signature."""
+    def run(self, names: Sequence[str] | None, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
+        """The outputs of these names, all of them if None."""
         import torch
 
         held = {name: torch.from_numpy(np.ascontiguousarray(a)).to(self._device) for name, a in feeds.items()}
@@ -52,7 +53,7 @@ class EngineSession:
             raise BuildError("TensorRT could not run the engine; its messages are above")
         if self._device.startswith("cuda"):
             torch.cuda.synchronize(self._device)
-        return [self._array(name, allocators[name]) for name in self._names]
+        return [self._array(name, allocators[name]) for name in names or self._names]
 
     def _array(self, name: str, allocator: Any) -> np.ndarray:
         dtype = np.dtype(self._trt.nptype(self._engine.get_tensor_dtype(name)))

@@ -10,35 +10,42 @@ from exporter.evaluation.coco import CocoEvaluation
 from exporter.evaluation.demo import DemoEvaluation
 from exporter.evaluation.evaluate import evaluate
 from exporter.evaluation.yolo import YoloEvaluation
-from exporter.inference import Detector, emulation
+from exporter.inference import Detector
 from exporter.manifest import Evaluation, read_manifest
 from exporter.messages import validation_lines
 from exporter.progress import Progress
+from exporter.runtime.engine import engine_of
 
 
 def evaluate_artifact(
     folder: Path, num_images: int | None, yolo: str | None, coco: Sequence[str] | None, progress: Progress
 ) -> Iterator[str]:
-    """Lines for the terminal. Pictures come from a data.yaml, from a folder and a COCO json, or are demo scenes.
+    """Lines for the terminal, see `pictures_node`.
 
     Raises RequestError for a folder without an artifact, for labels that cannot be right or are not of its classes."""
     manifest = read_manifest(folder)
+    node = pictures_node(num_images, yolo, coco)
+    detector, names = Detector.of(folder, manifest), manifest.model.class_names
+    examples = node.examples(names, *manifest.input.nominal_picture)
+    yield from lines(folder, evaluate(detector, None, examples, len(names), progress, name=node.name))
+    yield f"  run in {engine_of(manifest.backend).label(folder / manifest.artifact.file)}"
+
+
+def pictures_node(
+    num_images: int | None, yolo: str | None, coco: Sequence[str] | None
+) -> YoloEvaluation | CocoEvaluation | DemoEvaluation:
+    """Labelled pictures from a data.yaml, from a folder and a COCO json, or demo scenes; at most so many. Raises
+    RequestError for both, and for numbers that cannot be."""
     if yolo and coco:
         raise RequestError("--yolo and --coco: give one of them")
     try:
         if yolo:
-            node = YoloEvaluation(path=yolo, split="val", num_images=num_images)
-        elif coco:
-            node = CocoEvaluation(path=coco[0], annotations=coco[1], num_images=num_images)
-        else:
-            node = DemoEvaluation(num_images=300 if num_images is None else num_images)
+            return YoloEvaluation(path=yolo, split="val", num_images=num_images)
+        if coco:
+            return CocoEvaluation(path=coco[0], annotations=coco[1], num_images=num_images)
+        return DemoEvaluation(num_images=300 if num_images is None else num_images)
     except ValidationError as error:
         raise RequestError("; ".join(validation_lines(error, "evaluate"))) from error
-    detector, names = Detector.of(folder, manifest), manifest.model.class_names
-    examples = node.examples(names, *manifest.input.nominal_picture)
-    yield from lines(folder, evaluate(detector, None, examples, len(names), progress, name=node.name))
-    if how := emulation(folder / manifest.artifact.file):
-        yield f"  run in ONNX Runtime{how}"
 
 
 def lines(folder: Path, evaluation: Evaluation) -> Iterator[str]:

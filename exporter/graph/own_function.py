@@ -12,8 +12,8 @@ from onnxscript import OnnxFunction
 from exporter.errors import BuildError, RequestError
 from exporter.graph.clean import strip_metadata
 from exporter.graph.own_code import Tensor
-from exporter.inference import session
 from exporter.messages import in_one_line
+from exporter.runtime.onnx_runtime import session
 
 
 class OwnFunction:

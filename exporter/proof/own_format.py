@@ -6,21 +6,23 @@ from typing import Any
 import numpy as np
 
 from exporter.graph.own_code import OwnCode
-from exporter.inference import encode, session
+from exporter.inference import encode
 from exporter.manifest import Input, Preprocessing
 from exporter.postprocessing.format.custom import BATCH, INNER
 from exporter.proof.tensors import exposed
+from exporter.runtime.engine import Engine
 
 RELATIVE, ABSOLUTE = 1e-5, 1e-4
 """By how much floats may differ: two engines round differently; a box reaches 640 px."""
 
 
 def own_format_errors(
-    artifact: bytes, groups: Sequence[np.ndarray], input: Input, preprocessing: Preprocessing, batch: int, code: OwnCode
-) -> dict[str, Any]:
+    artifact: bytes, groups: Sequence[np.ndarray], input: Input, preprocessing: Preprocessing, batch: int,
+    code: OwnCode, engine: Engine,
+) -> dict[str, Any]:  # fmt: skip
     """Runs the artifact on the first pictures of each group (uint8 [n, H, W, 3] RGB), and `code` on what its format was
     given there: the outputs by name, the largest difference, and the names of those that are not the same."""
-    run = session(exposed(artifact))
+    run = engine.session(exposed(artifact))
     names = [output.name for output in run.get_outputs()]
     largest, wrong, own = 0.0, set(), []
     for group in groups:

@@ -21,7 +21,7 @@ from exporter.demo.scenes import scene
 from exporter.describe import input_section, preprocessing_section
 from exporter.errors import BuildError
 from exporter.geometry import Geometry
-from exporter.inference import Detections, Detector, emulation
+from exporter.inference import Detections, Detector, encode
 from exporter.manifest import Input, Preprocessing
 from exporter.model.loaded import LoadedModel, ModelFacts
 from exporter.postprocessing import reference
@@ -49,10 +49,13 @@ def prove(artifact: bytes, model: ModelFacts, recipe: Recipe, outputs: Outputs) 
         preprocessing = preprocessing.model_copy(update={"normalization": PROBE})
     groups = _pictures(recipe)
     pictures = [picture for group in groups for picture in group]
-    tensors = list(artifact_tensors(artifact, groups, input, preprocessing, recipe.num_batch or 2))
+    tensors = list(
+        artifact_tensors(artifact, groups, input, preprocessing, recipe.num_batch or 2, recipe.backend.engine)
+    )
     shown = [seen(tensor, picture, input) for tensor, picture in zip(tensors, pictures, strict=True)]
     proof = {
-        "engine": f"onnxruntime, CPU{emulation(artifact)}",
+        "engine": recipe.backend.engine.label(artifact),
+        "nodes_by_provider": _placement(artifact, groups, input, preprocessing, recipe),
         "pictures": f"{len(pictures) - 1} demo scenes and noise, " + ", ".join(_widths_and_heights(recipe)),
         "network": _network_errors(tensors, shown, _normalised(outputs, _normalization(model, recipe))),
         "postprocessing": _postprocessing_errors(tensors, recipe),
@@ -63,6 +66,14 @@ def prove(artifact: bytes, model: ModelFacts, recipe: Recipe, outputs: Outputs) 
     }
     _hold(proof)
     return proof
+
+
+def _placement(
+    artifact: bytes, groups: list[np.ndarray], input: Input, preprocessing: Preprocessing, recipe: Recipe
+) -> dict[str, int] | None:
+    """See `Engine.placement`."""
+    pictures = groups[0][[0] * (recipe.num_batch or 1)]
+    return recipe.backend.engine.placement(artifact, {input.name: encode(pictures, input, preprocessing)})
 
 
 def _normalised(outputs: Outputs, normalization: Normalization) -> TorchOutputs:
@@ -150,7 +161,9 @@ def _format_errors(
     """See `own_format_errors`; None where the format is one of the exporter's."""
     if not hasattr(recipe.format, "code"):
         return None
-    return own_format_errors(artifact, groups, input, preprocessing, recipe.num_batch or 2, recipe.format.code)
+    return own_format_errors(
+        artifact, groups, input, preprocessing, recipe.num_batch or 2, recipe.format.code, recipe.backend.engine
+    )
 
 
 def _geometry_errors(
@@ -178,7 +191,8 @@ def _detection_errors(
     if why or preprocessing.geometry is None:
         return {"scenes": 0, "map": None, "why": why or "how a picture becomes the input is not known"}
     return detection_errors(
-        Detector(artifact, input, preprocessing), torch_detector(model, recipe, preprocessing.geometry, outputs),
+        Detector(recipe.backend.engine.session(artifact), input, preprocessing),
+        torch_detector(model, recipe, preprocessing.geometry, outputs),
         recipe.proof.num_scenes, *recipe.nominal_picture,
     )  # fmt: skip
 

@@ -10,11 +10,15 @@ import onnx
 from exporter.errors import BuildError
 from exporter.graph.attach_frame import IMAGES, INPUT_BOXES
 from exporter.graph.core_outputs import DECODED_OUTPUTS, RAW_OUTPUTS
-from exporter.inference import Detections, encode, rows, session
+from exporter.inference import Detections, encode, rows
 from exporter.manifest import Input, Preprocessing
 from exporter.messages import in_one_line
 from exporter.postprocessing import reference
 from exporter.postprocessing.format.custom import BATCH, INNER
+from exporter.runtime.engine import Engine
+from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
+
+ONNX_RUNTIME = OnnxRuntimeEngine()
 
 
 @dataclass(frozen=True)
@@ -38,8 +42,9 @@ class Tensors:
 
 
 def artifact_tensors(
-    artifact: bytes, groups: Sequence[np.ndarray], input: Input, preprocessing: Preprocessing, batch: int
-) -> Iterator[Tensors]:
+    artifact: bytes, groups: Sequence[np.ndarray], input: Input, preprocessing: Preprocessing, batch: int,
+    engine: Engine = ONNX_RUNTIME,
+) -> Iterator[Tensors]:  # fmt: skip
     """Runs the artifact on groups of uint8 [n, H, W, 3] RGB pictures, each of one size, `batch` at a time.
 
     The core's outputs are looked up by name in the finished graph; a graph that no longer has them is not provable.
@@ -47,20 +52,20 @@ def artifact_tensors(
     starts = [(group, start) for group in groups for start in range(0, len(group), batch)]
     # a fixed batch is filled up from the group's beginning
     chosen = (group[[(start + i) % len(group) for i in range(batch)]] for group, start in starts)
-    found = tensors(artifact, (encode(pictures, input, preprocessing) for pictures in chosen))
+    found = tensors(artifact, (encode(pictures, input, preprocessing) for pictures in chosen), engine)
     for group, start in starts:
         yield from list(islice(found, batch))[: len(group) - start]
 
 
-def tensors(artifact: bytes, batches: Iterable[np.ndarray]) -> Iterator[Tensors]:
+def tensors(artifact: bytes, batches: Iterable[np.ndarray], engine: Engine = ONNX_RUNTIME) -> Iterator[Tensors]:
     """The same for each picture of each of the batches, arrays as the artifact takes them. Raises BuildError where a
     run fails."""
-    run = session(exposed(artifact))
+    run = engine.session(exposed(artifact))
     (taken,), names = run.get_inputs(), [output.name for output in run.get_outputs()]
     for batch in batches:
         try:
             values = dict(zip(names, run.run(None, {taken.name: batch}), strict=True))
-        except Exception as error:  # ORT raises its own classes, which share no base but this one
+        except BuildError as error:
             raise BuildError(f"the artifact fails on an input of {list(batch.shape)}: {in_one_line(error)}") from error
         # What the recipe's own format was given, where it has one; else what the artifact gives.
         given = {name.removeprefix(INNER): value for name, value in values.items() if name.startswith(INNER)} or values

@@ -18,7 +18,7 @@ class Int8(QuantizationNode):
 
     scheme: Literal["auto", "u8s8", "s8s8"] = "auto"
     per_channel: bool = True
-    reduce_range: bool | Literal["auto"] = False
+    reduce_range: bool | Literal["auto", "measure"] = "auto"
     bias_correction: bool = True
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()

@@ -85,8 +85,8 @@ def _by_nncf(core: "onnx.ModelProto", able: set[str], task: Task) -> "onnx.Model
             subset_size=sys.maxsize,  # all of them
             ignored_scope=nncf.IgnoredScope(names=[n.name for n in core.graph.node if n.name not in able]),
             advanced_parameters=advanced.AdvancedQuantizationParameters(
-                # By default the first layer's weights have 7 bits, for CPUs without VNNI: that doubles the error.
-                overflow_fix=advanced.OverflowFix.DISABLE,
+                # Weights in 7 bits for CPUs without VNNI: of all layers, where by default it is the first alone.
+                overflow_fix=advanced.OverflowFix.ENABLE,
                 activations_range_estimator_params=_range_estimator(task.method, task.percentile),
             ),
         )

@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 
 from exporter.errors import BuildError, RequestError
-from exporter.inference import session_options
+from exporter.runtime.onnx_runtime import session_options
 
 _REDUCTIONS = ("ReduceMin", "ReduceMax", "ReduceSum")  # the sum only because ORT's other two pass over NaN
 

@@ -1,5 +1,6 @@
-"""Seven bits for weights instead of eight, where that is better: on CPUs that add products up in 16 bits (see
-`exporter.quantization.scheme`) eight may saturate; on others they are finer."""
+"""Seven bits for weights instead of eight: on CPUs that add products up in 16 bits (see `exporter.quantization.scheme`)
+eight may saturate, which costs these networks a third of their mAP; on others eight are a little finer. An artifact
+may meet either, so seven are the default wherever products with uint8 are."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -16,15 +17,19 @@ from exporter.quantization.sensitivity import damage
 Pictures = Iterable[np.ndarray]
 
 
-def decided(plan: Plan, wanted: bool | Literal["auto"], pictures: Pictures | None) -> tuple[Plan, dict[str, Any]]:
-    """The plan with full or reduced weights, and for the manifest: which, and where it was measured ("auto") the error
-    of either, as from `exporter.quantization.sensitivity.damage`, with all layers on integers, in the engine and on the
-    machine that this runs on. Equal errors leave the full range.
+def decided(
+    plan: Plan, wanted: bool | Literal["auto", "measure"], pictures: Pictures | None
+) -> tuple[Plan, dict[str, Any]]:
+    """The plan with full or reduced weights, and for the manifest: which, and where it was measured ("measure") the
+    error of either, as from `exporter.quantization.sensitivity.damage`, with all layers on integers, in the engine and
+    on the machine that this runs on. Equal errors leave the full range. "auto" reduces where the scheme can saturate.
 
-    pictures: float32 [n, 3, H, W] each; gone through twice for "auto", else left alone.
+    pictures: float32 [n, 3, H, W] each; gone through twice for "measure", else left alone.
     """
     reduced = replace(plan, scheme=replace(plan.scheme, weight_limit=REDUCED_RANGE))
-    if wanted != "auto":
+    if wanted == "auto":
+        wanted = not plan.scheme.symmetric
+    if wanted != "measure":
         return (reduced if wanted else plan), {"chosen": wanted, "error": None}
     assert pictures is not None  # `needs_calibration` says so
     error = {"full": _error(plan, pictures), "reduced": _error(reduced, pictures)}

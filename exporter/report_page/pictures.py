@@ -12,6 +12,7 @@ from exporter.evaluation.examples import Example, spread
 from exporter.inference import Detections, Detector
 from exporter.manifest import Manifest
 from exporter.proof.detections import pairs
+from exporter.runtime.engine import engine_of
 
 CANDIDATES, SHOWN = 8, 3
 SIDE = 560  # pixels of the longer side on the page
@@ -45,7 +46,7 @@ def compared(
     if not sources:
         return []
     names = manifest.model.class_names
-    own = Detector(artifact, manifest.input, manifest.preprocessing)
+    own = Detector(engine_of(manifest.backend).session(artifact), manifest.input, manifest.preprocessing)
     if reference is None:
         pictures = [(name, read()) for name, read in sources[:SHOWN]]
         found = own([picture for _, picture in pictures])

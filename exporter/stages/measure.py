@@ -24,7 +24,10 @@ def evaluated(
     """The manifest's section `evaluation`. Raises BuildError where the artifact is worth too little."""
     examples = recipe.evaluation.examples(model.class_names, *recipe.nominal_picture)
     input, preprocessing = input_section(onnx.load_from_string(artifact), recipe), preprocessing_section(model, recipe)
-    own, other = (Detector(each, input, preprocessing) if each else None for each in (artifact, reference))
+    engine = recipe.backend.engine
+    own, other = (
+        Detector(engine.session(each), input, preprocessing) if each else None for each in (artifact, reference)
+    )
     assert own is not None
     return evaluate(
         own, other, examples, model.num_classes, progress,
@@ -43,7 +46,7 @@ def traded_off(
     array = example_input(input, preprocessing_section(model, recipe))
     variants = progress.bar(quantized.variants.items(), "time", len(quantized.variants))
     artifacts = ((in_int8, finished(variant(), model, recipe)) for in_int8, variant in variants)
-    return timed(artifacts, reference, input.name, array, cores())
+    return timed(artifacts, Subject(reference, input.name, array, recipe.backend.engine), cores())
 
 
 def benchmarked(
@@ -59,11 +62,12 @@ def benchmarked(
     preprocessing = preprocessing_section(model, recipe)
     input = input_section(onnx.load_from_string(artifact), recipe)
     array = example_input(input, preprocessing)
+    engine = recipe.backend.engine
     section = recipe.benchmark.measure(
-        Subject(artifact, input.name, array),
-        Subject(reference, input.name, array) if reference else None,
-        core_subject(calibrated.quantized.model, input, preprocessing),
-        core_subject(core, input, preprocessing) if reference else None,
+        Subject(artifact, input.name, array, engine),
+        Subject(reference, input.name, array, engine) if reference else None,
+        core_subject(calibrated.quantized.model, input, preprocessing, engine),
+        core_subject(core, input, preprocessing, engine) if reference else None,
         dynamic_batch=recipe.num_batch is None,
     )
     for line in section.warnings:

@@ -25,21 +25,23 @@ def page(
     evaluation: m.Evaluation | None,
     benchmark: m.Benchmark | None,
     tradeoff: list[dict[str, Any]] | None,
+    intermediate: Files | None,
     recipe: Recipe,
     repository: dict[str, Any],
     outputs: Outputs | None,
 ) -> Files:
     """The manifest and the pages and pictures made from it; by name, the artifact itself left out.
 
-    tradeoff: what the variants of a mixed precision took; repository: of the recipe, see `exporter.provenance
-    .repository`; outputs: see `exporter.proof.prove`, None where there is no other precision to compare with."""
+    tradeoff: what the variants of a mixed precision took; intermediate: the artifact in OpenVINO's own form, if that is
+    wanted; repository: of the recipe, see `exporter.provenance.repository`; outputs: see `exporter.proof.prove`, None
+    where there is no other precision to compare with."""
     examples = recipe.evaluation.examples(model.class_names, *recipe.nominal_picture)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         (folder / m.ARTIFACT).write_bytes(artifact)
         manifest = describe(
             folder / m.ARTIFACT, model, recipe, summary.quantization, summary.calibration, proof, evaluation,
-            benchmark, tradeoff or [], repository,
+            benchmark, tradeoff or [], repository, intermediate,
         )  # fmt: skip
         manifest.write(folder)
         write_preview(folder, manifest)

@@ -24,6 +24,7 @@ class Pipeline:
     artifact: Stage[bytes]
     page: Stage[Any]
     facts: Stage[Any]
+    intermediate: Stage[Any] | None
 
 
 def pipeline(recipe: Recipe, run: Run) -> Pipeline:
@@ -54,13 +55,18 @@ def pipeline(recipe: Recipe, run: Run) -> Pipeline:
         {"calibrated": calibrated, "model": facts},
         BYTES,
     )
-    reference = evaluation = tradeoff = benchmark = None
+    reference = evaluation = tradeoff = benchmark = intermediate = None
     quantized = recipe.quantization.name != "none"
     measures = recipe.evaluation.name != "none" or recipe.benchmark.name != "none"
     if quantized and (measures or recipe.quantization.weighs_detections):
         reference = Stage(
             "attach to FP32", "exporter.stages.finish.reference", {"recipe": attached},
             {"core": traced, "model": facts}, BYTES,
+        )  # fmt: skip
+    if getattr(recipe.backend, "ir", False):
+        intermediate = Stage(
+            "write IR", "exporter.stages.intermediate.intermediate", {"recipe": attached},
+            {"artifact": artifact, "model": facts}, FOLDER, machine=machine,
         )  # fmt: skip
     proved = Stage(
         "prove", "exporter.proof.prove.prove", {"recipe": recipe.part(*ATTACHED, "proof", "quantization")},
@@ -87,7 +93,8 @@ def pipeline(recipe: Recipe, run: Run) -> Pipeline:
             {**own, "calibrated": calibrated, "core": traced}, BENCHMARK,
             tools=progress, machine=timed_on, shown=f"benchmark ({recipe.benchmark.name})",
         )  # fmt: skip
-    measured = {"proof": proved, "evaluation": evaluation, "benchmark": benchmark, "tradeoff": tradeoff}
+    measured = {"proof": proved, "evaluation": evaluation, "benchmark": benchmark, "tradeoff": tradeoff,
+                "intermediate": intermediate}  # fmt: skip
     # Asked for first: then nobody behind the artifact needs the graphs, and they are not held while it is proved.
     summary = Stage("sum up", "exporter.stages.calibrated.summed_up", {}, {"calibrated": calibrated}, SUMMARY)
     inputs, missing = _there({"summary": summary, "artifact": artifact, "model": facts, **measured})
@@ -97,12 +104,12 @@ def pipeline(recipe: Recipe, run: Run) -> Pipeline:
         inputs, FOLDER, tools=partial(_outputs, network, run) if quantized else lambda: {"outputs": None},
         beside={"network": network} if quantized else {}, shown="draw pages and pictures",
     )  # fmt: skip
-    every = (network, facts, traced, calibrated, summary, artifact, reference, proved, evaluation, tradeoff, benchmark,
-             pages)  # fmt: skip
+    every = (network, facts, traced, calibrated, summary, artifact, reference, intermediate, proved, evaluation,
+             tradeoff, benchmark, pages)  # fmt: skip
     stages = tuple(stage for stage in every if stage)
     for stage in (traced, calibrated):
         stage.uses = sum(stage in user.inputs.values() for user in stages)
-    return Pipeline(stages, artifact, pages, facts)
+    return Pipeline(stages, artifact, pages, facts, intermediate)
 
 
 def _there(stages: dict[str, Stage[Any] | None]) -> tuple[dict[str, Stage[Any]], dict[str, None]]:

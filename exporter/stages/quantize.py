@@ -41,6 +41,8 @@ def quantize(
         network=torch_network if isinstance(torch_network, nn.Module) else None,
         trace=partial(core_graph, recipe=recipe),
     )
+    if hasattr(recipe.backend, "check_core"):
+        recipe.backend.check_core(core)
     if not node.needs_calibration:
         return Calibrated(node.quantize(task), None)
     if section.normalization is None or section.geometry is None:

@@ -29,6 +29,7 @@ PACKAGES = {
     "onnxruntime": ("onnxruntime",),
     "onnxscript": ("onnxscript", "onnx-ir"),
     "onnxsim": ("onnxsim",),
+    "openvino": ("openvino",),
     "pytorch_quantization": ("pytorch-quantization",),
     "safetensors": ("safetensors",),
     "tensorrt": ("tensorrt",),

@@ -18,13 +18,13 @@ from exporter.demo.scenes import scene
 from exporter.drawing import write_png
 from exporter.errors import RequestError
 from exporter.graph import half
-from exporter.inference import session
 from exporter.manifest import Allowed, Input, Manifest, Profile, read_manifest
 from exporter.postprocessing.format.batch import BatchFormat
 from exporter.postprocessing.nms.onnx import OnnxNms
 from exporter.quantization.int8 import Int8
 from exporter.quantization.task import Task
 from exporter.recipe import check
+from exporter.runtime.onnx_runtime import session
 from tests.postprocessing.test_graph import core
 from tests.quantization.networks import detector, pictures
 

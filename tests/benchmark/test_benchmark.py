@@ -7,7 +7,8 @@ import onnx
 import pytest
 
 from exporter.benchmark import cpu
-from exporter.benchmark.compare import compare
+from exporter.benchmark.cases import cases
+from exporter.benchmark.compare import compared, lines
 from exporter.benchmark.memory import peak_memory
 from exporter.benchmark.paired import WARM_UP, interleaved, ratio, summarized
 from exporter.benchmark.subject import Subject
@@ -15,25 +16,26 @@ from exporter.cli import main
 from exporter.errors import BuildError, RequestError
 from exporter.manifest import Latency, Sizes
 from exporter.progress import progress_in
+from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
 
 
 class Machine:
-    """A clock that only runs move, and the order in which they did."""
+    """Runs that take what they are said to take, and the order in which they ran."""
 
     def __init__(self):
-        self.now, self.order = 0.0, []
+        self.order = []
 
     def run(self, name, seconds):
         def one():
             self.order.append(name)
-            self.now += seconds
+            return seconds
 
         return one
 
 
 def test_runs_take_turns_and_every_other_round_goes_backwards():
     machine = Machine()
-    times = interleaved([machine.run("a", 0.5), machine.run("b", 0.25)], 4, lambda: machine.now)
+    times = interleaved([machine.run("a", 0.5), machine.run("b", 0.25)], 4)
     assert machine.order == ["a", "b"] * WARM_UP + ["a", "b", "b", "a", "a", "b", "b", "a"]
     assert times == [[500] * 4, [250] * 4]
 
@@ -86,7 +88,9 @@ def model(size):
 @pytest.mark.skipif(sys.platform != "linux", reason="read from /proc")
 def test_peak_memory_is_that_of_the_model_and_not_of_this_process():
     ballast = np.ones(40_000_000)  # 320 MB here
-    small, large = (peak_memory(Subject(model(n), "x", np.ones(1, np.float32)), 1) for n in (10, 50_000_000))
+    small, large = (
+        peak_memory(Subject(model(n), "x", np.ones(1, np.float32), OnnxRuntimeEngine()), 1) for n in (10, 50_000_000)
+    )
     assert small is not None and large is not None
     assert small < 8 * ballast.size
     assert large - small > 4 * 50_000_000 * 0.9
@@ -94,14 +98,14 @@ def test_peak_memory_is_that_of_the_model_and_not_of_this_process():
 
 def test_a_model_that_does_not_run_is_an_error():
     with pytest.raises(BuildError, match="benchmark: the process"):
-        peak_memory(Subject(b"no model", "x", np.ones(1, np.float32)), 1)
+        peak_memory(Subject(b"no model", "x", np.ones(1, np.float32), OnnxRuntimeEngine()), 1)
 
 
 def test_everything_is_measured_against_the_reference(monkeypatch):
     text = """<ir_version: 8, opset_import: ["" : 18]> g (float[n, 3] x) => (float[n, 3] y) {{ y = {op}(x) }}"""
     batch = np.ones((1, 3), np.float32)
     own, other = (
-        Subject(onnx.parser.parse_model(text.format(op=op)).SerializeToString(), "x", batch)
+        Subject(onnx.parser.parse_model(text.format(op=op)).SerializeToString(), "x", batch, OnnxRuntimeEngine())
         for op in ("Abs", "Sigmoid")
     )
     monkeypatch.setattr("exporter.benchmark.memory.peak_memory", lambda subject, threads: len(subject.model) * threads)
@@ -121,20 +125,28 @@ def test_everything_is_measured_against_the_reference(monkeypatch):
     assert (alone.end_to_end.reference, alone.end_to_end.ratio, alone.warnings) == (None, None, [])
 
 
+def chosen(*folders):
+    return cases(folders, ["own"], ["f32"], ["latency"], [1], None)
+
+
+def told(*folders):
+    return lines(compared(chosen(*folders), 2), 2)
+
+
 def test_compare_names_every_folder_and_the_first_is_the_measure(int8_artifact, float_artifact):
-    lines = compare([float_artifact, int8_artifact], 1, 2)
-    assert len(lines) == 3
-    assert str(int8_artifact) in lines[2] and f"of {float_artifact}" in lines[2]
+    found = list(told(float_artifact, int8_artifact))
+    assert len(found) == 3
+    assert str(int8_artifact) in found[2] and "of the first" in found[2]
     with pytest.raises(RequestError, match="2 rounds"):
-        compare([float_artifact], 1, 1)
+        compared(chosen(float_artifact), 1)
 
 
 def test_compare_says_loudly_what_is_slower(int8_artifact, float_artifact, monkeypatch):
     monkeypatch.setattr("exporter.benchmark.compare.interleaved", lambda runs, rounds: [[10.0, 10.0], [20.0, 20.0]])
-    _, _, line = compare([float_artifact, int8_artifact], 1, 2)
-    assert f"2.000 of {float_artifact}" in line and line.endswith("!! SLOWER")
+    _, _, line = told(float_artifact, int8_artifact)
+    assert "2.000 of the first" in line and line.endswith("!! SLOWER")
     monkeypatch.setattr("exporter.benchmark.compare.interleaved", lambda runs, rounds: [[10.0, 10.0], [5.0, 5.0]])
-    _, _, line = compare([float_artifact, int8_artifact], 1, 2)
+    _, _, line = told(float_artifact, int8_artifact)
     assert "SLOWER" not in line
 
 

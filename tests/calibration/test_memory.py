@@ -25,7 +25,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "words", [*([f"calibration.method={method}"] for method in METHODS), ["quantization.reduce_range=auto"]]
+    "words", [*([f"calibration.method={method}"] for method in METHODS), ["quantization.reduce_range=measure"]]
 )
 def test_peak_memory_does_not_grow_with_the_pictures(words):
     def peak(num_images: int) -> int:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from exporter.inference import session
+from exporter.runtime.onnx_runtime import session
 
 API = json.loads(Path(__file__).with_name("tensorrt_api.json").read_text())
 MAGIC = b"a plan of the stand-in"

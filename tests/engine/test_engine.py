@@ -12,8 +12,8 @@ from exporter.cli import main
 from exporter.engine.proof import prove_engine
 from exporter.engine.session import EngineSession
 from exporter.errors import BuildError
-from exporter.inference import session
 from exporter.manifest import read_manifest
+from exporter.runtime.onnx_runtime import session
 from exporter.verify import verify
 from tests.engine.standin import API, MAGIC, StandIn
 from tests.lint.graphs import INT8, PLUGIN, parse

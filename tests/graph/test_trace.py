@@ -7,11 +7,12 @@ import torch
 
 from exporter.errors import RequestError
 from exporter.graph.trace import trace
-from exporter.inference import rows, session
+from exporter.inference import rows
 from exporter.postprocessing import reference
 from exporter.postprocessing.format.batch import BatchFormat
 from exporter.postprocessing.format.flat import FlatFormat
 from exporter.postprocessing.nms.onnx import OnnxNms
+from exporter.runtime.onnx_runtime import session
 from tests.small_network import SmallDetector, small_core
 
 SHAPES = [(1, 32, 32), (1, 64, 96), (3, 160, 32), (2, 96, 352), (4, 128, 128)]

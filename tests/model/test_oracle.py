@@ -51,7 +51,8 @@ def test_outputs_are_the_originals(name):
     for case in (network, fuse(network)):
         with torch.no_grad():
             boxes, scores = case(torch.from_numpy(image(2, 128, 160)))
-        assert np.abs(boxes.numpy() - expected["boxes"]).max() < 1e-4
+        # 9e-5 was seen with AVX512, 1.22e-4 with AVX2 alone, whose kernels add up in another order (PP-YOLOE-X).
+        assert np.abs(boxes.numpy() - expected["boxes"]).max() < 2e-4
         assert np.abs(scores.numpy() - expected["scores"]).max() < 1e-5
 
 

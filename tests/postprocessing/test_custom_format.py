@@ -11,12 +11,13 @@ from exporter.cli import main
 from exporter.config import compose
 from exporter.errors import BuildError, RequestError
 from exporter.graph import facts
-from exporter.inference import Detector, session
+from exporter.inference import Detector
 from exporter.manifest import read_manifest
 from exporter.postprocessing.format.batch import BatchFormat
 from exporter.postprocessing.format.custom import CustomFormat
 from exporter.proof.prove import prove, torch_outputs
 from exporter.recipe import check
+from exporter.runtime.onnx_runtime import session
 from exporter.snippet.write import snippet
 from exporter.stages.finish import attach, finished
 from exporter.stages.trace import core_graph

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from exporter.errors import BuildError, RequestError
 from exporter.graph.emulate_plugin import emulated
-from exporter.inference import rows, session
+from exporter.inference import rows
 from exporter.postprocessing.agreement import unexplained
 from exporter.postprocessing.efficientnms_reference import Attributes, PluginOutputs, efficient_nms
 from exporter.postprocessing.format.batch import BatchFormat
@@ -21,6 +21,7 @@ from exporter.postprocessing.format.flat import FlatFormat
 from exporter.postprocessing.nms.efficientnms import EfficientNms
 from exporter.postprocessing.nms.onnx import OnnxNms
 from exporter.postprocessing.reference import detections, sigmoid
+from exporter.runtime.onnx_runtime import session
 from tests.postprocessing.test_graph import core
 
 YAML = Path(__file__).parents[2] / "conf" / "postprocessing" / "nms" / "efficientnms.yaml"

@@ -11,11 +11,11 @@ from exporter.config import compose
 from exporter.errors import BuildError, RequestError
 from exporter.geometry import Geometry
 from exporter.graph import facts
-from exporter.inference import session
 from exporter.preprocessing.custom import CustomPreprocessing, OwnNormalization
 from exporter.preprocessing.yolo_nas import YoloNas
 from exporter.proof.prove import prove, torch_outputs
 from exporter.recipe import check
+from exporter.runtime.onnx_runtime import session
 from exporter.stages.finish import attach, finished
 from exporter.stages.trace import core_graph
 from tests.model.graphs import detector

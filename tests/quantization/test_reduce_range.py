@@ -43,10 +43,33 @@ def test_what_is_stored(reduced, largest):
         assert relative_error(expected, got) < 0.05
 
 
+@pytest.mark.parametrize("scheme, largest", [("u8s8", 64), ("s8s8", 127)])
+def test_auto_is_safe_on_every_processor_and_nothing_is_lost_where_nothing_saturates(scheme, largest):
+    _, summary, _ = Int8().quantize(Task(network(), pictures=pictures(4), input_range=(0.0, 1.0), scheme=scheme))
+    assert summary["reduce_range"] == {"chosen": scheme == "u8s8", "error": None}
+    assert summary["largest_weight"] == largest
+
+
+def saturates(weights: np.ndarray) -> bool:
+    """Whether two products with bytes can be more than 16 bits hold, which is how AVX2 adds them up (vpmaddubsw)."""
+    positive, negative = (
+        np.sort(np.maximum(sign * weights.reshape(len(weights), -1).astype(int), 0)) for sign in (1, -1)
+    )
+    return max(255 * positive[:, -2:].sum(1).max(), 255 * negative[:, -2:].sum(1).max()) >= 2**15
+
+
+def test_by_default_no_pair_of_weights_can_saturate():
+    stored = {choice: quantize(network(), reduce_range=choice).model for choice in ("auto", False)}
+    names = [name for name in constants(stored["auto"]) if name.endswith("conv.weight/quantized")]
+    assert names
+    assert not any(saturates(constants(stored["auto"])[name]) for name in names)
+    assert any(saturates(constants(stored[False])[name]) for name in names)
+
+
 @pytest.mark.parametrize("steps", [None, 64, 127])
-def test_auto_takes_what_measured_better_and_says_by_how_much(steps):
+def test_measure_takes_what_measured_better_and_says_by_how_much(steps):
     core = network(steps)
-    model, summary, _ = quantize(core, reduce_range="auto")
+    model, summary, _ = quantize(core, reduce_range="measure")
     full, reduced = (quantize(core, reduce_range=choice).model for choice in (False, True))
     measured = summary["reduce_range"]
     assert measured["error"] == {"full": error(core, full), "reduced": error(core, reduced)}

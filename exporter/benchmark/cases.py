@@ -1,0 +1,102 @@
+"""What is compared: artifacts, each in one engine or several, with so many threads and pictures at a time."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Literal
+
+from exporter.benchmark.subject import Subject, of_manifest
+from exporter.errors import RequestError
+from exporter.manifest import Manifest, read_manifest
+from exporter.messages import one_of
+from exporter.runtime.engine import Engine, engine_of
+from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
+from exporter.runtime.openvino import Hint, OpenVinoEngine, Precision, installed
+
+EngineName = Literal["own", "onnxruntime", "openvino"]
+
+
+@dataclass(frozen=True)
+class Case:
+    """An artifact of a folder in an engine; `threads` of its session, `batch` pictures in a run."""
+
+    folder: Path
+    manifest: Manifest
+    engine: Engine
+    threads: int
+    batch: int
+
+    @property
+    def subject(self) -> Subject:
+        """Demo scenes of the nominal size, as many as the batch. Raises RequestError where the artifact's batch is
+        fixed to another number."""
+        subject = of_manifest(self.folder, self.manifest, self.engine)
+        if self.batch == subject.batch:
+            return subject
+        if isinstance(self.manifest.input.shape[0], int):
+            raise RequestError(f"takes {subject.batch} at a time: build it with input.batch=dynamic for {self.batch}")
+        return subject.repeated(self.batch)
+
+    @property
+    def precision(self) -> str:
+        """That of the file: `none` is FP32."""
+        return str(self.manifest.quantization.get("precision", "none"))
+
+    @property
+    def name(self) -> str:
+        """What tells it from the others."""
+        words = [self.engine.label(self.folder / self.manifest.artifact.file)]
+        if isinstance(self.engine, OpenVinoEngine) and self.engine.hint == "throughput":
+            words.append("throughput")
+        return f"{self.folder} in {', '.join(words)}, {self.threads} threads, batch {self.batch}"
+
+
+def cases(
+    folders: Sequence[Path],
+    engines: Sequence[EngineName],
+    precisions: Sequence[Precision],
+    hints: Sequence[Hint],
+    threads: Sequence[int],
+    batches: Sequence[int] | None,
+) -> list[Case]:
+    """Every combination; `engines`: "own" is the one that an artifact is for; precisions and hints are OpenVINO's;
+    batches: None takes each artifact's own.
+
+    Raises RequestError for folders that hold no artifact and for an engine that is not installed."""
+    found = []
+    for folder in folders:
+        manifest = read_manifest(folder)
+        own = manifest.input.nominal_shape[0] if manifest.input.layout != "hwc" else 1
+        for engine in dict.fromkeys(each for name in engines for each in _engines(name, manifest, precisions, hints)):
+            for count, batch in product(threads, batches or [own]):
+                found.append(Case(folder, manifest, engine, count, batch))
+    return found
+
+
+def _engines(
+    name: EngineName, manifest: Manifest, precisions: Sequence[Precision], hints: Sequence[Hint]
+) -> Iterator[Engine]:
+    if name == "own":
+        yield engine_of(manifest.backend)
+    elif name == "onnxruntime":
+        yield OnnxRuntimeEngine()
+    elif not installed():
+        raise RequestError("--engine openvino: it is not installed here: pip install exporter[openvino]")
+    else:
+        for precision, hint in product(precisions, hints):
+            yield OpenVinoEngine(precision, hint)
+
+
+def engine_names(given: Sequence[str]) -> list[EngineName]:
+    """`all` is every one that is installed. Raises RequestError for any other."""
+    names: list[EngineName] = []
+    for name in given or ["own"]:
+        if name == "all":
+            names.append("onnxruntime")
+            names.extend(["openvino"] if installed() else [])
+        elif name in ("own", "onnxruntime", "openvino"):
+            names.append(name)
+        else:
+            raise RequestError(one_of(f"--engine {name}: not known", name, ["all", "own", "onnxruntime", "openvino"]))
+    return list(dict.fromkeys(names))

@@ -1,0 +1,99 @@
+"""`exporter benchmark`: artifacts on the disk, in their own engine or in every one that is here."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+from exporter.benchmark.cases import Case, cases, engine_names
+from exporter.benchmark.chart import draw
+from exporter.benchmark.compare import Row, compared, lines, processor
+from exporter.errors import BuildError, RequestError
+from exporter.evaluation.artifact import pictures_node
+from exporter.evaluation.evaluate import evaluate
+from exporter.inference import Detector
+from exporter.messages import one_of
+from exporter.progress import Progress
+from exporter.runtime.openvino import Hint, Precision
+
+T = TypeVar("T", bound=str)
+
+PRECISIONS: tuple[Precision, ...] = ("f32", "bf16", "f16")
+HINTS: tuple[Hint, ...] = ("latency", "throughput")
+
+
+def benchmark(
+    folders: Sequence[Path],
+    engines: Sequence[str],
+    precisions: Sequence[str],
+    hints: Sequence[str],
+    threads: Sequence[int],
+    batches: Sequence[int] | None,
+    rounds: int,
+    pictures: tuple[int | None, str | None, Sequence[str] | None] | None,
+    out: Path | None,
+    progress: Progress,
+) -> Iterator[str]:
+    """Lines for the terminal; in `out` the same as benchmark.json, and where accuracy is asked for benchmark.png.
+
+    pictures: number, data.yaml, and folder with COCO json that accuracy is measured on, see `pictures_node`; None does
+    not measure it. Raises RequestError for what is not known or not installed, and for folders without an artifact."""
+    names = engine_names(engines)
+    chosen = cases(
+        folders, names, _known("--precision", precisions, PRECISIONS), _known("--hint", hints, HINTS), threads, batches
+    )
+    rows = compared(chosen, rounds)
+    if pictures is not None:
+        rows = scored(rows, pictures, progress)
+    yield from lines(rows, rounds)
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        about = {"processor": processor(), "rounds": rounds, "rows": [row.plain() for row in rows]}
+        (out / "benchmark.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+        yield f"{out / 'benchmark.json'}"
+        if draw(rows, f"{processor()}, {rounds} interleaved runs", out / "benchmark.png"):
+            yield f"{out / 'benchmark.png'}"
+
+
+def scored(
+    rows: Sequence[Row], pictures: tuple[int | None, str | None, Sequence[str] | None], progress: Progress
+) -> list[Row]:
+    """With the mAP of each artifact in each engine, measured once whatever threads and batches it is timed with."""
+    found: dict[tuple[Path, str], float | str] = {}
+    for case in (row.case for row in rows if row.why is None):
+        key = _judged(case)
+        if key not in found:
+            try:
+                found[key] = mean_precision(case, pictures, progress)
+            except BuildError as error:
+                found[key] = str(error)
+    return [_with(row, found[_judged(row.case)]) if row.why is None else row for row in rows]
+
+
+def mean_precision(
+    case: Case, pictures: tuple[int | None, str | None, Sequence[str] | None], progress: Progress
+) -> float:
+    """mAP@[.5:.95] in points. Raises BuildError where the engine fails on a picture."""
+    names = case.manifest.model.class_names
+    node = pictures_node(*pictures)
+    detector = Detector.of(case.folder, case.manifest, engine=case.engine)
+    examples = node.examples(names, *case.manifest.input.nominal_picture)
+    return evaluate(detector, None, examples, len(names), progress, name=node.name).artifact.map
+
+
+def _judged(case: Case) -> tuple[Path, str]:
+    """What its detections depend on."""
+    return case.folder, case.engine.label(case.folder / case.manifest.artifact.file)
+
+
+def _with(row: Row, found: float | str) -> Row:
+    return replace(row, why=found) if isinstance(found, str) else replace(row, map=found)
+
+
+def _known(flag: str, given: Sequence[str], allowed: tuple[T, ...]) -> list[T]:
+    known = {str(each): each for each in allowed}
+    for word in given:
+        if word not in known:
+            raise RequestError(one_of(f"{flag} {word}: not known", word, list(known)))
+    return [known[word] for word in given] or [allowed[0]]

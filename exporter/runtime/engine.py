@@ -1,0 +1,80 @@
+"""What every engine that runs here has in common, and which one an artifact is for."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from exporter import manifest as m
+
+Timed = Callable[[], float]
+"""Runs something once; gives the seconds that took."""
+
+
+class Limits(NamedTuple):
+    """Of one session: bytes beyond those that its process has, seconds for one run; and what to call the model."""
+
+    memory: int
+    seconds: float
+    label: object
+
+
+class Runnable(Protocol):
+    """Those methods of ONNX Runtime's session that it takes to run a model."""
+
+    def get_outputs(self) -> Any:
+        """Each with a name, a type in ONNX Runtime's words, and a shape in which a free side is no number; in the
+        graph's order."""
+        ...
+
+    def run(self, names: Sequence[str] | None, feeds: "dict[str, np.ndarray]") -> "list[np.ndarray]":
+        """The outputs of these names, all of them if None. Raises BuildError where it fails, RequestError beyond its
+        limits."""
+        ...
+
+
+class Session(Runnable, Protocol):
+    """A model that is loaded, and a clock."""
+
+    def get_inputs(self) -> Any:
+        """As `get_outputs`."""
+        ...
+
+    def timed(self, feeds: "dict[str, np.ndarray]") -> Timed:
+        """Runs with these feeds; its seconds are the engine's own, without what it takes to get data there."""
+        ...
+
+
+class Engine(Protocol):
+    """An engine with all its settings."""
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What a program has to tell the engine so that it computes as it did here; for the manifest."""
+        ...
+
+    def label(self, model: bytes | Path) -> str:
+        """Name, version and whatever else figures of this model depend on."""
+        ...
+
+    def session(self, model: bytes | Path, threads: int | None = None, limits: Limits | None = None) -> Session:
+        """`threads`: None takes the engine's own choice, or what OMP_NUM_THREADS says. Raises BuildError where the
+        engine does not take the model, RequestError beyond the limits."""
+        ...
+
+    def placement(self, model: bytes, feeds: "dict[str, np.ndarray]") -> dict[str, int] | None:
+        """How many nodes ran where, for an engine that may give some of them to another; None where it cannot."""
+        ...
+
+
+def engine_of(backend: "m.Backend") -> Engine:
+    """The engine in which the artifact of a manifest was proved. Raises RequestError where it is not installed."""
+    if backend.name == "openvino":
+        from exporter.runtime.openvino import OpenVinoEngine
+
+        return OpenVinoEngine.of(backend.settings)
+    from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
+
+    return OnnxRuntimeEngine.of(backend.settings)

@@ -1,0 +1,220 @@
+"""ONNX Runtime, in this process, with one of its execution providers."""
+
+import json
+import os
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from exporter.errors import BuildError, RequestError
+from exporter.limits import alarm, bounded
+from exporter.messages import one_of
+from exporter.runtime.engine import Limits, Timed
+
+Provider = Literal["cpu", "openvino", "cuda", "tensorrt"]
+PROVIDERS = {
+    "cpu": "CPUExecutionProvider",
+    "openvino": "OpenVINOExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+}
+
+
+@dataclass(frozen=True)
+class OnnxRuntimeEngine:
+    """`provider`: what computes the nodes that it can; ONNX Runtime gives the others to the CPU, and `placement` says
+    which."""
+
+    provider: Provider = "cpu"
+
+    @classmethod
+    def of(cls, settings: Mapping[str, str]) -> "OnnxRuntimeEngine":
+        """That of a manifest. Raises RequestError for settings that this engine does not have."""
+        stated = settings.get("provider", PROVIDERS["cpu"])
+        for provider in get_args(Provider):
+            if PROVIDERS[provider] == stated:
+                return cls(provider)
+        raise RequestError(f"backend.settings: {one_of('no such provider', stated, list(PROVIDERS.values()))}")
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What `InferenceSession` is given besides the model."""
+        return {} if self.provider == "cpu" else {"provider": PROVIDERS[self.provider]}
+
+    def label(self, model: bytes | Path) -> str:
+        """Name, version and provider."""
+        import onnxruntime as ort
+
+        by = "CPU" if self.provider == "cpu" else PROVIDERS[self.provider]
+        return f"onnxruntime {ort.__version__}, {by}{emulation(model)}"
+
+    def session(
+        self, model: bytes | Path, threads: int | None = None, limits: Limits | None = None
+    ) -> "OnnxRuntimeSession":
+        """See `OnnxRuntimeSession`."""
+        return OnnxRuntimeSession(model, _options(threads), self.provider, limits)
+
+    def placement(self, model: bytes, feeds: dict[str, np.ndarray]) -> dict[str, int] | None:
+        """How many nodes each provider really ran, as ONNX Runtime's own profile of one run tells; None for the CPU,
+        which has no other to give them to. A provider that takes a part of the graph as a whole runs it as one node.
+        Raises BuildError where the provider ran none."""
+        if self.provider == "cpu":
+            return None
+        with tempfile.TemporaryDirectory() as folder:
+            options = session_options()
+            options.enable_profiling, options.profile_file_prefix = True, str(Path(folder) / "profile")
+            profiled = session(model, options, self.provider)
+            profiled.run(None, feeds)
+            events = json.loads(Path(profiled.end_profiling()).read_text(encoding="utf-8"))
+        nodes = {event["name"]: event["args"]["provider"] for event in events if "provider" in event.get("args", {})}
+        found = Counter(nodes.values())
+        if PROVIDERS[self.provider] not in found:
+            raise BuildError(
+                f"backend.provider={self.provider}: ONNX Runtime gave none of {found.total()} nodes to it, and all to"
+                f" {', '.join(sorted(found))}: take backend.provider=cpu, which says so"
+            )
+        return dict(sorted(found.items()))
+
+
+class OnnxRuntimeSession:
+    """ONNX Runtime's session. Raises BuildError where it does not take the model, RequestError where the provider is
+    not in the ONNX Runtime that is installed, and beyond the limits."""
+
+    def __init__(self, model: bytes | Path, options: Any, provider: Provider = "cpu", limits: Limits | None = None):
+        self._limits = limits
+        with bounded(limits.label, limits.memory) if limits else nullcontext():
+            self._session = session(model, options, provider)
+
+    def get_inputs(self) -> Any:
+        """As of ONNX Runtime's session."""
+        return self._session.get_inputs()
+
+    def get_outputs(self) -> Any:
+        """As of ONNX Runtime's session."""
+        return self._session.get_outputs()
+
+    def run(self, names: Sequence[str] | None, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
+        """The outputs of these names, all of them if None."""
+        import onnxruntime as ort
+
+        if self._limits is None:
+            return self._run(names, feeds, None)
+        options = ort.RunOptions()
+        late: list[bool] = []
+
+        def stop() -> None:
+            late.append(True)
+            options.terminate = True
+
+        memory, seconds, label = self._limits
+        try:
+            with bounded(label, memory), alarm(seconds, stop):
+                return self._run(names, feeds, options)
+        except BuildError as error:
+            if late:
+                raise RequestError(f"{label}: one run took more than {seconds:g} s: refused") from error
+            raise BuildError(f"{label}: {error}") from error
+
+    def _run(self, names: Sequence[str] | None, feeds: dict[str, np.ndarray], options: Any) -> list[np.ndarray]:
+        try:
+            return self._session.run(names, feeds, options)
+        except MemoryError:
+            raise
+        except Exception as error:  # ORT raises its own classes, which share no base but this one
+            raise BuildError(f"ONNX Runtime cannot run it: {' '.join(str(error).split())[-300:]}") from error
+
+    def timed(self, feeds: dict[str, np.ndarray]) -> Timed:
+        """Seconds of one run."""
+        run = self._session.run
+
+        def once() -> float:
+            started = time.perf_counter()
+            run(None, feeds)
+            return time.perf_counter() - started
+
+        return once
+
+
+def session(model: bytes | Path, options: Any = None, provider: Provider = "cpu") -> Any:
+    """ONNX Runtime's own session, by default with the options of `session_options`. TensorRT's NMS plugin is emulated
+    there, see `exporter.graph.emulate_plugin`.
+
+    Raises BuildError where ORT does not take the model, RequestError where the provider is not there."""
+    import onnxruntime as ort
+
+    from exporter.graph.half_scales import has_half_scales
+
+    check_provider(provider)
+    options = options or session_options()
+    options.log_severity_level = 4  # what goes wrong is raised, and need not be printed too
+    if has_half_scales(model):  # ONNX Runtime 1.32 fuses such pairs into operators that give wrong numbers
+        options.add_session_config_entry("session.disable_quant_qdq", "1")
+    source = model if isinstance(model, bytes) else str(model)
+    if emulation(model):
+        import onnx
+
+        from exporter.graph.emulate_plugin import emulated
+
+        loaded = onnx.load_from_string(model) if isinstance(model, bytes) else onnx.load(model)
+        source = emulated(loaded).SerializeToString()
+    wanted = PROVIDERS[provider]
+    try:
+        made = ort.InferenceSession(source, options, providers=[wanted])
+    except Exception as error:  # ORT raises its own classes, which share no base but this one
+        raise BuildError(f"ONNX Runtime does not take the model: {' '.join(str(error).split())[:300]}") from error
+    if made.get_providers()[0] != wanted:  # its libraries do not load: ONNX Runtime then goes on without a word
+        raise BuildError(f"ONNX Runtime cannot start {wanted} here and would take {made.get_providers()[0]} instead")
+    return made
+
+
+def session_options() -> Any:
+    """ONNX Runtime's own SessionOptions, with as many threads as OMP_NUM_THREADS says where it does: by that launchers
+    share out the cores among processes, and ONNX Runtime by itself takes them all."""
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    share = os.environ.get("OMP_NUM_THREADS", "")
+    if share.isdecimal():
+        options.intra_op_num_threads = int(share)
+    return options
+
+
+def _options(threads: int | None) -> Any:
+    if threads is None:
+        return session_options()
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    # Threads wait busily for more work, for a while: those of one session must not do so while another is timed.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    return options
+
+
+def emulation(model: bytes | Path) -> str:
+    """What to add to "ONNX Runtime" where it runs a graph that it does not know all of; "" for most."""
+    from exporter.graph.emulate_plugin import has_plugin
+
+    return ", TensorRT's NMS plugin emulated" if has_plugin(model) else ""
+
+
+def check_provider(provider: Provider) -> None:
+    """Raises RequestError where the ONNX Runtime that is installed does not have it."""
+    if provider == "cpu":
+        return
+    import onnxruntime as ort
+
+    there = [name for name in get_args(Provider) if PROVIDERS[name] in ort.get_available_providers()]
+    if provider not in there:
+        package = {"openvino": "onnxruntime-openvino"}.get(provider, "onnxruntime-gpu")
+        raise RequestError(
+            f"backend.provider={provider}: the ONNX Runtime installed here ({ort.__version__}) has only"
+            f" {', '.join(there)}: install {package} in its place, or take one of these"
+        )
