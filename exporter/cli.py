@@ -1,6 +1,7 @@
 """The command line: a Hydra run by default, and the few verbs that are not builds.
 
-Exit codes: 0 done; 1 it failed (a build, a proof, a check that did not hold); 2 the request was bad; 130 interrupted.
+Exit codes: 0 done; 1 it failed (a build, a proof, a check that did not hold); 2 the request was bad; 130 interrupted
+(Ctrl-C), 143 terminated (SIGTERM).
 """
 
 import os
@@ -20,27 +21,45 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code; errors are one line on standard error."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     from exporter.errors import BuildError, RequestError
+    from exporter.interrupts import end, heeded, insisting
 
-    try:
-        return _run(words)
-    except RequestError as error:
-        return _fail(error, 2)
-    except BuildError as error:
-        return _fail(error, 1)
-    except BrokenPipeError:  # whoever read the output, like `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except KeyboardInterrupt:
-        print("exporter: interrupted; nothing was published", file=sys.stderr)
-        return 130
+    with heeded():
+        try:
+            with insisting():
+                code = _run(words)
+            sys.stdout.flush()  # here a full disk still has a line; Python's own, at its end, is a page
+            return code
+        except BrokenPipeError:  # whoever read the output, like `head`, has seen enough
+            _drop_output()
+            return 1
+        except (RequestError, BuildError, MemoryError, OSError) as error:
+            return _fail(error)
+        except KeyboardInterrupt as error:
+            return end(error)
 
 
-def _fail(error: Exception, code: int) -> int:
+def _fail(error: Exception) -> int:
+    from exporter.errors import RequestError
+
     if os.environ.get("HYDRA_FULL_ERROR") == "1":
         raise error
-    line = " ".join(str(error).split())[:MAX_LINE]
+    said = str(error)
+    if isinstance(error, MemoryError):
+        said = f"out of memory: {said or 'give it more'}"
+    if isinstance(error, OSError):  # the disk's or the network's: what a request can cause has a line of its own
+        said = f"{error.filename}: {error.strerror}" if error.filename else error.strerror or said
+        _drop_output()
+    line = " ".join(said.split())[:MAX_LINE]
     print("exporter: " + "".join(c if c.isprintable() else "�" for c in line), file=sys.stderr)
-    return code
+    return 2 if isinstance(error, RequestError) else 1
+
+
+def _drop_output() -> None:
+    """What could not be printed is not tried again at the process's end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(words: list[str]) -> int:

@@ -1,7 +1,8 @@
-"""Looking at a file before it is opened: only regular ones are read, and only as much as makes sense."""
+"""Files: looked at before they are opened, only regular ones and only as much as makes sense; written whole."""
 
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 from exporter.errors import RequestError
@@ -47,3 +48,15 @@ def check_file(path: Path, cure: str, most: int | None = None, label: object = N
     if most is not None and status.st_size > most:
         raise RequestError(f"{shown}: {status.st_size} bytes, and at most {most} are read: {cure}")
     return status.st_size
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Writes a file that others see whole or not at all; where that fails, as OSError, nothing is left of it."""
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        part.write_bytes(data)
+        part.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            part.unlink()
+        raise

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from exporter.errors import RequestError
-from exporter.files import TEXT_BYTES, check_file
+from exporter.errors import BuildError, RequestError
+from exporter.files import TEXT_BYTES, check_file, write_whole
 from exporter.paths import CONF, recipe_files
 
 USAGE = """\
@@ -87,6 +87,10 @@ def copy_recipe(name: str) -> Path:
     target = Path("recipes") / f"my_{name}.yaml"
     if target.exists():
         raise RequestError(f"recipes --copy {name}: {target} is there already: remove it first")
-    target.parent.mkdir(exist_ok=True)
-    target.write_text(files[name][0].read_text(encoding="utf-8").replace(f"+recipe={name}", f"+recipe=my_{name}"))
+    text = files[name][0].read_text(encoding="utf-8").replace(f"+recipe={name}", f"+recipe=my_{name}")
+    try:
+        target.parent.mkdir(exist_ok=True)
+        write_whole(target, text.encode())
+    except OSError as error:
+        raise BuildError(f"recipes --copy {name}: {error.strerror}: {target} was not written") from error
     return target

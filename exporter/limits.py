@@ -1,17 +1,25 @@
 """Bounds on memory and time for what somebody else's file makes this process do."""
 
 import os
+import re
 import resource
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from exporter.errors import RequestError
+from exporter.errors import BuildError, RequestError
+from exporter.messages import in_one_line
 
 MEMORY, COPIES = 4_000_000_000, 8
 """What a graph may take: so many bytes, its file's size so many times, and `PER_PIXEL` bytes of its input."""
 PER_PIXEL = 8_000
+# What C++ below us says where there is no memory: torch, ONNX Runtime, OpenCV, protobuf, the loader of libraries.
+NO_MEMORY = re.compile(
+    r"can't allocate memory|cannot allocate memory|bad[ _]alloc|failed to allocate|insufficient memory|out of memory"
+    r"|failed to map segment|failed to serialize proto",
+    re.IGNORECASE,
+)
 
 
 def memory_for(file: int, pixels: int) -> int:
@@ -49,6 +57,20 @@ def at_most(extra: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+@contextmanager
+def enough_memory(what: str) -> Iterator[None]:
+    """BuildError in place of whatever the block raises because this process gets no more memory."""
+    try:
+        yield
+    except (BuildError, RequestError):
+        raise
+    except Exception as error:
+        if isinstance(error, MemoryError) or NO_MEMORY.search(str(error)):
+            line = f"{what}: out of memory ({in_one_line(error)}): give it more, or take a smaller input or batch"
+            raise BuildError(line) from error
+        raise
 
 
 @contextmanager

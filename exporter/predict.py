@@ -1,13 +1,18 @@
 """`exporter predict`: runs an artifact on pictures with nothing but its manifest to go by."""
 
+import fcntl
 import json
+import os
 import sys
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
 from exporter.drawing import draw, write_png
 from exporter.errors import BuildError, RequestError
-from exporter.files import exists, is_folder
+from exporter.files import is_folder
 from exporter.inference import Detections, Detector
 from exporter.manifest import read_manifest
 from exporter.pictures import list_pictures, read_picture
@@ -16,38 +21,114 @@ from exporter.runtime.onnx_runtime import emulation
 
 
 def predict(folder: Path, images: Iterable[Path], out: Path, size: tuple[int, int] | None = None) -> int:
-    """Writes `<picture>.png` with boxes drawn for each picture, and predictions.json, into `out`.
+    """Writes `<picture>.png` with boxes drawn for each picture, and predictions.json, into `out`; memory does not grow
+    with the number of pictures. Returns the exit code.
 
     `size`: height and width that pictures are brought to, None for the artifact's nominal ones.
-    Pictures that cannot be read are named on standard error and left out; the exit code is then 2.
+    A picture that cannot be read has a line on standard error and is left out, and the exit code is then 1. Raises
+    RequestError where that is every picture, and for an `out` that cannot be written or where a drawing would replace
+    a picture. predictions.json appears at the end, whole or not at all.
     """
     manifest = read_manifest(folder)
     detector = Detector.of(folder, manifest, size)
     files = [file for image in images for file in (list_pictures(image, "IMAGE") if is_folder(image) else [image])]
-    if exists(out) and not is_folder(out):
-        raise RequestError(f"--out {out}: is a file: give a folder")
-    out.mkdir(parents=True, exist_ok=True)
-    predictions, bad = [], 0
-    for file, name in progress_in("text").bar(list(zip(files, _names(files), strict=True)), "predict", len(files)):
-        try:
-            picture = read_picture(file)
-        except RequestError as error:
-            print(f"exporter: {error}", file=sys.stderr)
-            bad += 1
-            continue
-        (found,) = detector([picture])
-        _check_classes(found, len(manifest.model.class_names), folder)
-        write_png(out / f"{name}.png", draw(picture, found, manifest.model.class_names))
-        height, width = picture.shape[:2]
-        rows = _rows(found, manifest.model.class_names)
-        predictions.append({"image": str(file), "width": width, "height": height, "detections": rows})
-    (out / "predictions.json").write_text(json.dumps(predictions, indent=1) + "\n", encoding="utf-8")
-    total = sum(len(p["detections"]) for p in predictions)
+    drawings = [out / f"{name}.png" for name in _names(files)]
+    _check_drawings(files, drawings, out)
+    done = objects = bad = 0
+    with _writing_to(out) as (drawing, text):
+        started = time.perf_counter()
+        jobs = list(zip(files, drawings, strict=True))
+        for file, drawn in progress_in("text").bar(jobs, "predict", len(jobs)):
+            try:
+                picture = read_picture(file)
+            except RequestError as error:
+                print(f"exporter: {error}", file=sys.stderr)
+                bad += 1
+                continue
+            (found,) = detector([picture])
+            _check_classes(found, len(manifest.model.class_names), folder)
+            write_png(drawing, draw(picture, found, manifest.model.class_names))
+            drawing.replace(drawn)
+            text.write((",\n" if done else "[\n") + _entry(file, picture.shape, found, manifest.model.class_names))
+            done, objects = done + 1, objects + len(found.boxes)
+        if not done:
+            raise RequestError(f"none of the {bad} pictures can be read: nothing was written to {out}")
+        text.write("\n]\n")
+        seconds = time.perf_counter() - started
     print(
-        f"{len(predictions)} pictures, {total} detections → {out}{emulation(folder / manifest.artifact.file)}"
-        + (f"; {bad} pictures could not be read" if bad else "")
+        f"{done} pictures, {objects} detections → {out}{emulation(folder / manifest.artifact.file)};"
+        f" {done / seconds:.1f} pictures/s" + (f"; {bad} pictures could not be read" if bad else "")
     )
-    return 2 if bad else 0
+    return 1 if bad else 0
+
+
+@contextmanager
+def _writing_to(out: Path) -> Iterator[tuple[Path, TextIO]]:
+    """A place for one drawing at a time, and the text that becomes predictions.json when the block succeeds.
+
+    When it does not, the drawings that are done stay. Both lie in `out` under names that the next run takes again, so
+    that nothing is left for ever of one that is killed; so only one process writes there at a time."""
+    made = [parent for parent in (out, *out.parents) if not parent.exists()]
+    drawing, part = out / ".predicting.png", out / ".predicting.json"
+    with ExitStack() as at_end:
+        try:
+            at_end.callback(_remove_empty, made)
+            out.mkdir(parents=True, exist_ok=True)
+            at_end.callback(os.close, lock := os.open(out, os.O_RDONLY | os.O_DIRECTORY))
+            _lock(lock, out)
+            for left in (drawing, part):
+                at_end.callback(_remove, left)
+            text = part.open("w", encoding="utf-8")
+            at_end.callback(_close, text)
+        except OSError as error:
+            raise RequestError(f"--out {out}: {error.strerror}: give a folder that can be written") from error
+        try:
+            yield drawing, text
+            text.close()
+            part.replace(out / "predictions.json")
+        except OSError as error:
+            raise BuildError(f"--out {out}: {error.strerror}: predictions.json was not written") from error
+
+
+def _lock(descriptor: int, out: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise RequestError(f"--out {out}: another predict is writing there: wait for it or give another one") from None
+    except OSError:
+        return  # a file system without locks: whoever has two write to one folder of it mixes pictures, and no file
+
+
+def _close(text: TextIO) -> None:
+    with suppress(OSError):  # the disk is full, which has been said
+        text.close()
+
+
+def _remove(file: Path) -> None:
+    with suppress(OSError):
+        file.unlink()
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    with suppress(OSError):
+        for folder in folders:
+            folder.rmdir()
+
+
+def _entry(file: Path, shape: tuple[int, ...], found: Detections, class_names: list[str]) -> str:
+    """One picture's part of predictions.json."""
+    entry = {"image": str(file), "width": shape[1], "height": shape[0], "detections": _rows(found, class_names)}
+    return json.dumps([entry], indent=1).removeprefix("[\n").removesuffix("\n]")
+
+
+def _check_drawings(files: list[Path], drawings: list[Path], out: Path) -> None:
+    """Raises RequestError where a drawing would take the place of a picture that was given."""
+    given = {os.path.realpath(file) for file in files}
+    for drawing in drawings:
+        if os.path.realpath(drawing) in given:
+            raise RequestError(
+                f"--out {out}: {drawing.name} would replace a picture that was given: give another folder"
+            )
 
 
 def _check_classes(found: Detections, count: int, folder: Path) -> None:
@@ -57,12 +138,14 @@ def _check_classes(found: Detections, count: int, folder: Path) -> None:
 
 
 def _names(files: list[Path]) -> list[str]:
-    """A name for each picture's drawing; pictures of one stem get a number."""
-    seen: dict[str, int] = {}
+    """A name for each picture's drawing; pictures of one stem get a number that no other picture's name has."""
+    stems, seen = {file.stem for file in files}, dict[str, int]()
     names = []
     for file in files:
-        seen[file.stem] = seen.get(file.stem, 0) + 1
-        names.append(file.stem if seen[file.stem] == 1 else f"{file.stem}_{seen[file.stem]}")
+        name, seen[file.stem] = file.stem, seen.get(file.stem, 0) + 1
+        while seen[file.stem] > 1 and (name := f"{file.stem}_{seen[file.stem]}") in stems:
+            seen[file.stem] += 1
+        names.append(name)
     return names
 
 

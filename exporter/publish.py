@@ -16,47 +16,54 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from exporter.errors import BuildError, RequestError
+from exporter.interrupts import has_published, heed, held
 from exporter.swap import fsync, recover, swap
 
-MANIFEST = "manifest.json"
+MANIFEST, STAGING = "manifest.json", ".exporter-staging"
 ARTIFACT = frozenset({"model.onnx", MANIFEST, "preview.png", ".hydra/"})
 """What an artifact consists of at its top level; directories end with a slash."""
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+BROKEN = (errno.EIO, errno.EROFS, errno.ESTALE, errno.ENODEV)
 
 
 @contextmanager
-def publishing(output_dir: Path, owned: Collection[str] = ARTIFACT) -> Iterator[Path]:
+def publishing(output_dir: Path, owned: Collection[str] = ARTIFACT, key: str = "output_dir=") -> Iterator[Path]:
     """The staging directory, empty; what the block has written into it becomes `output_dir` when the block succeeds.
 
-    owned: the names that an earlier artifact may hold at its top level.
+    owned: the names that an earlier artifact may hold at its top level, key: what gave the place, for messages.
     When the block raises, `output_dir` is as it was and nothing else is left behind, made parents included.
     Raises RequestError before the block for what `check_output_dir` refuses and while another build writes to the
     same place, and after it if somebody else's file has appeared in `output_dir`; BuildError where the disk is full.
     """
-    check_output_dir(output_dir, owned)
+    check_output_dir(output_dir, owned, key)
+    given = f"{key}{output_dir}"
     output = Path(os.path.realpath(output_dir))  # a link to a directory stays; the directory behind it is replaced
-    staging = output.with_name(f".{output.name}.exporter-staging")
+    staging = output.with_name(f".{output.name}{STAGING}")
     missing = [parent for parent in staging.parents if not parent.exists()]  # the deepest first
     with ExitStack() as opened:
         locks: list[int] = []
         try:
-            with _in_one_line(output_dir, OSError):
+            with _in_one_line(given, OSError):
                 staging.parent.mkdir(parents=True, exist_ok=True)
-                locks.append(_claim(staging, output_dir))
+                locks.append(_claim(staging, given))
                 opened.callback(os.close, locks[0])
                 recover(staging, output)
                 _empty(staging)
-            with _in_one_line(output_dir):
+            with _in_one_line(given, staging=staging):
                 yield staging
-            with _in_one_line(output_dir, OSError):
+            with _in_one_line(given, OSError):
                 _sync(staging)
-                check_output_dir(output_dir, owned)  # a build takes minutes: somebody may have put a file there
+                check_output_dir(output_dir, owned, key)  # a build takes minutes: somebody may have put a file there
                 if output.exists():
                     # It goes to the staging path. Locked, so that the next build cannot claim it there while it is
                     # being removed; whoever has it locked is a build that has published and is about to let go.
                     locks.append(os.open(output, os.O_RDONLY | os.O_DIRECTORY))
                     opened.callback(os.close, locks[1])
                     fcntl.flock(locks[1], fcntl.LOCK_EX)
-                swap(staging, output)
+                heed()
+                with held():  # between the swap and the note of it a signal would say that nothing was published
+                    swap(staging, output)
+                    has_published(output_dir)
         except BaseException:
             _remove(staging, locks)
             with suppress(OSError):  # not empty: somebody else builds below it
@@ -66,9 +73,9 @@ def publishing(output_dir: Path, owned: Collection[str] = ARTIFACT) -> Iterator[
         _remove(staging, locks)
 
 
-def check_output_dir(output_dir: Path, owned: Collection[str] = ARTIFACT) -> None:
+def check_output_dir(output_dir: Path, owned: Collection[str] = ARTIFACT, key: str = "output_dir=") -> None:
     """Raises RequestError if an artifact cannot be published there; changes nothing. Absent and empty are fine."""
-    given, output = f"output_dir={output_dir}", Path(os.path.realpath(output_dir))
+    given, output = f"{key}{output_dir}", Path(os.path.realpath(output_dir))
     if os.path.ismount(output):
         raise RequestError(f"{given} is a mount point, which cannot be replaced in one step: give a directory below it")
     parent = next(parent for parent in output.parents if os.path.lexists(parent))
@@ -83,6 +90,17 @@ def check_output_dir(output_dir: Path, owned: Collection[str] = ARTIFACT) -> Non
     if output.exists() and (foreign := _foreign(output, owned)):
         shown = ", ".join(foreign[:3]) + (f" and {len(foreign) - 3} more" if len(foreign) > 3 else "")
         raise RequestError(f"{given} holds files that are not an artifact's ({shown}): give a new or empty directory")
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Removes what killed builds to places in `folder` have left there, if no build is going to take it over."""
+    for staging in folder.glob(f".*{STAGING}"):
+        with suppress(OSError), ExitStack() as opened:
+            lock = os.open(staging, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            opened.callback(os.close, lock)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            recover(staging, staging.with_name(staging.name.removeprefix(".").removesuffix(STAGING)))
+            _remove(staging, [lock])
 
 
 def _foreign(output: Path, owned: Collection[str]) -> list[str]:
@@ -101,8 +119,9 @@ def _is_ours(manifest: Path) -> bool:
     return isinstance(content, dict) and {"schema_version", "artifact"} <= content.keys()
 
 
-def _claim(staging: Path, output_dir: Path) -> int:
-    """Makes `staging`, or takes over what a killed build has left; the descriptor that holds the lock on it."""
+def _claim(staging: Path, given: str) -> int:
+    """Makes `staging`, or takes over what a killed build has left; the descriptor that holds the lock on it. Raises
+    RequestError where somebody else holds it, and on a file system that has no locks."""
     while True:
         with suppress(FileExistsError):
             staging.mkdir()
@@ -114,8 +133,16 @@ def _claim(staging: Path, output_dir: Path) -> int:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(lock)
-            line = f"output_dir={output_dir}: another build is writing there: wait for it or give another directory"
+            line = f"{given}: another build is writing there: wait for it or give another directory"
             raise RequestError(line) from None
+        except OSError as error:
+            os.close(lock)
+            with suppress(OSError):
+                staging.rmdir()  # empty, unless it is what a killed build has left
+            raise RequestError(
+                f"{given}: its file system cannot lock a directory ({error.strerror}), so that two builds at once would"
+                " mix: build on another one, and copy"
+            ) from error
         if _is(staging, lock):
             return lock
         os.close(lock)  # published or removed between open and lock
@@ -149,14 +176,17 @@ def _sync(directory: Path) -> None:
 
 
 @contextmanager
-def _in_one_line(output_dir: Path, *refusals: type[OSError]) -> Iterator[None]:
-    """A full disk as BuildError, the system's `refusals` as RequestError; every other error passes."""
+def _in_one_line(given: str, *refusals: type[OSError], staging: Path | None = None) -> Iterator[None]:
+    """A full or broken disk, and what happens to a file in `staging`, as BuildError; the system's `refusals` as
+    RequestError; every other error passes."""
     try:
         yield
     except OSError as error:
-        line = f"output_dir={output_dir}: {error.strerror}" + (f" ({error.filename})" if error.filename else "")
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        line = f"{given}: {error.strerror}" + (f" ({error.filename})" if error.filename else "")
+        if error.errno in FULL:
             raise BuildError(f"{line}: nothing was changed there: free some space and build again") from error
         if isinstance(error, refusals):
             raise RequestError(f"{line}: give a directory that can be written") from error
+        if error.errno in BROKEN or (staging and Path(str(error.filename)).is_relative_to(staging)):
+            raise BuildError(f"{line}: nothing was changed there: look at the disk and build again") from error
         raise

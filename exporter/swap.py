@@ -4,9 +4,13 @@ import ctypes
 import errno
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 AT_FDCWD, RENAME_EXCHANGE = -100, 2  # linux/fcntl.h and linux/fs.h
+# A filesystem or a kernel without it, a network's, a container that forbids calls it does not know. Where renaming is
+# forbidden altogether, the renames say so.
+UNAVAILABLE = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM)
 
 
 def swap(new: Path, place: Path) -> None:
@@ -25,7 +29,8 @@ def swap(new: Path, place: Path) -> None:
         except BaseException:
             recover(new, place)
             raise
-    fsync(place.parent)
+    with suppress(OSError):  # it has been done, and is found done at the latest when the system writes by itself
+        fsync(place.parent)
 
 
 def recover(new: Path, place: Path) -> None:
@@ -43,10 +48,13 @@ def recover(new: Path, place: Path) -> None:
 
 
 def fsync(path: Path) -> None:
-    """Flushes one file or directory to the disk."""
+    """Flushes one file or directory to the disk; a directory only where the filesystem has that."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP) or not path.is_dir():
+            raise
     finally:
         os.close(descriptor)
 
@@ -65,6 +73,6 @@ def _exchange(a: Path, b: Path) -> bool:
     if libc.renameat2(AT_FDCWD, os.fsencode(a), AT_FDCWD, os.fsencode(b), ctypes.c_uint(RENAME_EXCHANGE)) == 0:
         return True
     code = ctypes.get_errno()
-    if code in (errno.EINVAL, errno.ENOSYS):  # a filesystem, or a kernel, without it
+    if code in UNAVAILABLE:
         return False
     raise OSError(code, os.strerror(code), str(b))

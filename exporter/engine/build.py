@@ -7,6 +7,7 @@ from typing import Any
 from exporter.engine.monitor import monitor
 from exporter.engine.version import major
 from exporter.errors import BuildError, RequestError
+from exporter.files import write_whole
 from exporter.manifest import Manifest, Profile
 from exporter.progress import Progress
 
@@ -43,7 +44,10 @@ def build_engine(
     if plan is None:
         raise BuildError(f"{file}: TensorRT {trt.__version__} could not build an engine; its messages are above")
     if cache is not None and timing_cache is not None:
-        timing_cache.write_bytes(bytes(cache.serialize()))
+        try:
+            write_whole(timing_cache, bytes(cache.serialize()))
+        except OSError as error:  # the engine has been built, which may have taken an hour
+            progress.warn(f"--timing-cache {timing_cache}: {error.strerror}: the measurements are not kept")
     return bytes(plan)
 
 

@@ -13,6 +13,7 @@ from exporter.engine.build import build_engine
 from exporter.engine.version import installed, major
 from exporter.errors import BuildError, RequestError
 from exporter.files import is_file
+from exporter.interrupts import has_published, held
 from exporter.manifest import FILE, Engine, Manifest, file_digest, read_manifest
 from exporter.progress import progress_in
 from exporter.signature.sign import remove_signature
@@ -90,11 +91,23 @@ def _write(folder: Path, manifest: Manifest, plan: bytes, **facts: Any) -> None:
     place = folder.resolve()
     try:
         with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{place.name}.engine-") as scratch:
-            (Path(scratch) / name).write_bytes(plan)
-            manifest.model_copy(update={"engine": section}).write(Path(scratch))
-            if remove_signature(place):
-                print(f"{folder}: its signature was of the artifact without this engine and was removed: sign it again")
-            for written in (name, FILE):
-                (Path(scratch) / written).replace(place / written)
+            new, bare = Path(scratch), Path(scratch) / "bare"
+            (new / name).write_bytes(plan)
+            manifest.model_copy(update={"engine": section}).write(new)
+            bare.mkdir()
+            manifest.model_copy(update={"engine": None}).write(bare)
+            with held():
+                if remove_signature(place):
+                    gone = "its signature was of the artifact without this engine and was removed"
+                    print(f"{folder}: {gone}: sign it again")
+                if manifest.engine is not None:  # at no moment a manifest describes an engine that is not there
+                    (bare / FILE).replace(place / FILE)
+                (new / name).replace(place / name)
+                try:
+                    (new / FILE).replace(place / FILE)
+                except OSError:
+                    (place / name).unlink()
+                    raise
+                has_published(place / name)
     except OSError as error:
         raise BuildError(f"{folder}: {error.strerror}: the engine could not be written") from error

@@ -9,11 +9,12 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from exporter.errors import BuildError, RequestError
+from exporter.errors import RequestError
 from exporter.files import exists, is_folder
 from exporter.geometry import Geometry
 from exporter.manifest import Manifest, read_manifest
 from exporter.preprocessing.normalization import Normalization
+from exporter.publish import publishing
 
 CONFIG, LABELS = "config_infer.txt", "labels.txt"
 PARSER = "NvDsInferParseCustomEfficientNMS"
@@ -31,14 +32,14 @@ def write_config(folder: Path, out: Path) -> Iterator[str]:
     if exists(out) and (not is_folder(out) or any(out.iterdir())):
         raise RequestError(f"--out {out}: is there already: give a new or empty folder")
     files = [manifest.artifact.file, *([manifest.engine.file] if manifest.engine else [])]
-    try:
-        out.mkdir(parents=True, exist_ok=True)
+    for name in files:
+        if not (folder / Path(name).name).is_file():
+            raise RequestError(f"{folder}: holds no {Path(name).name}: exporter verify {folder} says more")
+    with publishing(out, (), "--out ") as new:
         for name in files:
-            shutil.copyfile(folder / Path(name).name, out / Path(name).name)
-        (out / LABELS).write_text("\n".join(manifest.model.class_names) + "\n", encoding="utf-8")
-        (out / CONFIG).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise BuildError(f"--out {out}: {error.strerror}: {error.filename} was not written") from error
+            shutil.copyfile(folder / Path(name).name, new / Path(name).name)
+        (new / LABELS).write_text("\n".join(manifest.model.class_names) + "\n", encoding="utf-8")
+        (new / CONFIG).write_text(text, encoding="utf-8")
     yield f"{out / CONFIG}: for Gst-nvinfer; not run in DeepStream"
     yield from (f"  {line}" for line in notes(manifest))
 

@@ -10,9 +10,10 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from exporter.errors import BuildError, RequestError
+from exporter.errors import RequestError
 from exporter.files import exists, is_file
 from exporter.manifest import Manifest, file_digest, read_manifest
+from exporter.publish import publishing
 
 TYPES = {"bool": "TYPE_BOOL", "uint8": "TYPE_UINT8", "int8": "TYPE_INT8", "int32": "TYPE_INT32", "int64": "TYPE_INT64",
          "float16": "TYPE_FP16", "float32": "TYPE_FP32", "float64": "TYPE_FP64"}  # fmt: skip
@@ -35,16 +36,10 @@ def write_repository(folder: Path, out: Path, backend: str | None, max_batch_siz
     model = out / manifest.name
     if model.name != manifest.name or exists(model):
         raise RequestError(f"--out {out}: {manifest.name} is there already or no name of a folder: give another one")
-    new = out / f".{manifest.name}.new"
-    try:
-        shutil.rmtree(new, ignore_errors=True)
-        (new / "1").mkdir(parents=True)
+    with publishing(model, (), "--out ") as new:
+        (new / "1").mkdir()
         shutil.copyfile(source, new / "1" / PLATFORMS[backend][1])
         (new / "config.pbtxt").write_text(text, encoding="utf-8")
-        new.rename(model)
-    except OSError as error:
-        shutil.rmtree(new, ignore_errors=True)
-        raise BuildError(f"--out {out}: {error.strerror}: the model was not written") from error
     built = manifest.engine if backend == "tensorrt" else None
     needs = f"; the server needs TensorRT {built.tensorrt} and the GPU that it was built on" if built else ""
     return f"{model}: for Triton's {backend} backend{needs}; not run in Triton"

@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from exporter.errors import BuildError
+
 Files = dict[str, bytes]
 
 
@@ -56,7 +58,8 @@ class Store:
             entry = json.loads((folder / "entry.json").read_bytes())
             files = {name: (folder / name).read_bytes() for name in entry["files"]}
         except (FileNotFoundError, NotADirectoryError):  # never made, or somebody needed room
-            return None
+            # A file of it alone is gone where a removal was cut short: it would stand in the way of the next one.
+            return self._drop(key, "is not whole") if key in self else None
         except (OSError, ValueError, KeyError, TypeError) as error:
             return self._drop(key, f"cannot be read ({error})")
         for name, content in files.items():
@@ -91,13 +94,15 @@ class Store:
                     (folder / "entry.json").write_text(json.dumps(entry), encoding="utf-8")
                     target = self._folder(key)
                     target.parent.mkdir(parents=True, exist_ok=True)
+                    if target.exists() and key not in self:  # left of a removal that was cut short
+                        self._discard(target)
                     with contextlib.suppress(FileExistsError):
                         _rename(folder, target)  # where it exists already, somebody else was faster: the same
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
             self._unseen += entry["bytes"]
             if self._unseen * 100 >= self._max_bytes:  # all of the store is looked through: not for every small result
-                self._make_room()
+                self._make_room(self._max_bytes)
         except OSError as error:
             self._say_unusable(error)
             return False
@@ -138,7 +143,7 @@ class Store:
 
     def collect(self, everything: bool = False) -> tuple[int, int]:
         """Removes what killed builds left and what is beyond the largest size, or all results; how many results that
-        were, and their bytes."""
+        were, and their bytes. Raises BuildError for what cannot be removed."""
         for folder in self.path.glob("making/*"):
             if _unlocked(folder):
                 shutil.rmtree(folder, ignore_errors=True)
@@ -146,27 +151,31 @@ class Store:
             with contextlib.suppress(OSError):
                 if _unlocked(lock):
                     lock.unlink()
-        if not everything:
-            return self._make_room()
-        gone = self.entries()
-        shutil.rmtree(self.path / "results", ignore_errors=True)
-        return len(gone), sum(entry.bytes for entry in gone)
+        count, freed, left = self._make_room(0 if everything else self._max_bytes)
+        if left:
+            raise BuildError(f"store: {self.path}: {left} results cannot be removed: write permission is needed there")
+        if everything:
+            shutil.rmtree(self.path / "results", ignore_errors=True)  # what has no entry.json
+        return count, freed
 
-    def _make_room(self) -> tuple[int, int]:
-        """Removes results, the one longest unused first, until the rest fits."""
+    def _make_room(self, wanted: int) -> tuple[int, int, int]:
+        """Removes results, the one longest unused first, until the rest fits into `wanted` bytes: how many that were,
+        their bytes, and how many could not be removed."""
         sizes = []
         for file in self.path.glob("results/*/*/entry.json"):
             with contextlib.suppress(OSError):
                 used = file.stat().st_mtime
                 sizes.append((used, sum(each.stat().st_size for each in file.parent.iterdir()), file.parent))
-        total, count, freed = sum(size for _, size, _ in sizes), 0, 0
+        total, count, freed, left = sum(size for _, size, _ in sizes), 0, 0, 0
         for _, size, folder in sorted(sizes):
-            if total - freed <= self._max_bytes:
+            if total - freed <= wanted:
                 break
-            self._discard(folder)
-            count, freed = count + 1, freed + size
+            if self._discard(folder):
+                count, freed = count + 1, freed + size
+            else:
+                left += 1
         self._unseen = 0
-        return count, freed
+        return count, freed, left
 
     def _folder(self, key: str) -> Path:
         return self.path / "results" / key[:2] / key
@@ -175,12 +184,16 @@ class Store:
         self._warn(f"store: {self._folder(key)}: {reason}: dropped, to be made again")
         self._discard(self._folder(key))
 
-    def _discard(self, folder: Path) -> None:
-        """Out of the way in one step, so that nobody reads half of it, then away."""
+    def _discard(self, folder: Path) -> bool:
+        """Out of the way in one step, so that nobody reads half of it, then away; whether it is."""
         aside = self.path / "making" / uuid.uuid4().hex
-        with contextlib.suppress(OSError):
+        try:
+            aside.parent.mkdir(exist_ok=True)
             folder.rename(aside)
+        except OSError:  # where there is no room to move it there may be to remove it: half of it is not taken for all
+            shutil.rmtree(folder, ignore_errors=True)
         shutil.rmtree(aside, ignore_errors=True)
+        return not folder.exists()
 
     def _say_unusable(self, error: OSError) -> None:
         if not self._unusable:

@@ -14,6 +14,8 @@ from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from exporter.heap import trim
+from exporter.interrupts import heed, insisting
+from exporter.limits import enough_memory
 from exporter.node import UnknownOriginError
 from exporter.store.codec import Codec
 from exporter.store.key import Material, differences, digest, identity
@@ -132,11 +134,13 @@ class Stage(Generic[T]):
 
     def _computed(self, run: "Run") -> T:
         inputs = {name: stage.value(run) for name, stage in self.inputs.items()}
+        heed()
         self.because = self._why(run)
-        function = self._function()
-        started = time.perf_counter()
-        with run.progress.stage(self.shown or self.name):
-            value = function(**self.settings, **inputs, **self.tools())
+        with insisting(), enough_memory(self.shown or self.name):
+            function = self._function()
+            started = time.perf_counter()
+            with run.progress.stage(self.shown or self.name):
+                value = function(**self.settings, **inputs, **self.tools())
         self.state, self.seconds = BUILT, time.perf_counter() - started
         return value
 

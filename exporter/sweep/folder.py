@@ -13,6 +13,7 @@ from pathlib import Path
 from omegaconf import OmegaConf
 
 from exporter.errors import RequestError
+from exporter.publish import remove_abandoned
 
 RUNS = ".runs"
 """Of a sweep's folder, while it runs: what each run leaves for the summary."""
@@ -56,6 +57,12 @@ def sweeping_in(folder: Path) -> Iterator[Path]:
         raise RequestError(
             f"hydra.sweep.dir={folder}: another sweep is writing there: wait for it or give another folder"
         ) from None
+    except OSError as error:
+        os.close(lock)
+        _remove_empty(missing)
+        raise RequestError(
+            f"hydra.sweep.dir={folder}: its file system cannot lock a folder ({error.strerror}): give one on another"
+        ) from error
     runs = folder / RUNS
     try:
         shutil.rmtree(runs, ignore_errors=True)
@@ -63,13 +70,18 @@ def sweeping_in(folder: Path) -> Iterator[Path]:
         yield runs
     finally:
         shutil.rmtree(runs, ignore_errors=True)
+        remove_abandoned(folder)  # of workers that were killed
         for path in folder.glob("[!.]*"):  # what is hidden may be a build's that goes on elsewhere
             with suppress(OSError):  # a file, or not empty: an artifact
                 path.rmdir()
         os.close(lock)
-        with suppress(OSError):
-            for parent in missing:
-                parent.rmdir()
+        _remove_empty(missing)
+
+
+def _remove_empty(folders: Sequence[Path]) -> None:
+    with suppress(OSError):
+        for folder in folders:
+            folder.rmdir()
 
 
 def claim(runs: Path, folder: str, num: int, overrides: Sequence[str]) -> None:

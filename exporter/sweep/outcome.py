@@ -1,11 +1,12 @@
 """What became of one run: written by the process that ran it, read by the one that started the sweep."""
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
+
+from exporter.files import write_whole
 
 
 @dataclass(frozen=True)
@@ -30,10 +31,3 @@ def outcomes(runs: Path) -> Iterator[Outcome]:
     """Those that are there by now, by their number."""
     for path in sorted(runs.glob("*.json"), key=lambda path: int(path.stem)):
         yield Outcome(**json.loads(path.read_bytes()))
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Writes a file that others see whole or not at all."""
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.write_bytes(data)
-    part.replace(path)

@@ -9,9 +9,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from exporter.files import write_whole
 from exporter.sweep.choice import cost_of, pareto, recommended
 from exporter.sweep.figures import NAMES
-from exporter.sweep.outcome import Outcome, write_whole
+from exporter.sweep.outcome import Outcome
 from exporter.sweep.rows import Row, rows
 
 SCHEMA_VERSION = 1

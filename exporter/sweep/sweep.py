@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from exporter.errors import BuildError, RequestError
+from exporter.interrupts import end
 from exporter.messages import in_one_line
 from exporter.sweep.folder import sweeping_in
 from exporter.sweep.outcome import Outcome, outcomes
@@ -30,11 +31,13 @@ def sweep(words: list[str], through_hydra: Callable[[Sequence[str]], None]) -> i
             (folder / "multirun.yaml").unlink(missing_ok=True)  # Hydra writes it before it looks at the words
             raise _refused(ended)
         summary = summarize(folder, found, complete=ended is None)
-        summary.write(folder)
+        try:
+            summary.write(folder)
+        except OSError as error:
+            raise BuildError(f"{folder}: {error.strerror}: the summary was not written; the runs are there") from error
     _tell(summary, folder, found)
     if isinstance(ended, KeyboardInterrupt):
-        print(f"exporter: interrupted; the {len(found)} runs that have ended stay", file=sys.stderr)
-        return 130
+        return end(ended, f"the {len(found)} runs that have ended stay")
     if ended:
         raise BuildError(f"the sweep broke off: {in_one_line(ended)}") from ended
     return 1 if any(outcome.reason for outcome in found) else 0

@@ -1,5 +1,6 @@
 """Names of runs' folders, and whose a sweep's folder is."""
 
+import fcntl
 import os
 
 import pytest
@@ -37,13 +38,16 @@ def test_one_sweep_at_a_time(tmp_path):
 
 
 def test_what_a_killed_sweep_has_left_is_removed(tmp_path):
-    for name in (".runs", "+recipe=a", "+recipe=b", ".x.exporter-staging"):
+    for name in (".runs", "+recipe=a", "+recipe=b", ".dead.exporter-staging", ".alive.exporter-staging"):
         (tmp_path / name).mkdir()
     (tmp_path / ".runs" / "3.json").touch()
     (tmp_path / "+recipe=a" / "model.onnx").touch()
+    alive = os.open(tmp_path / ".alive.exporter-staging", os.O_RDONLY)
+    fcntl.flock(alive, fcntl.LOCK_EX)  # as a build does that goes on elsewhere
     with sweeping_in(tmp_path) as runs:
         assert list(runs.iterdir()) == []
-    assert {path.name for path in tmp_path.iterdir()} == {"+recipe=a", ".x.exporter-staging"}
+    os.close(alive)
+    assert {path.name for path in tmp_path.iterdir()} == {"+recipe=a", ".alive.exporter-staging"}
 
 
 def test_two_runs_cannot_have_one_folder(tmp_path):

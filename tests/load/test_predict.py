@@ -1,0 +1,123 @@
+"""`exporter predict` over many pictures, bad ones among them."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from exporter.cli import main
+from exporter.demo.scenes import scene
+from exporter.drawing import write_png
+
+BAD = {
+    "empty.jpg": b"",
+    "text.png": b"no picture at all",
+    "cut.png": None,  # filled in: half of a good one
+    "huge.ppm": b"P6 100000 100000 255\n" + b"\x00" * 100,
+    "header.gif": b"GIF89a",
+}
+
+
+def pictures(folder: Path, count: int, bad: int) -> tuple[list[str], list[str]]:
+    """Names of good pictures of many sizes, which are links to a few, and of bad ones among them."""
+    folder.mkdir()
+    whole = folder.parent / "whole"
+    whole.mkdir()
+    for i in range(16):
+        write_png(whole / f"{i}.png", scene("evaluation", i, 60 + 7 * i, 150 - 5 * i).image)
+    kinds = {**BAD, "cut.png": (whole / "0.png").read_bytes()[:3000]}
+    good_names, bad_names = [], []
+    for i in range(count):
+        if i % (count // bad) == 1 and len(bad_names) < bad:
+            kind = sorted(kinds)[len(bad_names) % len(kinds)]
+            bad_names.append(f"{i:05}_{kind}")
+            (folder / bad_names[-1]).write_bytes(kinds[kind])
+        else:
+            good_names.append(f"{i:05}.png")
+            (folder / good_names[-1]).hardlink_to(whole / f"{i % 16}.png")
+    return good_names, bad_names
+
+
+def check(out: Path, said: str, good_names: list[str], bad_names: list[str]) -> None:
+    lines = [line for line in said.splitlines() if line.startswith("exporter: ")]
+    assert len(lines) == len(bad_names)
+    assert all(name in line for name, line in zip(bad_names, lines, strict=True))
+    entries = json.loads((out / "predictions.json").read_text())
+    assert [Path(entry["image"]).name for entry in entries] == good_names
+    assert set(entries[0]) == {"image", "width", "height", "detections"}
+    drawn = {path.name for path in out.iterdir()} - {"predictions.json"}
+    assert drawn == set(good_names)
+
+
+def test_good_ones_are_done_and_bad_ones_listed(float_artifact, tmp_path, capsys):
+    names = pictures(tmp_path / "in", 20, 5)
+    assert main(["predict", str(float_artifact), str(tmp_path / "in"), "--out", str(tmp_path / "out")]) == 1
+    said = capsys.readouterr()
+    check(tmp_path / "out", said.err, *names)
+    assert re.search(r"15 pictures, \d+ detections .* pictures/s; 5 pictures could not be read", said.out)
+    # The file is what json.dumps makes of all of it, as it was before it was written bit by bit.
+    text = (tmp_path / "out" / "predictions.json").read_text()
+    assert text == json.dumps(json.loads(text), indent=1) + "\n"
+
+
+def test_nothing_to_show_is_a_bad_request(float_artifact, tmp_path, capsys):
+    (tmp_path / "bad.png").write_text("no picture")
+    words = ["predict", str(float_artifact), str(tmp_path / "bad.png"), "--out", str(tmp_path / "new" / "out")]
+    assert main(words) == 2
+    assert "none of the 1 pictures can be read" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_picture_is_never_replaced_by_its_drawing(float_artifact, tmp_path, capsys):
+    write_png(tmp_path / "a.png", np.zeros((32, 32, 3), np.uint8))
+    before = (tmp_path / "a.png").read_bytes()
+    assert main(["predict", str(float_artifact), str(tmp_path), "--out", str(tmp_path)]) == 2
+    assert "a.png would replace a picture that was given" in capsys.readouterr().err
+    assert (tmp_path / "a.png").read_bytes() == before and [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_no_two_drawings_have_one_name(float_artifact, tmp_path):
+    for name in ("a.png", "a_2.png", "b/a.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        write_png(tmp_path / name, np.zeros((32, 32, 3), np.uint8))
+    given = [str(tmp_path / name) for name in ("a.png", "b/a.png", "a_2.png")]
+    assert main(["predict", str(float_artifact), *given, "--out", str(tmp_path / "out")]) == 0
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.png")) == ["a.png", "a_2.png", "a_3.png"]
+
+
+@pytest.mark.slow
+def test_five_thousand(float_artifact, tmp_path):
+    """In memory that does not grow with them."""
+    names = pictures(tmp_path / "many", 5000, 100)
+
+    def peak(given, out):
+        command = [
+            sys.executable,
+            "-m",
+            "exporter",
+            "predict",
+            str(float_artifact),
+            *map(str, given),
+            "--out",
+            str(out),
+        ]
+        program = (
+            "import resource, subprocess, sys; ended = subprocess.run(sys.argv[1:], capture_output=True, text=True);"
+            " print(ended.returncode); print(ended.stdout, end=''); sys.stderr.write(ended.stderr);"
+            " print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+        )
+        run = subprocess.run([sys.executable, "-c", program, *command], capture_output=True, text=True, check=True)
+        code, line, kilobytes = run.stdout.splitlines()
+        return int(code), line, run.stderr, int(kilobytes) / 1024
+
+    few = sorted((tmp_path / "many").glob("*.png"))[:200]
+    _, _, _, less = peak(few, tmp_path / "few")
+    code, line, said, more = peak([tmp_path / "many"], tmp_path / "out")
+    assert code == 1
+    check(tmp_path / "out", said, *names)
+    print(f"\n{line}; peak {less:.0f} MiB with 200, {more:.0f} MiB with 5000")
+    assert more < 1.1 * less + 20
