@@ -169,9 +169,9 @@ def test_the_same_recipe_gives_the_same_bytes_anywhere(tmp_path):
         words = [
             "+recipe=yolo_nas_s_int8",
             "input.size=64",
-            "calibration.num_images=2",
+            "calibration.num_images=4",
             "proof.num_scenes=0",
-            "proof.num_images=1",
+            "proof.num_images=2",
         ]
         subprocess.run([sys.executable, "-m", "exporter", *words], cwd=folder, check=True, capture_output=True)
         digests.add(file_digest(folder / "outputs" / "yolo_nas_s_int8" / "model.onnx"))

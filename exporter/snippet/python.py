@@ -30,9 +30,11 @@ def _head(facts: Facts) -> str:
     if not facts.takes_arrays and facts.geometry is None and not facts.takes_frame:
         picture += f", {facts.height} × {facts.width}"
     runtime = facts.openvino is None
+    package = "onnxruntime" if runtime else "openvino"
     return pieces.HEAD.format(
         engine="ONNX Runtime" if runtime else "OpenVINO",
-        package="onnxruntime" if runtime else "openvino",
+        package=package,
+        engine_import=f"import {package}",
         session=pieces.ONNX_RUNTIME if runtime else pieces.OPENVINO.format(settings=facts.openvino),
         outputs=list(facts.outputs),
         takes=f"a .npy of {_array(facts)}" if facts.takes_arrays else picture,

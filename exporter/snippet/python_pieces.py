@@ -10,7 +10,7 @@ Needs numpy and {package} only. Written by `exporter snippet` for one artifact, 
 {imports}import sys
 
 import numpy as np
-import {package}
+{engine_import}
 
 MODEL = {model!r}
 NAMES = {names!r}

@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[1]
 # What a package that we import computes with besides itself: torch writes ONNX with onnxscript.
 PACKAGES = {
     "PIL": ("pillow",),
+    "cryptography": ("cryptography",),
     "cv2": ("opencv-python-headless",),
     "google": ("protobuf",),
     "faster_coco_eval": ("faster-coco-eval",),

@@ -9,7 +9,6 @@ import pytest
 from exporter.config import compose
 from exporter.errors import BuildError, RequestError
 from exporter.evaluation.yolo import YoloEvaluation
-from exporter.inference import session as run_in
 from exporter.lint.read import read_model
 from exporter.model.graph_file import read_graph
 from exporter.postprocessing.nms.onnx import OnnxNms
@@ -18,6 +17,7 @@ from exporter.quantization.int8 import Int8
 from exporter.quantization.int8_fp16 import Int8Fp16
 from exporter.quantization.task import Task
 from exporter.recipe import check
+from exporter.runtime.onnx_runtime import session as run_in
 from exporter.settings import StoreSettings
 from exporter.sweep.constraint import parse
 from tests.attacks.making import good

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from onnx import TensorProto, numpy_helper
 
 from exporter.errors import RequestError
-from exporter.inference import session
 from exporter.preprocessing.normalization import Normalization
 from exporter.quantization.fp16 import Fp16
 from exporter.quantization.int8 import Int8
 from exporter.quantization.int8_fp16 import Int8Fp16
 from exporter.quantization.ranges import METHODS
 from exporter.quantization.task import Task
+from exporter.runtime.onnx_runtime import session
 from tests.fuzz.campaign import fuzz
 from tests.quantization.networks import Builder, pictures, relative_error
 

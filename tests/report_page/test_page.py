@@ -17,6 +17,7 @@ from exporter.report_page.page import page, write_report
 from exporter.report_page.pictures import Compared, _side_by_side
 from exporter.report_page.plots import FILES as PLOTS
 from exporter.runner import OWNED
+from exporter.signature import KEY_ID, SIGNATURE, SUMS
 
 HOSTILE = ["<script>alert(1)</script>", "\" onload='x'", "</style><img src=http://evil/x.png>", "ümlaut\ud800", "&amp;"]
 VOID = {"meta", "img", "rect", "path", "wbr", "br", "link", "input"}
@@ -92,7 +93,15 @@ RANDOM = [
 
 def test_everything_that_was_measured_is_in_the_manifest_and_on_the_page(measured):
     manifest = read_manifest(measured)
-    assert {entry.name + "/" * entry.is_dir() for entry in measured.iterdir()} == set(OWNED) - {"model.engine", *PLOTS}
+    assert {entry.name + "/" * entry.is_dir() for entry in measured.iterdir()} == set(OWNED) - {
+        "model.engine",
+        "model.xml",
+        "model.bin",
+        SUMS,
+        SIGNATURE,
+        KEY_ID,
+        *PLOTS,
+    }
     evaluation, benchmark = manifest.evaluation, manifest.benchmark
     assert evaluation is not None and evaluation.reference is not None and evaluation.num_images == 3
     assert benchmark is not None and benchmark.end_to_end.ratio is not None and benchmark.core.ratio is not None
