@@ -1,0 +1,120 @@
+"""One artifact in several engines: what is compared, what is said of what cannot be, and the picture of it."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from exporter.benchmark.cases import Case, cases, engine_names
+from exporter.benchmark.chart import draw
+from exporter.benchmark.command import benchmark
+from exporter.benchmark.compare import Row, compared, lines
+from exporter.cli import main
+from exporter.errors import BuildError, RequestError
+from exporter.manifest import read_manifest
+from exporter.progress import Progress
+from exporter.runtime import openvino
+from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
+from exporter.runtime.openvino import OpenVinoEngine
+
+QUIET = Progress()
+
+
+def told(*folders, engines=("all",), precisions=(), hints=(), threads=(1,), batches=None, pictures=None, out=None):
+    return list(
+        benchmark(folders, engines, precisions, hints, threads, batches, 2, pictures, out, QUIET)
+    )  # fmt: skip
+
+
+def test_every_engine_that_is_here_runs_it(float_artifact, int8_artifact, tmp_path):
+    first, *rest = told(
+        float_artifact, int8_artifact, hints=["latency", "throughput"], pictures=(2, None, None), out=tmp_path / "out"
+    )
+    assert first.endswith("2 rounds")
+    told_of = {
+        (str(folder), engine) for folder in (float_artifact, int8_artifact) for engine in ("onnxruntime", "openvino")
+    }
+    assert all(any(line.startswith(f"{folder} in {engine}") for line in rest) for folder, engine in told_of)
+    rows = json.loads((tmp_path / "out" / "benchmark.json").read_text())["rows"]
+    assert [row["hint"] for row in rows] == [None, "latency", "throughput"] * 2
+    for row in rows:
+        assert row["per_second"] > 0 and row["why"] is None and 0 <= row["map"] <= 100
+        assert (row["p50_ms"] is None) == (row["hint"] == "throughput")
+    assert rows[0]["ratio"] is None and rows[1]["ratio"]["median"] > 0
+    with Image.open(tmp_path / "out" / "benchmark.png") as picture:
+        assert picture.size[0] > 800 and len(np.unique(np.asarray(picture.convert("L")))) > 10
+
+
+def test_threads_and_batches_are_what_was_asked_for(float_artifact, int8_artifact):
+    found = cases([float_artifact, int8_artifact], ["own"], ["f32"], ["latency"], [1, 2], [1, 3])
+    assert [(case.threads, case.batch) for case in found] == [(1, 1), (1, 3), (2, 1), (2, 3)] * 2
+    rows = compared(found, 2)
+    assert [row.why is None for row in rows] == [True] * 4 + [True, False, True, False]
+    assert "takes 1 at a time: build it with input.batch=dynamic for 3" in str(rows[5].why)
+    assert any("not measured: takes 1 at a time" in line for line in lines(rows, 2))
+    assert found[1].subject.array.shape[0] == 3
+
+
+def test_an_engine_that_dies_of_it_is_a_row_that_says_so(float_artifact, monkeypatch):
+    def die(self, model, threads=None, limits=None):
+        raise BuildError("OpenVINO died of SIGFPE (open)")
+
+    monkeypatch.setattr(OpenVinoEngine, "session", die)
+    _, first, second = told(float_artifact)
+    assert "ms" in first and second.endswith("not measured: OpenVINO died of SIGFPE (open)")
+
+
+def test_a_file_for_tensorrt_is_named_by_the_engine_that_cannot_take_its_plugin(tmp_path):
+    import exporter
+    from tests.small_network import SmallDetector
+
+    words = [
+        "model=yolo_nas_s",
+        "input.size=64",
+        "backend=tensorrt",
+        "postprocessing/nms=efficientnms",
+        "proof.num_images=2",
+    ]
+    exporter.build(model=SmallDetector(), overrides=[*words, f"output_dir={tmp_path / 'trt'}"])
+    _, runtime, vino = told(tmp_path / "trt")
+    assert "plugin emulated" in runtime and "p50" in runtime
+    assert "not measured" in vino and "EfficientNMS_TRT" in vino
+
+
+@pytest.mark.parametrize("words, said", [
+    ({"engines": ["openvin"]}, r"--engine openvin: not known.*openvino"),
+    ({"precisions": ["f17"]}, r"--precision f17: not known.*f16"),
+    ({"hints": ["fast"]}, r"--hint fast: not known"),
+    ({"threads": [0]}, "at least 1 thread"),
+    ({"batches": [0]}, "1 picture"),
+])  # fmt: skip
+def test_what_is_not_known(float_artifact, words, said):
+    with pytest.raises(RequestError, match=said):
+        told(float_artifact, **{"engines": ["onnxruntime"]} | words)
+
+
+def test_all_is_what_is_installed(monkeypatch, float_artifact):
+    assert engine_names(["all", "own"]) == ["onnxruntime", "openvino", "own"]
+    monkeypatch.setattr("exporter.benchmark.cases.installed", lambda: False)
+    assert engine_names(["all"]) == ["onnxruntime"] and engine_names([]) == ["own"]
+    with pytest.raises(RequestError, match="pip install exporter"):
+        told(float_artifact, engines=["openvino"])
+
+
+def test_a_precision_that_is_not_here_is_a_row_that_says_so(float_artifact, monkeypatch):
+    known = {"version": "1", "device": "a CPU", "capabilities": ["FP32", "INT8"]}
+    monkeypatch.setattr(openvino, "about", lambda: known)
+    _, row = told(float_artifact, engines=["openvino"], precisions=["bf16"])
+    assert "not measured: backend.precision=bf16: OpenVINO cannot compute in it" in row
+
+
+def test_nothing_to_show_is_no_picture(float_artifact, tmp_path):
+    case = Case(float_artifact, read_manifest(float_artifact), OnnxRuntimeEngine(), 1, 1)
+    assert not draw([Row(case, p50_ms=1.0)], "", tmp_path / "a.png") and not (tmp_path / "a.png").exists()
+
+
+def test_the_command_line(float_artifact, capsys):
+    assert main(["benchmark", str(float_artifact), "--threads", "1,2", "--rounds", "2", "--batch", "2"]) == 0
+    out = capsys.readouterr().out
+    assert "1 threads, batch 2: p50" in out and "2 threads, batch 2: p50" in out
