@@ -17,7 +17,9 @@ def summary_lines(manifest: Manifest) -> Iterator[str]:
         yield "  weights    random: for shape and speed work only, it detects nothing"
     convolutions = manifest.quantization.get("convolutions")
     if convolutions:
-        yield f"  precision  {convolutions['int8']} convolutions in int8, {convolutions['float']} in float"
+        scheme = manifest.quantization.get("scheme")
+        kind = f"int8 ({scheme})" if scheme else "int8"
+        yield f"  precision  {convolutions['int8']} convolutions in {kind}, {convolutions['float']} in float"
     left = manifest.quantization.get("left_for_accuracy")
     if left is not None:
         yield (

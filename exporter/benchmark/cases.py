@@ -49,7 +49,8 @@ class Case:
         words = [self.engine.label(self.folder / self.manifest.artifact.file)]
         if isinstance(self.engine, OpenVinoEngine) and self.engine.hint == "throughput":
             words.append("throughput")
-        return f"{self.folder} in {', '.join(words)}, {self.threads} threads, batch {self.batch}"
+        symmetric = " (symmetric int8, for TensorRT)" if self.manifest.quantization.get("scheme") == "s8s8" else ""
+        return f"{self.folder}{symmetric} in {', '.join(words)}, {self.threads} threads, batch {self.batch}"
 
 
 def cases(

@@ -60,11 +60,11 @@ def artifact_tensors(
 def tensors(artifact: bytes, batches: Iterable[np.ndarray], engine: Engine = ONNX_RUNTIME) -> Iterator[Tensors]:
     """The same for each picture of each of the batches, arrays as the artifact takes them. Raises BuildError where a
     run fails."""
-    run = engine.session(exposed(artifact))
+    run, fixed = engine.session(exposed(artifact)), constants(artifact)
     (taken,), names = run.get_inputs(), [output.name for output in run.get_outputs()]
     for batch in batches:
         try:
-            values = dict(zip(names, run.run(None, {taken.name: batch}), strict=True))
+            values = fixed | dict(zip(names, run.run(None, {taken.name: batch}), strict=True))
         except BuildError as error:
             raise BuildError(f"the artifact fails on an input of {list(batch.shape)}: {in_one_line(error)}") from error
         # What the recipe's own format was given, where it has one; else what the artifact gives.
@@ -81,14 +81,22 @@ def tensors(artifact: bytes, batches: Iterable[np.ndarray], engine: Engine = ONN
                 yield Tensors(*before, after)
 
 
+def constants(artifact: bytes) -> dict[str, np.ndarray]:
+    """Those of the core's outputs that no node computes: anchors of a fixed size. Not all engines give such out."""
+    stored = onnx.load_from_string(artifact).graph.initializer
+    wanted = {*RAW_OUTPUTS, *DECODED_OUTPUTS}
+    return {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in stored if tensor.name in wanted}
+
+
 def exposed(artifact: bytes) -> bytes:
     """The same with the core's outputs among its own, and what a recipe's own format was given."""
     model, more = onnx.load_from_string(artifact), onnx.ModelProto()
-    known = {name for node in model.graph.node for name in node.output} | {i.name for i in model.graph.initializer}
+    computed = {name for node in model.graph.node for name in node.output}
+    known = computed | {tensor.name for tensor in model.graph.initializer}
     present = {output.name for output in model.graph.output}
     for names in (RAW_OUTPUTS, DECODED_OUTPUTS):
         if set(names) <= known:
-            more.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name not in present)
+            more.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name in computed - present)
             break
     others = (INPUT_BOXES, IMAGES, *(INNER + name for name in BATCH))
     more.graph.output.extend(onnx.ValueInfoProto(name=name) for name in others if name in known)

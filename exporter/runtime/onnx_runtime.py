@@ -168,7 +168,7 @@ def session(model: bytes | Path, options: Any = None, provider: Provider = "cpu"
     try:
         made = ort.InferenceSession(source, options, providers=[wanted])
     except Exception as error:  # ORT raises its own classes, which share no base but this one
-        raise BuildError(f"ONNX Runtime does not take the model: {' '.join(str(error).split())[:300]}") from error
+        raise BuildError(f"ONNX Runtime does not take the model: {' '.join(str(error).split())[-300:]}") from error
     if made.get_providers()[0] != wanted:  # its libraries do not load: ONNX Runtime then goes on without a word
         raise BuildError(f"ONNX Runtime cannot start {wanted} here and would take {made.get_providers()[0]} instead")
     return made
