@@ -20,14 +20,18 @@ RUN_SECONDS = 600.0
 """For one run."""
 
 
+def limits(file: int, pixels: int, label: object) -> Limits:
+    """For a graph whose file has `file` bytes, and its input at most `pixels` pixels."""
+    return Limits(memory_for(file, pixels), RUN_SECONDS, label)
+
+
 def artifact_session(folder: Path, manifest: Manifest, engine: Engine | None = None) -> Session:
     """The artifact of a folder in the engine that it is for, or in this one, if its input is what the manifest says.
     Raises RequestError for a file that no build writes, BuildError for another input, and as `Engine.session`."""
     path = folder / manifest.artifact.file
     check_artifact(read_model(path), path)
-    shape = manifest.input.nominal_shape
-    limits = Limits(memory_for(path.stat().st_size, math.prod(shape) // 3), RUN_SECONDS, path)
-    opened = (engine or engine_of(manifest.backend)).session(path, limits=limits)
+    pixels = math.prod(manifest.input.nominal_shape) // 3
+    opened = (engine or engine_of(manifest.backend)).session(path, limits=limits(path.stat().st_size, pixels, path))
     found = [(each.name, each.type, _free(each.shape)) for each in opened.get_inputs()]
     kind = {"float32": "float"}.get(manifest.input.dtype, manifest.input.dtype)
     stated = [(manifest.input.name, f"tensor({kind})", _free(manifest.input.shape))]

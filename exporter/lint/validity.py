@@ -18,8 +18,9 @@ BRANCHES = {"If": (1, ("then_branch", "else_branch")), "Loop": (2, ("body",)), "
 
 def invalid_nodes(model: onnx.ModelProto) -> Iterator[tuple[onnx.NodeProto, str]]:
     """Each invalid node with what ONNX's checker says of it. Operators that ONNX does not know have no description."""
-    # ONNX's checker holds versions in 31 bits; a damaged file may hold any.
-    versions = {entry.domain: min(max(entry.version, 0), BITS_31) for entry in model.opset_import}
+    # ONNX's checker holds versions in 31 bits, and names in UTF-8; a damaged file may hold any.
+    own = (entry for entry in model.opset_import if entry.domain in OWN)
+    versions = {entry.domain: min(max(entry.version, 0), BITS_31) for entry in own}
     context = C.CheckerContext()
     context.ir_version, context.opset_imports = min(max(model.ir_version, 4), BITS_31), versions
     version = versions.get("", versions.get("ai.onnx", 0))

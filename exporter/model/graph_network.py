@@ -8,14 +8,12 @@ import onnx
 import torch
 from torch import Tensor
 
-from exporter.bounded_session import RUN_SECONDS
+from exporter.bounded_session import limits
 from exporter.errors import BuildError, RequestError
 from exporter.graph.core_outputs import RAW_OUTPUTS
-from exporter.limits import memory_for
 from exporter.messages import in_one_line
 from exporter.model.dfl import decode
 from exporter.model.graph_core import WANTED, converted, named_apart, names_of, renamed, shaped, sized
-from exporter.runtime.engine import Limits
 from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
 from exporter.settings import MAX_PIXELS
 
@@ -34,8 +32,7 @@ class GraphNetwork:
         self._names = names_of(given, outputs, label)
         try:
             data = self._given.SerializeToString()
-            limits = Limits(memory_for(len(data), MAX_PIXELS), RUN_SECONDS, label)
-            self._session = OnnxRuntimeEngine().session(data, limits=limits)
+            self._session = OnnxRuntimeEngine().session(data, limits=limits(len(data), MAX_PIXELS, label))
         except BuildError as error:
             raise RequestError(f"{label}: {error}") from error
         (value,) = (value for value in given.graph.input if value.name == self._names.input)

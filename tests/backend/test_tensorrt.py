@@ -184,7 +184,7 @@ def test_verbs_run_it_and_say_how(artifact, tmp_path, capsys):
     assert main(["verify", str(artifact)]) == 0
     assert "ONNX Runtime runs it, TensorRT's NMS plugin emulated, and" in capsys.readouterr().out
     assert main(["predict", str(artifact), str(tmp_path / "a.png"), "--out", str(tmp_path / "out")]) == 0
-    assert capsys.readouterr().out.endswith(", TensorRT's NMS plugin emulated\n")
+    assert ", TensorRT's NMS plugin emulated; " in capsys.readouterr().out
 
 
 def test_the_command_for_trtexec(artifact):
