@@ -100,7 +100,9 @@ def _recipes(words: list[str]) -> int:
 
 
 def _verify(words: list[str]) -> int:
-    parser = _parser("verify", "checks hashes, the schema, that the graph is what the manifest says, that ORT runs it")
+    parser = _parser(
+        "verify", "checks hashes, the schema, that the graph is what the manifest says, that its engine runs it"
+    )
     parser.add_argument("dir", type=Path)
     parser.add_argument("--key", type=Path, metavar="PUBLIC_KEY", help="PEM file of the builder: check the signature")
     given = parser.parse_args(words)

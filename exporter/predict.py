@@ -17,7 +17,7 @@ from exporter.inference import Detections, Detector
 from exporter.manifest import read_manifest
 from exporter.pictures import list_pictures, read_picture
 from exporter.progress import progress_in
-from exporter.runtime.onnx_runtime import emulation
+from exporter.runtime.engine import engine_of
 
 
 def predict(folder: Path, images: Iterable[Path], out: Path, size: tuple[int, int] | None = None) -> int:
@@ -56,7 +56,7 @@ def predict(folder: Path, images: Iterable[Path], out: Path, size: tuple[int, in
         text.write("\n]\n")
         seconds = time.perf_counter() - started
     print(
-        f"{done} pictures, {objects} detections → {out}{emulation(folder / manifest.artifact.file)};"
+        f"{done} pictures, {objects} detections → {out}; {engine_of(manifest.backend).label(folder / manifest.artifact.file)};"
         f" {done / seconds:.1f} pictures/s" + (f"; {bad} pictures could not be read" if bad else "")
     )
     return 1 if bad else 0

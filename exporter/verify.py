@@ -17,7 +17,7 @@ from exporter.lint.read import read_model
 from exporter.manifest import Manifest, file_digest, read_manifest
 from exporter.messages import in_one_line
 from exporter.quantization.summary import summarize, summarize_half
-from exporter.runtime.onnx_runtime import emulation
+from exporter.runtime.engine import engine_of
 
 
 def verify(folder: Path) -> Iterator[str]:
@@ -79,7 +79,8 @@ def _run(path: Path, manifest: Manifest) -> Iterator[str]:
         )
         if not fits:
             raise BuildError(f"{stated.name} came out as {list(output.shape)}, the manifest says {stated.shape}")
-    yield f"ONNX Runtime runs it{emulation(path)}, and what comes out has the stated shapes"
+    ran_in = engine_of(manifest.backend).label(path)
+    yield f"it runs ({ran_in}), and what comes out has the stated shapes"
 
 
 def _same(what: str, found: Any, stated: Any) -> None:

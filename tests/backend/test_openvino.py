@@ -149,6 +149,8 @@ def refused(*words):
 
 def test_what_is_refused_before_work_starts(monkeypatch):
     assert "backend.precision" in refused("backend.precision=f8")
+    symmetric = ["quantization=int8", "calibration=demo", "quantization.scheme=s8s8"]
+    assert "quantization.scheme=s8s8: saturates in OpenVINO on a CPU without VNNI" in refused(*symmetric)
     assert "postprocessing/nms=efficientnms" in refused("postprocessing/nms=efficientnms")
     known = {"version": "1", "device": "a CPU", "capabilities": ["FP32", "INT8"]}
     monkeypatch.setattr(openvino, "about", lambda: known)

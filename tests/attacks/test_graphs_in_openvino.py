@@ -1,0 +1,37 @@
+"""The same hostile graphs as artifacts that say they are for OpenVINO: one line, whatever becomes of its process."""
+
+import json
+
+import pytest
+from PIL import Image
+
+from exporter.cli import main
+from tests.attacks.making import artifact
+from tests.attacks.test_graphs import GRAPHS, RUNS, UNREAD, ended
+
+QUICK = ("loop without end", "20 GB of zeros", "operator of its own", "class 99")
+"""Of each kind one: time, memory, what cannot be read, and what can be and is odd."""
+
+
+def cases():
+    return [pytest.param(what, marks=[] if what in QUICK else [pytest.mark.slow]) for what in GRAPHS]
+
+
+@pytest.fixture(autouse=True)
+def limits(monkeypatch):
+    monkeypatch.setattr("exporter.bounded_session.RUN_SECONDS", 20.0)  # to compile counts as well
+    monkeypatch.setattr("exporter.limits.MEMORY", 1_000_000_000)
+
+
+@pytest.mark.parametrize("what", cases())
+def test_verify_and_predict(what, tmp_path, capfd):
+    folder = tmp_path / "art"
+    values = artifact(folder, GRAPHS[what]())
+    values["backend"] |= {"name": "openvino", "settings": {"INFERENCE_PRECISION_HINT": "f32"}}
+    (folder / "manifest.json").write_text(json.dumps(values))
+    Image.new("RGB", (80, 60)).save(tmp_path / "p.png")
+    assert ended(["verify", str(folder)], capfd) in ((0,) if what in RUNS else (1, 2))
+    code = main(["predict", str(folder), str(tmp_path / "p.png"), "--out", str(tmp_path / "out")])
+    assert code in (1, 2) or what in UNREAD
+    err = [line for line in capfd.readouterr().err.splitlines() if not line.startswith("predict")]
+    assert len(err) <= 1, err
