@@ -55,8 +55,9 @@ def predict(folder: Path, images: Iterable[Path], out: Path, size: tuple[int, in
             raise RequestError(f"none of the {bad} pictures can be read: nothing was written to {out}")
         text.write("\n]\n")
         seconds = time.perf_counter() - started
+    engine = engine_of(manifest.backend).label(folder / manifest.artifact.file)
     print(
-        f"{done} pictures, {objects} detections → {out}; {engine_of(manifest.backend).label(folder / manifest.artifact.file)};"
+        f"{done} pictures, {objects} detections → {out}; {engine};"
         f" {done / seconds:.1f} pictures/s" + (f"; {bad} pictures could not be read" if bad else "")
     )
     return 1 if bad else 0

@@ -188,7 +188,9 @@ def _quantize_weights(
     axis = (0 if node.op_type == "Conv" else 1) if scheme.per_channel else None
     weights, bias = constants[0][1], constants[1][1] if len(constants) > 1 else None
     floor = 0.0 if bias is None or not scheme.int32_bias else numbers.weight_floor(bias, input_scale)
-    integers, scale = numbers.weight(weights, axis, scheme.weight_limit, floor)
+    if scheme.reduced:
+        floor = np.maximum(floor, numbers.pair_floor(weights, axis))
+    integers, scale = numbers.weight(weights, axis, numbers.FULL_RANGE, floor)
     _read_integers(graph, node, 1, integers, scale, axis)
     if bias is None:
         return

@@ -1,6 +1,7 @@
-"""Seven bits for weights instead of eight: on CPUs that add products up in 16 bits (see `exporter.quantization.scheme`)
-eight may saturate, which costs these networks a third of their mAP; on others eight are a little finer. An artifact
-may meet either, so seven are the default wherever products with uint8 are."""
+"""Weights small enough for CPUs that add products up in 16 bits (see `exporter.quantization.scheme.PAIR_RANGE`): there
+full ones saturate, which costs these networks a third of their mAP; on others those are a little finer. An artifact may
+meet either, so small ones are the default wherever products with uint8 are. Of each output channel the largest weight
+is then some 90 of 127, which costs hundredths of a point; 64 for all, the usual cure, costs tenths."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -11,7 +12,6 @@ import numpy as np
 from exporter.proof.tensors import tensors
 from exporter.quantization import observe
 from exporter.quantization.plan import Plan
-from exporter.quantization.scheme import REDUCED_RANGE
 from exporter.quantization.sensitivity import damage
 
 Pictures = Iterable[np.ndarray]
@@ -26,7 +26,7 @@ def decided(
 
     pictures: float32 [n, 3, H, W] each; gone through twice for "measure", else left alone.
     """
-    reduced = replace(plan, scheme=replace(plan.scheme, weight_limit=REDUCED_RANGE))
+    reduced = replace(plan, scheme=replace(plan.scheme, reduced=True))
     if wanted == "auto":
         wanted = not plan.scheme.symmetric
     if wanted != "measure":

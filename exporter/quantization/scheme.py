@@ -15,9 +15,10 @@ import numpy as np
 
 _TINY = np.finfo(np.float32).tiny  # a scale below it is denormal: engines may flush it to 0 and then divide by it
 FULL_RANGE = 127
-REDUCED_RANGE = 64
-"""With weights so small no sum of two products with bytes saturates in 16 bits: 2 · 255 · 64 < 2**15. That is where
-x86 CPUs with AVX2 or AVX512 but without VNNI add up pairs (vpmaddubsw)."""
+PAIR_RANGE = 128
+"""The most that two weights of one sign may be together whose products with bytes are added up in 16 bits: 255 · 128 <
+2**15. That is what x86 CPUs with AVX2 or AVX512 but without VNNI do (vpmaddubsw) with each two that follow each other
+in the order of rows, columns, input channels, as ONNX Runtime and oneDNN go through them."""
 
 
 @dataclass(frozen=True)
@@ -25,13 +26,13 @@ class Scheme:
     """symmetric: activations are int8 with zero point 0, else uint8 with a zero point of their own.
     int32_bias: biases are stored as integers, scaled like the accumulator (input scale · weight scale).
     per_channel: weights have a scale for each output channel, else one for all.
-    weight_limit: the largest integer of a weight, `FULL_RANGE` or `REDUCED_RANGE`."""
+    reduced: weights are so small that no pair of products saturates, see `PAIR_RANGE`."""
 
     name: str
     symmetric: bool
     int32_bias: bool
     per_channel: bool = True
-    weight_limit: int = FULL_RANGE
+    reduced: bool = False
 
     @property
     def dtype(self) -> type[np.integer]:
@@ -75,6 +76,19 @@ def weight(
 def along(scale: np.ndarray, axis: int | None, ndim: int) -> np.ndarray:
     """A scale from `weight`, shaped so that it multiplies an array of `ndim` dimensions."""
     return scale.reshape([-1 if i == axis else 1 for i in range(ndim)])
+
+
+def pair_floor(values: np.ndarray, axis: int | None) -> np.ndarray:
+    """The smallest scales, [channels] along `axis` or [] for all, with which no pair of the weights [.., in or out
+    channels, rows, columns] is beyond `PAIR_RANGE` once both are rounded."""
+    outputs = axis if axis is not None else 0
+    rows = np.moveaxis(values, outputs, 0)
+    # One after the other as engines go through them; each two neighbours, wherever an engine begins to count.
+    ordered = np.moveaxis(rows, 1, -1).reshape(len(rows), -1)
+    sums = [np.maximum(sign * ordered[:, :-1], 0) + np.maximum(sign * ordered[:, 1:], 0) for sign in (1, -1)]
+    largest = np.max(sums, axis=(0, 2), initial=0.0)
+    # Rounding adds at most a half to each.
+    return (largest if axis is not None else largest.max()) / (PAIR_RANGE - 1)
 
 
 def weight_floor(bias: np.ndarray, input_scale: np.ndarray) -> np.ndarray:

@@ -52,7 +52,7 @@ def test_the_summary_counts_what_is_in_the_graph(yolo_nas):
     assert summary["convolutions"] == {"int8": 94, "float": 6, "left_in_float": predictions}
     assert (summary["scheme"], summary["activations"], summary["weights"]) == ("u8s8", ["uint8"], ["int8"])
     assert summary["quantize_linear"] == sum(node.op_type == "QuantizeLinear" for node in model.graph.node)
-    assert (summary["weight_scales"], summary["largest_weight"]) == (["per channel"], 64)
+    assert (summary["weight_scales"], summary["largest_weight"]) == (["per channel"], 127)
     assert summary["always_zero"] == []
     onnx.checker.check_model(model, full_check=True)
 

@@ -7,7 +7,7 @@ import pytest
 
 from exporter.errors import BuildError
 from exporter.graph.qdq import insert, tensors_with_pairs
-from exporter.quantization.scheme import REDUCED_RANGE, S8S8, SCHEMES, U8S8
+from exporter.quantization.scheme import S8S8, SCHEMES, U8S8
 from tests.quantization.networks import Builder, by_name, constants, detector, pictures, relative_error, run
 
 
@@ -157,7 +157,7 @@ def test_weights_that_two_layers_share_have_scales_of_their_own():
     first = b.conv("a", b.conv_relu("stem", "images", 3, 8), 8, 8)
     second = b.add("Conv", "b", first, "a.weight", "a.bias", pads=[1] * 4, kernel_shape=[3, 3])
     model = b.model(b.add("Relu", "out", second))
-    quantized, _ = quantize(model, replace(U8S8, weight_limit=REDUCED_RANGE))  # without VNNI more would saturate
+    quantized, _ = quantize(model, replace(U8S8, reduced=True))
     assert relative_error(run(model, pictures(1)[0])[0], run(quantized, pictures(1)[0])[0]) < 0.06
 
 

@@ -1,6 +1,7 @@
-"""Seven bits for weights: what is stored, and a choice that is what was measured."""
+"""Weights that no processor gets wrong: what is stored, and a choice that is what was measured."""
 
 import numpy as np
+import onnxruntime as ort
 import pytest
 from onnx import helper
 
@@ -34,39 +35,45 @@ def quantize(model, **fields):
     return Int8(bias_correction=False, **fields).quantize(task)
 
 
-@pytest.mark.parametrize("reduced, largest", [(False, 127), (True, 64)])
-def test_what_is_stored(reduced, largest):
+@pytest.mark.parametrize("reduced", [False, True])
+def test_what_is_stored(reduced):
     model, summary, _ = quantize(network(), reduce_range=reduced)
+    stored = np.abs(constants(model)["b.conv.weight/quantized"].astype(int))
     assert summary["reduce_range"] == {"chosen": reduced, "error": None}
-    assert summary["largest_weight"] == np.abs(constants(model)["b.conv.weight/quantized"].astype(int)).max() == largest
+    assert summary["largest_weight"] <= 127 and stored.max((1, 2, 3)).min() >= 63  # two of them are a pair at most
+    assert (stored.max((1, 2, 3)) == 127).all() == (not reduced)
     for expected, got in zip(run(network(), pictures(1)[0]), run(model, pictures(1)[0]), strict=True):
-        assert relative_error(expected, got) < 0.05
+        assert not reduced or relative_error(expected, got) < 0.05
 
 
-@pytest.mark.parametrize("scheme, largest", [("u8s8", 64), ("s8s8", 127)])
-def test_auto_is_safe_on_every_processor_and_nothing_is_lost_where_nothing_saturates(scheme, largest):
-    _, summary, _ = Int8().quantize(Task(network(), pictures=pictures(4), input_range=(0.0, 1.0), scheme=scheme))
+@pytest.mark.parametrize("scheme", ["u8s8", "s8s8"])
+def test_auto_is_safe_on_every_processor_and_nothing_is_lost_where_nothing_saturates(scheme):
+    model, summary, _ = Int8().quantize(Task(network(), pictures=pictures(4), input_range=(0.0, 1.0), scheme=scheme))
     assert summary["reduce_range"] == {"chosen": scheme == "u8s8", "error": None}
-    assert summary["largest_weight"] == largest
+    stored = np.abs(constants(model)["b.conv.weight/quantized"].astype(int))
+    assert (stored.max((1, 2, 3)) == 127).all() == (scheme == "s8s8")
 
 
-def saturates(weights: np.ndarray) -> bool:
-    """Whether two products with bytes can be more than 16 bits hold, which is how AVX2 adds them up (vpmaddubsw)."""
-    positive, negative = (
-        np.sort(np.maximum(sign * weights.reshape(len(weights), -1).astype(int), 0)) for sign in (1, -1)
-    )
-    return max(255 * positive[:, -2:].sum(1).max(), 255 * negative[:, -2:].sum(1).max()) >= 2**15
+@pytest.mark.parametrize("choice", ["auto", True])
+def test_nothing_saturates_in_onnx_runtime(choice):
+    """Bit for bit what it computes where it is told to take no 16 bits, on any processor; white pictures are the worst
+    there are."""
+    model = quantize(network(), reduce_range=choice).model
+    quick, exact = (run_with(model, mode) for mode in ("0", "1"))
+    for picture in [*pictures(4), np.ones_like(pictures(1)[0])]:
+        for one, other in zip(quick(picture), exact(picture), strict=True):
+            np.testing.assert_array_equal(one, other)
 
 
-def test_by_default_no_pair_of_weights_can_saturate():
-    stored = {choice: quantize(network(), reduce_range=choice).model for choice in ("auto", False)}
-    names = [name for name in constants(stored["auto"]) if name.endswith("conv.weight/quantized")]
-    assert names
-    assert not any(saturates(constants(stored["auto"])[name]) for name in names)
-    assert any(saturates(constants(stored[False])[name]) for name in names)
+def run_with(model, precise):
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.x64quantprecision", precise)
+    session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return lambda picture: session.run(None, {session.get_inputs()[0].name: picture})
 
 
-@pytest.mark.parametrize("steps", [None, 64, 127])
+@pytest.mark.parametrize("steps", [None, 127])
 def test_measure_takes_what_measured_better_and_says_by_how_much(steps):
     core = network(steps)
     model, summary, _ = quantize(core, reduce_range="measure")
@@ -75,8 +82,6 @@ def test_measure_takes_what_measured_better_and_says_by_how_much(steps):
     assert measured["error"] == {"full": error(core, full), "reduced": error(core, reduced)}
     assert measured["chosen"] == (measured["error"]["reduced"] < measured["error"]["full"])
     assert model == (reduced if measured["chosen"] else full)
-    if steps == 64:  # exact in seven bits, rounded in eight: so on every processor
-        assert measured["chosen"]
 
 
 def error(core, model) -> float:

@@ -1,17 +1,22 @@
 """The arithmetic of Q/DQ, against numbers worked out another way and against ONNX Runtime."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from exporter.quantization.scheme import (
     FULL_RANGE,
-    REDUCED_RANGE,
+    PAIR_RANGE,
     S8S8,
     SCHEMES,
     U8S8,
     activation,
     bias,
+    pair_floor,
     weight,
     weight_floor,
 )
@@ -96,14 +101,33 @@ def test_a_dead_channel_keeps_its_bias():
     assert np.abs(stored.astype(np.int64)).max() <= 2**30 + 2**7  # room for the products in the accumulator
 
 
-@pytest.mark.parametrize("limit", [FULL_RANGE, REDUCED_RANGE])
-def test_one_scale_for_all_weights_is_that_of_the_largest(limit):
+def test_one_scale_for_all_weights_is_that_of_the_largest():
     values = np.random.default_rng(0).normal(size=(6, 5, 3, 3)).astype(np.float32)
-    integers, scale = weight(values, None, limit)
-    assert scale.shape == () and scale == np.float32(np.abs(values).max() / limit)
-    assert np.abs(integers).max() == limit
+    integers, scale = weight(values, None, FULL_RANGE)
+    assert scale.shape == () and scale == np.float32(np.abs(values).max() / FULL_RANGE)
+    assert np.abs(integers).max() == FULL_RANGE
     np.testing.assert_allclose(integers * float(scale), values, atol=float(scale) * 0.501)
 
 
-def test_reduced_weights_cannot_saturate_a_sum_of_two_products_with_bytes():
-    assert 2 * 255 * REDUCED_RANGE < 2**15 <= 2 * 255 * (REDUCED_RANGE + 1)
+def test_a_pair_at_the_limit_fits_into_16_bits_and_one_more_does_not():
+    assert 255 * PAIR_RANGE < 2**15 <= 255 * (PAIR_RANGE + 1)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.integers(0, 2**32 - 1), st.tuples(*[st.integers(1, 6)] * 2, *[st.integers(1, 3)] * 2), st.sampled_from([0, 1, None]),
+    st.sampled_from([1.0, 1e-6, 1e6]),
+)  # fmt: skip
+def test_no_pair_saturates_wherever_counting_begins(seed, shape, axis, size):
+    values = np.random.default_rng(seed).standard_t(2, shape).astype(np.float32) * np.float32(size)
+    integers, scale = weight(values, axis, FULL_RANGE, pair_floor(values, axis))
+    outputs = axis or 0
+    for channel in range(shape[outputs]):
+        own = integers[channel] if outputs == 0 else integers[:, channel]
+        ordered = own.astype(int).transpose(1, 2, 0).ravel()  # rows, columns, input channels
+        for pair in pairwise(ordered):
+            assert abs(255 * sum(max(each, 0) for each in pair)) < 2**15
+            assert abs(255 * sum(min(each, 0) for each in pair)) <= 2**15
+    # No coarser than it has to be: at half the bound everything fits, so no scale is more than twice the full one.
+    full = weight(values, axis, FULL_RANGE)[1]
+    assert (scale <= 2.01 * full * FULL_RANGE / (PAIR_RANGE - 1)).all() and (scale >= full).all()
