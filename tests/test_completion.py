@@ -5,8 +5,9 @@ import sys
 
 import pytest
 
-from exporter.cli import VERBS, main
+from exporter.cli import main
 from exporter.paths import CONF, recipe_files
+from exporter.verbs import VERBS
 
 
 @pytest.fixture

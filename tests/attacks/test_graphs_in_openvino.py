@@ -7,10 +7,17 @@ from PIL import Image
 
 from exporter.cli import main
 from tests.attacks.making import artifact
-from tests.attacks.test_graphs import GRAPHS, RUNS, UNREAD, ended
+from tests.attacks.test_graphs import GRAPHS, RUNS, ended
 
 QUICK = ("loop without end", "20 GB of zeros", "operator of its own", "class 99")
 """Of each kind one: time, memory, what cannot be read, and what can be and is odd."""
+
+RUNS_HERE = {
+    "text as bytes", "too many bytes", "operator of its own", "node twice", "a shape that overflows",
+    "opset 9999", "IR version 9999", "boxes that are no numbers",
+}  # fmt: skip
+"""OpenVINO leaves out what no output depends on, takes a version that it does not know for its newest, and has no NaN
+left after these operators. What it then computes is the good graph's; `predict` refuses boxes that are not finite."""
 
 
 def cases():
@@ -32,6 +39,6 @@ def test_verify_and_predict(what, tmp_path, capfd):
     Image.new("RGB", (80, 60)).save(tmp_path / "p.png")
     assert ended(["verify", str(folder)], capfd) in ((0,) if what in RUNS else (1, 2))
     code = main(["predict", str(folder), str(tmp_path / "p.png"), "--out", str(tmp_path / "out")])
-    assert code in (1, 2) or what in UNREAD
+    assert code in (1, 2) or what in RUNS_HERE
     err = [line for line in capfd.readouterr().err.splitlines() if not line.startswith("predict")]
     assert len(err) <= 1, err
