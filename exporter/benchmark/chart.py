@@ -10,40 +10,69 @@ COLOURS = {"onnxruntime": "#d55e00", "openvino": "#0072b2"}  # told apart by col
 SHAPES = ("o", "s", "^", "D", "v", "P", "X")
 
 
+NEAR = 0.025
+"""Of an axis: points that are nearer to each other share their numbers' place."""
+
+
 def draw(rows: Sequence[Row], title: str, file: Path, marked: Row | None = None) -> bool:
-    """Writes a PNG of the rows that have both figures, `marked` in a circle; False, and nothing, where none has."""
+    """Writes a PNG of the rows that have both figures, numbered as in the key below it, `marked` in a circle; False,
+    and nothing, where none has."""
     shown = [row for row in rows if row.map is not None and row.p50_ms is not None]
     if not shown:
         return False
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9, 5.5), layout="constrained")
+    figure = Figure(figsize=(9, 4.6 + 0.2 * len(shown)), layout="constrained")
     axes = figure.subplots()
     axes.spines[["top", "right"]].set_visible(False)
-    kinds = dict.fromkeys((_engine(row), _precision(row)) for row in shown)
-    shapes = dict(zip(dict.fromkeys(precision for _, precision in kinds), SHAPES * len(kinds), strict=False))
-    for engine, precision in kinds:
-        own = [row for row in shown if (_engine(row), _precision(row)) == (engine, precision)]
+    precisions = dict.fromkeys(_precision(row) for row in shown)
+    shapes = dict(zip(precisions, SHAPES * len(precisions), strict=False))
+    for number, row in enumerate(shown, 1):
         axes.scatter(
-            [row.p50_ms or 0.0 for row in own], [row.map or 0.0 for row in own], s=70,
-            color=COLOURS.get(engine, "#666666"),
-            marker=shapes[precision], label=f"{engine}, {precision}", alpha=0.85,
+            *_place(row), s=70, color=COLOURS.get(_engine(row), "#666666"), marker=shapes[_precision(row)],
+            label=f"{number}  {_words(row)}", alpha=0.85,
         )  # fmt: skip
-    for row in shown:
-        words = f"{row.case.threads} threads" + (f", batch {row.case.batch}" if row.case.batch > 1 else "")
-        place = (row.p50_ms or 0.0, row.map or 0.0)
-        axes.annotate(words, place, (7, 5), textcoords="offset points", fontsize=8, color="#57606a")
         if row is marked:
-            axes.scatter(*place, s=260, facecolors="none", edgecolors="black", linewidths=1.5)
+            axes.scatter(*_place(row), s=260, facecolors="none", edgecolors="black", linewidths=1.5)
     axes.set_xlim(left=0)
-    axes.margins(x=0.15, y=0.25)
+    axes.margins(x=0.1, y=0.25)
+    for place, numbers in labels(shown, axes.get_xlim(), axes.get_ylim()):
+        axes.annotate(numbers, place, (8, 6), textcoords="offset points", fontsize=9, color="#24292f")
     axes.set_xlabel("milliseconds a run, pictures in, detections out (median)")
     axes.set_ylabel("mAP@[.5:.95], points")
     axes.set_title(title, loc="left", fontsize=10)
     axes.grid(alpha=0.25)
-    axes.legend(frameon=False, fontsize=9, loc="best")
+    figure.legend(frameon=False, fontsize=9, loc="outside lower left")
     figure.savefig(file, dpi=120, metadata={"Software": None})
     return True
+
+
+def labels(
+    rows: Sequence[Row], x: tuple[float, float], y: tuple[float, float]
+) -> list[tuple[tuple[float, float], str]]:
+    """The numbers of the rows, those of points near to each other together at the rightmost of them."""
+    groups: list[list[int]] = []
+    for i in sorted(range(len(rows)), key=lambda i: _place(rows[i])):
+        here = _place(rows[i])
+        for group in groups:
+            last = _place(rows[group[-1]])
+            if abs(here[0] - last[0]) <= NEAR * (x[1] - x[0]) and abs(here[1] - last[1]) <= NEAR * (y[1] - y[0]):
+                group.append(i)
+                break
+        else:
+            groups.append([i])
+    return [(_place(rows[group[-1]]), ", ".join(str(i + 1) for i in sorted(group))) for group in groups]
+
+
+def _place(row: Row) -> tuple[float, float]:
+    return row.p50_ms or 0.0, row.map or 0.0
+
+
+def _words(row: Row) -> str:
+    case = row.case
+    batch = f", batch {case.batch}" if case.batch > 1 else ""
+    threads = f"{case.threads} thread{'s' if case.threads > 1 else ''}{batch}"
+    return f"{case.folder.name} ({_precision(row)}), {_engine(row)}, {threads}: {row.p50_ms:.1f} ms, mAP {row.map:.2f}"
 
 
 def _engine(row: Row) -> str:

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from exporter.benchmark.cases import Case, cases, engine_names
-from exporter.benchmark.chart import draw
+from exporter.benchmark.chart import draw, labels
 from exporter.benchmark.command import benchmark
 from exporter.benchmark.compare import Row, compared, lines
 from exporter.cli import main
@@ -118,3 +118,9 @@ def test_the_command_line(float_artifact, capsys):
     assert main(["benchmark", str(float_artifact), "--threads", "1,2", "--rounds", "2", "--batch", "2"]) == 0
     out = capsys.readouterr().out
     assert "1 threads, batch 2: p50" in out and "2 threads, batch 2: p50" in out
+
+
+def test_numbers_of_points_that_lie_together_do_too(float_artifact):
+    (case,) = cases([float_artifact], ["own"], ["f32"], ["latency"], [1], None)
+    rows = [Row(case, p50_ms=x, map=y) for x, y in ((50.0, 90.0), (10.0, 90.0), (51.0, 90.1), (50.0, 10.0))]
+    assert sorted(text for _, text in labels(rows, (0.0, 100.0), (0.0, 100.0))) == ["1, 3", "2", "4"]
