@@ -1,6 +1,7 @@
 """Artifacts that several tests look at: built once in each process."""
 
 import os
+import resource
 import secrets
 from pathlib import Path
 
@@ -15,7 +16,7 @@ os.environ.setdefault("EXPORTER_FUZZ_SEED", str(secrets.randbelow(2**32)))
 
 
 def pytest_terminal_summary(terminalreporter):
-    """What the campaigns in tests/fuzz did, in all processes together."""
+    """What the campaigns in tests/fuzz and the attacks did, in all processes together."""
     reports = [each for reports in terminalreporter.stats.values() for each in reports]
     ended = [each for each in reports if getattr(each, "when", None) == "teardown"]
     done = [value for report in ended for name, value in report.user_properties if name == "fuzz"]
@@ -23,6 +24,15 @@ def pytest_terminal_summary(terminalreporter):
         failures = len([1 for each in terminalreporter.stats.get("failed", []) if "tests/fuzz/" in each.nodeid])
         seeds = ", ".join(sorted({str(seed) for _, seed in done if seed is not None}))
         terminalreporter.write_line(f"fuzz: {sum(n for n, _ in done)} cases, {failures} failures, seed {seeds}")
+    attacks = [each for each in terminalreporter.stats.get("passed", []) if "tests/attacks/" in each.nodeid]
+    if attacks:
+        slowest = max(attacks, key=lambda report: report.duration)
+        whose = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+        peak = max(resource.getrusage(each).ru_maxrss for each in whose) / 1024
+        terminalreporter.write_line(
+            f"attacks: {len(attacks)} withstood, the slowest in {slowest.duration:.1f} s ({slowest.nodeid});"
+            f" a process takes {peak:.0f} MiB at most"
+        )
 
 
 @pytest.fixture(scope="session", autouse=True)

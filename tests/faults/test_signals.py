@@ -19,6 +19,14 @@ from tests.faults.campaign import OTHER, SMALL, Campaign
 SIGNALS = [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
 
 
+@pytest.fixture(autouse=True)
+def listening():
+    """A shell's job in the background has SIGINT ignored, and what is ignored stays it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def start(words, cwd, **options):
     return subprocess.Popen(
         [sys.executable, "-m", "exporter", *map(str, words)], cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
