@@ -9,8 +9,10 @@ import re
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import hydra
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.config_store import ConfigStore
@@ -26,7 +28,7 @@ from exporter.messages import explained, one_of
 from exporter.paths import CONF, recipe_files
 from exporter.recipe_file import read_recipe
 
-_GROUP = re.compile(r"[a-z0-9_]+(/[a-z0-9_]+)*")
+HYDRAS_CONF = Path(hydra.__file__).parent / "conf"
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def check_named_recipes(overrides: Sequence[str]) -> None:
     for word in overrides:
         key, _, value = word.partition("=")
         if key.lstrip("+") != "recipe":
-            _check_option(word, key.lstrip("+").partition("@")[0].strip("/"))
+            _check_option(word)
             continue
         if not key.startswith("+"):
             raise RequestError(f"{word}: a recipe is added to the defaults: write +{word}")
@@ -81,15 +83,18 @@ def check_named_recipes(overrides: Sequence[str]) -> None:
             read_recipe(files[name][0])
 
 
-def _check_option(word: str, group: str) -> None:
-    options = [path.stem for path in (CONF / group).glob("*.yaml")] if _GROUP.fullmatch(group) else []
-    if not options or "=" not in word:
-        return
+def _check_option(word: str) -> None:
     with contextlib.suppress(HydraException):  # what cannot be parsed is said when all words are
         override = OverridesParser.create().parse_override(word)
-        value = override.value()
-        if not override.is_sweep_override() and isinstance(value, bool | int | float | dict):
-            raise RequestError(f"{word}: {one_of('no such option', str(value), options)}")
+        group, value = override.key_or_group, override.value()
+        is_group = group == "recipe" or any((conf / group).is_dir() for conf in (CONF, HYDRAS_CONF))
+        if not is_group or override.is_sweep_override() or (override.is_delete() and value is None):
+            return
+        for option in value if isinstance(value, list) else [value]:
+            if not isinstance(option, str):
+                options = [path.stem for path in (CONF / group).glob("*.yaml")] if group else []
+                known = one_of("no such option", str(option), options) if options else "no group that has options"
+                raise RequestError(f"{word}: {known}")
 
 
 @contextlib.contextmanager

@@ -36,11 +36,14 @@ def pytest_terminal_summary(terminalreporter):
 
 
 @pytest.fixture(scope="session", autouse=True)
-def no_store_of_the_users(tmp_path_factory):
-    """What is built here is not what the user keeps, and the other way round."""
+def shared_store(tmp_path_factory):
+    """What is built here is not what the user keeps, and the other way round. It is one for all processes: what fixtures
+    of a module or session build, they build once."""
+    base = tmp_path_factory.getbasetemp()
+    cache = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield
+        patch.setenv("XDG_CACHE_HOME", str(cache))
+        yield cache
 
 
 @pytest.fixture(autouse=True)
@@ -48,6 +51,12 @@ def empty_store(tmp_path_factory, monkeypatch):
     """A test builds what it says it builds: nothing was there before, which other tests may have made of code that they
     had changed."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture
+def one_store(empty_store, shared_store, monkeypatch):
+    """For modules that change no code of ours and do not ask what was built: tracing takes most of a small build."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(shared_store))
 
 
 @pytest.fixture(scope="session")

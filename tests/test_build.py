@@ -19,6 +19,8 @@ from exporter.manifest import Manifest, file_digest, read_manifest
 from exporter.runtime.onnx_runtime import session
 from exporter.verify import verify
 
+pytestmark = pytest.mark.usefixtures("one_store")
+
 
 def run(folder: Path, images: np.ndarray) -> dict[str, np.ndarray]:
     ort = session(folder / "model.onnx")
@@ -172,6 +174,7 @@ def test_the_same_recipe_gives_the_same_bytes_anywhere(tmp_path):
             "calibration.num_images=4",
             "proof.num_scenes=0",
             "proof.num_images=2",
+            "store.path=none",
         ]
         subprocess.run([sys.executable, "-m", "exporter", *words], cwd=folder, check=True, capture_output=True)
         digests.add(file_digest(folder / "outputs" / "yolo_nas_s_int8" / "model.onnx"))

@@ -26,17 +26,10 @@ SMALL = {"input.size": "64", "proof.num_scenes": "0", "proof.num_images": "2", "
 LOOSE = {"proof.mean_score_error": "1", "proof.mean_box_error": "1000"}
 
 
-@pytest.fixture(scope="module")
-def kept(tmp_path_factory):
-    """One store for all commands, as a user has."""
-    return tmp_path_factory.mktemp("cache")
-
-
 @pytest.fixture
-def workplace(tmp_path, monkeypatch, int8_artifact, kept):
-    """A working directory in which everything lies that the README's commands name."""
+def workplace(tmp_path, monkeypatch, int8_artifact, one_store):
+    """A working directory in which everything lies that the README's commands name; one store, as a user has."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(kept))
     network = ARCHITECTURES["yolo_nas_s"].create(3)
     torch.save({"net": random_state(network, 0)}, "mine.pth")
     (tmp_path / "pictures").mkdir()

@@ -19,6 +19,8 @@ from exporter.recipe import check
 from exporter.runtime import openvino
 from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
 
+pytestmark = pytest.mark.usefixtures("one_store")
+
 WORDS = ["+recipe=yolo_nas_s", "evaluation=demo", "evaluation.num_images=2", "input.size=64", "calibration=demo",
          "calibration.num_images=4", "proof.num_scenes=0", "proof.num_images=2"]  # fmt: skip
 VARIANT = Variant("openvino_int8", ("backend=openvino", "quantization=int8"))

@@ -20,6 +20,8 @@ from exporter.runtime.openvino import OpenVinoEngine
 from exporter.verify import verify
 from tests.small_network import SmallDetector
 
+pytestmark = pytest.mark.usefixtures("one_store")
+
 WORDS = ["model=yolo_nas_s", "backend=openvino", "input.size=96", "proof.num_images=2"]
 
 

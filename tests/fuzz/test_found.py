@@ -137,9 +137,30 @@ def test_a_range_too_wide_for_scales_in_float16():
     assert np.abs(want).max() > 127 * 65504 and relative_error(want, got) < 0.1
 
 
-@pytest.mark.parametrize("word", ["backend=true", "+backend=1", "quantization=0.5", "postprocessing/nms={a:1}"])
+@pytest.mark.parametrize(
+    "word",
+    ["backend=true", "+backend=1", "quantization=0.5", "postprocessing/nms={a:1}", "backend=[1]", "~backend=true"],
+)
 def test_an_option_that_is_no_name(word):
     with pytest.raises(RequestError, match="no such option"):
+        compose(["model=yolo_nas_s", word])
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "@backend._target_=true",
+        "=true",
+        "~@a=1",
+        "postprocessing=1",
+        "hydra=1",
+        "recipe@x=1",
+        "+recipe@x=true",
+        "hydra/help=1",
+    ],
+)
+def test_a_group_without_options_is_chosen_from(word):
+    with pytest.raises(RequestError, match="no group that has options"):
         compose(["model=yolo_nas_s", word])
 
 

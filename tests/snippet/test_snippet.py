@@ -27,6 +27,8 @@ from exporter.snippet.facts import facts
 from exporter.snippet.write import snippet
 from tests.model.graphs import detector
 
+pytestmark = pytest.mark.usefixtures("one_store")
+
 PICTURES = [scene("evaluation", i, *size).image for i, size in enumerate([(70, 100), (200, 90), (64, 96), (33, 300)])]
 NAMES = ["cat", "dog", 'it\'s "x"', "\\", 'end\n"""\'']  # some of them made to break out of a literal
 HEADERS = Path(os.environ.get("ONNXRUNTIME_INCLUDE", "/usr/include/onnxruntime"))
