@@ -163,6 +163,7 @@ def test_a_build_that_fails_leaves_the_last_artifact(float_artifact):
     assert file_digest(float_artifact / "model.onnx") == before
 
 
+@pytest.mark.slow
 def test_the_same_recipe_gives_the_same_bytes_anywhere(tmp_path):
     digests = set()
     for name in ("a", "b c"):

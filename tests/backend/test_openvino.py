@@ -62,6 +62,7 @@ def test_both_engines_find_the_same_in_it(artifact):
     assert found["mean_iou"] > 0.9999 and found["mean_score_difference"] < 1e-5
 
 
+@pytest.mark.slow
 def test_its_own_form_is_beside_it_hashed_and_the_same_bytes_again(artifact, tmp_path):
     manifest = read_manifest(artifact)
     assert manifest.intermediate is not None
@@ -119,12 +120,20 @@ def test_dynamic_sides_and_batch_are_proved_and_others_refused(tmp_path):
             Detector.of(folder, manifest, size)
 
 
-@pytest.mark.parametrize("word", ["preprocessing=letterbox", "postprocessing/nms=none", "input.batch=2"])
+@pytest.mark.parametrize(
+    "word",
+    [
+        "preprocessing=letterbox",
+        pytest.param("postprocessing/nms=none", marks=pytest.mark.slow),
+        pytest.param("input.batch=2", marks=pytest.mark.slow),
+    ],
+)
 def test_everything_that_onnx_runtime_takes(tmp_path, word):
     manifest = build(tmp_path / "a", word)
     assert manifest.proof["engine"].startswith("openvino")
 
 
+@pytest.mark.slow
 def test_int8_is_the_file_for_onnx_runtime_less_its_padding(tmp_path):
     words = [
         "+recipe=yolo_nas_s_int8",

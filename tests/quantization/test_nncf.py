@@ -95,6 +95,7 @@ def test_what_is_unfit_is_said():
         quantize(core=b.model(b.conv("last", b.conv_relu("next", stem, 8, 8), 8, 4)))
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_same_bytes_and_nothing_else_is_printed():
     program = (
         "import hashlib, os; from tests.quantization.networks import *; from exporter.quantization.nncf import Nncf\n"
