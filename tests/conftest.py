@@ -16,7 +16,7 @@ os.environ.setdefault("EXPORTER_FUZZ_SEED", str(secrets.randbelow(2**32)))
 
 
 def pytest_terminal_summary(terminalreporter):
-    """What the campaigns in tests/fuzz and the attacks did, in all processes together."""
+    """What attacks, faults and fuzzing did, in all processes together."""
     reports = [each for reports in terminalreporter.stats.values() for each in reports]
     ended = [each for each in reports if getattr(each, "when", None) == "teardown"]
     done = [value for report in ended for name, value in report.user_properties if name == "fuzz"]
@@ -24,6 +24,10 @@ def pytest_terminal_summary(terminalreporter):
         failures = len([1 for each in terminalreporter.stats.get("failed", []) if "tests/fuzz/" in each.nodeid])
         seeds = ", ".join(sorted({str(seed) for _, seed in done if seed is not None}))
         terminalreporter.write_line(f"fuzz: {sum(n for n, _ in done)} cases, {failures} failures, seed {seeds}")
+    faults = [value for report in ended for name, value in report.user_properties if name == "faults"]
+    if any(injected for injected, _, _ in faults):
+        injected, survived, lost = (sum(column) for column in zip(*faults, strict=True))
+        terminalreporter.write_line(f"faults: {injected} injected, {survived} survived, {lost} bytes lost")
     attacks = [each for each in terminalreporter.stats.get("passed", []) if "tests/attacks/" in each.nodeid]
     if attacks:
         slowest = max(attacks, key=lambda report: report.duration)

@@ -71,6 +71,10 @@ def contents(folder: Path) -> dict[str, str]:
     return found
 
 
+reported: list["Campaign"] = []
+"""Since somebody last looked."""
+
+
 class Campaign:
     """Counts faults. bytes lost: of files that are neither what was there before a fault nor what was to come."""
 
@@ -92,6 +96,7 @@ class Campaign:
     def report(self) -> None:
         """The line that is read with -s."""
         print(f"\n{self.name}: {self.injected} faults injected, {self.survived} survived, {self.lost} bytes lost")
+        reported.append(self)
         assert self.injected == self.survived
 
 
