@@ -64,10 +64,11 @@ def check_named_recipes(overrides: Sequence[str]) -> None:
     """Raises RequestError for `+recipe=` words that name no recipe, two files, or a file that cannot be read, and for
     words that choose what is no name (`backend=true`), at which Hydra raises what its callers do not expect."""
     files = recipe_files()
+    parser = OverridesParser.create()
     for word in overrides:
         key, _, value = word.partition("=")
         if key.lstrip("+") != "recipe":
-            _check_option(word)
+            _check_option(word, parser)
             continue
         if not key.startswith("+"):
             raise RequestError(f"{word}: a recipe is added to the defaults: write +{word}")
@@ -83,18 +84,18 @@ def check_named_recipes(overrides: Sequence[str]) -> None:
             read_recipe(files[name][0])
 
 
-def _check_option(word: str) -> None:
+def _check_option(word: str, parser: OverridesParser) -> None:
     with contextlib.suppress(HydraException):  # what cannot be parsed is said when all words are
-        override = OverridesParser.create().parse_override(word)
+        override = parser.parse_override(word)
         group, value = override.key_or_group, override.value()
         is_group = group == "recipe" or any((conf / group).is_dir() for conf in (CONF, HYDRAS_CONF))
         if not is_group or override.is_sweep_override() or (override.is_delete() and value is None):
             return
-        for option in value if isinstance(value, list) else [value]:
-            if not isinstance(option, str):
-                options = [path.stem for path in (CONF / group).glob("*.yaml")] if group else []
-                known = one_of("no such option", str(option), options) if options else "no group that has options"
-                raise RequestError(f"{word}: {known}")
+        nameless = [each for each in (value if isinstance(value, list) else [value]) if not isinstance(each, str)]
+        if nameless:
+            options = [path.stem for path in (CONF / group).glob("*.yaml")] if group else []
+            known = one_of("no such option", str(nameless[0]), options) if options else "no group that has options"
+            raise RequestError(f"{word}: {known}")
 
 
 @contextlib.contextmanager

@@ -72,7 +72,7 @@ def insisting() -> Iterator[None]:
     imported for instance, make errors of their own of it."""
     try:
         yield
-    except Exception as error:
+    except Exception as error:  # whatever a library makes of being interrupted; raised again if there was no signal
         if _state.asked:
             raise _state.asked from error
         raise

@@ -66,7 +66,7 @@ def enough_memory(what: str) -> Iterator[None]:
         yield
     except (BuildError, RequestError):
         raise
-    except Exception as error:
+    except Exception as error:  # each library has its own for it, told by its text; any other is raised again
         if isinstance(error, MemoryError) or NO_MEMORY.search(str(error)):
             line = f"{what}: out of memory ({in_one_line(error)}): give it more, or take a smaller input or batch"
             raise BuildError(line) from error

@@ -19,12 +19,16 @@ def pytest_terminal_summary(terminalreporter):
     """What attacks, faults and fuzzing did, in all processes together."""
     reports = [each for reports in terminalreporter.stats.values() for each in reports]
     ended = [each for each in reports if getattr(each, "when", None) == "teardown"]
-    done = [value for report in ended for name, value in report.user_properties if name == "fuzz"]
+
+    def told(what):
+        return [value for report in ended for name, value in report.user_properties if name == what]
+
+    done = told("fuzz")
     if any(count for count, _ in done):
         failures = len([1 for each in terminalreporter.stats.get("failed", []) if "tests/fuzz/" in each.nodeid])
         seeds = ", ".join(sorted({str(seed) for _, seed in done if seed is not None}))
         terminalreporter.write_line(f"fuzz: {sum(n for n, _ in done)} cases, {failures} failures, seed {seeds}")
-    faults = [value for report in ended for name, value in report.user_properties if name == "faults"]
+    faults = told("faults")
     if any(injected for injected, _, _ in faults):
         injected, survived, lost = (sum(column) for column in zip(*faults, strict=True))
         terminalreporter.write_line(f"faults: {injected} injected, {survived} survived, {lost} bytes lost")
@@ -35,7 +39,7 @@ def pytest_terminal_summary(terminalreporter):
         peak = max(resource.getrusage(each).ru_maxrss for each in whose) / 1024
         terminalreporter.write_line(
             f"attacks: {len(attacks)} withstood, the slowest in {slowest.duration:.1f} s ({slowest.nodeid});"
-            f" a process takes {peak:.0f} MiB at most"
+            f" no process of this run took more than {peak:.0f} MiB"
         )
 
 

@@ -40,8 +40,8 @@ class Case:
 
     @property
     def precision(self) -> str:
-        """That of the file: `none` is FP32."""
-        return str(self.manifest.quantization.get("precision", "none"))
+        """That of the file, in the manifest's word."""
+        return str(self.manifest.quantization.get("precision", "float32"))
 
     @property
     def name(self) -> str:

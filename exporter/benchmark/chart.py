@@ -9,7 +9,6 @@ from exporter.runtime.openvino import OpenVinoEngine
 COLOURS = {"onnxruntime": "#d55e00", "openvino": "#0072b2"}  # told apart by colour-blind eyes too
 SHAPES = ("o", "s", "^", "D", "v", "P", "X")
 
-
 NEAR = 0.025
 """Of an axis: points that are nearer to each other share their numbers' place."""
 
@@ -81,7 +80,7 @@ def _engine(row: Row) -> str:
 
 def _precision(row: Row) -> str:
     """Of the file, and what the engine makes of its floats."""
-    own = {"none": "FP32", "int8": "INT8", "fp16": "FP16", "mixed": "mixed INT8"}.get(
+    own = {"float32": "FP32", "int8": "INT8", "float16": "FP16", "mixed": "mixed INT8"}.get(
         row.case.precision, row.case.precision
     )
     computed = getattr(row.case.engine, "precision", "f32")

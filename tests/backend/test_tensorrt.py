@@ -28,8 +28,6 @@ from exporter.runtime.onnx_runtime import session
 from tests.postprocessing.test_graph import core
 from tests.quantization.networks import detector, pictures
 
-pytestmark = pytest.mark.usefixtures("one_store")
-
 YAML = Path(__file__).parents[2] / "conf" / "backend" / "tensorrt.yaml"
 S_TRT = "+recipe=yolo_nas_s_trt"
 ONNX_NMS = "postprocessing/nms=onnx"

@@ -18,8 +18,6 @@ from exporter.runtime import openvino
 from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
 from exporter.runtime.openvino import OpenVinoEngine
 
-pytestmark = pytest.mark.usefixtures("one_store")
-
 QUIET = Progress()
 
 

@@ -11,8 +11,6 @@ from exporter.errors import BuildError
 from exporter.recipe import check
 from tests.evaluation.colours import NAMES
 
-pytestmark = pytest.mark.usefixtures("one_store")
-
 NETWORK = ["model=custom", "model._target_=tests.evaluation.colours.network", f"model.class_names=[{','.join(NAMES)}]"]
 LABELS = ["evaluation=custom", "evaluation._target_=tests.evaluation.colours.labelled", "trust=tests"]
 SMALL = ["preprocessing=yolo_nas", "input.size=96", "proof.num_images=2"]

@@ -24,8 +24,6 @@ from exporter.stages.trace import core_graph
 from exporter.verify import verify
 from tests.model.graphs import detector
 
-pytestmark = pytest.mark.usefixtures("one_store")
-
 OWN = "tests.preprocessing.own"
 SIZE = ["input.height=64", "input.width=96", "preprocessing=yolo_nas", "postprocessing.nms.confidence_threshold=0.4"]
 

@@ -21,8 +21,6 @@ from exporter.stages.trace import core_graph
 from tests.model.graphs import detector
 from tests.preprocessing import own
 
-pytestmark = pytest.mark.usefixtures("one_store")
-
 OWN = "tests.preprocessing.own"
 SIZE = ["input.height=64", "input.width=96"]
 

@@ -22,8 +22,6 @@ from exporter.verify import verify
 from tests.quantization.outliers import DEPTH, contract_core, plant
 from tests.report_page.test_page import check_self_contained
 
-pytestmark = pytest.mark.usefixtures("one_store")
-
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):

@@ -52,8 +52,9 @@ def test_int8_is_close_to_float_whatever_the_network(model, scheme, method, per_
     quantized, summary, _ = Int8(per_channel=per_channel, bias_correction=bias_correction).quantize(task)
     onnx.checker.check_model(quantized, full_check=True)
     assert summary["convolutions"]["left_in_float"] == ["last/Conv"]
+    # Symmetric files are for TensorRT, which does not saturate; on a CPU without VNNI ONNX Runtime does, see README.
     (expected,), (got,), (plain,) = (
-        run(model, images[0]), run(quantized, images[0]), run(quantized, images[0], optimize=False),
+        run(model, images[0]), run(quantized, images[0], exact=scheme == "s8s8"), run(quantized, images[0], optimize=False),
     )  # fmt: skip
     assert np.isfinite(got).all()
     bound = 0.08 if scheme == "u8s8" else 0.12
