@@ -42,17 +42,26 @@ def _allowed(side: str, recipe: Recipe) -> m.Allowed:
     return m.Allowed(min=recipe.input.min_size, max=recipe.input.max_size, multiple=STRIDE, nominal=nominal)
 
 
-def preprocessing_section(loaded: ModelFacts, recipe: Recipe) -> m.Preprocessing:
-    """What a picture goes through. Without pre-processing inside, what the network was trained with."""
-    inside = recipe.preprocessing.inside_graph
-    node = recipe.preprocessing if inside else loaded.preprocessing
-    return m.Preprocessing(
+def preprocessing_section(recipe: Recipe) -> m.Preprocessing:
+    """What an image goes through. Without pre-processing inside, what the network was trained with."""
+    inside, trained = recipe.preprocessing.inside_graph, recipe.trained
+    node, size = recipe.preprocessing if inside else trained.preprocessing, recipe.input.nominal
+    section = m.Preprocessing(
         name=option(recipe.preprocessing),
         inside_graph=inside,
         geometry_inside_graph=recipe.takes_frames,
         normalization=node.normalization if node else None,
-        geometry=node.geometry(*recipe.input.nominal) if node else None,
+        geometry=node.geometry(*size) if node else None,
+        trained=trained if trained.source else None,
     )
+    said = {"normalization": trained.preprocessing.normalization, "geometry": trained.preprocessing.geometry(*size)} if (
+        trained.preprocessing
+    ) else {}  # fmt: skip
+    source = {
+        key: trained.source if said.get(key) == getattr(section, key) else "recipe"
+        for key in ("normalization", "geometry")
+    }
+    return section.model_copy(update={"source": m.PreprocessingSource.model_validate(source)}) if node else section
 
 
 def postprocessing_section(recipe: Recipe) -> m.Postprocessing:
@@ -68,7 +77,8 @@ def runtime_properties(model: onnx.ModelProto, loaded: ModelFacts, recipe: Recip
         "name": recipe.name,
         "class_names": list(loaded.class_names),
         "input": input_section(model, recipe).model_dump(mode="json"),
-        "preprocessing": preprocessing_section(loaded, recipe).model_dump(mode="json"),
+        # Who said so is for the manifest alone: it does not change what the artifact computes.
+        "preprocessing": preprocessing_section(recipe).model_dump(mode="json", exclude={"source", "trained"}),
         "postprocessing": postprocessing_section(recipe).model_dump(mode="json"),
     }
     return {key: json.dumps(value) for key, value in sections.items()}
@@ -102,7 +112,7 @@ def describe(
             parameters=loaded.parameters,
         ),
         input=input_section(model, recipe),
-        preprocessing=preprocessing_section(loaded, recipe),
+        preprocessing=preprocessing_section(recipe),
         outputs=[m.Tensor(**output) for output in facts.outputs(model)],
         postprocessing=postprocessing_section(recipe),
         quantization=quantization | {key: value for key, value in summarize(model).items() if key in quantization},

@@ -27,12 +27,13 @@ class Resize(BaseModel):
 
 
 class Padding(BaseModel):
-    """`center`: (H - new_h) // 2 rows above and (W - new_w) // 2 columns to the left, the rest below and right."""
+    """`center`: (H - new_h) // 2 rows above and (W - new_w) // 2 columns to the left, the rest below and right.
+    `bottom_right`: all of it below and right."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     value: int = Field(ge=0, le=255, description="of each of the three channels")
-    placement: Literal["center"] = "center"
+    placement: Literal["center", "bottom_right"] = "center"
 
 
 @dataclass(frozen=True)
@@ -58,10 +59,13 @@ class Geometry(BaseModel):
     padding: Padding | None
 
     @classmethod
-    def fit(cls, height: int, width: int, *, margin: int, padding: int) -> Self:
+    def fit(
+        cls, height: int, width: int, *, margin: int, padding: int,
+        placement: Literal["center", "bottom_right"] = "center",
+    ) -> Self:  # fmt: skip
         """Keeps the picture's proportions and pads what is left of the input with that grey."""
         resize = Resize(mode="fit", margin=margin)
-        return cls(height=height, width=width, resize=resize, padding=Padding(value=padding))
+        return cls(height=height, width=width, resize=resize, padding=Padding(value=padding, placement=placement))
 
     @classmethod
     def stretch(cls, height: int, width: int) -> Self:
@@ -91,11 +95,12 @@ class Geometry(BaseModel):
             margin = self.resize.margin
             r = min((height - margin) / picture_height, (width - margin) / picture_width)
             height, width = max(1, round(picture_height * r)), max(1, round(picture_width * r))
+        centred = self.padding is None or self.padding.placement == "center"
         return Placement(
             scale_x=width / picture_width,
             scale_y=height / picture_height,
-            left=(self.width - width) // 2,
-            top=(self.height - height) // 2,
+            left=(self.width - width) // 2 if centred else 0,
+            top=(self.height - height) // 2 if centred else 0,
             new_height=height,
             new_width=width,
         )

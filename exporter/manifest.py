@@ -29,6 +29,7 @@ from exporter.measured import (  # noqa: F401 - all of them are sections of the 
 from exporter.messages import validation_lines
 from exporter.preprocessing.custom import OwnNormalization
 from exporter.preprocessing.normalization import Normalization
+from exporter.preprocessing.trained import Trained
 from exporter.settings import MAX_PIXELS
 
 SCHEMA_VERSION = 1
@@ -159,16 +160,27 @@ class Input(Section):
                 raise RequestError(f"a picture of {name} {given}: the artifact takes {takes}: give it such a one")
 
 
+class PreprocessingSource(Section):
+    """Who said how images are normalised, and how they are resized and padded: the `checkpoint`, the torch `network` in
+    memory, the `recipe`, or nobody: the `model`'s usual was taken."""
+
+    normalization: Literal["checkpoint", "network", "model", "recipe"]
+    geometry: Literal["checkpoint", "network", "model", "recipe"]
+
+
 class Preprocessing(Section):
     """From a picture to the input. `normalization` is done inside the graph or, if not `inside_graph`, by the one who
     runs it; `geometry` (resize and padding) is done outside, before it. With `geometry_inside_graph` that too is
-    inside, and boxes come out in the picture's own pixels, clipped to it."""
+    inside, and boxes come out in the picture's own pixels, clipped to it. `trained`: what the network was trained with,
+    and who says so; `source`: where this comes from (both null in manifests of 0.1.0)."""
 
     name: str
     inside_graph: bool
     geometry_inside_graph: bool
     normalization: Normalization | OwnNormalization | None
     geometry: Geometry | None
+    source: PreprocessingSource | None = None
+    trained: Trained | None = None
 
     @model_validator(mode="after")
     def _can_be(self) -> Self:

@@ -38,7 +38,8 @@ def rebuild(
     with tempfile.TemporaryDirectory() as scratch:
         config |= {"output_dir": str(out or Path(scratch) / "artifact"), "trust": list(trust)}
         said = tuple(f"trust={name}" for name in trust)
-        recipe = check(Composed(OmegaConf.create(config), choices, said, sweeping=False))
+        composed = Composed(OmegaConf.create(config), choices, said, sweeping=False)
+        recipe = check(composed, as_declared=manifest.preprocessing.source is not None)
         again = build(recipe, progress_in("text"), fresh=True)
     if again.artifact.sha256 != manifest.artifact.sha256:
         reason = f"packages changed: {', '.join(changed)}" if changed else "no package changed: the processor may have"

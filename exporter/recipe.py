@@ -2,7 +2,7 @@
 
 import importlib
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ from exporter.errors import RequestError
 from exporter.messages import explained, in_one_line, one_of, validation_lines
 from exporter.model.custom import ModelInMemory
 from exporter.node import Node
+from exporter.preprocessing.declared import Declared
+from exporter.preprocessing.trained import Trained
 from exporter.recipe_file import NAME
 from exporter.settings import Export, Input, ProgressSettings, ProofSettings, Settings, StoreSettings, Sweep
 
@@ -36,6 +38,9 @@ SETTINGS: dict[str, type[Settings]] = {
     "input": Input, "export": Export, "proof": ProofSettings,
     "store": StoreSettings, "progress": ProgressSettings, "sweep": Sweep,
 }  # fmt: skip
+
+OTHERS = (*SETTINGS, *(name for name in NODES if name != "model"))
+"""What is checked once the model is known."""
 
 UNNAMED = "exporter.model.custom.Unnamed"
 
@@ -73,6 +78,7 @@ class Recipe:
     backend: Any
     evaluation: Any
     benchmark: Any
+    trained: Trained
     config: dict[str, Any]
     recipe_name: str | None
     overrides: tuple[str, ...]
@@ -101,6 +107,13 @@ class Recipe:
         return self.backend.quantization_scheme if said == "auto" else said
 
     @property
+    def preprocessing_holds(self) -> bool:
+        """Whether the recipe's own word on what the network is fed is what it has to be proved with: code of its user's,
+        declared by hand, or insisted on."""
+        node = self.preprocessing
+        return hasattr(node, "attach") or type(node) is Declared or getattr(node, "override", False)
+
+    @property
     def takes_frames(self) -> bool:
         """Whether resize and padding are inside the graph, which then takes one frame of any size."""
         return hasattr(self.preprocessing, "frame_sizes")
@@ -118,9 +131,11 @@ class Recipe:
         return self.picture_sizes[0]
 
 
-def check(composed: Composed, model: Any = None, digest: str | None = None) -> Recipe:
-    """Raises RequestError that names every mistake; nothing is loaded, read or written. `model`, a torch network in
-    memory, takes the place of the one that the recipe names; `digest` is the caller's word for what it is."""
+def check(composed: Composed, model: Any = None, digest: str | None = None, as_declared: bool = True) -> Recipe:
+    """Raises RequestError that names every mistake; nothing is written, and of the weights only what they say of their
+    training is read. `model`, a torch network in memory, takes the place of the one that the recipe names; `digest` is
+    the caller's word for what it is. `as_declared`: what a checkpoint says of its training holds; version 0.1.0 did not
+    look."""
     with explained("the configuration"):
         missing = sorted(OmegaConf.missing_keys(composed.config))
     if model is not None:
@@ -134,7 +149,16 @@ def check(composed: Composed, model: Any = None, digest: str | None = None) -> R
     trusted = _trusted(composed, config)
     if untrusted := list(_untrusted(config, trusted, "")):
         raise RequestError("; ".join(untrusted))  # before anything that they name is looked up
-    values, problems = _values(config)
+    network, problems = _model(config, model, digest)
+    trained = Trained()
+    if network is not None:
+        try:
+            trained = network.trained() if as_declared else network.usual()
+            _trained_size(config, trained)
+        except RequestError as error:
+            problems.append(str(error))
+    values, others = _values(config)
+    problems += others
     problems += [f"{key}: {one_of('no such key', key, KEYS)}" for key in config if key not in KEYS]
     problems += _place_problems(config)
     behind = ("nms", "format")
@@ -142,14 +166,16 @@ def check(composed: Composed, model: Any = None, digest: str | None = None) -> R
     problems += [f"postprocessing.{key}: {one_of('no such key', key, behind)}" for key in strange]
     if problems:
         raise RequestError("; ".join(problems))
-    if model is not None:
-        values["model"] = ModelInMemory(network=model, replaced=values["model"], digest=digest)
+    assert network is not None  # what is wrong with it was a problem
+    confidence, overlap = network.thresholds
     if hasattr(values["nms"], "resolved"):
-        values["nms"] = values["nms"].resolved(*values["model"].thresholds, values["backend"].max_candidates)
-    if hasattr(values["preprocessing"], "resolved"):
-        values["preprocessing"] = values["preprocessing"].resolved(getattr(values["model"], "trained_with", None))
+        values["nms"] = values["nms"].resolved(
+            trained.confidence_threshold or confidence, trained.nms_threshold or overlap, values["backend"].max_candidates
+        )
+    trained = trained.at(*values["input"].nominal)
+    values["preprocessing"] = values["preprocessing"].resolved(trained)
     recipe = Recipe(
-        name=str(config["name"]), output_dir=Path(config["output_dir"]), config=config,
+        name=str(config["name"]), output_dir=Path(config["output_dir"]), config=config, model=network, trained=trained,
         recipe_name=composed.recipe_name, overrides=composed.overrides, **values,
     )  # fmt: skip
     if problems := list(contradictions(recipe, composed)):
@@ -157,12 +183,36 @@ def check(composed: Composed, model: Any = None, digest: str | None = None) -> R
     return recipe
 
 
-def _values(config: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+def _model(config: dict[str, Any], model: Any, digest: str | None) -> tuple[Any, list[str]]:
+    """The model's node, and a clause for each mistake in it; see `check`."""
+    values, problems = _values(config, ("model",))
+    node = values.get("model")
+    if node is not None and model is not None:
+        node = ModelInMemory(network=model, replaced=node, digest=digest)
+    return node, problems
+
+
+def _trained_size(config: dict[str, Any], trained: Trained) -> None:
+    """Puts the size that the network was trained at in place of `auto`. Raises RequestError where nobody says it."""
+    sides = config.get("input")
+    if not isinstance(sides, dict):
+        return
+    wanted = [key for key in ("size", "height", "width") if sides.get(key) == "auto"]
+    if wanted and trained.size is None:
+        raise RequestError(
+            f"input.{wanted[0]}=auto: the weights do not say at which size they were trained: give it in pixels"
+        )
+    if wanted and trained.size is not None:
+        height, width = trained.size
+        sides.update({key: width if key == "width" else height for key in wanted})
+
+
+def _values(config: dict[str, Any], names: Sequence[str] = OTHERS) -> tuple[dict[str, Any], list[str]]:
     """Settings and nodes by their name in `Recipe`, and a clause for each mistake."""
     values: dict[str, Any] = {}
     problems: list[str] = []
-    places = {**{name: name for name in SETTINGS}, **NODES}
-    for name, place in places.items():
+    for name in names:
+        place = NODES.get(name, name)
         try:
             kind = SETTINGS.get(name)
             values[name] = kind.model_validate(config.get(name, {})) if kind else _node(_at(config, place), place)

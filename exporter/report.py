@@ -13,6 +13,8 @@ def summary_lines(manifest: Manifest) -> Iterator[str]:
     yield f"  input      {_tensor(manifest.input)} {manifest.input.layout} {manifest.input.channels}{free}"
     for output in manifest.outputs:
         yield f"  output     {_tensor(output)}  {output.meaning}"
+    if line := _trained_line(manifest):
+        yield line
     if manifest.model.weights.source.startswith("random"):
         yield "  weights    random: for shape and speed work only, it detects nothing"
     convolutions = manifest.quantization.get("convolutions")
@@ -41,6 +43,25 @@ def summary_lines(manifest: Manifest) -> Iterator[str]:
             f" {found['matched']}/{found['boxes']} boxes matched at mean IoU {found['mean_iou']}"
         )
     yield from measured_lines(manifest)
+
+
+def _trained_line(manifest: Manifest) -> str | None:
+    """What the network is fed, where that does not go without saying, and who said it."""
+    trained, source = manifest.preprocessing.trained, manifest.preprocessing.source
+    if trained is None or source is None or trained.preprocessing is None:
+        return None
+    if trained.declared:
+        others = [key for key, who in (("normalisation", source.normalization), ("resize and padding", source.geometry))
+                  if who == "recipe"]  # fmt: skip
+        but = f"; the recipe has its own {' and '.join(others)}" if others else ""
+        return f"  trained on {trained.preprocessing}, as the {trained.source} says{but}"
+    own = manifest.model.weights.source
+    if source.normalization == "model" and (own.startswith("file") or own == "in memory"):
+        return (
+            f"  trained on {trained.preprocessing}: assumed, the model's usual; the weights say nothing of it"
+            " (preprocessing=declared says otherwise)"
+        )
+    return None
 
 
 def measured_lines(manifest: Manifest) -> Iterator[str]:

@@ -45,7 +45,8 @@ def _head(op: Op, frame: Tensor, geometry: Geometry) -> Outputs:
     resized = op.Resize(pixels, None, None, op.Concat([1], new, [3], axis=0), mode="linear")
     images = op.Cast(op.Round(resized), to=ir.DataType.UINT8)  # [1, new height, new width, 3]
     free = op.Sub([height, width], new)
-    before = op.Div(free, [2])
+    centred = geometry.padding is None or geometry.padding.placement == "center"
+    before = op.Div(free, [2]) if centred else op.Mul(free, [0])
     if geometry.padding is not None:
         pads = op.Concat([0], before, [0, 0], op.Sub(free, before), [0], axis=0)
         images = op.Pad(images, pads, ir.tensor(np.uint8(geometry.padding.value), name="grey"))

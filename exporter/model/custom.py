@@ -9,8 +9,10 @@ from pydantic import ConfigDict, Field
 from exporter.errors import RequestError
 from exporter.manifest import Weights
 from exporter.messages import in_one_line
+from exporter.model.in_memory import names_in_memory, trained_in_memory
 from exporter.model.loaded import LoadedModel
 from exporter.node import Node, UnknownOriginError, own_code_identity
+from exporter.preprocessing.trained import Trained
 
 if TYPE_CHECKING:
     from torch import nn
@@ -46,6 +48,12 @@ class CustomModel(Node):
         """None that can be known before the function runs."""
         yield from ()
 
+    def trained(self) -> Trained:
+        """Nothing is known of that."""
+        return Trained()
+
+    usual = trained
+
     def load(self) -> LoadedModel:
         """Calls the target. Raises RequestError where it fails or gives no network of the contract."""
         from hydra.utils import instantiate
@@ -58,7 +66,7 @@ class CustomModel(Node):
         if not isinstance(network, nn.Module):
             kind = type(network).__name__
             raise RequestError(f"model._target_={self.target}: gives a {kind}: let it give a torch.nn.Module")
-        return loaded(network, self.target.rpartition(".")[2], f"made by {self.target}", self.class_names, None)
+        return loaded(network, self.target.rpartition(".")[2], f"made by {self.target}", self.class_names)
 
 
 class Unnamed(Node):
@@ -73,6 +81,12 @@ class Unnamed(Node):
     def thresholds(self) -> tuple[float, float]:
         """Confidence and IoU that the NMS takes where the recipe leaves them auto."""
         return self.confidence_threshold, self.nms_threshold
+
+    def trained(self) -> Trained:
+        """Nothing is known of that."""
+        return Trained()
+
+    usual = trained
 
 
 class ModelInMemory(Node):
@@ -105,24 +119,31 @@ class ModelInMemory(Node):
         """None: it is there."""
         yield from ()
 
-    @property
-    def trained_with(self) -> Any:
-        """The pre-processing node of the network it stands for, None where that is not known."""
-        return getattr(self.replaced, "trained_with", None)
+    def trained(self) -> Trained:
+        """What the network itself says (SuperGradients' do), else that of the network it stands for. Raises
+        RequestError for a step of its processing that is not known."""
+        return trained_in_memory(self.network) or self.usual()
+
+    def usual(self) -> Trained:
+        """That of the network it stands for."""
+        return self.replaced.usual()
 
     def load(self) -> LoadedModel:
         """A copy of the network; the caller's own stays as it is. Raises RequestError if it is not of the contract."""
         name = getattr(self.replaced, "architecture", "custom")
         names = self.replaced.class_names
-        return loaded(self.network, name, "in memory", names, self.trained_with)
+        if names == "auto":
+            names = names_in_memory(self.network) or names
+        return loaded(self.network, name, "in memory", names)
 
 
 def loaded(
-    network: "nn.Module", name: str, source: str, class_names: tuple[str, ...] | Literal["auto"], preprocessing: Any
+    network: "nn.Module", name: str, source: str, class_names: tuple[str, ...] | Literal["auto"]
 ) -> LoadedModel:
     """A fused copy of `network` on the CPU, tried on one blank picture of 64 × 64."""
     import torch
 
+    from exporter.model.first_output import FirstOutput
     from exporter.model.fuse import copied, fused_in_place
 
     try:
@@ -137,7 +158,10 @@ def loaded(
     own = fused_in_place(copy.float())
     try:
         with torch.no_grad():
-            boxes, scores = own(torch.zeros(1, 3, 64, 64))
+            outputs = own(torch.zeros(1, 3, 64, 64))
+        if isinstance(outputs[0], tuple | list):  # ((boxes, scores), raw outputs), as SuperGradients' networks give it
+            own, outputs = FirstOutput(own).eval(), outputs[0]
+        boxes, scores = outputs
         fits = boxes.ndim == scores.ndim == 3 and boxes.shape[:2] == scores.shape[:2] and boxes.shape[2] == 4
     except Exception as error:  # a user's own code, which can raise anything
         raise RequestError(
@@ -151,7 +175,7 @@ def loaded(
         raise RequestError(
             f"model.class_names: {len(names)} names for {scores.shape[2]} classes: give as many, or auto"
         )
-    return LoadedModel(name, names, parameters, weights, preprocessing, own)
+    return LoadedModel(name, names, parameters, weights, own)
 
 
 def digest(network: "nn.Module") -> str:

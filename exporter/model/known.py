@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import field_validator
 
 from exporter.errors import RequestError
-from exporter.files import exists, user_path
+from exporter.files import exists, is_file, user_path
 from exporter.manifest import Weights, file_digest
 from exporter.model.architectures import ARCHITECTURES, Architecture
 from exporter.model.loaded import LoadedModel
 from exporter.node import Node
+from exporter.preprocessing.trained import Trained
 
 if TYPE_CHECKING:
     from exporter.model.checkpoint import Checkpoint
@@ -48,10 +49,26 @@ class KnownModel(Node):
         """Confidence and IoU that the NMS takes where the recipe leaves them auto."""
         return self.known.confidence_threshold, self.known.nms_threshold
 
-    @property
-    def trained_with(self) -> Any:
-        """The pre-processing node that describes how it was trained."""
-        return self.known.preprocessing
+    def usual(self) -> Trained:
+        """What networks of its kind are trained with."""
+        return Trained(source="model", preprocessing=self.known.preprocessing)
+
+    def trained(self) -> Trained:
+        """What it was trained with: what the checkpoint's file says, else the model's own. Raises RequestError for a
+        file that cannot be read, or says what cannot be meant."""
+        from exporter.model.stored import read_stored
+        from exporter.preprocessing.supergradients import declared
+
+        own = self.usual()
+        path = user_path(self.weights)
+        if self.weights in ("demo", "random", "coco") or not is_file(path):
+            return own
+        stored = read_stored(path)
+        thresholds = {"confidence_threshold": stored.confidence_threshold, "nms_threshold": stored.nms_threshold}
+        if stored.steps is None:
+            return own.model_copy(update=thresholds)
+        node, size = declared(stored.steps)
+        return Trained(source="checkpoint", preprocessing=node, size=size, **thresholds)
 
     @property
     def _demo(self) -> Path:
@@ -115,7 +132,7 @@ class KnownModel(Node):
             load_strict(network, checkpoint)
             source = Weights(file=checkpoint.file, sha256=checkpoint.sha256, source=kind, licence=licence)
         parameters = sum(parameter.numel() for parameter in network.parameters())
-        return LoadedModel(self.architecture, names, parameters, source, self.trained_with, fuse(network))
+        return LoadedModel(self.architecture, names, parameters, source, fuse(network))
 
     def _label(self, checkpoint: "Checkpoint") -> str:
         return f"model.weights={checkpoint.file} for {self.architecture}"

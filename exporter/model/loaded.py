@@ -1,7 +1,7 @@
 """What `load()` of a model node gives."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from torch import nn
@@ -18,7 +18,6 @@ class ModelFacts:
     class_names: tuple[str, ...]
     parameters: int
     weights: "Weights"
-    preprocessing: Any  # the node that describes how the network was trained, or None where nobody knows
 
     @property
     def num_classes(self) -> int:
@@ -35,4 +34,4 @@ class LoadedModel(ModelFacts):
     @property
     def facts(self) -> ModelFacts:
         """What is known of it, without the network."""
-        return ModelFacts(self.name, self.class_names, self.parameters, self.weights, self.preprocessing)
+        return ModelFacts(self.name, self.class_names, self.parameters, self.weights)

@@ -11,6 +11,7 @@ from exporter.files import is_file, user_path
 from exporter.manifest import Weights, file_digest
 from exporter.model.loaded import LoadedModel
 from exporter.node import Node
+from exporter.preprocessing.trained import Trained
 
 
 class OnnxModel(Node):
@@ -43,6 +44,12 @@ class OnnxModel(Node):
         if self._path.suffix != ".onnx" or not is_file(self._path):
             yield f"model.weights={self.weights}: no such ONNX file: give the path of a core graph (.onnx)"
 
+    def trained(self) -> Trained:
+        """Nothing is known of that."""
+        return Trained()
+
+    usual = trained
+
     def load(self) -> LoadedModel:
         """Reads the file and runs it on one blank picture. Raises RequestError where it is not of the contract."""
         from exporter.model.graph_file import read_graph
@@ -59,4 +66,4 @@ class OnnxModel(Node):
                 f"model.class_names: {len(names)} names for {network.num_classes} classes: give as many, or auto"
             )
         weights = Weights(file=self._path.name, sha256=file.sha256, source=file.source, licence=None)
-        return LoadedModel("onnx", names, network.parameters, weights, None, network)
+        return LoadedModel("onnx", names, network.parameters, weights, network)

@@ -8,7 +8,9 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr
 from exporter.errors import RequestError
 from exporter.geometry import Geometry
 from exporter.node import Node, own_code_identity
+from exporter.preprocessing.declared import Declared
 from exporter.preprocessing.letterbox import KNOWN
+from exporter.preprocessing.trained import Trained
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,15 +62,16 @@ class CustomPreprocessing(Node):
     arguments: dict[str, Any]
     like: Literal["auto", "yolo_nas", "ppyoloe"]
     digest: str | None = None
+    node: Declared | None = None  # whose geometry it has, once that is resolved
 
     def identity(self) -> dict[str, Any]:
         """With the `digest` that the user gives for the code and what it reads."""
         return own_code_identity(self, "preprocessing")
 
-    def resolved(self, trained_with: Any) -> "CustomPreprocessing":
-        """A copy with the option of the node `trained_with` in place of "auto", which stays where nothing is known."""
-        known = next((name for name, node in KNOWN.items() if node == trained_with), "auto")
-        return self if self.like != "auto" else CustomPreprocessing.model_validate(self.model_dump() | {"like": known})
+    def resolved(self, trained: Trained) -> "CustomPreprocessing":
+        """A copy with the `node` that `like` means; none where nothing is known."""
+        node = trained.preprocessing if self.like == "auto" else KNOWN[self.like]()
+        return self.model_copy(update={"node": node})
 
     @cached_property
     def _code(self) -> "OwnCode":
@@ -85,7 +88,7 @@ class CustomPreprocessing(Node):
 
     def geometry(self, height: int, width: int) -> Geometry | None:
         """How a picture of any size becomes one of height × width pixels, outside; None where nobody knows."""
-        return None if self.like == "auto" else KNOWN[self.like].geometry(height, width)
+        return self.node.geometry(height, width) if self.node else None
 
     def attach(self, core: "onnx.ModelProto") -> "onnx.ModelProto":
         """`core` behind the code: its input `images` is then float32 [B, 3, H, W] RGB in 0..255. Raises RequestError

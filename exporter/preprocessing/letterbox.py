@@ -1,51 +1,77 @@
-"""From the camera to the picture's own pixels: resize and padding inside the graph, in front of the normalisation."""
+"""From the camera to the image's own pixels: resize and padding inside the graph, in front of the normalisation."""
 
 from collections.abc import Iterator
 from typing import Any, ClassVar, Literal
 
+from pydantic import Field
+
 from exporter.errors import RequestError
 from exporter.geometry import Geometry
 from exporter.node import Node
-from exporter.preprocessing.normalization import Normalization
+from exporter.preprocessing.auto import with_geometry
+from exporter.preprocessing.declared import Declared
+from exporter.preprocessing.normalization import Normalization, Triple
 from exporter.preprocessing.ppyoloe import PPYoloE
+from exporter.preprocessing.trained import Trained, changed
 from exporter.preprocessing.yolo_nas import YoloNas
 
-Known = Literal["yolo_nas", "ppyoloe"]
-KNOWN: dict[Known, YoloNas | PPYoloE] = {"yolo_nas": YoloNas(), "ppyoloe": PPYoloE()}
+KNOWN: dict[str, type[Declared]] = {"yolo_nas": YoloNas, "ppyoloe": PPYoloE, "declared": Declared}
 
 
 class Letterbox(Node):
-    """conf/preprocessing/letterbox.yaml says what the field is."""
+    """conf/preprocessing/letterbox.yaml says what the fields are; None: as `like` has it. `node` is all of that
+    together, once it is resolved."""
 
     inside_graph: ClassVar[bool] = True
 
-    like: Known | Literal["auto"] = "auto"
+    like: Literal["auto", "yolo_nas", "ppyoloe", "declared"] = "auto"
+    max_value: float | None = None
+    mean: Triple | None = None
+    std: Triple | None = None
+    channels: Literal["rgb", "bgr"] | None = None
+    resize: Literal["letterbox", "longest_side", "stretch"] | None = None
+    padding: Literal["center", "bottom_right"] | None = None
+    pad_value: int | None = Field(None, ge=0, le=255)
+    margin: int | None = Field(None, ge=0)
+    override: bool = False
+    node: Declared | None = None
 
-    def resolved(self, trained_with: Any) -> "Letterbox":
-        """A copy with the option of the node `trained_with` (None: not known) in place of "auto"."""
-        if self.like != "auto":
-            return self
-        for name, node in KNOWN.items():
-            if node == trained_with:
-                return Letterbox(like=name)
-        raise RequestError(
-            "preprocessing=letterbox: how this network was trained is not known: say whose resize, padding and"
-            f" normalisation it takes, preprocessing.like={' or '.join(KNOWN)}"
-        )
+    def resolved(self, trained: Trained) -> "Letterbox":
+        """A copy with its `node`. Raises RequestError where `auto` is not known, for a normalisation of its own beside
+        a known one, and where the checkpoint says something else."""
+        own = self.model_dump(include={"max_value", "mean", "std", "channels"}, exclude_none=True)
+        if own and self.like != "declared":
+            raise RequestError(
+                f"preprocessing.{next(iter(own))}: has no effect with preprocessing.like={self.like}: leave it out, or"
+                " take preprocessing.like=declared"
+            )
+        if self.like == "auto":
+            if trained.preprocessing is None:
+                raise RequestError(
+                    "preprocessing=letterbox: how this network was trained is not known: say whose resize, padding and"
+                    f" normalisation it takes, preprocessing.like={', '.join(KNOWN)}"
+                )
+            node = with_geometry(trained.preprocessing, self)
+        else:
+            known = KNOWN[self.like]()
+            node = with_geometry(changed(known, **own) if own else known, self)
+            if not self.override:
+                trained.check_agreement(node, f"preprocessing.like={self.like}")
+        return self.model_copy(update={"node": node})
+
+    @property
+    def _resolved(self) -> Declared:
+        assert self.node is not None  # a checked recipe has it resolved
+        return self.node
 
     @property
     def normalization(self) -> Normalization:
-        """What is done to the resized and padded picture."""
-        return self._node.normalization
+        """What is done to the resized and padded image."""
+        return self._resolved.normalization
 
     def geometry(self, height: int, width: int) -> Geometry:
-        """How a frame of any size becomes a picture of height × width pixels."""
-        return self._node.geometry(height, width)
-
-    @property
-    def _node(self) -> YoloNas | PPYoloE:
-        assert self.like != "auto"  # a checked recipe has it resolved
-        return KNOWN[self.like]
+        """How a raw image of any size becomes one of height × width pixels."""
+        return self._resolved.geometry(height, width)
 
     def frame_sizes(self, height: int, width: int) -> list[tuple[int, int]]:
         """Heights and widths of the frames that it is proved on. The first, of a camera's proportions and larger than

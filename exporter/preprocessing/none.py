@@ -3,9 +3,14 @@
 from typing import ClassVar
 
 from exporter.node import Node
+from exporter.preprocessing.trained import Trained
 
 
 class NoPreprocessing(Node):
     """The artifact takes the network's own input: float32 NCHW, normalised and in the channel order of training."""
 
     inside_graph: ClassVar[bool] = False
+
+    def resolved(self, trained: Trained) -> "NoPreprocessing":
+        """Itself: it contradicts nothing."""
+        return self

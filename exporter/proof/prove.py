@@ -44,7 +44,7 @@ def prove(artifact: bytes, model: ModelFacts, recipe: Recipe, outputs: Outputs) 
     """The manifest's section `proof`. outputs: `torch_outputs` of the network, or what gives the same. Raises
     BuildError where a figure is beyond its bound."""
     input = input_section(onnx.load_from_string(artifact), recipe)
-    preprocessing = preprocessing_section(model, recipe)
+    preprocessing = preprocessing_section(recipe)
     if preprocessing.normalization is None:  # nobody knows how pictures become this network's input: any range will do
         preprocessing = preprocessing.model_copy(update={"normalization": PROBE})
     groups = _pictures(recipe)
@@ -57,7 +57,7 @@ def prove(artifact: bytes, model: ModelFacts, recipe: Recipe, outputs: Outputs) 
         "engine": recipe.backend.engine.label(artifact),
         "nodes_by_provider": _placement(artifact, groups, input, preprocessing, recipe),
         "pictures": f"{len(pictures) - 1} demo scenes and noise, " + ", ".join(_widths_and_heights(recipe)),
-        "network": _network_errors(tensors, shown, _normalised(outputs, _normalization(model, recipe))),
+        "network": _network_errors(tensors, shown, _normalised(outputs, _normalization(recipe))),
         "postprocessing": _postprocessing_errors(tensors, recipe),
         "format": _format_errors(artifact, groups, input, preprocessing, recipe),
         "geometry": _geometry_errors(tensors, pictures, shown, preprocessing),
@@ -105,11 +105,11 @@ def _widths_and_heights(recipe: Recipe) -> list[str]:
     return [f"{width} × {height}" for height, width in recipe.picture_sizes]
 
 
-def _normalization(model: ModelFacts, recipe: Recipe) -> Normalization:
-    """How the network was trained, where that is known: an artifact that normalises otherwise must not pass."""
-    own = hasattr(recipe.preprocessing, "attach")  # then the recipe's own code says what is right
-    node = recipe.preprocessing if own else model.preprocessing or recipe.preprocessing
-    return getattr(node, "normalization", PROBE)
+def _normalization(recipe: Recipe) -> Normalization:
+    """What the network is to be fed: as it was trained, where that is known and the recipe does not say otherwise
+    itself; an artifact that normalises otherwise must not pass."""
+    node = recipe.preprocessing if recipe.preprocessing_holds else recipe.trained.preprocessing
+    return getattr(node or recipe.preprocessing, "normalization", PROBE)
 
 
 def torch_outputs(loaded: LoadedModel, pictures: np.ndarray, normalization: Normalization) -> tuple[np.ndarray, ...]:
@@ -201,7 +201,7 @@ def torch_detector(
     model: ModelFacts, recipe: Recipe, geometry: Geometry, outputs: Outputs
 ) -> Callable[[np.ndarray], Detections]:
     """`torch_detections` of pictures for the network and the NMS of a recipe."""
-    normalised = _normalised(outputs, _normalization(model, recipe))
+    normalised = _normalised(outputs, _normalization(recipe))
     return partial(torch_detections, outputs=normalised, geometry=geometry, knobs=recipe.nms)
 
 

@@ -22,22 +22,16 @@ _VALUE, _MODEL, _VARIANT = "value.json", "model.onnx", "variant"
 
 
 def _facts_of(files: Files) -> "ModelFacts":
-    """The node of the pre-processing is one of the exporter's own, found by its name."""
     from exporter.model.loaded import ModelFacts
-    from exporter.preprocessing.letterbox import KNOWN
 
     found = unpack_json(files[_VALUE])
-    found["preprocessing"] = KNOWN.get(found["preprocessing"])
     found["class_names"] = tuple(found["class_names"])
     return ModelFacts(**{**found, "weights": m.Weights.model_validate(found["weights"])})
 
 
 def _facts(facts: "ModelFacts") -> Files:
-    from exporter.preprocessing.letterbox import KNOWN
-
-    trained_with = next((name for name, node in KNOWN.items() if node == facts.preprocessing), None)
     plain = {"name": facts.name, "class_names": facts.class_names, "parameters": facts.parameters}
-    return {_VALUE: pack_json({**plain, "weights": facts.weights.model_dump(), "preprocessing": trained_with})}
+    return {_VALUE: pack_json({**plain, "weights": facts.weights.model_dump()})}
 
 
 def _calibrated(found: Calibrated) -> Files:

@@ -22,7 +22,7 @@ def intermediate(artifact: bytes, model: ModelFacts, recipe: Recipe) -> Files:
 
     Raises BuildError where OpenVINO cannot write them or where they do not."""
     input = input_section(onnx.load_from_string(artifact), recipe)
-    feeds = {input.name: example_input(input, preprocessing_section(model, recipe))}
+    feeds = {input.name: example_input(input, preprocessing_section(recipe))}
     engine = recipe.backend.engine
     with tempfile.TemporaryDirectory() as folder:
         converted(artifact, Path(folder))

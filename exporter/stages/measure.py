@@ -23,7 +23,7 @@ def evaluated(
 ) -> m.Evaluation:
     """The manifest's section `evaluation`. Raises BuildError where the artifact is worth too little."""
     examples = recipe.evaluation.examples(model.class_names, *recipe.nominal_picture)
-    input, preprocessing = input_section(onnx.load_from_string(artifact), recipe), preprocessing_section(model, recipe)
+    input, preprocessing = input_section(onnx.load_from_string(artifact), recipe), preprocessing_section(recipe)
     engine = recipe.backend.engine
     own, other = (
         Detector(engine.session(each), input, preprocessing) if each else None for each in (artifact, reference)
@@ -43,7 +43,7 @@ def traded_off(
     if not quantized.variants:
         return []
     input = input_section(onnx.load_from_string(reference), recipe)
-    array = example_input(input, preprocessing_section(model, recipe))
+    array = example_input(input, preprocessing_section(recipe))
     variants = progress.bar(quantized.variants.items(), "time", len(quantized.variants))
     artifacts = ((in_int8, finished(variant(), model, recipe)) for in_int8, variant in variants)
     return timed(artifacts, Subject(reference, input.name, array, recipe.backend.engine), cores())
@@ -59,7 +59,7 @@ def benchmarked(
     progress: Progress,
 ) -> m.Benchmark:
     """The manifest's section `benchmark`; core: in FP32."""
-    preprocessing = preprocessing_section(model, recipe)
+    preprocessing = preprocessing_section(recipe)
     input = input_section(onnx.load_from_string(artifact), recipe)
     array = example_input(input, preprocessing)
     engine = recipe.backend.engine

@@ -13,7 +13,7 @@ from exporter.store.key import identity
 from exporter.store.stage import Run, Stage
 
 # What is attached to a core, and what it takes to read the result.
-ATTACHED = ("name", "input", "preprocessing", "nms", "format", "backend")
+ATTACHED = ("name", "input", "preprocessing", "trained", "nms", "format", "backend")
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def _there(stages: dict[str, Stage[Any] | None]) -> tuple[dict[str, Stage[Any]],
 def _calibrated(
     recipe: Recipe, plain: Any, run: Run, network: Stage[Any], facts: Stage[Any], traced: Stage[Any]
 ) -> Stage[Any]:
-    read = ["export", "preprocessing", "quantization", "calibration", "backend"]
+    read = ["export", "preprocessing", "trained", "quantization", "calibration", "backend"]
     if recipe.quantization.weighs_detections:
         read += ["nms", "model"]
     if not recipe.quantization.needs_calibration:
@@ -143,7 +143,7 @@ def _collect(recipe: Recipe, network: Stage[Any], run: Run) -> dict[str, Any]:
         # Resize and normalisation are the network's, or the recipe's own. What is seen serves every method.
         whose = {key: each for key, each in identity(recipe.calibration).items() if key not in ("method", "percentile")}
         pictures = {
-            "calibration": whose, "preprocessing": identity(recipe.preprocessing),
+            "calibration": whose, "preprocessing": identity([recipe.preprocessing, recipe.trained]),
             "model": identity(recipe.model), "size": identity(recipe.input.nominal),
         }  # fmt: skip
     except UnknownOriginError:

@@ -32,7 +32,7 @@ def quantize(
     quantization weighs detections its `nms` and `model` too. network: gives it to those who work on it rather than on
     the graph; collect: see `Task`."""
     trim()
-    section, node = preprocessing_section(model, recipe), recipe.quantization
+    section, node = preprocessing_section(recipe), recipe.quantization
     torch_network = network().network if node.needs_network else None
     task = Task(
         core,

@@ -1,0 +1,50 @@
+"""What a torch network in memory says of itself: SuperGradients' networks keep it in attributes of their own."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from exporter.preprocessing.trained import Trained
+
+if TYPE_CHECKING:
+    from torch import nn
+
+PROCESSING = "_image_processor"
+"""Source: super_gradients.training.models.detection_models.customizable_detector (3.7.1), as are the other names."""
+
+
+def trained_in_memory(network: "nn.Module") -> Trained | None:
+    """Its pre-processing and thresholds; None where it says nothing. Raises RequestError for a step that is not
+    known."""
+    from exporter.preprocessing.supergradients import declared
+
+    processing = network.__dict__.get(PROCESSING)
+    if processing is None:
+        return None
+    node, size = declared(list(_steps(processing)))
+    return Trained(
+        source="network", preprocessing=node, size=size,
+        confidence_threshold=network.__dict__.get("_default_nms_conf"),
+        nms_threshold=network.__dict__.get("_default_nms_iou"),
+    )  # fmt: skip
+
+
+def names_in_memory(network: "nn.Module") -> tuple[str, ...] | None:
+    """Its class names, None where it says nothing."""
+    names = network.__dict__.get("_class_names")
+    return tuple(map(str, names)) if names else None
+
+
+def _steps(processing: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Name and parameters of each step, of a processing object or of one that is composed of them."""
+    inner = vars(processing).get("processings")
+    if inner is not None:
+        for each in inner:
+            yield from _steps(each)
+    else:
+        yield type(processing).__name__, {key: _plain(value) for key, value in vars(processing).items()}
+
+
+def _plain(value: Any) -> Any:
+    """Arrays as lists."""
+    return value.tolist() if type(value).__module__ == "numpy" else value
+

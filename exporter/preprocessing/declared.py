@@ -1,0 +1,83 @@
+"""Pre-processing declared in a few settings: what a network is fed, whoever trained it."""
+
+import math
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from exporter.errors import RequestError
+from exporter.geometry import Geometry
+from exporter.node import Node
+from exporter.preprocessing.normalization import Normalization, Triple
+
+if TYPE_CHECKING:
+    from exporter.preprocessing.trained import Trained
+
+
+class Declared(Node):
+    """Normalisation inside the graph: network channel c = (x[c] / max_value - mean[c]) / std[c], x in 0..255 in the
+    network's order of channels. Resize and padding outside: `letterbox` and `longest_side` keep the proportions, r =
+    min((H - margin) / h, (W - margin) / w), and pad what is left with `pad_value`; `stretch` fills the input.
+
+    `override`: insists on this where the checkpoint says something else."""
+
+    inside_graph: ClassVar[bool] = True
+
+    max_value: float = Field(255.0, gt=0, allow_inf_nan=False)
+    mean: Triple = (0.0, 0.0, 0.0)
+    std: Triple = (1.0, 1.0, 1.0)
+    channels: Literal["rgb", "bgr"] = "rgb"
+    resize: Literal["letterbox", "longest_side", "stretch"] = "letterbox"
+    padding: Literal["center", "bottom_right"] = "center"
+    pad_value: int = Field(114, ge=0, le=255)
+    margin: int = Field(0, ge=0)
+    override: bool = False
+
+    @field_validator("mean", "std")
+    @classmethod
+    def _finite(cls, values: Triple) -> Triple:
+        if not all(math.isfinite(value) for value in values):
+            raise ValueError("must be three finite numbers, one a channel in the network's order")
+        return values
+
+    @model_validator(mode="after")
+    def _can_be(self) -> Self:
+        if min(self.std) <= 0:
+            raise ValueError(f"std={list(self.std)} must be three numbers above 0")
+        if self.margin and self.resize != "letterbox":
+            raise ValueError(f"margin={self.margin} has no effect with resize={self.resize}: take letterbox, or 0")
+        return self
+
+    @property
+    def normalization(self) -> Normalization:
+        """What is done to the resized and padded image, in 0..255."""
+        m = self.max_value
+        mean, std = (tuple(value * m for value in values) for values in (self.mean, self.std))
+        return Normalization(order=(0, 1, 2) if self.channels == "rgb" else (2, 1, 0), mean=mean, std=std)  # pyright: ignore[reportArgumentType] - three of three
+
+    def geometry(self, height: int, width: int) -> Geometry:
+        """How an image of any size becomes one of height × width pixels."""
+        if self.resize == "stretch":
+            return Geometry.stretch(height, width)
+        return Geometry.fit(height, width, margin=self.margin, padding=self.pad_value, placement=self.padding)
+
+    def resolved(self, trained: "Trained") -> "Declared":
+        """Itself. Raises RequestError where the checkpoint says something else, unless `override` insists."""
+        if not self.override:
+            trained.check_agreement(self, f"preprocessing={type(self).__module__.rpartition('.')[2]}")
+        return self
+
+    def __str__(self) -> str:
+        n = self.normalization
+        values = f"0..{255 / n.std[0]:g}" if not any(n.mean) and len(set(n.std)) == 1 else (
+            f"(x - {_listed(n.mean)}) / {_listed(n.std)}"
+        )  # fmt: skip
+        if self.resize == "stretch":
+            return f"{self.channels.upper()} {values}, stretched"
+        margin = f", a margin of {self.margin} pixels" if self.margin else ""
+        place = self.padding.replace("_", " ")
+        return f"{self.channels.upper()} {values}, proportions kept, padding {place} with {self.pad_value}{margin}"
+
+
+def _listed(values: Triple) -> str:
+    return "[" + ", ".join(f"{value:g}" for value in values) + "]"

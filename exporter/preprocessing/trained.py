@@ -1,0 +1,61 @@
+"""What a network was trained with, as far as anybody says: its checkpoint, or else the exporter for the model."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from exporter.errors import RequestError
+from exporter.preprocessing.declared import Declared
+
+Source = Literal["checkpoint", "network", "model"]
+"""Who says it: the checkpoint's file, the torch network in memory, or the exporter, which takes the model's usual."""
+
+
+class Trained(BaseModel):
+    """`preprocessing`: None where nobody knows. `size`: height and width of the images it was trained on, pixels, where
+    that is declared. Thresholds: those declared."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    source: Source | None = None
+    preprocessing: Declared | None = None
+    size: tuple[int, int] | None = None
+    confidence_threshold: float | None = None
+    nms_threshold: float | None = None
+
+    @property
+    def declared(self) -> bool:
+        """Whether whoever trained it says so."""
+        return self.source in ("checkpoint", "network")
+
+    def at(self, height: int, width: int) -> "Trained":
+        """The same for an input of that size: a margin keeps its proportion to the shorter side."""
+        node, size = self.preprocessing, self.size
+        if node is None or size is None or not node.margin:
+            return self
+        margin = round(node.margin * min(height, width) / min(size))
+        return self.model_copy(update={"preprocessing": changed(node, margin=margin)})
+
+    def check_agreement(self, node: Declared, given: str) -> None:
+        """Raises RequestError, which shows both, where `node` feeds the network something else than is declared.
+        given: what chose the node."""
+        own = self.preprocessing
+        if not self.declared or own is None or own.normalization == node.normalization and _alike(own, node):
+            return
+        raise RequestError(
+            f"{given}: {node}; but the {self.source} says that it was trained on {own}: take preprocessing=auto, or, if"
+            " you know better, add preprocessing.override=true"
+        )
+
+
+def changed(node: Declared, **fields: object) -> Declared:
+    """A checked copy with other values; what has no effect with another `resize` goes back to none."""
+    if fields.get("resize") in ("stretch", "longest_side"):
+        fields = {"margin": 0, **fields}
+    return type(node).model_validate(node.model_dump() | fields)
+
+
+def _alike(a: Declared, b: Declared) -> bool:
+    """Whether both bring images to the input in one way; a margin belongs to a size, and is not looked at."""
+    first, second = (changed(each, margin=0).geometry(64, 64) for each in (a, b))
+    return first == second
