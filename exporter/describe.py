@@ -54,14 +54,14 @@ def preprocessing_section(recipe: Recipe) -> m.Preprocessing:
         geometry=node.geometry(*size) if node else None,
         trained=trained if trained.source else None,
     )
-    said = {"normalization": trained.preprocessing.normalization, "geometry": trained.preprocessing.geometry(*size)} if (
-        trained.preprocessing
-    ) else {}  # fmt: skip
-    source = {
-        key: trained.source if said.get(key) == getattr(section, key) else "recipe"
-        for key in ("normalization", "geometry")
-    }
-    return section.model_copy(update={"source": m.PreprocessingSource.model_validate(source)}) if node else section
+    if node is None:
+        return section
+    own, who = trained.preprocessing, trained.source or "recipe"
+    source = m.PreprocessingSource(
+        normalization=who if own and own.normalization == section.normalization else "recipe",
+        geometry=who if own and own.geometry(*size) == section.geometry else "recipe",
+    )
+    return section.model_copy(update={"source": source})
 
 
 def postprocessing_section(recipe: Recipe) -> m.Postprocessing:

@@ -108,8 +108,8 @@ class Recipe:
 
     @property
     def preprocessing_holds(self) -> bool:
-        """Whether the recipe's own word on what the network is fed is what it has to be proved with: code of its user's,
-        declared by hand, or insisted on."""
+        """Whether the recipe's own word on what the network is fed is what it is proved with: user code, declared by
+        hand, or insisted on."""
         node = self.preprocessing
         return hasattr(node, "attach") or type(node) is Declared or getattr(node, "override", False)
 
@@ -167,10 +167,9 @@ def check(composed: Composed, model: Any = None, digest: str | None = None, as_d
     if problems:
         raise RequestError("; ".join(problems))
     assert network is not None  # what is wrong with it was a problem
-    confidence, overlap = network.thresholds
     if hasattr(values["nms"], "resolved"):
         values["nms"] = values["nms"].resolved(
-            trained.confidence_threshold or confidence, trained.nms_threshold or overlap, values["backend"].max_candidates
+            *trained.thresholds(*network.thresholds), values["backend"].max_candidates
         )
     trained = trained.at(*values["input"].nominal)
     values["preprocessing"] = values["preprocessing"].resolved(trained)

@@ -54,8 +54,14 @@ REFUSED = [
     ([S, "preprocessing=letterbox", "input.layout=nhwc"], ["input.layout=nhwc", "[height, width, 3]"]),
     ([S, "preprocessing=letterbox", "input.size=dynamic"], ["input.height=dynamic", "any size"]),
     ([S, "preprocessing=letterbox", "postprocessing/nms=none"], ["preprocessing=letterbox", "nms=onnx"]),
-    ([S, "preprocessing=letterbox", "preprocessing.like=rtdetr"], ["preprocessing.like='rtdetr'", "'yolo_nas' or 'ppyoloe'"]),
-    (["model=onnx", "model.weights=a.onnx", "preprocessing=letterbox"], ["not known", "preprocessing.like=yolo_nas or ppyoloe"]),
+    ([S, "preprocessing=letterbox", "preprocessing.like=rtdetr"], ["preprocessing.like='rtdetr'", "'yolo_nas'", "'declared'"]),
+    ([S, "preprocessing=letterbox", "preprocessing.mean=[1,2,3]"], ["preprocessing.mean", "preprocessing.like=declared"]),
+    ([S, "preprocessing=declared", "preprocessing.std=[1,0,1]"], ["preprocessing", "above 0"]),
+    ([S, "preprocessing=declared", "preprocessing.resize=stretch", "preprocessing.margin=4"], ["margin=4", "no effect"]),
+    ([S, "preprocessing=yolo_nas", "preprocessing.resize=stretch"], ["preprocessing.resize", "preprocessing=auto", "have it"]),
+    ([S, "input.size=auto"], ["input.size=auto", "do not say", "in pixels"]),
+    (["model=onnx", "model.weights=a.onnx", "preprocessing=auto"], ["not known", "preprocessing=declared"]),
+    (["model=onnx", "model.weights=a.onnx", "preprocessing=letterbox"], ["not known", "preprocessing.like=yolo_nas, ppyoloe, declared"]),
 ]  # fmt: skip
 
 

@@ -77,7 +77,7 @@ def recipe():
 
 def by_hand(picture: np.ndarray, geometry: Geometry) -> np.ndarray:
     """Rows x1, y1, x2, y2 in the picture's pixels, score, class: the whole way in torch and numpy."""
-    images = PPYoloE.normalization.apply(geometry.apply(picture).transpose(2, 0, 1)[None])
+    images = PPYoloE().normalization.apply(geometry.apply(picture).transpose(2, 0, 1)[None])
     with torch.no_grad():
         boxes, scores = (tensor.numpy()[0] for tensor in SmallDetector().eval()(torch.from_numpy(images)))
     found = reference.detections(boxes, scores, OnnxNms(**KNOBS))
@@ -186,7 +186,7 @@ def test_a_network_that_is_another_one_at_another_size_fails_the_proof(recipe, d
     network = Moody().eval()
     artifact, asked = (dynamic / "model.onnx").read_bytes(), recipe(*DYNAMIC)
     names, weights = tuple("abc"), read_manifest(dynamic).model.weights
-    right = LoadedModel("small", names, 0, weights, PPYoloE(), SmallDetector().eval())
+    right = LoadedModel("small", names, 0, weights, SmallDetector().eval())
     prove(artifact, right, asked, partial(torch_outputs, right))
     wrong = replace(right, network=network)
     with pytest.raises(BuildError, match="max_score_error"):
@@ -205,7 +205,7 @@ def test_a_geometry_that_is_another_one_fails_the_proof(recipe, letterbox, what)
         (divide,) = (node for node in model.graph.node if node.name == "boxes/Div")
         divide.op_type = "Mul"
     manifest = read_manifest(letterbox)
-    loaded = LoadedModel("small", tuple("abc"), 0, manifest.model.weights, PPYoloE(), SmallDetector().eval())
+    loaded = LoadedModel("small", tuple("abc"), 0, manifest.model.weights, SmallDetector().eval())
     asked = recipe(
         "preprocessing=letterbox",
         "input.height=64",

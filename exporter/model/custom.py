@@ -137,9 +137,7 @@ class ModelInMemory(Node):
         return loaded(self.network, name, "in memory", names)
 
 
-def loaded(
-    network: "nn.Module", name: str, source: str, class_names: tuple[str, ...] | Literal["auto"]
-) -> LoadedModel:
+def loaded(network: "nn.Module", name: str, source: str, class_names: tuple[str, ...] | Literal["auto"]) -> LoadedModel:
     """A fused copy of `network` on the CPU, tried on one blank picture of 64 × 64."""
     import torch
 

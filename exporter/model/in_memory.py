@@ -47,4 +47,3 @@ def _steps(processing: Any) -> Iterator[tuple[str, dict[str, Any]]]:
 def _plain(value: Any) -> Any:
     """Arrays as lists."""
     return value.tolist() if type(value).__module__ == "numpy" else value
-

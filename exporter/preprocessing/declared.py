@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from exporter.errors import RequestError
 from exporter.geometry import Geometry
 from exporter.node import Node
 from exporter.preprocessing.normalization import Normalization, Triple
@@ -69,9 +68,8 @@ class Declared(Node):
 
     def __str__(self) -> str:
         n = self.normalization
-        values = f"0..{255 / n.std[0]:g}" if not any(n.mean) and len(set(n.std)) == 1 else (
-            f"(x - {_listed(n.mean)}) / {_listed(n.std)}"
-        )  # fmt: skip
+        plain = not any(n.mean) and len(set(n.std)) == 1
+        values = f"0..{255 / n.std[0]:g}" if plain else f"(x - {_listed(n.mean)}) / {_listed(n.std)}"
         if self.resize == "stretch":
             return f"{self.channels.upper()} {values}, stretched"
         margin = f", a margin of {self.margin} pixels" if self.margin else ""

@@ -1,7 +1,7 @@
 """SuperGradients' processing of images, step by step as a checkpoint lists it → the settings of `Declared`.
 
-Source: super_gradients.training.processing.processing (3.7.1), whose names and parameters the steps have. It begins with
-RGB in 0..255; resizing is bilinear (INTER_LINEAR), sizes round(h · r) × round(w · r) with r = min(H / h, W / w).
+Source: super_gradients.training.processing.processing (3.7.1), whose names and parameters the steps have. It begins
+with RGB in 0..255; resizing is bilinear (INTER_LINEAR), sizes round(h · r) × round(w · r) with r = min(H / h, W / w).
 """
 
 import math
@@ -11,7 +11,6 @@ from typing import Any, Literal
 
 from exporter.errors import RequestError
 from exporter.preprocessing.declared import Declared
-from exporter.preprocessing.trained import Trained
 
 Size = tuple[int, int]
 
@@ -180,4 +179,3 @@ def _refused(name: str, what: str) -> RequestError:
         f"the checkpoint's pre-processing: {name} {what}: say yourself what the network is fed, preprocessing=declared"
         " with its keys and preprocessing.override=true"
     )
-

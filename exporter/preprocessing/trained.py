@@ -28,6 +28,14 @@ class Trained(BaseModel):
         """Whether whoever trained it says so."""
         return self.source in ("checkpoint", "network")
 
+    def thresholds(self, confidence: float, overlap: float) -> tuple[float, float]:
+        """Confidence and IoU of the NMS: those declared, else these, the model's."""
+        own = (self.confidence_threshold, self.nms_threshold)
+        first, second = (
+            given if each is None else each for each, given in zip(own, (confidence, overlap), strict=True)
+        )
+        return first, second
+
     def at(self, height: int, width: int) -> "Trained":
         """The same for an input of that size: a margin keeps its proportion to the shorter side."""
         node, size = self.preprocessing, self.size
@@ -40,7 +48,7 @@ class Trained(BaseModel):
         """Raises RequestError, which shows both, where `node` feeds the network something else than is declared.
         given: what chose the node."""
         own = self.preprocessing
-        if not self.declared or own is None or own.normalization == node.normalization and _alike(own, node):
+        if not self.declared or own is None or (own.normalization == node.normalization and _alike(own, node)):
             return
         raise RequestError(
             f"{given}: {node}; but the {self.source} says that it was trained on {own}: take preprocessing=auto, or, if"

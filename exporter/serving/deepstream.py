@@ -52,6 +52,7 @@ def config(manifest: Manifest) -> str:
     batch = manifest.input.shape[0]
     scale, offsets, colour = _normalization(manifest)
     fitted = int(geometry.resize.mode == "fit")
+    centred = int(geometry.padding is not None and geometry.padding.placement == "center")
     lines = [
         "# Written by exporter from the artifact's manifest.",
         *(f"# {line}" for line in notes(manifest)),
@@ -69,7 +70,7 @@ def config(manifest: Manifest) -> str:
         f"net-scale-factor={scale:.17g}",
         *([f"offsets={';'.join(f'{offset:g}' for offset in offsets)}"] if any(offsets) else []),
         f"maintain-aspect-ratio={fitted}",
-        f"symmetric-padding={fitted}",
+        f"symmetric-padding={centred}",
         "scaling-filter=1",
         f"num-detected-classes={manifest.model.num_classes}",
         f"labelfile-path={LABELS}",

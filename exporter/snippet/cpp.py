@@ -53,8 +53,10 @@ def _place(facts: Facts) -> list[str]:
         return [pieces.PLACED, pieces.AS_IT_IS]
     if facts.geometry.padding is None:
         return [pieces.RESIZE, pieces.PLACED, pieces.STRETCH]
-    margin, grey = facts.geometry.resize.margin, facts.geometry.padding.value
-    return [pieces.RESIZE, pieces.PLACED, pieces.FIT.format(margin=margin, grey=grey)]
+    margin, padding = facts.geometry.resize.margin, facts.geometry.padding
+    top, left = ("(HEIGHT - height) / 2", "(WIDTH - width) / 2") if padding.placement == "center" else ("0", "0")
+    fit = pieces.FIT.format(margin=margin, grey=padding.value, top=top, left=left)
+    return [pieces.RESIZE, pieces.PLACED, fit]
 
 
 def _encode(facts: Facts) -> str:

@@ -108,7 +108,7 @@ Placed place(const Picture& picture) {{
     const double r = std::min((HEIGHT - {margin}.0) / picture.height, (WIDTH - {margin}.0) / picture.width);
     const int height = std::max(1, int(std::nearbyint(picture.height * r)));
     const int width = std::max(1, int(std::nearbyint(picture.width * r)));
-    const int top = (HEIGHT - height) / 2, left = (WIDTH - width) / 2;
+    const int top = {top}, left = {left};
     const Picture small = resize(picture, height, width);
     Picture image{{HEIGHT, WIDTH, std::vector<uint8_t>(3 * HEIGHT * WIDTH, {grey})}};
     for (int y = 0; y < height; ++y)

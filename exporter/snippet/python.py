@@ -50,8 +50,9 @@ def _place(facts: Facts) -> str:
         return pieces.AS_IT_IS
     if facts.geometry.padding is None:
         return pieces.RESIZE + pieces.STRETCH
-    margin, grey = facts.geometry.resize.margin, facts.geometry.padding.value
-    return pieces.RESIZE + pieces.FIT.format(margin=margin, grey=grey)
+    margin, padding = facts.geometry.resize.margin, facts.geometry.padding
+    corner = "(HEIGHT - new_height) // 2, (WIDTH - new_width) // 2" if padding.placement == "center" else "0, 0"
+    return pieces.RESIZE + pieces.FIT.format(margin=margin, grey=padding.value, corner=corner)
 
 
 def _run(facts: Facts) -> str:

@@ -72,7 +72,7 @@ def place(picture):
     height, width = picture.shape[:2]
     r = min((HEIGHT - {margin}) / height, (WIDTH - {margin}) / width)
     new_height, new_width = max(1, round(height * r)), max(1, round(width * r))
-    top, left = (HEIGHT - new_height) // 2, (WIDTH - new_width) // 2
+    top, left = {corner}
     image = np.full((HEIGHT, WIDTH, 3), {grey}, np.uint8)
     image[top : top + new_height, left : left + new_width] = resize(picture, new_height, new_width)
     return image, [left, top] * 2, [new_width / width, new_height / height] * 2

@@ -84,4 +84,4 @@ def quantize(
 def _nms(recipe: Recipe):  # noqa: ANN202 - the recipe's own node, or the plain one
     """What makes detections of the core's outputs."""
     has_nms = hasattr(recipe.nms, "max_predictions_per_image")
-    return recipe.nms if has_nms else OnnxNms().resolved(*recipe.model.thresholds)
+    return recipe.nms if has_nms else OnnxNms().resolved(*recipe.trained.thresholds(*recipe.model.thresholds))

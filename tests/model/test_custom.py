@@ -164,7 +164,7 @@ class Foreign(nn.Module):
 def test_a_foreign_network_is_not_taken_for_one_of_ours():
     network = Foreign().double().eval()
     images = torch.rand(1, 3, 64, 64)
-    own = loaded(network, "mine", "in memory", "auto", None).network
+    own = loaded(network, "mine", "in memory", "auto").network
     assert network.conv.weight.dtype == torch.float64
     with torch.no_grad():
         for ours, theirs in zip(own(images), network(images.double()), strict=True):
@@ -186,7 +186,7 @@ def test_what_cannot_be_copied_is_said():
     network = Foreign()
     network.kept = network.conv(torch.rand(1, 3, 16, 16))  # a tensor in the middle of a computation
     with pytest.raises(RequestError, match="the network mine cannot be copied"):
-        loaded(network, "mine", "in memory", "auto", None)
+        loaded(network, "mine", "in memory", "auto")
 
 
 def test_a_network_in_memory_needs_no_weights_but_pictures_for_int8(trained):
@@ -197,7 +197,7 @@ def test_a_network_in_memory_needs_no_weights_but_pictures_for_int8(trained):
 
 def test_names_must_be_as_many_as_classes(trained):
     with pytest.raises(RequestError, match="2 names for 3 classes"):
-        loaded(trained, "mine", "in memory", ("a", "b"), None)
+        loaded(trained, "mine", "in memory", ("a", "b"))
 
 
 def test_a_digest_sees_every_weight():

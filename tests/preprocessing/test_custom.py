@@ -12,6 +12,7 @@ from exporter.errors import BuildError, RequestError
 from exporter.geometry import Geometry
 from exporter.graph import facts
 from exporter.preprocessing.custom import CustomPreprocessing, OwnNormalization
+from exporter.preprocessing.trained import Trained
 from exporter.preprocessing.yolo_nas import YoloNas
 from exporter.proof.prove import prove, torch_outputs
 from exporter.recipe import check
@@ -111,8 +112,10 @@ def test_calibration_goes_through_the_code(core_file):
 
 
 def test_the_geometry_is_the_models_own():
-    assert node("Normalise", like="auto").resolved(YoloNas()).geometry(64, 96) == YoloNas().geometry(64, 96)
-    assert node("Normalise", like="auto").resolved(None).geometry(64, 96) is None
+    assert node("Normalise", like="auto").resolved(Trained(source="model", preprocessing=YoloNas())).geometry(
+        64, 96
+    ) == YoloNas().geometry(64, 96)
+    assert node("Normalise", like="auto").resolved(Trained()).geometry(64, 96) is None
 
 
 @pytest.mark.parametrize(

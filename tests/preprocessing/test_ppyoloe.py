@@ -47,7 +47,7 @@ def test_the_normalisation_is_exact_everywhere(first_layers, channels, layout):
         expected = network(torch.from_numpy(images))[0].numpy()
     given = rgb if channels == "rgb" else rgb[:, ::-1]
     given = np.ascontiguousarray(given if layout == "nchw" else given.transpose(0, 2, 3, 1))
-    model = attach_input(core, PPYoloE.normalization, "uint8", layout, channels)
+    model = attach_input(core, PPYoloE().normalization, "uint8", layout, channels)
     session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     (got,) = session.run(["boxes"], {"images": given})
     assert np.abs(got - expected).max() < 1e-5 < expected.std()

@@ -11,7 +11,7 @@ from exporter.quantization.task import Task
 from tests.quantization.networks import Builder, detector
 
 SIZE = 64
-NORMALIZATION = YoloNas.normalization
+NORMALIZATION = YoloNas().normalization
 
 
 def scenes(count: int) -> np.ndarray:

@@ -320,7 +320,7 @@ def test_two_processes_give_the_same_bytes():
     program = (
         "import hashlib; from tests.quantization.networks import *; from exporter.quantization.fp16 import Fp16\n"
         "from exporter.preprocessing.yolo_nas import YoloNas; from exporter.quantization.task import Task\n"
-        "q = Fp16(exclude=['neck']).quantize(Task(detector(), YoloNas.normalization))\n"
+        "q = Fp16(exclude=['neck']).quantize(Task(detector(), YoloNas().normalization))\n"
         "print(hashlib.sha256(q.model.SerializeToString()).hexdigest(), q.summary)\n"
     )
     outputs = {
