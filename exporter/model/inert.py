@@ -98,11 +98,14 @@ def read_records(path: Path) -> Records:
         check_pickles(path)
         with path.open("rb") as file:
             reader = _content(file, path)
-            return Records(reader.load(), reader.classes)
+            content = reader.load()
     except RequestError:
         raise
     except Exception as error:  # of a damaged file any step of unpickling can raise anything
         raise RequestError(f"{path}: {why_unreadable(path, error)}") from error
+    if isinstance(content, Record) and content.filled == "dict":
+        content = {key: value for key, value in content.items if isinstance(key, str)}
+    return Records(content, reader.classes)
 
 
 def why_unreadable(path: Path, error: Exception) -> str:
