@@ -120,15 +120,17 @@ def _taken_as_records(classes: dict[str, type[Record]]) -> Iterator[None]:
     """Torch makes records of these names, and knows no others beyond its own: what else the process has allowed would
     be called."""
     stands_in = {"": lambda record: record, "dict": lambda _: _Dictionary, "list": lambda _: _List}
+    ours = [(stands_in[each.filled](each), name) for name, each in classes.items()]
     with _LOADING:
         before = torch.serialization.get_safe_globals()
         torch.serialization.clear_safe_globals()
-        torch.serialization.add_safe_globals([(stands_in[each.filled](each), name) for name, each in classes.items()])
+        torch.serialization.add_safe_globals(ours)
         try:
             yield
         finally:
+            added = [each for each in torch.serialization.get_safe_globals() if each not in ours]  # by parts of torch
             torch.serialization.clear_safe_globals()
-            torch.serialization.add_safe_globals(before)
+            torch.serialization.add_safe_globals([*before, *added])
 
 
 class _Dictionary:
