@@ -42,7 +42,7 @@ def _lines(path: Path, checkpoint: Checkpoint) -> Iterator[str]:
         yield _row("", elsewhere)
     yield _row("classes", _classes(stored, checkpoint if network else None))
     where = f"taken from {checkpoint.taken}" if checkpoint.taken else "the file's only ones"
-    yield _row("weights", where + (": averages over training (EMA)" if checkpoint.averaged else ""))
+    yield _row("weights", f"{where}: averages over training (EMA)" if checkpoint.averaged else f"{where}; no EMA found")
     yield _row("thresholds", _thresholds(stored))
     yield from _preprocessing(stored)
     if network:

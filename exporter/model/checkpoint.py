@@ -120,7 +120,7 @@ def _taken_as_records(classes: dict[str, type[Record]]) -> Iterator[None]:
     """Torch makes records of these names, and knows no others beyond its own: what else the process has allowed would
     be called."""
     stands_in = {"": lambda record: record, "dict": lambda _: _Dictionary, "list": lambda _: _List}
-    ours = [(stands_in[each.filled](each), name) for name, each in classes.items()]
+    ours: list[Any] = [(stands_in[each.filled](each), name) for name, each in classes.items()]
     with _LOADING:
         before = torch.serialization.get_safe_globals()
         torch.serialization.clear_safe_globals()
