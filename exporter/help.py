@@ -13,6 +13,7 @@ Turns a detector into an ONNX artifact with pre-processing, NMS and precision in
   exporter model=NAME [key=value …]       build without a recipe
   exporter -m key=a,b …                   build every combination
   exporter recipes [--copy NAME]          list the recipes; copy one into ./recipes to start from
+  exporter inspect FILE                   what a checkpoint holds: network, classes, pre-processing; and how to build it
   exporter verify DIR [--key PUBLIC_KEY]  check an artifact against its manifest, and who signed it
   exporter sign DIR --key PRIVATE_KEY     sign it: Ed25519 over the digests of all its files
   exporter plan [-m] +recipe=NAME …       what a build or a sweep would do, and how long that takes

@@ -15,6 +15,7 @@ from omegaconf import OmegaConf
 
 from exporter import manifest as m
 from exporter import signature
+from exporter.model.autocast import no_autocast
 from exporter.progress import Progress
 from exporter.provenance import run_section
 from exporter.publish import publishing
@@ -46,7 +47,7 @@ def build(recipe: Recipe, progress: Progress, fresh: bool = False) -> m.Manifest
     was."""
     started, clock = time.time(), time.perf_counter()  # the first may be set back meanwhile
     run = Run(None if fresh else store_of(recipe, progress), recipe.name, progress)
-    with publishing(recipe.output_dir, OWNED) as staging:
+    with no_autocast(), publishing(recipe.output_dir, OWNED) as staging:
         steps, files, artifact = _made(recipe, run)
         manifest = m.Manifest.model_validate(json.loads(files[m.FILE]))
         if manifest.artifact.sha256 != hashlib.sha256(artifact).hexdigest():

@@ -159,6 +159,17 @@ def _lint(words: list[str]) -> int:
     return run(given.path, given.backend, given.json)
 
 
+def _inspect(words: list[str]) -> int:
+    parser = _parser("inspect", "what is in a checkpoint: its network, classes, pre-processing, and how to build it")
+    parser.add_argument("file", type=Path, metavar="FILE", help=".pth, .pt or .safetensors; nothing in it is executed")
+    file = parser.parse_args(words).file
+    from exporter.inspect.command import inspect
+
+    for line in inspect(file):
+        print(line)
+    return 0
+
+
 def _plan(words: list[str]) -> int:
     from exporter.config import compose
     from exporter.errors import RequestError
@@ -298,6 +309,7 @@ VERBS: dict[str, Callable[[list[str]], int]] = {
     "verify": _verify,
     "sign": _sign,
     "rebuild": _rebuild,
+    "inspect": _inspect,
     "plan": _plan,
     "explain": _explain,
     "store": _store,

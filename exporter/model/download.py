@@ -10,14 +10,28 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 from exporter.errors import RequestError
 
-DEFAULT_URL = "https://sg-hub-nv.s3.amazonaws.com/models/{file}"
+ADDRESSES = (
+    "https://d2gjn4b69gu75n.cloudfront.net/models/{file}",
+    "https://sg-hub-nv.s3.amazonaws.com/models/{file}",  # has answered 403 since spring 2026
+)
+"""Of the published weights, in the order in which they are tried."""
+DIGESTS: Mapping[str, str] = MappingProxyType(
+    {
+        "yolo_nas_s": "c1b1d9148ab8ae5d5984699547e850955ff9efccaf568c67b3d605acb4bfe1cb",
+        "yolo_nas_m": "b194fc7fa196f76161c6356558bedf04fb99a62325a74a36a4bec3ca8ba48250",
+        "yolo_nas_l": "91a06beaa1ce1a651d6691e3198061da996eafc8890503238dedacbd4c392a32",
+    }
+)
+"""sha256 of the published weights, where they are known."""
 ATTEMPTS = 4  # of one download whose connection breaks
 CHUNK = 1 << 18
 DIGITS = 20  # of a length that can be meant
@@ -50,23 +64,55 @@ def cache_dir() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "exporter" / "weights"
 
 
-def fetch(name: str, url: str = DEFAULT_URL, sha256: str | None = None, limits: Limits = LIMITS) -> Downloaded:
+class DownloadError(RequestError):
+    """The file cannot be had from one address."""
+
+    def __init__(self, url: str, what: str):
+        # A server's words, and a terminal may be reading.
+        self.problem = "".join(filter(str.isprintable, f"{url}: {what}"))
+        super().__init__(f"{self.problem}: give a file that you have, model.weights=PATH")
+
+
+class OtherBytesError(DownloadError):
+    """What the address gave is another file."""
+
+
+def fetch_published(name: str, addresses: Sequence[str] = ADDRESSES, limits: Limits = LIMITS) -> Downloaded:
+    """The published COCO weights of a network, from the cache or from the first of the addresses that has them.
+
+    Raises RequestError as `fetch` does where no address has them, and for a file of another digest than that in
+    `DIGESTS`, whatever further addresses there are.
+    """
+    sha256, problems = DIGESTS.get(name), []
+    kept = [url for url in addresses if _place(name, url).exists()]
+    for url in kept or addresses:
+        try:
+            return fetch(name, url, sha256, limits)
+        except OtherBytesError:
+            raise
+        except DownloadError as error:
+            problems.append(error.problem)
+    raise RequestError(f"{'; '.join(problems)}: give a file that you have, model.weights=PATH")
+
+
+def fetch(name: str, url: str, sha256: str | None = None, limits: Limits = LIMITS) -> Downloaded:
     """`<name>_coco.pth` from the cache, else from `url`, in which `{file}` stands for that file's name.
 
     A file in the cache belongs to the address it came from. Progress goes to standard error. Raises RequestError for
     an address that is not http or https, every failure on the way, and a file of another length than announced or of
     another digest than `sha256`; the cache then holds nothing of it.
     """
-    file = f"{name}_coco.pth"
-    url = url.replace("{file}", file)
+    path = _place(name, url)
+    file, url = path.name, url.replace("{file}", path.name)
     if not _is_address(url):
-        raise _failure(url, "not an http or https address")
-    path = cache_dir() / hashlib.sha256(url.encode()).hexdigest()[:8] / file
+        raise DownloadError(url, "not an http or https address")
     try:
         if path.exists():
             digest = _digest(path)
             if sha256 not in (None, digest):
-                raise _failure(url, f"its copy {path} has the sha256 {digest}, not {sha256}: remove it and try again")
+                raise OtherBytesError(
+                    url, f"its copy {path} has the sha256 {digest}, not {sha256}: remove it and try again"
+                )
             return Downloaded(path, url, digest)
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:  # a name of its own for every process
@@ -77,11 +123,17 @@ def fetch(name: str, url: str = DEFAULT_URL, sha256: str | None = None, limits: 
                 os.fsync(out.fileno())
             digest = _digest(part)
             if sha256 not in (None, digest):
-                raise _failure(url, f"what came has the sha256 {digest}, not {sha256}")
+                raise OtherBytesError(url, f"what came has the sha256 {digest}, not {sha256}")
             part.replace(path)
     except OSError as error:
-        raise _failure(url, f"cannot be kept in {path.parent} ({error.strerror})") from error
+        raise DownloadError(url, f"cannot be kept in {path.parent} ({error.strerror})") from error
     return Downloaded(path, url, digest)
+
+
+def _place(name: str, url: str) -> Path:
+    """Where the cache keeps what comes from this address."""
+    file = f"{name}_coco.pth"
+    return cache_dir() / hashlib.sha256(url.replace("{file}", file).encode()).hexdigest()[:8] / file
 
 
 class _Download:
@@ -109,14 +161,14 @@ class _Download:
                 try:
                     problem = self._attempt(lambda done: progress.update(task, completed=done, total=self._total))
                 except urllib.error.HTTPError as error:
-                    raise _failure(self._url, f"the server answers {error.code} {error.reason}") from error
+                    raise DownloadError(self._url, f"the server answers {error.code} {error.reason}") from error
                 except BROKEN as error:
                     problem = str(getattr(error, "reason", error)) or type(error).__name__
                 if not problem:
                     return
                 if self._out.tell() == before:  # nothing came
                     break
-        raise _failure(self._url, problem)
+        raise DownloadError(self._url, problem)
 
     def _attempt(self, show: Any) -> str:
         """Goes on from where `out` ends; what was wrong if the file is not whole then."""
@@ -132,9 +184,11 @@ class _Download:
                 self._out.write(chunk)
                 show(self._out.tell())
                 if self._out.tell() > self._limits.size:
-                    raise _failure(self._url, f"more than {self._limits.size} bytes have come, too many for weights")
+                    raise DownloadError(
+                        self._url, f"more than {self._limits.size} bytes have come, too many for weights"
+                    )
                 if time.monotonic() > self._deadline:
-                    raise _failure(self._url, f"not done after {self._limits.seconds:g} seconds")
+                    raise DownloadError(self._url, f"not done after {self._limits.seconds:g} seconds")
         if self._total in (None, self._out.tell()):
             return ""
         return f"{self._out.tell()} of {self._total} bytes came, then the connection ended"
@@ -153,7 +207,7 @@ class _Download:
         try:
             answer = found.get(timeout=max(0, self._deadline - time.monotonic()))
         except queue.Empty:
-            raise _failure(self._url, f"not done after {self._limits.seconds:g} seconds") from None
+            raise DownloadError(self._url, f"not done after {self._limits.seconds:g} seconds") from None
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -161,15 +215,15 @@ class _Download:
     def _begin(self, response: Any) -> None:
         """Takes down what the server says about the file, and begins it anew."""
         if response.status != 200:
-            raise _failure(self._url, f"the server answers {response.status} {response.reason}")
+            raise DownloadError(self._url, f"the server answers {response.status} {response.reason}")
         if response.headers.get("Content-Type", "").startswith("text/"):
-            raise _failure(self._url, "the server sends a page of text")
+            raise DownloadError(self._url, "the server sends a page of text")
         length = response.headers.get("Content-Length", "")
         self._total = int(length) if length.isdecimal() and len(length) < DIGITS else None
         if self._total is None and self._needs_length:
-            raise _failure(self._url, "the server does not say how long the file is, so it may not be whole")
+            raise DownloadError(self._url, "the server does not say how long the file is, so it may not be whole")
         if self._total is not None and self._total > self._limits.size:
-            raise _failure(self._url, f"the server announces {self._total} bytes, too many for weights")
+            raise DownloadError(self._url, f"the server announces {self._total} bytes, too many for weights")
         etag = response.headers.get("ETag", "")
         self._validator = etag if etag and not etag.startswith("W/") else response.headers.get("Last-Modified")
         self._out.seek(0)
@@ -197,12 +251,3 @@ def _is_address(url: str) -> bool:
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _failure(url: str, what: str) -> RequestError:
-    known = ""
-    if url.startswith(DEFAULT_URL.partition("{")[0]):
-        known = "; the publisher's hosts are known to be dead (sghub.deci.ai is gone, this one refused in 2026)"
-    what = "".join(filter(str.isprintable, what))  # a server's words, and a terminal may be reading
-    url = "".join(filter(str.isprintable, url))
-    return RequestError(f"{url}: {what}{known}: give a file that you have, model.weights=PATH")

@@ -27,6 +27,7 @@ HARMLESS = {
     "builtins.slice", "builtins.str", "builtins.tuple", "builtins.type", "collections.OrderedDict",
     "collections.defaultdict", "collections.Counter", "collections.deque", "argparse.Namespace",
     "types.SimpleNamespace", "copyreg._reconstructor", "functools.partial", "_codecs.encode",
+    "torch.torch_version.TorchVersion",
 }  # fmt: skip
 SAVE = "save the state dict alone, torch.save(network.state_dict(), …)"
 
@@ -97,11 +98,14 @@ def read_records(path: Path) -> Records:
         check_pickles(path)
         with path.open("rb") as file:
             reader = _content(file, path)
-            return Records(reader.load(), reader.classes)
+            content = reader.load()
     except RequestError:
         raise
     except Exception as error:  # of a damaged file any step of unpickling can raise anything
         raise RequestError(f"{path}: {why_unreadable(path, error)}") from error
+    if isinstance(content, Record) and content.filled == "dict":
+        content = {key: value for key, value in content.items if isinstance(key, str)}
+    return Records(content, reader.classes)
 
 
 def why_unreadable(path: Path, error: Exception) -> str:
@@ -144,7 +148,7 @@ class _Reader(pickle.Unpickler):
         root = module.partition(".")[0]
         if root in sys.stdlib_module_names and root not in HARMLESS_MODULES and full not in HARMLESS:
             raise runs_code(self._path, full)
-        known = self._torch if root == "torch" else self.classes
+        known = self._torch if root == "torch" and full not in HARMLESS else self.classes
         if full not in known:
             if len(known) == MAX_NAMES:
                 raise RequestError(f"{self._path}: names more than {MAX_NAMES} classes: {SAVE}")

@@ -144,11 +144,21 @@ class KnownModel(Node):
         if self.weights == "demo":
             return read_checkpoint(self._demo), "demo", "Apache-2.0"
         if self.weights == "coco":
-            from exporter.model.download import DEFAULT_URL, fetch
-
-            fetched = fetch(self.architecture, DEFAULT_URL if self.coco_url == "auto" else self.coco_url)
-            return read_checkpoint(fetched.path), f"published COCO weights, {fetched.url}", self.known.coco_licence
+            return self._published()
         return read_checkpoint(user_path(self.weights)), "file", None
+
+    def _published(self) -> tuple["Checkpoint", str, str | None]:
+        from exporter.model.checkpoint import read_checkpoint
+        from exporter.model.download import DIGESTS, fetch, fetch_published
+
+        if self.coco_url == "auto":
+            fetched = fetch_published(self.architecture)
+        else:
+            fetched = fetch(self.architecture, self.coco_url)
+        source = f"published COCO weights, {fetched.url}"
+        if fetched.sha256 != DIGESTS.get(self.architecture, fetched.sha256):  # of an address of the user's
+            source = f"{fetched.url}: other weights than the published ones"
+        return read_checkpoint(fetched.path), source, self.known.coco_licence
 
     def _names(self, stored: tuple[str, ...] | None, num_classes: int) -> tuple[str, ...]:
         """The class names: those of the recipe, else those in the checkpoint, else class_0, class_1, …"""

@@ -18,6 +18,8 @@ MAX_STEPS = 1_000_000
 """Instructions of one pickle; that of YOLO-NAS-L, with averages and an optimizer, has 100,000."""
 
 
+MAX_NESTED = 1000
+"""Tuples in tuples: as a key of a dictionary they would be hashed, which takes as much of the process's stack."""
 INSTRUCTIONS = {
     "PROTO", "MARK", "STOP", "GLOBAL", "NEWOBJ", "REDUCE", "BUILD", "APPEND", "APPENDS", "SETITEM", "SETITEMS",
     "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "NONE", "NEWTRUE", "NEWFALSE", "EMPTY_TUPLE", "EMPTY_LIST",
@@ -50,14 +52,16 @@ def check_pickles(path: Path) -> None:
 
 def _check(file: Any, path: Path) -> None:
     if _extent(file) > MAX_OBJECTS:
-        raise RequestError(f"{path}: stands for more than {MAX_OBJECTS} objects: save the state dict alone")
+        raise RequestError(
+            f"{path}: stands for more than {MAX_OBJECTS} objects, or nests them too deep: save the state dict alone"
+        )
 
 
 def _extent(file: BinaryIO) -> int:
     """The most objects that one value stands for, with all that is named twice counted twice. Every instruction is
     taken to put all that it takes from the stack into what it leaves there."""
-    stack: list[int | None] = []  # None: a mark
-    memo: dict[Any, int] = {}
+    stack: list[tuple[int, int] | None] = []  # None: a mark; else the objects of a value, and how deep tuples nest
+    memo: dict[Any, tuple[int, int]] = {}
     most = 0
     for step, (code, argument, _) in enumerate(pickletools.genops(file)):
         if code.name not in INSTRUCTIONS:
@@ -70,16 +74,20 @@ def _extent(file: BinaryIO) -> int:
         if "PUT" in code.name:
             if not isinstance(argument, int) or argument > MAX_STEPS:  # who reads it keeps a table of that length
                 raise ValueError(f"its pickle gives an object the number {argument}")
-            memo[argument] = stack[-1] or 0
+            memo[argument] = stack[-1] or (0, 0)
             continue
-        taken = 1
+        taken = []
         for kind in reversed(code.stack_before):
             if kind is pickletools.stackslice:
                 while (value := stack.pop()) is not None:
-                    taken += value
+                    taken.append(value)
             elif kind is not pickletools.markobject:
-                taken += stack.pop() or 0
+                taken.append(stack.pop() or (0, 0))
+        objects = 1 + sum(value[0] for value in taken)
+        nested = max((value[1] for value in taken), default=0) + code.name.startswith("TUPLE")
+        if nested > MAX_NESTED:
+            return MAX_OBJECTS + 1
         for kind in code.stack_after:
-            stack.append(None if kind is pickletools.markobject else taken)
-        most = max(most, taken)
+            stack.append(None if kind is pickletools.markobject else (objects, nested))
+        most = max(most, objects)
     return most

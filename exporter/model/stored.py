@@ -11,7 +11,8 @@ from safetensors import SafetensorError, safe_open
 
 from exporter.errors import RequestError
 from exporter.files import check_file
-from exporter.model.inert import first_line, read_records
+from exporter.model.foreign import read_weights_records
+from exporter.model.inert import first_line
 from exporter.model.plain import plain
 
 SUFFIXES = (".pth", ".pt", ".safetensors")
@@ -47,7 +48,7 @@ def read_stored(path: Path) -> Stored:
     check_checkpoint_file(path)
     if path.suffix == ".safetensors":
         return stored_in_metadata(read_metadata(path), path)
-    return stored_in_content(read_records(path).content, path)
+    return stored_in_content(read_weights_records(path).content, path)
 
 
 def check_checkpoint_file(path: Path) -> None:
@@ -84,7 +85,7 @@ def stored_in_metadata(metadata: Mapping[str, str], path: Path) -> Stored:
 
 
 def stored_in_content(content: Any, path: Path) -> Stored:
-    """Of what a .pth file holds (see `read_records`). Raises RequestError as `read_stored` does."""
+    """Of what a .pth file holds (see `read_weights_records`). Raises RequestError as `read_stored` does."""
     if not isinstance(content, dict):
         return Stored()
     found = (_names(_plain_or_none(content.get(key))) for key in ("class_names", "classes"))  # other things, for some

@@ -11,8 +11,17 @@ from torch import Tensor, nn
 
 from exporter.errors import RequestError
 from exporter.model.checkpoint import Checkpoint, read_checkpoint
+from exporter.model.foreign import known_elsewhere
 
-__all__ = ["Checkpoint", "check_state", "load_strict", "num_classes_of", "random_state", "read_checkpoint"]
+__all__ = [
+    "Checkpoint",
+    "architecture_of",
+    "check_state",
+    "load_strict",
+    "num_classes_of",
+    "random_state",
+    "read_checkpoint",
+]
 
 # The convolutions that predict classes: of YOLO-NAS and of PP-YOLOE, one a level.
 CLASS_LAYER = re.compile(r"(heads\.head\d+\.cls_pred|head\.pred_cls\.\d+)\.(weight|bias)$")
@@ -22,6 +31,8 @@ FINGERPRINTS = {
     "heads.head1.cls_pred.weight": {64: "yolo_nas_s", 96: "yolo_nas_m", 128: "yolo_nas_l"},
     "head.pred_cls.2.weight": {96: "ppyoloe_s", 144: "ppyoloe_m", 192: "ppyoloe_l", 240: "ppyoloe_x"},
 }
+# What becomes one convolution when a network is made ready for deployment.
+MERGED = re.compile(r"\.(bn|post_bn|branch_3x3|branch_1x1)\.|\.alpha$")
 SHOWN = 3
 
 
@@ -47,10 +58,15 @@ def check_state(expected: Mapping[str, Tensor], got: Mapping[str, Tensor], file:
             raise RequestError(
                 f"{file}: the weights have {have} classes, not {want}: set model.num_classes={have} or auto"
             )
-    ours, theirs = _architecture(expected), _architecture(got)
+    ours, theirs = architecture_of(expected), architecture_of(got)
     if theirs and theirs != ours:
         raise RequestError(
             f"{file}: the weights are of another architecture: they look like {theirs}: set model={theirs}"
+        )
+    if _is_fused(missing):
+        raise RequestError(
+            f"{file}: the weights are fused, their branches and BatchNorms merged for deployment (as"
+            " prep_model_for_conversion does): give the checkpoint from training, from before that"
         )
     if not misfits and len(missing) == len(expected):
         raise RequestError(
@@ -70,6 +86,8 @@ def num_classes_of(state: Mapping[str, Tensor], file: str) -> int:
     """The number of classes that the prediction layers in `state` have. Raises RequestError if none is there, or if
     they disagree."""
     layers = {name: tensor.shape[0] for name, tensor in state.items() if CLASS_LAYER.search(name) and tensor.ndim}
+    if not layers and (elsewhere := known_elsewhere(state)):
+        raise RequestError(f"{file}: {elsewhere}")
     if not layers:
         raise RequestError(
             f"{file}: the number of classes is not to be seen: no prediction layer of YOLO-NAS or PP-YOLOE among its"
@@ -90,7 +108,7 @@ def random_state(network: nn.Module, seed: int) -> dict[str, Tensor]:
     compared.
     """
     state = network.state_dict()
-    random = _random_silu if (_architecture(state) or "").startswith("ppyoloe") else _random
+    random = _random_silu if (architecture_of(state) or "").startswith("ppyoloe") else _random
     return {name: random(name, tensor, seed) for name, tensor in state.items()}
 
 
@@ -136,11 +154,18 @@ def _text(tensor: Tensor) -> str:
     return f"{list(tensor.shape)} {str(tensor.dtype).removeprefix('torch.')}"
 
 
-def _architecture(state: Mapping[str, Tensor]) -> str | None:
+def architecture_of(state: Mapping[str, Tensor]) -> str | None:
+    """The network that has such entries, None if it is none of those known here."""
     for name, widths in FINGERPRINTS.items():
         if name in state and state[name].ndim == 4:
             return widths.get(state[name].shape[1])
     return None
+
+
+def _is_fused(missing: list[str]) -> bool:
+    """Whether whole BatchNorms or branches are missing, and nothing else is."""
+    kernels = (".bn.weight", ".branch_3x3.conv.weight")
+    return all(MERGED.search(name) for name in missing) and any(name.endswith(kernels) for name in missing)
 
 
 def _some(names: list[str]) -> str:

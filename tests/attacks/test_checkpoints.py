@@ -8,7 +8,9 @@ import json
 import os
 import pickle
 import struct
+import sys
 import zipfile
+from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +20,9 @@ from safetensors.torch import save_file
 
 from exporter.errors import RequestError
 from exporter.model.checkpoint import read_checkpoint
+from exporter.model.pickle_extent import INSTRUCTIONS
+from exporter.model.stored import read_stored
+from tests.model.pretended import pretended
 
 STATE = {"weight": torch.arange(2000.0)}
 
@@ -73,6 +78,10 @@ def refused(path: Path, reason: str = "") -> None:
     line = str(error.value)
     assert line.startswith(f"{path}: ") and reason in line and "\n" not in line and len(line) < 500, line
     assert line.isprintable(), "a line with control characters can hide what it says"
+    try:
+        read_stored(path)  # what it says beside its weights may well be read; but nothing of it is called either
+    except RequestError as error:
+        assert "\n" not in str(error) and str(error).startswith(f"{path}: ")
     assert not (path.parent / "executed").exists()
 
 
@@ -81,7 +90,7 @@ def refused(path: Path, reason: str = "") -> None:
 def test_pickles_that_call(tmp_path, name, legacy):
     content = payloads(tmp_path / "executed")[name]
     torch.save(content, tmp_path / "a.pth", _use_new_zipfile_serialization=not legacy)
-    refused(tmp_path / "a.pth", "it would run code (")
+    refused(tmp_path / "a.pth", "holds a" if name == "build" else "it would run code (")
 
 
 @pytest.mark.parametrize("name", payloads(Path()))
@@ -127,6 +136,121 @@ def test_pickles_written_by_hand(tmp_path, monkeypatch, code):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.pth").write_bytes(pickled_by_hand(code))
     refused(tmp_path / "a.pth")
+
+
+CANARY = """
+import pathlib
+pathlib.Path({marker!r}).touch()
+
+class Bird:
+    def __new__(cls, *arguments): pathlib.Path({marker!r}).touch()
+    def __init__(self, *arguments): pathlib.Path({marker!r}).touch()
+    def __setstate__(self, state): pathlib.Path({marker!r}).touch()
+    __call__ = append = extend = __setitem__ = __setstate__
+
+def sing(*arguments): pathlib.Path({marker!r}).touch()
+"""
+
+
+@pytest.fixture
+def canary(tmp_path, monkeypatch) -> None:
+    """A package that could be imported, and would say so."""
+    (tmp_path / "canary").mkdir()
+    (tmp_path / "canary" / "__init__.py").write_text(CANARY.format(marker=str(tmp_path / "executed")))
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+GOOD = b"\x80\x02}(X\x01\0\0\0wctorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpuM\xd0\x07tQK\0M\xd0\x07\x85K\x01\x85\x89ccollections\nOrderedDict\n)RtRX\x01\0\0\0x"
+"""Of a dictionary with one tensor, as far as the value of a second entry."""
+CALLS = {
+    "import": b"ccanary\nBird\n",
+    "import from within": b"ccanary.inner\nsing\n",
+    "REDUCE": b"ccanary\nsing\n)R",
+    "REDUCE of a class": b"ccanary\nBird\n(K\x01tR",
+    "NEWOBJ": b"ccanary\nBird\n)\x81",
+    "BUILD": b"ccanary\nBird\n)\x81}X\x01\0\0\0aK\x01sb",
+    "BUILD of attributes": b"ccanary\nBird\n)\x81N}X\x09\0\0\0__class__ccanary\nBird\ns\x86b",
+    "APPEND": b"ccanary\nBird\n)\x81K\x01a",
+    "SETITEM": b"ccanary\nBird\n)\x81K\x01K\x02s",
+    "a call of a call": b"ccanary\nsing\n)R)R",
+    "getattr of it": b"cbuiltins\ngetattr\nccanary\nBird\nX\x01\0\0\0a\x86R",
+    "in processing_params": b"NX\x11\0\0\0processing_params}X\x0f\0\0\0image_processorccanary\nsing\n)Rs",
+    "INST": b"(icanary\nBird\n",
+    "OBJ": b"(ccanary\nBird\no",
+    "STACK_GLOBAL": b"\x8c\x06canary\x8c\x04Bird\x93",
+    "NEWOBJ_EX": b"ccanary\nBird\n)}\x92",
+}
+UNREAD = ("a call of a call", "getattr of it", "INST", "OBJ", "STACK_GLOBAL", "NEWOBJ_EX")
+"""Those that torch writes for nothing that is needed beside weights."""
+
+
+@pytest.mark.parametrize("how", CALLS)
+@pytest.mark.parametrize("zipped", [True, False])
+def test_packages_are_neither_imported_nor_called(tmp_path, canary, how, zipped):
+    code = GOOD + CALLS[how] + b"u."
+    if zipped:
+        (tmp_path / "a.pth").write_bytes(pickled_by_hand(code))
+    else:  # the older format: the same, with another content
+        torch.save({"w": STATE["weight"]}, tmp_path / "a.pth", _use_new_zipfile_serialization=False)
+        whole = (tmp_path / "a.pth").read_bytes()
+        start = whole.index(b"\x80\x02}q\x00X\x01\0\0\0w")
+        key = b"X\x05\0\0\x0012345"
+        content = code.replace(b"X\x01\0\0\x000", key).replace(b"cpuM\xd0\x07tQ", b"cpuM\xd0\x07NtQ")
+        data = whole[-(8 + 8000) :]
+        (tmp_path / "a.pth").write_bytes(whole[:start] + content + b"\x80\x02]" + key + b"a." + data)
+    if how in UNREAD:
+        refused(tmp_path / "a.pth")
+    else:
+        assert torch.equal(read_checkpoint(tmp_path / "a.pth").state["w"], STATE["weight"])
+        read_stored(tmp_path / "a.pth")
+    assert "canary" not in sys.modules and not (tmp_path / "executed").exists()
+
+
+def test_what_the_process_has_allowed_is_not_called(tmp_path):
+    marker = tmp_path / "executed"
+    torch.save({"net": STATE, "beside": Built(marker)}, tmp_path / "a.pth")
+    with torch.serialization.safe_globals([Built]):
+        assert list(read_checkpoint(tmp_path / "a.pth").state) == ["weight"]
+        assert Built in torch.serialization.get_safe_globals()
+    assert not marker.exists()
+
+
+def test_the_instructions_are_torchs():
+    """A file that torch reads is not refused for its instructions, and none is read that torch does not know."""
+    names = {
+        name
+        for name, value in vars(torch._weights_only_unpickler).items()
+        if name.isupper() and isinstance(value, bytes)
+    }
+    assert names == INSTRUCTIONS
+
+
+class Hiding(dict):
+    """Unpickles into an OrderedDict whose attributes hide its methods."""
+
+    def __reduce__(self):
+        attributes = {"items": 1, "get": 2, "keys": 3, "values": 4, "__class__": 5}
+        return OrderedDict, (), attributes, None, iter(dict.items(self))
+
+
+def test_attributes_of_dictionaries_that_hide_their_methods(tmp_path):
+    torch.save(Hiding(epoch=3, net=Hiding(STATE)), tmp_path / "a.pth")
+    assert list(read_checkpoint(tmp_path / "a.pth").state) == ["weight"]
+    read_stored(tmp_path / "a.pth")
+
+
+def test_names_without_end(tmp_path):
+    code = b"](" + b"".join(b"cpackage\nName%d\n" % number for number in range(5000)) + b"e."
+    (tmp_path / "a.pth").write_bytes(pickled_by_hand(b"\x80\x02" + code))
+    refused(tmp_path / "a.pth", "names more than 500 classes")
+
+
+def test_a_network_that_is_an_object_is_not_loaded(tmp_path):
+    with pretended("ultralytics.nn.tasks.DetectionModel") as (kind,):
+        torch.save(
+            {"model": kind(_modules={"0": torch.nn.Conv2d(1, 1, 1)}, run=Calls(os.system, "x"))}, tmp_path / "a.pth"
+        )
+    refused(tmp_path / "a.pth", "it would run code (posix.system)")
 
 
 def test_control_characters_stay_out_of_the_line(tmp_path):
@@ -249,6 +373,9 @@ BOMBS = {
     "tuples of tuples": lambda: pickled_by_hand(b"}(I1\n\x85q\0" + b"".join(b"h%ch%c\x86q%c" % (i, i, i + 1) for i in range(60)) + b"I1\nu."),
     "tuples of tuples, older format": lambda: b"\x80\x02}(I1\n\x85q\0" + b"".join(b"h%ch%c\x86q%c" % (i, i, i + 1) for i in range(60)) + b"I1\nu.",
     "tuples of tuples in a list": lambda: pickled_by_hand(b"](I1\n\x85q\0" + b"".join(b"h%ch%c\x86q%c" % (i, i, i + 1) for i in range(60)) + b"e."),
+    "tuples nested too deep to be hashed": lambda: pickled_by_hand(b"\x80\x02})" + b"\x85" * 900_000 + b"Ns."),
+    "an object with a number of its own choice": lambda: pickled_by_hand(b"\x80\x02}r\xff\xff\xff\x7f."),
+    "bytes in an encoding of its own choice": lambda: pickled_by_hand(b"\x80\x02}X\x01\0\0\0ac_codecs\nencode\nX\x01\0\0\0aX\x05\0\0\0rot13\x86Rs."),
     "marks without end": lambda: b"(" * 5_000_000,
 }  # fmt: skip
 

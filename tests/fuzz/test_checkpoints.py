@@ -13,7 +13,8 @@ import torch
 from hypothesis import strategies as st
 from safetensors.torch import save
 
-from exporter.model.checkpoint import SUFFIXES, read_checkpoint
+from exporter.model.checkpoint import read_checkpoint
+from exporter.model.stored import SUFFIXES, read_stored
 from tests.fuzz.campaign import fuzz
 from tests.fuzz.mutations import altered, edits, refused_or
 
@@ -22,7 +23,9 @@ STATE = {
     "module.b": torch.ones(3, dtype=torch.float16),
     "module.n": torch.tensor(5),
 }
-CONTENT = {"net": STATE, "epoch": 3, "class_names": ["a", "b"], "metrics": [0.5, {"map": 0.25}]}
+PROCESSING = {"image_processor": [{"StandardizeImage": {"max_value": 255.0}}, "ReverseImageChannels"], "conf": 0.25}
+CONTENT = {"net": STATE, "epoch": 3, "class_names": ["a", "b"], "metrics": [0.5, {"map": 0.25}],
+           "processing_params": PROCESSING}  # fmt: skip
 
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:pickletools")  # of escapes that are none
@@ -40,7 +43,7 @@ PICKLE = next(
     for name in zipfile.ZipFile(io.BytesIO(ZIP)).namelist()
     if name.endswith("data.pkl")
 )
-SAFE = save(dict(STATE), {"class_names": json.dumps(["a", "b"])})
+SAFE = save(dict(STATE), {"class_names": json.dumps(["a", "b"]), "processing_params": json.dumps(PROCESSING)})
 (LENGTH,) = struct.unpack("<Q", SAFE[:8])
 HEADER, TENSORS = json.loads(SAFE[8 : 8 + LENGTH]), SAFE[8 + LENGTH :]
 
@@ -66,7 +69,7 @@ STEPS = [
     b"\x85", b"\x86", b"\x87", b"t", b"l", b"d", b"a", b"e", b"s", b"u", b"q\x00", b"r\0\0\0\0", b"p0\n", b"h\x00", b"j\0\0\0\0", b"g0\n", b"\x94",
     b"R", b"b", b"\x81", b"\x92", b"Q", b"\x93", b"\x8f", b"\x90", b"\x91", b"\x96" + struct.pack("<Q", 1) + b"a", b"\x97", b"\x98", b"\x80\x02", b"\x80\x05",
     b"\x95" + struct.pack("<Q", 3), b"cposix\nsystem\n", b"cos\nmkdir\n", b"ccollections\nOrderedDict\n", b"ctorch._utils\n_rebuild_tensor_v2\n",
-    b"ctorch\nFloatStorage\n", b"cnumpy._core.multiarray\nscalar\n", b"cnumpy\ndtype\n", b"ctorch\nSize\n", b"cbuiltins\nset\n", b"iposix\nsystem\n", b"o",
+    b"ctorch\nFloatStorage\n", b"cnumpy._core.multiarray\nscalar\n", b"cnumpy\ndtype\n", b"csome.package\nName\n", b"comegaconf.listconfig\nListConfig\n", b"ctorch\nSize\n", b"cbuiltins\nset\n", b"iposix\nsystem\n", b"o",
     b"V\\ud800\n", b"B\xff\xff\xff\x7f", b"\x82\x01",
 ]  # fmt: skip
 programs = st.lists(st.sampled_from(STEPS), max_size=30).map(lambda steps: b"".join(steps) + b".")
@@ -99,8 +102,9 @@ safe = (
 
 def looks_whole(path: Path) -> None:
     found = refused_or(lambda: read_checkpoint(path))
+    stored = refused_or(lambda: read_stored(path))
     if found is not None:
-        assert found.state and found.file == path.name
+        assert found.state and found.file == path.name and found.stored == stored
         for name, tensor in found.state.items():
             assert name.isprintable() and tensor.device.type == "cpu"
             assert not tensor.is_floating_point() or (tensor.dtype == torch.float32 and tensor.isfinite().all())

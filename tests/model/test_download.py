@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from exporter.errors import RequestError
-from exporter.model.download import DEFAULT_URL, Limits, _failure, cache_dir, fetch
+from exporter.model.download import ADDRESSES, DIGESTS, Limits, cache_dir, fetch, fetch_published
 
 DATA = bytes(range(256)) * 4000
 SHA = hashlib.sha256(DATA).hexdigest()
@@ -237,9 +237,53 @@ def test_a_cache_that_cannot_be_written(server, tmp_path):
         fetch("net", server.url)
 
 
-def test_the_published_address_is_said_to_be_dead():
-    assert "known to be dead" in str(_failure(DEFAULT_URL, "the server answers 403 Forbidden"))
-    assert "known to be dead" not in str(_failure("https://my.host/x", "the server answers 403 Forbidden"))
+@pytest.fixture
+def published(monkeypatch):
+    """As if `DATA` were the published weights of `net`."""
+    monkeypatch.setattr("exporter.model.download.DIGESTS", {"net": SHA})
+
+
+def test_the_first_address_that_has_the_published_weights(server, published):
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        whole(handler) if handler.path.startswith("/lives/") else handler.send_error(403)
+
+    server.answer = answer
+    host = server.url.removesuffix("/weights/{file}")
+    addresses = [
+        f"{host}/dead/{{file}}",
+        "http://127.0.0.1:9/{file}",
+        f"{host}/lives/{{file}}",
+        f"{host}/more/{{file}}",
+    ]
+    got = fetch_published("net", addresses)
+    assert got.url == f"{host}/lives/net_coco.pth" and got.path.read_bytes() == DATA
+    assert len(server.requests) == 2
+    assert fetch_published("net", addresses) == got
+    assert len(server.requests) == 2, "the dead address is asked again though the file is there"
+
+
+def test_no_address_has_the_published_weights(server, published):
+    server.answer = lambda handler: handler.send_error(403)
+    with pytest.raises(RequestError) as error:
+        fetch_published("net", [server.url, "http://127.0.0.1:9/{file}"])
+    line = str(error.value)
+    assert "the server answers 403" in line and "127.0.0.1:9/net_coco.pth: " in line and "\n" not in line, line
+    assert line.endswith(": give a file that you have, model.weights=PATH") and not files()
+
+
+def test_published_weights_of_another_digest_are_an_error(server, published):
+    server.answer = lambda handler: (head(handler, Content_Length=4), handler.wfile.write(b"evil"))[0]
+    with pytest.raises(RequestError, match=f"what came has the sha256 .*, not {SHA}: give a file"):
+        fetch_published("net", [server.url, server.url + "?more"])
+    assert len(server.requests) == 1 and not files()
+
+
+def test_the_known_addresses():
+    for url in ADDRESSES:
+        assert url.startswith("https://") and url.endswith("/models/{file}")
+    assert {name: len(digest) for name, digest in DIGESTS.items()} == dict.fromkeys(
+        ("yolo_nas_s", "yolo_nas_m", "yolo_nas_l"), 64
+    )
 
 
 def test_the_cache(monkeypatch):

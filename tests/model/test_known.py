@@ -10,6 +10,7 @@ import torch
 from exporter.config import compose
 from exporter.errors import RequestError
 from exporter.model.architectures import ARCHITECTURES
+from exporter.model.download import DIGESTS, Downloaded
 from exporter.model.weights import random_state
 from exporter.recipe import check
 
@@ -93,4 +94,18 @@ def test_published_weights_are_fetched_once(checkpoint, tmp_path, monkeypatch):
     assert asked == ["/yolo_nas_s_coco.pth"]
     assert first.weights == second.weights
     assert "non-commercial" in (first.weights.licence or "")
-    assert url.replace("{file}", "yolo_nas_s_coco.pth") in first.weights.source
+    assert (
+        first.weights.source == f"{url.replace('{file}', 'yolo_nas_s_coco.pth')}: other weights than the published ones"
+    )
+
+
+def test_the_known_addresses_are_taken_without_one_of_the_users(checkpoint, monkeypatch):
+    asked = []
+
+    def fetch_published(name):
+        asked.append(name)
+        return Downloaded(checkpoint, "https://some.host/x", DIGESTS[name])
+
+    monkeypatch.setattr("exporter.model.download.fetch_published", fetch_published)
+    weights = load("model.weights=coco", "model.accept_license=true").weights
+    assert asked == ["yolo_nas_s"] and weights.source == "published COCO weights, https://some.host/x"

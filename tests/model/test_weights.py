@@ -57,12 +57,43 @@ def prefixed(prefix: str) -> dict[str, torch.Tensor]:
             "metrics": [1, "x"],
         },
         {"net": {**STATE, "note": "not a tensor"}},
+        {"ema": STATE, "model": OTHER},
+        {"ema": {"module": STATE, "updates": 3}, "model": OTHER},
+        {"ema_net": {}, "net": STATE},
+        {"model": OTHER, "ema": {"module": prefixed("module.") | {"n_averaged": torch.tensor(3)}}},
+        {"state_dict": prefixed("ema_model.") | {f"model.{name}": tensor for name, tensor in OTHER.items()}},
+        {"state_dict": prefixed("net.ema.module.") | {f"net.net.{name}": tensor for name, tensor in OTHER.items()}},
+        {"net": STATE | {"a.bn.num_batches_tracked": torch.tensor(7.0, dtype=torch.float16)}},
         {"net": {name: nn.Parameter(t) if t.is_floating_point() else t for name, t in STATE.items()}},
     ],
 )
 @pytest.mark.parametrize("suffix", [".pth", ".pt"])
 def test_the_usual_wrappers(tmp_path, content, suffix):
     read_state(saved(tmp_path / f"a{suffix}", content))
+
+
+@pytest.mark.parametrize(
+    ("content", "taken", "averaged"),
+    [
+        (STATE, "", False),
+        ({"net": STATE}, "net", False),
+        ({"net": OTHER, "ema_net": STATE}, "ema_net", True),
+        ({"model": OTHER, "ema": {"module": STATE}}, "ema.module", True),
+        ({"model": {"state_dict": prefixed("module.")}}, "model.state_dict", False),
+        ({"state_dict": prefixed("ema_model.")}, "state_dict.ema_model", True),
+    ],
+)
+def test_where_the_weights_were(tmp_path, content, taken, averaged):
+    checkpoint = read_checkpoint(saved(tmp_path / "a.pth", content))
+    assert (checkpoint.taken, checkpoint.averaged) == (taken, averaged)
+
+
+def test_a_count_beyond_float16_is_a_count(tmp_path):
+    state = {
+        name: tensor.half() for name, tensor in (STATE | {"a.bn.num_batches_tracked": torch.tensor(10**6)}).items()
+    }
+    got = read_checkpoint(saved(tmp_path / "a.pth", state)).state["a.bn.num_batches_tracked"]
+    assert got.dtype == torch.int64 and got.shape == ()
 
 
 def test_what_torchs_own_wrappers_save(tmp_path):
@@ -170,7 +201,8 @@ def test_what_is_no_checkpoint(tmp_path):
         ({"net": {"w": torch.ones(3, device="meta")}}, "w is without values"),
         ({"net": {"w": torch.ones(3, dtype=torch.complex64)}}, "w is complex"),
         ({"net": {"w": torch.ones(1).expand(1 << 40)}}, "w is larger than its own data"),
-        (nn.Conv2d(1, 1, 1), "would run code (torch.nn.modules.conv.Conv2d)"),
+        (nn.Conv2d(1, 1, 1), "holds a whole network, and loading it would run code (torch.nn.modules.conv.Conv2d)"),
+        ({"net": {}, "model": nn.Conv2d(1, 1, 1)}, "(torch.nn.modules.conv.Conv2d): save the state dict alone"),
     ],
 )
 def test_what_holds_no_weights(tmp_path, content, reason):
@@ -224,6 +256,36 @@ def test_what_does_not_fit_is_listed():
     assert "entries are missing (neck.neck4." in line and "1 are too many (extra.weight)" in line
     assert "2 are of another shape (backbone.stem.conv.post_bn.weight is [48] int64, not [48] float32, " in line
     assert "backbone.stem.conv.post_bn.bias is [5] float32, not [48] float32" in line
+
+
+def fused(state: dict[str, torch.Tensor], how: str) -> dict[str, torch.Tensor]:
+    """The entries that are left after branches, BatchNorms after them, or those of plain convolutions were merged."""
+    merged = {"branches": (".branch_3x3.", ".branch_1x1."), "all": (".branch_3x3.", ".branch_1x1.", ".post_bn.")}
+    if how == "plain":
+        kept = {name: tensor for name, tensor in state.items() if ".bn." not in name or "branch" in name}
+        return kept | {
+            name.replace(".weight", ".bias"): state[name][:, 0, 0, 0] for name in state if name.endswith(".conv.weight")
+        }
+    kept = {name: tensor for name, tensor in state.items() if not any(part in name for part in merged[how])}
+    kernels = [name for name in state if name.endswith(".branch_3x3.conv.weight")]
+    for name in kernels:
+        block = name.removesuffix("branch_3x3.conv.weight")
+        kept |= {f"{block}rbr_reparam.weight": state[name], f"{block}rbr_reparam.bias": state[name][:, 0, 0, 0]}
+    return kept
+
+
+@pytest.mark.parametrize("name", ["yolo_nas_s", "ppyoloe_s"])
+@pytest.mark.parametrize("how", ["branches", "all", "plain"])
+def test_fused_weights_are_said_to_be(name, how):
+    got = fused(meta(name, 3), how)
+    assert num_classes_of(got, "a.pth") == 3
+    line = refusal(check_state, meta(name, 3), got, "a.pth")
+    assert line.startswith("a.pth: the weights are fused") and "the checkpoint from training" in line
+
+
+def test_statistics_that_are_missing_are_not_said_to_be_fused():
+    got = {name: tensor for name, tensor in meta("yolo_nas_s", 3).items() if "running" not in name}
+    assert "entries are missing" in refusal(check_state, meta("yolo_nas_s", 3), got, "a.pth")
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)

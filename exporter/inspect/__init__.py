@@ -1,0 +1,1 @@
+"""What a file of weights is, said before anything is built from it."""
