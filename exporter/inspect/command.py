@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from exporter.errors import RequestError
-from exporter.inspect.steps import in_words, training_size
+from exporter.inspect.steps import in_words
 from exporter.model.checkpoint import Checkpoint, read_checkpoint
 from exporter.model.foreign import known_elsewhere
 from exporter.model.stored import Stored
 from exporter.model.weights import architecture_of, check_state, num_classes_of
+from exporter.preprocessing.supergradients import declared
 
 SHOWN = 100  # names of classes
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
@@ -93,7 +94,13 @@ def _preprocessing(stored: Stored) -> Iterator[str]:
     for number, step in enumerate(stored.steps, 1):
         yield _row(title, f"{number}. {in_words(step)}")
         title = ""
-    if size := training_size(stored.steps):
+    try:
+        node, size = declared(stored.steps)
+    except RequestError as error:
+        yield _row("taken as", f"cannot be taken: {error}")
+        return
+    yield _row("taken as", str(node))
+    if size:
         yield _row("trained at", f"{size[0]} × {size[1]} pixels, height × width")
 
 

@@ -1,6 +1,5 @@
-"""Steps of a checkpoint's pre-processing in words, and the size that they lead to."""
+"""Steps of a checkpoint's pre-processing in words."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from exporter.model.stored import Step
@@ -26,17 +25,6 @@ def in_words(step: Step) -> str:
     except KeyError:  # of another step, or without one of its parameters
         made_with = ", ".join(f"{name}={value}" for name, value in shown.items())
         return f"{step.name}({made_with})"
-
-
-def training_size(steps: Sequence[Step]) -> tuple[int, int] | None:
-    """Height and width, pixels, of the images that come out; None where that is not said."""
-    shapes = [step.parameters["output_shape"] for step in steps if "output_shape" in step.parameters]
-    match shapes[-1:]:
-        case [[int(height), int(width)]]:
-            return height, width
-        case [int(side)]:
-            return side, side
-    return None
 
 
 def _shown(value: Any, name: str) -> str:

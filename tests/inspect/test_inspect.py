@@ -11,7 +11,7 @@ from exporter.cli import main
 from exporter.config import compose
 from exporter.hydra_run import quote_path
 from exporter.inspect.command import inspect
-from exporter.inspect.steps import in_words, training_size
+from exporter.inspect.steps import in_words
 from exporter.model.architectures import ARCHITECTURES
 from exporter.model.stored import Step
 from exporter.model.weights import random_state
@@ -50,9 +50,20 @@ def test_a_checkpoint_of_supergradients(tmp_path, state):
         "4. divided by 255.0 (StandardizeImage)\n",
         "5. minus the mean [0.5, 0.25, 0.125], divided by [1, 2, 4], a number for each channel (NormalizeImage)\n",
         "6. Sharpen(by=3)\n",
-        "trained at      640 × 704 pixels, height × width\n",
+        "taken as        cannot be taken: the checkpoint's pre-processing: Sharpen is not known; known are ",
     ):
         assert part in said, said
+    assert "trained at" not in said
+
+
+def test_what_is_made_of_the_steps(tmp_path, state):
+    steps = [each for each in PROCESSOR["ComposeProcessing"]["processings"] if "Sharpen" not in each]
+    parameters = {"image_processor": {"ComposeProcessing": {"processings": steps}}}
+    said = lines(tmp_path / "a.pth", {"net": state, "processing_params": parameters})
+    assert (
+        "taken as        BGR (x - [127.5, 63.75, 31.875]) / [255, 510, 1020], proportions kept, padding center" in said
+    )
+    assert "trained at      640 × 704 pixels, height × width\n" in said
 
 
 def test_the_command_that_it_names_loads_the_file(tmp_path, state):
@@ -93,21 +104,6 @@ def test_bad_files_are_one_line(tmp_path, capsys):
         assert main(["inspect", str(tmp_path / name)]) == 2
         out, err = capsys.readouterr()
         assert out == "" and reason in err and err.count("\n") == 1, err
-
-
-@pytest.mark.parametrize(
-    ("steps", "size"),
-    [
-        ([], None),
-        ([Step("ImagePermute", {"permutation": [2, 0, 1]})], None),
-        ([Step("DetectionRescale", {"output_shape": [320, 416]})], (320, 416)),
-        ([Step("DetectionRescale", {"output_shape": 320})], (320, 320)),
-        ([Step("A", {"output_shape": [1, 2]}), Step("B", {"output_shape": [3, 4]}), Step("C", {})], (3, 4)),
-        ([Step("A", {"output_shape": ["1", 2]})], None),
-    ],
-)
-def test_the_training_size(steps, size):
-    assert training_size(steps) == size
 
 
 def test_a_step_without_its_parameters():
