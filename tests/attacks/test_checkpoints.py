@@ -239,6 +239,19 @@ def test_attributes_of_dictionaries_that_hide_their_methods(tmp_path):
     read_stored(tmp_path / "a.pth")
 
 
+def test_bytes_in_an_encoding_of_the_files_choice(tmp_path):
+    """Python imports what decodes it."""
+    code = b"c_codecs\nencode\nX\x01\0\0\0aX\x05\0\0\0rot13\x86Ru."
+    (tmp_path / "a.pth").write_bytes(pickled_by_hand(GOOD + code))
+    refused(tmp_path / "a.pth", "it would run code (_codecs.encode)")
+
+
+def test_an_object_with_a_number_of_the_files_choice(tmp_path):
+    """Pickle keeps a table as long as that."""
+    (tmp_path / "a.pth").write_bytes(pickled_by_hand(b"\x80\x02}r\xff\xff\xff\x3f."))
+    refused(tmp_path / "a.pth", "gives an object the number 1073741823")
+
+
 def test_names_without_end(tmp_path):
     code = b"](" + b"".join(b"cpackage\nName%d\n" % number for number in range(5000)) + b"e."
     (tmp_path / "a.pth").write_bytes(pickled_by_hand(b"\x80\x02" + code))
@@ -374,8 +387,6 @@ BOMBS = {
     "tuples of tuples, older format": lambda: b"\x80\x02}(I1\n\x85q\0" + b"".join(b"h%ch%c\x86q%c" % (i, i, i + 1) for i in range(60)) + b"I1\nu.",
     "tuples of tuples in a list": lambda: pickled_by_hand(b"](I1\n\x85q\0" + b"".join(b"h%ch%c\x86q%c" % (i, i, i + 1) for i in range(60)) + b"e."),
     "tuples nested too deep to be hashed": lambda: pickled_by_hand(b"\x80\x02})" + b"\x85" * 900_000 + b"Ns."),
-    "an object with a number of its own choice": lambda: pickled_by_hand(b"\x80\x02}r\xff\xff\xff\x7f."),
-    "bytes in an encoding of its own choice": lambda: pickled_by_hand(b"\x80\x02}X\x01\0\0\0ac_codecs\nencode\nX\x01\0\0\0aX\x05\0\0\0rot13\x86Rs."),
     "marks without end": lambda: b"(" * 5_000_000,
 }  # fmt: skip
 
