@@ -120,8 +120,7 @@ class ModelInMemory(Node):
         yield from ()
 
     def trained(self) -> Trained:
-        """What the network itself says (SuperGradients' do), else that of the network it stands for. Raises
-        RequestError for a step of its processing that is not known."""
+        """What the network itself says (SuperGradients' do), else that of the network it stands for."""
         return trained_in_memory(self.network) or self.usual()
 
     def usual(self) -> Trained:

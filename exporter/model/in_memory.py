@@ -13,19 +13,15 @@ PROCESSING = "_image_processor"
 
 
 def trained_in_memory(network: "nn.Module") -> Trained | None:
-    """Its pre-processing and thresholds; None where it says nothing. Raises RequestError for a step that is not
-    known."""
-    from exporter.preprocessing.supergradients import declared
+    """Its pre-processing and thresholds; None where it says nothing."""
+    from exporter.preprocessing.supergradients import trained
 
-    processing = network.__dict__.get(PROCESSING)
-    if processing is None:
+    said = network.__dict__
+    if said.get(PROCESSING) is None:
         return None
-    node, size = declared(list(_steps(processing)))
-    return Trained(
-        source="network", preprocessing=node, size=size,
-        confidence_threshold=network.__dict__.get("_default_nms_conf"),
-        nms_threshold=network.__dict__.get("_default_nms_iou"),
-    )  # fmt: skip
+    return trained(
+        "network", list(_steps(said[PROCESSING])), said.get("_default_nms_conf"), said.get("_default_nms_iou")
+    )
 
 
 def names_in_memory(network: "nn.Module") -> tuple[str, ...] | None:

@@ -55,20 +55,20 @@ class KnownModel(Node):
 
     def trained(self) -> Trained:
         """What it was trained with: what the checkpoint's file says, else the model's own. Raises RequestError for a
-        file that cannot be read, or says what cannot be meant."""
+        file that cannot be read."""
         from exporter.model.stored import read_stored
-        from exporter.preprocessing.supergradients import declared
+        from exporter.preprocessing.supergradients import trained
 
-        own = self.usual()
         path = user_path(self.weights)
         if self.weights in ("demo", "random", "coco") or not is_file(path):
-            return own
+            return self.usual()
         stored = read_stored(path)
-        thresholds = {"confidence_threshold": stored.confidence_threshold, "nms_threshold": stored.nms_threshold}
-        if stored.steps is None:
-            return own.model_copy(update=thresholds)
-        node, size = declared(stored.steps)
-        return Trained(source="checkpoint", preprocessing=node, size=size, **thresholds)
+        thresholds = (stored.confidence_threshold, stored.nms_threshold)
+        if stored.steps is not None:
+            return trained("checkpoint", stored.steps, *thresholds)
+        return self.usual().model_copy(
+            update=dict(zip(("confidence_threshold", "nms_threshold"), thresholds, strict=True))
+        )
 
     @property
     def _demo(self) -> Path:

@@ -25,12 +25,13 @@ class AutoPreprocessing(Node):
 
     def resolved(self, trained: Trained) -> Declared:
         """The node for it. Raises RequestError where nobody knows how the network was trained."""
-        if trained.preprocessing is None:
+        node = trained.known()
+        if node is None:
             raise RequestError(
                 "preprocessing=auto: how this network was trained is not known: declare it (preprocessing=declared and"
                 " its keys), or take preprocessing=none and do it outside"
             )
-        return with_geometry(trained.preprocessing, self)
+        return with_geometry(node, self)
 
 
 def with_geometry(node: Declared, given: Node) -> Declared:

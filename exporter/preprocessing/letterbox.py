@@ -46,15 +46,16 @@ class Letterbox(Node):
                 " take preprocessing.like=declared"
             )
         if self.like == "auto":
-            if trained.preprocessing is None:
+            known = trained.known()
+            if known is None:
                 raise RequestError(
                     "preprocessing=letterbox: how this network was trained is not known: say whose resize, padding and"
                     f" normalisation it takes, preprocessing.like={', '.join(KNOWN)}"
                 )
-            node = with_geometry(trained.preprocessing, self)
+            node = with_geometry(known, self)
         else:
-            known = KNOWN[self.like]()
-            node = with_geometry(changed(known, **own) if own else known, self)
+            named = KNOWN[self.like]()
+            node = with_geometry(changed(named, **own) if own else named, self)
             if not self.override:
                 trained.check_agreement(node, f"preprocessing.like={self.like}")
         return self.model_copy(update={"node": node})

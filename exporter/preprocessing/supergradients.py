@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from exporter.errors import RequestError
 from exporter.preprocessing.declared import Declared
+from exporter.preprocessing.trained import Source, Trained
 
 Size = tuple[int, int]
 
@@ -179,3 +180,17 @@ def _refused(name: str, what: str) -> RequestError:
         f"the checkpoint's pre-processing: {name} {what}: say yourself what the network is fed, preprocessing=declared"
         " with its keys and preprocessing.override=true"
     )
+
+
+def trained(
+    source: Source, steps: Sequence[tuple[str, dict[str, Any]]],
+    confidence_threshold: float | None, nms_threshold: float | None,
+) -> Trained:  # fmt: skip
+    """What a checkpoint or a network says, with the thresholds that it has; what is wrong with the steps is its
+    `problem`, for whoever needs them."""
+    thresholds = {"confidence_threshold": confidence_threshold, "nms_threshold": nms_threshold}
+    try:
+        node, size = declared(steps)
+    except RequestError as error:
+        return Trained(source=source, problem=str(error), **thresholds)
+    return Trained(source=source, preprocessing=node, size=size, **thresholds)

@@ -12,13 +12,14 @@ Source = Literal["checkpoint", "network", "model"]
 
 
 class Trained(BaseModel):
-    """`preprocessing`: None where nobody knows. `size`: height and width of the images it was trained on, pixels, where
+    """`preprocessing`: None where nobody knows; `problem` says why where something is declared and cannot be taken. `size`: height and width of the images it was trained on, pixels, where
     that is declared. Thresholds: those declared."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     source: Source | None = None
     preprocessing: Declared | None = None
+    problem: str | None = None
     size: tuple[int, int] | None = None
     confidence_threshold: float | None = None
     nms_threshold: float | None = None
@@ -27,6 +28,12 @@ class Trained(BaseModel):
     def declared(self) -> bool:
         """Whether whoever trained it says so."""
         return self.source in ("checkpoint", "network")
+
+    def known(self) -> Declared | None:
+        """`preprocessing`. Raises RequestError for the `problem`, if there is one."""
+        if self.problem:
+            raise RequestError(self.problem)
+        return self.preprocessing
 
     def thresholds(self, confidence: float, overlap: float) -> tuple[float, float]:
         """Confidence and IoU of the NMS: those declared, else these, the model's."""
@@ -45,9 +52,9 @@ class Trained(BaseModel):
         return self.model_copy(update={"preprocessing": changed(node, margin=margin)})
 
     def check_agreement(self, node: Declared, given: str) -> None:
-        """Raises RequestError, which shows both, where `node` feeds the network something else than is declared.
-        given: what chose the node."""
-        own = self.preprocessing
+        """Raises RequestError, which shows both, where `node` feeds the network something else than is declared, or
+        where that cannot be told. given: what chose the node."""
+        own = self.known()
         if not self.declared or own is None or (own.normalization == node.normalization and _alike(own, node)):
             return
         raise RequestError(

@@ -119,6 +119,11 @@ def test_an_unknown_step_is_named_before_anything_is_loaded(tmp_path):
     torch.save({"net": {}, "processing_params": parameters(["Blur"])}, tmp_path / "a.pth")
     with pytest.raises(RequestError, match="Blur is not known"):
         recipe(f"model.weights={tmp_path / 'a.pth'}")
+    with pytest.raises(RequestError, match="Blur is not known"):
+        recipe(f"model.weights={tmp_path / 'a.pth'}", "preprocessing=letterbox")
+    insists = recipe(f"model.weights={tmp_path / 'a.pth'}", "preprocessing=yolo_nas", "preprocessing.override=true")
+    assert preprocessing_section(insists).source.normalization == "recipe"
+    assert preprocessing_section(recipe(f"model.weights={tmp_path / 'a.pth'}", "preprocessing=none")).geometry is None
 
 
 def test_manifests_of_0_1_0_are_rebuilt_as_they_were(says):
