@@ -188,9 +188,9 @@ def trained(
 ) -> Trained:  # fmt: skip
     """What a checkpoint or a network says, with the thresholds that it has; what is wrong with the steps is its
     `problem`, for whoever needs them."""
-    thresholds = {"confidence_threshold": confidence_threshold, "nms_threshold": nms_threshold}
     try:
         node, size = declared(steps)
+        found = Trained(source=source, preprocessing=node, size=size)
     except RequestError as error:
-        return Trained(source=source, problem=str(error), **thresholds)
-    return Trained(source=source, preprocessing=node, size=size, **thresholds)
+        found = Trained(source=source, problem=str(error))
+    return found.model_copy(update={"confidence_threshold": confidence_threshold, "nms_threshold": nms_threshold})

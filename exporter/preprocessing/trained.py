@@ -12,8 +12,9 @@ Source = Literal["checkpoint", "network", "model"]
 
 
 class Trained(BaseModel):
-    """`preprocessing`: None where nobody knows; `problem` says why where something is declared and cannot be taken. `size`: height and width of the images it was trained on, pixels, where
-    that is declared. Thresholds: those declared."""
+    """`preprocessing`: None where nobody knows; `problem` says why where something is declared and cannot be taken.
+    `size`: height and width of the images it was trained on, pixels, where that is declared. Thresholds: those
+    declared."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
