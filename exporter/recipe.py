@@ -119,7 +119,8 @@ class Recipe:
 
 
 def check(composed: Composed, model: Any = None, digest: str | None = None) -> Recipe:
-    """Raises RequestError that names every mistake; nothing is loaded, read or written. `model`, a torch network in
+    """Raises RequestError that names every mistake; nothing is loaded or written, and at most a given graph read (for
+    whether it can be quantized). `model`, a torch network in
     memory, takes the place of the one that the recipe names; `digest` is the caller's word for what it is."""
     with explained("the configuration"):
         missing = sorted(OmegaConf.missing_keys(composed.config))

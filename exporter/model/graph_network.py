@@ -12,12 +12,17 @@ from exporter.bounded_session import limits
 from exporter.errors import BuildError, RequestError
 from exporter.graph.core_outputs import RAW_OUTPUTS
 from exporter.messages import in_one_line
+from exporter.model import probe
 from exporter.model.dfl import decode
-from exporter.model.graph_core import WANTED, converted, named_apart, names_of, renamed, shaped, sized
+from exporter.model.graph_core import converted, named_apart, names_of, renamed, shaped, sized
+from exporter.model.graph_outputs import WANTED, convert, mismatch
 from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
 from exporter.settings import MAX_PIXELS
 
-TRIED = 64  # pixels of a picture where any size goes
+TRIED = 64  # pixels of a blank picture where any size goes
+PROBED = 256  # pixels of the pictures that are judged: on smaller ones every box is as large as the picture
+MOST_JUDGED = 100_000  # boxes of a picture
+RANGES = (1 / 255, 1.0)  # of 0..255: how the network was trained is not known here
 
 
 class GraphNetwork:
@@ -27,7 +32,8 @@ class GraphNetwork:
     def __init__(self, given: onnx.ModelProto, outputs: Sequence[str] | None, label: str):
         """outputs: the names of boxes and scores, None where they are to be found; label: what errors begin with.
 
-        Raises RequestError where the graph is not of the contract, judged by its shapes and one blank picture."""
+        Raises RequestError where the graph is not of the contract, judged by its shapes and what it gives for a blank
+        picture and a few others."""
         self._given, self._label = named_apart(given), label
         self._names = names_of(given, outputs, label)
         try:
@@ -40,6 +46,8 @@ class GraphNetwork:
         self._batch, _, *sides = (dim.dim_value or None for dim in dims)
         blank = self._tried(self._batch or 1, *(side or TRIED for side in sides))
         self.num_classes = decoded(blank)[1].shape[2]
+        if seems := self._misread(*(side or PROBED for side in sides)):
+            raise RequestError(f"{label}: seems to give {seems}: {convert('convert them')}")
         self.parameters = sum(
             math.prod(tensor.dims)
             for tensor in given.graph.initializer
@@ -79,8 +87,35 @@ class GraphNetwork:
             raise RequestError(f"{asked} it fails: {in_one_line(error)}: wanted is {WANTED}") from error
         fits = boxes.ndim == scores.ndim == 3 and boxes.shape[:2] == scores.shape[:2] and boxes.shape[2] == 4
         if not fits or len(boxes) != batch:
-            raise RequestError(f"{asked} it gives {list(boxes.shape)} and {list(scores.shape)}: wanted is {WANTED}")
+            told = mismatch(boxes.shape, scores.shape)
+            raise RequestError(f"{asked} it gives {list(boxes.shape)} and {list(scores.shape)}: {told}")
         return outputs
+
+    def _misread(self, height: int, width: int) -> str | None:
+        """What it seems to give instead of what is wanted, see `exporter.model.probe`; None where on pictures in one of
+        the ranges nothing speaks against it."""
+        pictures, step = torch.from_numpy(probe.pictures(height, width)), self._batch or 1
+        there = f"{self._label}: on pictures of {width} × {height}"
+        found, swapped = [], []
+        for factor in RANGES:
+            try:
+                given = [self(group) for group in (pictures * factor).split(step)]
+            except BuildError as error:
+                raise RequestError(f"{there} it fails: {in_one_line(error)}: wanted is {WANTED}") from error
+            if len(counts := sorted({boxes.shape[1] for boxes, _ in given})) > 1:
+                raise RequestError(
+                    f"{there} it gives now {counts[0]} and now {counts[-1]} boxes, as with an NMS inside: export the"
+                    f" network without it; wanted is {WANTED}"
+                )
+            every = -(-counts[0] // MOST_JUDGED)
+            boxes, scores = (torch.cat(each)[:, ::every].numpy() for each in zip(*given, strict=True))
+            found.append(probe.misread(boxes, scores, height, width))
+            swapped.append(probe.axes_swapped(boxes, scores, height, width))
+        if all(found):
+            return found[0]
+        if True in swapped and False not in swapped:
+            return "boxes y1, x1, y2, x2 (what changes at the top right of a picture moves boxes at the bottom left)"
+        return None
 
 
 def decoded(outputs: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
