@@ -15,7 +15,7 @@ from exporter.messages import in_one_line
 from exporter.model import probe
 from exporter.model.dfl import decode
 from exporter.model.graph_core import converted, named_apart, names_of, renamed, shaped, sized
-from exporter.model.graph_outputs import WANTED, convert, mismatch
+from exporter.model.graph_outputs import WANTED, WITHOUT_NMS, convert, mismatch
 from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
 from exporter.settings import MAX_PIXELS
 
@@ -86,17 +86,17 @@ class GraphNetwork:
         except Exception as error:  # ONNX Runtime raises its own classes, which share no base but this one
             raise RequestError(f"{asked} it fails: {in_one_line(error)}: wanted is {WANTED}") from error
         fits = boxes.ndim == scores.ndim == 3 and boxes.shape[:2] == scores.shape[:2] and boxes.shape[2] == 4
+        fits = fits and scores.numel() > 0
         if not fits or len(boxes) != batch:
             told = mismatch(boxes.shape, scores.shape)
             raise RequestError(f"{asked} it gives {list(boxes.shape)} and {list(scores.shape)}: {told}")
         return outputs
 
     def _misread(self, height: int, width: int) -> str | None:
-        """What it seems to give instead of what is wanted, see `exporter.model.probe`; None where on pictures in one of
-        the ranges nothing speaks against it."""
+        """What it seems to give instead of what is wanted, see `exporter.model.probe`."""
         pictures, step = torch.from_numpy(probe.pictures(height, width)), self._batch or 1
         there = f"{self._label}: on pictures of {width} × {height}"
-        found, swapped = [], []
+        by_range = []
         for factor in RANGES:
             try:
                 given = [self(group) for group in (pictures * factor).split(step)]
@@ -104,18 +104,12 @@ class GraphNetwork:
                 raise RequestError(f"{there} it fails: {in_one_line(error)}: wanted is {WANTED}") from error
             if len(counts := sorted({boxes.shape[1] for boxes, _ in given})) > 1:
                 raise RequestError(
-                    f"{there} it gives now {counts[0]} and now {counts[-1]} boxes, as with an NMS inside: export the"
-                    f" network without it; wanted is {WANTED}"
+                    f"{there} it gives now {counts[0]} and now {counts[-1]} boxes, as with an NMS inside: {WITHOUT_NMS}"
                 )
-            every = -(-counts[0] // MOST_JUDGED)
+            every = -(-counts[0] // MOST_JUDGED) or 1
             boxes, scores = (torch.cat(each)[:, ::every].numpy() for each in zip(*given, strict=True))
-            found.append(probe.misread(boxes, scores, height, width))
-            swapped.append(probe.axes_swapped(boxes, scores, height, width))
-        if all(found):
-            return found[0]
-        if True in swapped and False not in swapped:
-            return "boxes y1, x1, y2, x2 (what changes at the top right of a picture moves boxes at the bottom left)"
-        return None
+            by_range.append((boxes, scores))
+        return probe.misread(by_range, height, width)
 
 
 def decoded(outputs: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:

@@ -7,6 +7,7 @@ import onnx
 from exporter.lint import walk
 
 WANTED = "one input float32 [B, 3, H, W], and outputs boxes [B, N, 4] (xyxy, pixels) and scores [B, N, C], float32"
+WITHOUT_NMS = f"export the network without it; wanted is {WANTED}"
 MOST_CHOSEN = 1000  # rows of detections that a network has chosen already; the boxes before that are more
 
 
@@ -22,10 +23,10 @@ def seems(graph: onnx.GraphProto) -> str | None:
     if any(value.type.tensor_type.elem_type == onnx.TensorProto.FLOAT16 for value in (*graph.input, *graph.output)):
         return "it takes or gives float16: export it in float32 (quantization=fp16 makes float16 of that)"
     if suppresses(graph):
-        return f"NMS is inside: export the network without it; wanted is {WANTED}"
+        return f"NMS is inside: {WITHOUT_NMS}"
     shapes = [shape for value in graph.output if len(shape := walk.shape_of(value) or ()) == 3]
     if len(shapes) == 1:
-        return f"{_single(shapes[0])}: {convert('split it into boxes and scores')}"
+        return f"its one output seems to {_single(shapes[0])}: {convert('give boxes and scores as two outputs')}"
     if len(graph.output) == 2 and not any(shape[2] == 4 for shape in shapes) and any(s[1] == 4 for s in shapes):
         return f"boxes are [B, 4, N], transposed: {convert('transpose them')}"
     return None
@@ -51,6 +52,8 @@ def suppresses(graph: onnx.GraphProto, outputs: Sequence[str] | None = None) -> 
 def mismatch(boxes: Sequence[int], scores: Sequence[int]) -> str:
     """What to do about shapes that do not fit together."""
     if len(boxes) == len(scores) == 3:
+        if boxes[1] == 0:
+            return f"no boxes where nothing is to be seen, as with an NMS inside: {WITHOUT_NMS}"
         if boxes[2] == 4 and boxes[1] == scores[2]:
             return f"scores are [B, C, N], transposed: {convert('transpose them')}"
         if boxes[1] == 4 and boxes[2] in scores[1:]:
@@ -60,9 +63,11 @@ def mismatch(boxes: Sequence[int], scores: Sequence[int]) -> str:
 
 def _single(shape: walk.Shape) -> str:
     _, rows, columns = shape
+    if columns == 4:
+        return "be boxes without scores"
     if columns == 6 and isinstance(rows, int) and rows <= MOST_CHOSEN:
-        return "its one output seems to be detections that are chosen already (x1, y1, x2, y2, score, class)"
-    return "its one output seems to join boxes and scores"
+        return "be detections that are chosen already (x1, y1, x2, y2, score, class)"
+    return "join boxes and scores"
 
 
 def _listed(values: Sequence[onnx.ValueInfoProto]) -> str:

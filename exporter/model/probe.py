@@ -5,6 +5,8 @@ box ends behind its beginning, boxes lie all over the picture, and what changes 
 boxes there most: that holds for any weights, so nothing has to be detected on the pictures.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from exporter.demo.scenes import scene
@@ -29,21 +31,33 @@ def pictures(height: int, width: int) -> np.ndarray:
     return np.stack([plain, right, left, noise]).transpose(0, 3, 1, 2).astype(np.float32)
 
 
-def misread(boxes: np.ndarray, scores: np.ndarray, height: int, width: int) -> str | None:
+def misread(given: Sequence[tuple[np.ndarray, np.ndarray]], height: int, width: int) -> str | None:
     """What the outputs seem to be, in words, where they are not boxes x1, y1, x2, y2 in pixels and scores in 0..1.
 
-    boxes: [B, N, 4], scores: [B, N, C], of any pictures of this size, judged together."""
-    in_unit = bool(((boxes >= 0) & (boxes <= 1)).all())
+    given: boxes [4, N, 4] and scores [4, N, C] of `pictures` of this size, for each range that their values may be
+    wanted in. Of a network that was trained in another range scores still are scores; boxes and numbers that are not
+    finite count only where they are so in all."""
+    finite = [each for each in given if all(np.isfinite(part).all() for part in each)]
+    if not finite:
+        return "numbers that are not finite"
+    scores = np.concatenate([scores for _, scores in finite])
+    in_unit = all(((boxes >= 0) & (boxes <= 1)).all() for boxes, _ in finite)
     if scores.shape[2] == 4 and in_unit and scores.max() > 2:
         return "scores where boxes should be, and boxes where scores should be"
-    found = [_boxes(boxes.reshape(-1, 4), np.array([width, height] * 2)), _scores(scores)]
-    return " and ".join(filter(None, found)) or None
+    size = np.array([width, height] * 2)
+    found = [_boxes(boxes.reshape(-1, 4), size) for boxes, _ in finite]
+    said = [found[0] if all(found) else None, _scores(scores)]
+    if not any(said):
+        swapped = [_axes_swapped(*each, size[:2]) for each in finite]
+        if True in swapped and False not in swapped:
+            return "boxes y1, x1, y2, x2 (what changes at the top right of a picture moves boxes at the bottom left)"
+    return " and ".join(filter(None, said)) or None
 
 
-def axes_swapped(boxes: np.ndarray, scores: np.ndarray, height: int, width: int) -> bool | None:
-    """Whether boxes are y1, x1, y2, x2, from boxes [4, N, 4] and scores [4, N, C] of `pictures`: then what changes at
-    the top right changes boxes at the bottom left most. None where the changes are not so clear."""
-    centres = (boxes[0, :, :2] + boxes[0, :, 2:]) / 2 / (width, height)
+def _axes_swapped(boxes: np.ndarray, scores: np.ndarray, sides: np.ndarray) -> bool | None:
+    """Whether boxes are y1, x1, y2, x2: then what changes at the top right changes boxes at the bottom left most. None
+    where the changes are not so clear."""
+    centres = (boxes[0, :, :2] + boxes[0, :, 2:]) / 2 / sides
     moves = []
     for changed, direction in ((1, (1, -1)), (2, (-1, 1))):
         by_row = _share(boxes[changed] - boxes[0]) + _share(scores[changed] - scores[0])
@@ -62,8 +76,6 @@ def _share(change: np.ndarray) -> np.ndarray:
 
 
 def _boxes(rows: np.ndarray, size: np.ndarray) -> str | None:
-    if not np.isfinite(rows).all():
-        return "boxes that are not finite"
     in_unit = ((rows > -1.5) & (rows < 2.5)).mean() > NEAR
     order = _order(rows * size if in_unit else rows, size)
     low, high = np.quantile(rows, (0.05, 0.95))
@@ -98,8 +110,6 @@ def _inside(low: np.ndarray, high: np.ndarray, sides: np.ndarray) -> float:
 
 
 def _scores(scores: np.ndarray) -> str | None:
-    if not np.isfinite(scores).all():
-        return "scores that are not finite"
     low, high = float(scores.min()), float(scores.max())
     if low < -0.01:
         return f"logits (from {low:.3g} to {high:.3g}), scores before the sigmoid"
