@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from exporter.config import Composed
+from exporter.quantization.settings import ALREADY
 
 if TYPE_CHECKING:
     from exporter.recipe import Recipe
@@ -45,9 +46,11 @@ def contradictions(recipe: "Recipe", composed: Composed) -> Iterator[str]:
 
 def _quantization_problems(recipe: "Recipe", composed: Composed) -> Iterator[str]:
     """Of the quantization and of the calibration that it needs or does not need."""
+    chosen = composed.choices["quantization"]
+    if recipe.quantization.name != "none" and hasattr(recipe.model, "is_quantized") and recipe.model.is_quantized():
+        yield f"quantization={chosen}: {ALREADY}"
     # In a sweep over precisions the pictures are for those runs that need them.
     if not recipe.quantization.needs_calibration and composed.said("calibration") and not composed.sweeping:
-        chosen = composed.choices["quantization"]
         yield f"calibration: has no effect with quantization={chosen}, which needs no pictures: leave it out"
     if composed.said("calibration.percentile") and recipe.calibration.method != "percentile":
         yield f"calibration.percentile: has no effect with calibration.method={recipe.calibration.method}: leave it out"
@@ -65,7 +68,6 @@ def _quantization_problems(recipe: "Recipe", composed: Composed) -> Iterator[str
         )
     least = getattr(recipe.quantization, "minimum_opset", recipe.export.opset)
     if recipe.export.opset < least:
-        chosen = composed.choices["quantization"]
         yield (
             f"export.opset={recipe.export.opset}: quantization={chosen} needs {least} or later: add"
             f" export.opset={least}"

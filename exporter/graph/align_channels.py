@@ -8,20 +8,28 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 
+from exporter.graph.came_quantized import came_quantized
+
 _LANES = 4
 
 
 def align_channels(model: onnx.ModelProto) -> onnx.ModelProto:
     """A copy of a quantized graph (see `exporter.graph.qdq`) in which every ungrouped integer Conv reads a multiple of
-    four channels: a Pad stands between QuantizeLinear and DequantizeLinear where they are fewer."""
+    four channels: a Pad stands between QuantizeLinear and DequantizeLinear where they are fewer. Left as they are:
+    weights that came quantized, and those that are not stored as integers."""
     aligned = ir.from_proto(model)
     for node in list(aligned.graph):
         grouped = "group" in node.attributes and node.attributes["group"].as_int() != 1
         if node.op_type == "Conv" and not grouped:
             read, weight = (value.producer() if value is not None else None for value in node.inputs[:2])
-            if read is not None and weight is not None and read.op_type == weight.op_type == "DequantizeLinear":
+            if read is not None and weight is not None and _is_paired(read, weight):
                 _align(aligned.graph, node, read, weight)
     return ir.to_proto(aligned)
+
+
+def _is_paired(read: ir.Node, weight: ir.Node) -> bool:
+    stored = weight.inputs[0] is not None and weight.inputs[0].const_value is not None
+    return read.op_type == weight.op_type == "DequantizeLinear" and stored and not came_quantized(weight)
 
 
 def _align(graph: ir.Graph, conv: ir.Node, read: ir.Node, weight: ir.Node) -> None:

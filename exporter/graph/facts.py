@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import onnx
 
+from exporter.lint.walk import nodes
 from exporter.postprocessing.format.custom import INNER
 from exporter.postprocessing.nms.efficientnms import OPERATOR
 
@@ -16,6 +17,8 @@ MEANINGS = {
     "pred_classes": "indices into class_names",
     "flat_predictions": "rows: image index, x1, y1, x2, y2 (pixels of the input), score, class index; images in order",
 }
+QUANTIZED = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "ConvInteger", "MatMulInteger", "QGemm")
+"""Operators on integers in the place of reals, beside those whose names begin with QLinear."""
 MEANINGS_OF_A_FRAME = {
     "pred_boxes": "boxes x1, y1, x2, y2 in pixels of the frame, clipped to it",
     "flat_predictions": "rows: 0, x1, y1, x2, y2 (pixels of the frame, clipped to it), score, class index",
@@ -35,6 +38,11 @@ def operators(model: onnx.ModelProto) -> dict[str, int]:
     """How many nodes of each type, by name; operators of another domain as domain::name."""
     counts = Counter(f"{n.domain}::{n.op_type}" if n.domain else n.op_type for n in model.graph.node)
     return dict(sorted(counts.items()))
+
+
+def is_quantized(model: onnx.ModelProto) -> bool:
+    """Whether any of it computes on integers in the place of reals, with Q/DQ pairs or operators that take integers."""
+    return any(node.op_type in QUANTIZED or node.op_type.startswith("QLinear") for node in nodes(model.graph.node))
 
 
 def tensor(value: onnx.ValueInfoProto) -> dict[str, Any]:

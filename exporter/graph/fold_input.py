@@ -8,6 +8,8 @@ order of channels can move into the weights, a mean can not (at the borders zero
 import numpy as np
 import onnx_ir as ir
 
+from exporter.graph.came_quantized import came_quantized
+
 # What treats each channel for itself; a quantization of the input has one scale for all of it.
 ELEMENTWISE = ("Sub", "Mul", "Cast", "QuantizeLinear", "DequantizeLinear")
 
@@ -136,14 +138,14 @@ def _is_by_channel(value: ir.Value | None) -> bool:
 
 
 def _weight_of(conv: ir.Node) -> ir.Value | None:
-    """The stored weights of a convolution, behind their DequantizeLinear where they are int8; None if not constant or
-    if somebody else uses them too."""
+    """The stored weights of a convolution, behind their DequantizeLinear where they are int8; None if not constant, if
+    somebody else uses them too or if they came quantized."""
     if conv.op_type != "Conv" or conv.inputs[1] is None:
         return None
     weight = conv.inputs[1]
     producer = weight.producer()
     if producer is not None and producer.op_type == "DequantizeLinear":
-        weight = producer.inputs[0]
+        weight = None if came_quantized(producer) else producer.inputs[0]
     return weight if weight is not None and _is_initializer(weight) and _only_user(weight) is not None else None
 
 

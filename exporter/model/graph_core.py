@@ -12,10 +12,11 @@ from onnx_ir.passes.common import NameFixPass, RemoveInitializersFromInputsPass,
 
 from exporter.errors import RequestError
 from exporter.graph import facts
+from exporter.graph.came_quantized import mark
 from exporter.graph.clean import strip_metadata
 from exporter.graph.core_outputs import DECODED_OUTPUTS, RAW_OUTPUTS
+from exporter.model.graph_outputs import WANTED, seems, shown, suppresses
 
-WANTED = "one input float32 [B, 3, H, W], and outputs boxes [B, N, 4] (xyxy, pixels) and scores [B, N, C], float32"
 PAIRS = (DECODED_OUTPUTS, ("pred_boxes", "pred_scores"))
 BOXES_AXIS = {"boxes": 1, "scores": 1, "box_logits": 2, "class_logits": 2, "anchors": 0}
 SCOPES = ("preprocessing/", "geometry/", "guard/", "nms/", "format/", "decode/")  # of what is attached later
@@ -39,22 +40,24 @@ def names_of(given: onnx.ModelProto, outputs: Sequence[str] | None, label: str) 
     graph = given.graph
     constants = {tensor.name for tensor in graph.initializer}
     inputs = [value for value in graph.input if value.name not in constants]
-    shown = f"has inputs {_listed(inputs)} and outputs {_listed(graph.output)}"
+    there, wanted = f"{label}: {shown(graph)}", seems(graph) or f"wanted is {WANTED}"
     if len(inputs) != 1 or not _is_picture(inputs[0]):
-        raise RequestError(f"{label}: {shown}: wanted is {WANTED}")
+        raise RequestError(f"{there}: {wanted}")
     found = {value.name: value for value in graph.output}
     if outputs is not None:
         if missing := [name for name in outputs if name not in found]:
-            raise RequestError(f"{label}: {shown}: model.outputs names {', '.join(missing)}, which is none of them")
+            raise RequestError(f"{there}: model.outputs names {', '.join(missing)}, which is none of them")
         chosen = tuple(outputs)
     elif set(RAW_OUTPUTS) <= set(found):
         chosen = RAW_OUTPUTS
     else:
         chosen = next((pair for pair in PAIRS if set(pair) <= set(found)), None) or _by_shape(list(found.values()))
     if not chosen:
-        raise RequestError(f"{label}: {shown}: say which are boxes and scores, model.outputs=[BOXES,SCORES]")
-    if any(not _may_be(found[name], 2 if name == "anchors" else 3) for name in chosen):
-        raise RequestError(f"{label}: {shown}: wanted is {WANTED}")
+        told = seems(graph) or "say which are boxes and scores, model.outputs=[BOXES,SCORES]"
+        raise RequestError(f"{there}: {told}")
+    unfit = any(not _may_be(found[name], 2 if name == "anchors" else 3) for name in chosen)
+    if unfit or suppresses(graph, chosen):
+        raise RequestError(f"{there}: {wanted}")
     return Names(inputs[0].name, chosen)
 
 
@@ -75,6 +78,7 @@ def renamed(given: onnx.ModelProto, names: Names) -> onnx.ModelProto:
     outputs = {value.name: value for value in graph.outputs}
     for node in ir.traversal.RecursiveGraphIterator(graph):
         _leave_scopes(node)
+        mark(node)
         for value in node.outputs:
             _leave_scopes(value)
     for value in (*graph.inputs, *graph.initializers.values()):
@@ -184,15 +188,3 @@ def _by_shape(values: list[onnx.ValueInfoProto]) -> tuple[str, str] | None:
         return None
     first, second = values if fours[0] else values[::-1]
     return first.name, second.name
-
-
-def _listed(values: Sequence[onnx.ValueInfoProto]) -> str:
-    return ", ".join(_shown(value) for value in values[:6]) + (", …" if len(values) > 6 else "")
-
-
-def _shown(value: onnx.ValueInfoProto) -> str:
-    kind = value.type.tensor_type
-    name = onnx.TensorProto.DataType.Name(kind.elem_type).lower()
-    if not kind.HasField("shape"):
-        return f"{value.name} {name} of unknown shape"
-    return f"{value.name} {name} [{', '.join(dim.dim_param or str(dim.dim_value or '?') for dim in kind.shape.dim)}]"

@@ -1,4 +1,5 @@
-"""Reading an ONNX file that somebody else wrote: whole, standard operators only, with all of its tensors."""
+"""Reading an ONNX file that somebody else wrote: whole, standard operators only (and those on integers that ONNX
+Runtime's quantizer writes), with all of its tensors."""
 
 import hashlib
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from onnx import external_data_helper
 
 from exporter.errors import RequestError
 from exporter.files import check_file
+from exporter.lint import walk
 from exporter.lint.functions import inlined
 from exporter.lint.read import is_model
 from exporter.manifest import file_digest
@@ -83,14 +85,19 @@ def _refuse_foreign_operators(model: onnx.ModelProto, label: str) -> None:
     foreign = {
         f"{node.domain}::{node.op_type}"
         for nodes in (model.graph.node, *(function.node for function in model.functions))
-        for node in nodes
-        if node.domain not in ("", "ai.onnx") and (node.domain, node.op_type) not in own
+        for node in walk.nodes(nodes)
+        if node.domain not in ("", "ai.onnx") and (node.domain, node.op_type) not in own and not _on_integers(node)
     }
     if foreign:
         raise RequestError(
             f"{label}: holds operators that are not standard ONNX ({', '.join(sorted(foreign)[:5])}): export the"
             " network without them, before any optimisation for an engine"
         )
+
+
+def _on_integers(node: onnx.NodeProto) -> bool:
+    """Whether it is one of ONNX Runtime's own operators for files in its quantizer's format QOperator."""
+    return node.domain == "com.microsoft" and (node.op_type.startswith("QLinear") or node.op_type == "QGemm")
 
 
 def _sha256(data: bytes) -> str:

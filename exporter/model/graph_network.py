@@ -12,12 +12,17 @@ from exporter.bounded_session import limits
 from exporter.errors import BuildError, RequestError
 from exporter.graph.core_outputs import RAW_OUTPUTS
 from exporter.messages import in_one_line
+from exporter.model import probe
 from exporter.model.dfl import decode
-from exporter.model.graph_core import WANTED, converted, named_apart, names_of, renamed, shaped, sized
+from exporter.model.graph_core import converted, named_apart, names_of, renamed, shaped, sized
+from exporter.model.graph_outputs import WANTED, WITHOUT_NMS, convert, mismatch
 from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
 from exporter.settings import MAX_PIXELS
 
-TRIED = 64  # pixels of a picture where any size goes
+TRIED = 64  # pixels of a blank picture where any size goes
+PROBED = 256  # pixels of the pictures that are judged: on smaller ones every box is as large as the picture
+MOST_JUDGED = 100_000  # boxes of a picture
+RANGES = (1 / 255, 1.0)  # of 0..255: how the network was trained is not known here
 
 
 class GraphNetwork:
@@ -27,7 +32,8 @@ class GraphNetwork:
     def __init__(self, given: onnx.ModelProto, outputs: Sequence[str] | None, label: str):
         """outputs: the names of boxes and scores, None where they are to be found; label: what errors begin with.
 
-        Raises RequestError where the graph is not of the contract, judged by its shapes and one blank picture."""
+        Raises RequestError where the graph is not of the contract, judged by its shapes and what it gives for a blank
+        picture and a few others."""
         self._given, self._label = named_apart(given), label
         self._names = names_of(given, outputs, label)
         try:
@@ -40,6 +46,8 @@ class GraphNetwork:
         self._batch, _, *sides = (dim.dim_value or None for dim in dims)
         blank = self._tried(self._batch or 1, *(side or TRIED for side in sides))
         self.num_classes = decoded(blank)[1].shape[2]
+        if seems := self._misread(*(side or PROBED for side in sides)):
+            raise RequestError(f"{label}: seems to give {seems}: {convert('convert them')}")
         self.parameters = sum(
             math.prod(tensor.dims)
             for tensor in given.graph.initializer
@@ -78,9 +86,30 @@ class GraphNetwork:
         except Exception as error:  # ONNX Runtime raises its own classes, which share no base but this one
             raise RequestError(f"{asked} it fails: {in_one_line(error)}: wanted is {WANTED}") from error
         fits = boxes.ndim == scores.ndim == 3 and boxes.shape[:2] == scores.shape[:2] and boxes.shape[2] == 4
+        fits = fits and scores.numel() > 0
         if not fits or len(boxes) != batch:
-            raise RequestError(f"{asked} it gives {list(boxes.shape)} and {list(scores.shape)}: wanted is {WANTED}")
+            told = mismatch(boxes.shape, scores.shape)
+            raise RequestError(f"{asked} it gives {list(boxes.shape)} and {list(scores.shape)}: {told}")
         return outputs
+
+    def _misread(self, height: int, width: int) -> str | None:
+        """What it seems to give instead of what is wanted, see `exporter.model.probe`."""
+        pictures, step = torch.from_numpy(probe.pictures(height, width)), self._batch or 1
+        there = f"{self._label}: on pictures of {width} × {height}"
+        by_range = []
+        for factor in RANGES:
+            try:
+                given = [self(group) for group in (pictures * factor).split(step)]
+            except BuildError as error:
+                raise RequestError(f"{there} it fails: {in_one_line(error)}: wanted is {WANTED}") from error
+            if len(counts := sorted({boxes.shape[1] for boxes, _ in given})) > 1:
+                raise RequestError(
+                    f"{there} it gives now {counts[0]} and now {counts[-1]} boxes, as with an NMS inside: {WITHOUT_NMS}"
+                )
+            every = -(-counts[0] // MOST_JUDGED) or 1
+            boxes, scores = (torch.cat(each)[:, ::every].numpy() for each in zip(*given, strict=True))
+            by_range.append((boxes, scores))
+        return probe.misread(by_range, height, width)
 
 
 def decoded(outputs: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:

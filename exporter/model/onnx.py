@@ -50,20 +50,37 @@ class OnnxModel(Node):
 
     usual = trained
 
-    def load(self) -> LoadedModel:
-        """Reads the file and runs it on one blank picture. Raises RequestError where it is not of the contract."""
+    def is_quantized(self) -> bool:
+        """Whether the file computes on integers already. Raises RequestError for what `load` cannot read."""
+        from exporter.graph.facts import is_quantized
         from exporter.model.graph_file import read_graph
+
+        return is_quantized(read_graph(self._path, self._label).model)
+
+    @property
+    def _label(self) -> str:
+        return f"model.weights={self._path.name}"
+
+    def load(self) -> LoadedModel:
+        """Reads the file and runs it on a few pictures. Raises RequestError where it is not of the contract, and for
+        class names in its metadata that are none or of another number."""
+        from exporter.model.graph_file import read_graph
+        from exporter.model.graph_names import class_names
         from exporter.model.graph_network import GraphNetwork
 
-        label = f"model.weights={self._path.name}"
+        label = self._label
         file = read_graph(self._path, label)
         network = GraphNetwork(file.model, None if self.outputs == "auto" else self.outputs, label)
-        names = self.class_names
+        count, names = network.num_classes, self.class_names
         if names == "auto":
-            names = tuple(f"class_{i}" for i in range(network.num_classes))
-        if len(names) != network.num_classes:
-            raise RequestError(
-                f"model.class_names: {len(names)} names for {network.num_classes} classes: give as many, or auto"
-            )
+            stored = class_names({each.key: each.value for each in file.model.metadata_props}, label)
+            if stored is not None and len(stored) != count:
+                raise RequestError(
+                    f"{label}: its metadata names {len(stored)} classes, and it gives scores of {count}: set"
+                    f" model.class_names to {count} names"
+                )
+            names = stored or tuple(f"class_{i}" for i in range(count))
+        if len(names) != count:
+            raise RequestError(f"model.class_names: {len(names)} names for {count} classes: give as many, or auto")
         weights = Weights(file=self._path.name, sha256=file.sha256, source=file.source, licence=None)
         return LoadedModel("onnx", names, network.parameters, weights, network)

@@ -1,4 +1,4 @@
-"""No quantization: the core stays in float32."""
+"""No quantization: the core stays as it is, float32 or what somebody else made of that."""
 
 from typing import ClassVar
 
@@ -16,5 +16,10 @@ class NoQuantization(QuantizationNode):
     bounds: ClassVar[dict[str, float]] = {"max_score_error": 1e-3, "max_box_error": 0.05, "max_map_drop": 0.1}
 
     def quantize(self, task: Task) -> Quantized:
-        """The core as it is."""
-        return Quantized(task.core, {"precision": "float32"})
+        """The core as it is. Of one that is quantized already, what is counted in it."""
+        from exporter.graph.facts import is_quantized
+        from exporter.quantization.summary import summarize
+
+        if not is_quantized(task.core):
+            return Quantized(task.core, {"precision": "float32"})
+        return Quantized(task.core, {"precision": "int8", "scheme": "as it was given", **summarize(task.core)})

@@ -4,6 +4,11 @@ from typing import ClassVar
 
 from exporter.node import Node
 
+ALREADY = (
+    "the network is quantized already (it has operators on integers) and can only be taken as it is: set"
+    " quantization=none, or give the float network that it was made from"
+)
+
 
 class QuantizationNode(Node):
     """name: the option's. needs_calibration: whether `quantize` goes through pictures; needs_network: whether it works

@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
@@ -12,44 +12,71 @@ from onnx import numpy_helper
 from exporter.graph.qdq import WEIGHTED
 
 
+class Operands(NamedTuple):
+    """Of a convolution on integers: the types of activations and weights, the stored weights and their scale, None
+    where these are computed or there is none."""
+
+    activations: int
+    weights: int
+    stored: onnx.TensorProto | None
+    scale: onnx.TensorProto | None
+
+
 def summarize(model: onnx.ModelProto) -> dict[str, Any]:
-    """JSON-able facts about the Q/DQ pairs of `model`, whatever put them there."""
+    """JSON-able facts about what computes on integers in `model`, behind Q/DQ pairs or by itself, whatever put it
+    there."""
     producers = {output: node for node in model.graph.node for output in node.output}
-    initializers = {tensor.name: tensor for tensor in model.graph.initializer}
-
-    def integers_of(value: str) -> int | None:
-        """The type of the integers behind a DequantizeLinear."""
-        node = producers.get(value)
-        if node is None or node.op_type != "DequantizeLinear":
-            return None
-        zero_point = initializers.get(node.input[2]) if len(node.input) > 2 else None
-        return zero_point.data_type if zero_point is not None else onnx.TensorProto.UINT8
-
-    convolutions = [node for node in model.graph.node if node.op_type in WEIGHTED]
-    types = {node.name: (integers_of(node.input[0]), integers_of(node.input[1])) for node in convolutions}
-    in_float = [name for name, pair in types.items() if None in pair]
+    constants = _constants(model)
+    convolutions = [node for node in model.graph.node if node.op_type in (*WEIGHTED, "QLinearConv", "ConvInteger")]
+    operands = {node.name: _operands(node, producers, constants) for node in convolutions}
+    on_integers = [each for each in operands.values() if each is not None]
+    in_float = [name for name, each in operands.items() if each is None]
     kinds = Counter(node.op_type for node in model.graph.node)
+    stored = [numpy_helper.to_array(each.stored) for each in on_integers if each.stored is not None]
+    largest = [int(np.abs(weights.astype(np.int16)).max(initial=0)) for weights in stored]
+    scales = {"per channel" if each.scale is not None and each.scale.dims else "per tensor" for each in on_integers}
     return {
-        "convolutions": {"int8": len(types) - len(in_float), "float": len(in_float), "left_in_float": in_float},
-        "activations": _type_names(pair[0] for name, pair in types.items() if name not in in_float),
-        "weights": _type_names(pair[1] for name, pair in types.items() if name not in in_float),
-        **_weights([producers[n.input[1]] for n in convolutions if n.name not in in_float], initializers),
+        "convolutions": {"int8": len(on_integers), "float": len(in_float), "left_in_float": in_float},
+        "activations": _type_names(each.activations for each in on_integers),
+        "weights": _type_names(each.weights for each in on_integers),
+        "weight_scales": sorted(scales),
+        "largest_weight": max(largest, default=None),  # of those that are stored as integers
         "quantize_linear": kinds["QuantizeLinear"],
         "dequantize_linear": kinds["DequantizeLinear"],
     }
 
 
-def _weights(
-    dequantize: Iterable[onnx.NodeProto], initializers: Mapping[str, onnx.TensorProto]
-) -> dict[str, list[str] | int | None]:
-    """What the scales of weights are for, and the largest integer among those that are stored (None: none is)."""
-    scales, largest = set(), []
-    for node in dequantize:
-        scale, integers = initializers.get(node.input[1]), initializers.get(node.input[0])
-        scales.add("per channel" if scale is not None and scale.dims else "per tensor")
-        if integers is not None:
-            largest.append(int(np.abs(numpy_helper.to_array(integers).astype(np.int16)).max(initial=0)))
-    return {"weight_scales": sorted(scales), "largest_weight": max(largest, default=None)}
+def _constants(model: onnx.ModelProto) -> dict[str, onnx.TensorProto]:
+    """Initializers, and what nodes hold that are constants, as others write them."""
+    nodes = [node for node in model.graph.node if node.op_type == "Constant"]
+    held = {node.output[0]: a.t for node in nodes for a in node.attribute if a.name == "value"}
+    return held | {tensor.name: tensor for tensor in model.graph.initializer}
+
+
+def _operands(
+    node: onnx.NodeProto, producers: Mapping[str, onnx.NodeProto], constants: Mapping[str, onnx.TensorProto]
+) -> Operands | None:
+    """None of a convolution in float."""
+
+    def constant(index: int, of: onnx.NodeProto = node) -> onnx.TensorProto | None:
+        return constants.get(of.input[index]) if index < len(of.input) else None
+
+    def kind(*told: onnx.TensorProto | None) -> int:  # ONNX's own where nothing tells
+        return next((each.data_type for each in told if each is not None), onnx.TensorProto.UINT8)
+
+    if node.op_type == "QLinearConv":
+        return Operands(kind(constant(2)), kind(constant(5), constant(3)), constant(3), constant(4))
+    if node.op_type == "ConvInteger":
+        return Operands(kind(constant(2)), kind(constant(3), constant(1)), constant(1), None)
+    read, weights = (producers.get(name) for name in node.input[:2])
+    if read is None or weights is None or not read.op_type == weights.op_type == "DequantizeLinear":
+        return None
+    types = []
+    for linear in (read, weights):
+        before = producers.get(linear.input[0])  # weights that were trained so are floats behind both
+        told = constant(2, before) if before is not None and before.op_type == "QuantizeLinear" else None
+        types.append(kind(constant(2, linear), told, constant(0, linear)))
+    return Operands(*types, constant(0, weights), constant(1, weights))
 
 
 def summarize_half(model: onnx.ModelProto) -> dict[str, int]:

@@ -10,10 +10,12 @@ from torch import nn
 from exporter import manifest as m
 from exporter.describe import option, preprocessing_section
 from exporter.errors import RequestError
+from exporter.graph.facts import is_quantized
 from exporter.heap import trim
 from exporter.model.loaded import LoadedModel, ModelFacts
 from exporter.postprocessing.nms.onnx import OnnxNms
 from exporter.progress import Progress
+from exporter.quantization.settings import ALREADY
 from exporter.quantization.task import Collect, Task
 from exporter.recipe import Recipe
 from exporter.stages.calibrated import Calibrated
@@ -33,6 +35,8 @@ def quantize(
     the graph; collect: see `Task`."""
     trim()
     section, node = preprocessing_section(recipe), recipe.quantization
+    if node.name != "none" and is_quantized(core):
+        raise RequestError(f"quantization={option(node)}: {ALREADY}")
     torch_network = network().network if node.needs_network else None
     task = Task(
         core,

@@ -66,3 +66,16 @@ def edited(model: onnx.ModelProto, **changes: object) -> onnx.ModelProto:
         del repeated[:]
         repeated.extend(values)
     return copy
+
+
+def ended(
+    nodes: Sequence[onnx.NodeProto], outputs: Sequence[str] = ("boxes", "scores"), **constants: np.ndarray
+) -> onnx.ModelProto:
+    """`detector` for one picture with other outputs, of rank 3. The nodes, behind it, read "low" and "high" (corners of
+    its boxes), "logits", "boxes_of_it" and "scores_of_it"."""
+    model = detector(batch=1, names=("boxes_of_it", "scores_of_it"))
+    model.graph.node.extend(nodes)
+    model.graph.initializer.extend(numpy_helper.from_array(np.asarray(v), k) for k, v in constants.items())
+    del model.graph.output[:]
+    model.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, [None] * 3) for name in outputs)
+    return model

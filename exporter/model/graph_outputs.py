@@ -1,0 +1,82 @@
+"""What the outputs of a graph that somebody else made look like, in words, where they are not those of the contract."""
+
+from collections.abc import Sequence
+
+import onnx
+
+from exporter.lint import walk
+
+WANTED = "one input float32 [B, 3, H, W], and outputs boxes [B, N, 4] (xyxy, pixels) and scores [B, N, C], float32"
+WITHOUT_NMS = f"export the network without it; wanted is {WANTED}"
+MOST_CHOSEN = 1000  # rows of detections that a network has chosen already; the boxes before that are more
+
+
+def shown(graph: onnx.GraphProto) -> str:
+    """Inputs and outputs with their types and shapes."""
+    constants = {tensor.name for tensor in graph.initializer}
+    inputs = [value for value in graph.input if value.name not in constants]
+    return f"has inputs {_listed(inputs)} and outputs {_listed(graph.output)}"
+
+
+def seems(graph: onnx.GraphProto) -> str | None:
+    """What is not as wanted and what to do, where that can be told; None elsewhere."""
+    if any(value.type.tensor_type.elem_type == onnx.TensorProto.FLOAT16 for value in (*graph.input, *graph.output)):
+        return "it takes or gives float16: export it in float32 (quantization=fp16 makes float16 of that)"
+    if suppresses(graph):
+        return f"NMS is inside: {WITHOUT_NMS}"
+    shapes = [shape for value in graph.output if len(shape := walk.shape_of(value) or ()) == 3]
+    if len(shapes) == 1:
+        return f"its one output seems to {_single(shapes[0])}: {convert('give boxes and scores as two outputs')}"
+    if len(graph.output) == 2 and not any(shape[2] == 4 for shape in shapes) and any(s[1] == 4 for s in shapes):
+        return f"boxes are [B, 4, N], transposed: {convert('transpose them')}"
+    return None
+
+
+def convert(how: str) -> str:
+    """What to do about outputs that are others than wanted."""
+    return f"{how} at the end of the network (a module around it will do) and export that; wanted is {WANTED}"
+
+
+def suppresses(graph: onnx.GraphProto, outputs: Sequence[str] | None = None) -> bool:
+    """Whether an NMS leads to these outputs, to any of them if None."""
+    wanted = {value.name for value in graph.output} if outputs is None else set(outputs)
+    for node in reversed(graph.node):  # a valid graph is in order
+        if wanted.intersection(node.output):
+            inside = list(walk.nodes([node]))
+            if any(each.op_type == "NonMaxSuppression" for each in inside):
+                return True
+            wanted.update(name for each in inside for name in each.input)
+    return False
+
+
+def mismatch(boxes: Sequence[int], scores: Sequence[int]) -> str:
+    """What to do about shapes that do not fit together."""
+    if len(boxes) == len(scores) == 3:
+        if boxes[1] == 0:
+            return f"no boxes where nothing is to be seen, as with an NMS inside: {WITHOUT_NMS}"
+        if boxes[2] == 4 and boxes[1] == scores[2]:
+            return f"scores are [B, C, N], transposed: {convert('transpose them')}"
+        if boxes[1] == 4 and boxes[2] in scores[1:]:
+            return f"boxes are [B, 4, N], transposed: {convert('transpose them')}"
+    return f"wanted is {WANTED}"
+
+
+def _single(shape: walk.Shape) -> str:
+    _, rows, columns = shape
+    if columns == 4:
+        return "be boxes without scores"
+    if columns == 6 and isinstance(rows, int) and rows <= MOST_CHOSEN:
+        return "be detections that are chosen already (x1, y1, x2, y2, score, class)"
+    return "join boxes and scores"
+
+
+def _listed(values: Sequence[onnx.ValueInfoProto]) -> str:
+    return ", ".join(_shown(value) for value in values[:6]) + (", …" if len(values) > 6 else "")
+
+
+def _shown(value: onnx.ValueInfoProto) -> str:
+    kind = value.type.tensor_type
+    name = onnx.TensorProto.DataType.Name(kind.elem_type).lower()
+    if not kind.HasField("shape"):
+        return f"{value.name} {name} of unknown shape"
+    return f"{value.name} {name} [{', '.join(dim.dim_param or str(dim.dim_value or '?') for dim in kind.shape.dim)}]"
