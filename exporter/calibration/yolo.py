@@ -27,17 +27,18 @@ class YoloCalibration(FolderCalibration):
     strict: bool = False
 
     def identity(self) -> dict[str, Any]:
-        """As of a folder, and the data.yaml and the pictures' labels by their digests."""
+        """As of a folder, and the data.yaml and the pictures' labels by their digests; what was odd counts too, since
+        the manifest has it."""
         from exporter.evaluation.yolo_labels import LabelFiles, check_labels
 
-        pictures, _ = self._chosen()
+        pictures, odd = self._chosen()
         files = [*map(LabelFiles(pictures).of, pictures)]
         for file in files:
             if file:
                 check_labels(file)
         digests = [file_digest(file) if file else "" for file in files]
         found = hashlib.sha256(" ".join([file_digest(user_path(self.path)), *digests]).encode()).hexdigest()
-        return super().identity() | {"labels": found}
+        return super().identity() | {"labels": found, "odd": dict(odd)}
 
     def truths(self, class_names: Sequence[str], geometry: Geometry, tell: Tell = dict) -> "Iterator[Truth] | None":
         """The labels, None where they name other classes. Raises RequestError for labels that cannot be right."""

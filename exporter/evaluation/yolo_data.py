@@ -1,7 +1,7 @@
 """A data.yaml as YOLO's tools write it: the classes' names, and the pictures of a split."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -72,20 +72,20 @@ class YoloData:
                 f"{self.file}: names no pictures for {self.group}.split={self.split}{instead}: give {self.split}: a"
                 " folder or a list"
             )
-        found: set[Path] = set()
+        found: dict[Path, Path] = {}  # by where they lie, whatever way the data.yaml goes there
         for word in places if isinstance(places, list) else [places]:
             with self.notes.collecting():
-                found.update(self._at(str(word)))
+                found |= {_plain(path): path for path in self._at(str(word))}
         if not found:
             self.notes.check()
             raise RequestError(
                 f"{self.file}: {self.split}: no pictures there: give a folder that holds some ({', '.join(SUFFIXES)})"
             )
-        return sorted(found)
+        return [found[place] for place in sorted(found)]
 
     def _at(self, word: str) -> list[Path]:
         """The pictures of a folder, of a list, or the one that the word names."""
-        place = self._found(word, [self._base], f"{self.file}: {self.split}")
+        place = self._found(word, None, f"{self.file}: {self.split}")
         if place is not None and is_folder(place):
             with explained(f"{self.file}: {self.split}: {place}"):
                 pictures, passed = find_pictures(place)
@@ -96,35 +96,31 @@ class YoloData:
             return [place]
         if place is not None and is_file(place) and place.suffix == ".txt":
             return self._listed(place)
-        tried = dict.fromkeys(os.path.abspath(base / word) for base in (self._base, self._path))  # noqa: PTH100
+        tried = dict.fromkeys(str(_plain(base / word)) for base in self._bases(str))
         raise RequestError(
             f"{self.file}: {self.split}: {word}: neither a folder nor a .txt list of pictures; looked for"
             f" {' and '.join(tried)}: mend path or {self.split} of the data.yaml"
         )
 
-    @property
-    def _path(self) -> Path:
-        """What the data.yaml says that its places begin with."""
-        return user_path(str(self.content.get("path") or ""))
+    def _bases(self, spelled: Callable[[str], str]) -> tuple[Path, Path]:
+        """Where its places begin: at its `path`, seen from the file, or else from the current folder, as YOLOv5 takes
+        it."""
+        path = user_path(spelled(str(self.content.get("path") or "")))
+        return self.file.parent / path, path
 
-    @property
-    def _base(self) -> Path:
-        """Where that is, seen from the file; where it has nothing of the kind it may be meant from the current folder,
-        as YOLOv5 takes it."""
-        return self.file.parent / self._path
-
-    def _found(self, word: str, bases: Sequence[Path], place: str) -> Path | None:
-        r"""The first that there is below the bases, then below the current folder: as it is written, as Roboflow writes
+    def _found(self, word: str, beside: Path | None, place: str) -> Path | None:
+        r"""The first that there is, beside a file that names it or at the bases: as it is written, as Roboflow writes
         it, and with \ for /."""
-        for spelled in dict.fromkeys((word, word.replace("\\", "/"))):
-            for base in dict.fromkeys((*bases, self._path)):
+        for spelled in (str, _with_slashes):
+            own, current = self._bases(spelled)
+            for base in dict.fromkeys((beside or own, own, current)):
                 # Roboflow's ../valid/images is beside the file all the same, and Ultralytics reads it so.
-                for each in (spelled, spelled.removeprefix("../")):
+                for each in (spelled(word), spelled(word).removeprefix("../")):
                     if not exists(found := base / user_path(each)):
                         continue
-                    if spelled != word:
+                    if spelled is _with_slashes:
                         self.notes.odd("backslashes", f"{place}: {word}")
-                    if base not in bases:
+                    if base not in (beside, own):
                         self.notes.odd("from_current_folder", f"{place}: {word}")
                     return found
         return None
@@ -132,7 +128,6 @@ class YoloData:
     def _listed(self, file: Path) -> list[Path]:
         """The pictures of a list, a line each, which begin beside it or where those of the data.yaml do."""
         check_file(file, "give a list of pictures, a path a line", MAX_BYTES)
-        bases = (file.parent, self._base)
         with explained(str(file)):
             lines = file.read_text(encoding="utf-8-sig", errors="replace").splitlines()
         found = []
@@ -140,9 +135,9 @@ class YoloData:
             place, word = f"{file}: line {number}", line.strip()
             if not word:
                 continue
-            picture = self._found(word, bases, place)
+            picture = self._found(word, file.parent, place)
             if picture is None:
-                places = " or ".join(dict.fromkeys(map(str, bases)))
+                places = " or ".join(dict.fromkeys(map(str, (file.parent, *self._bases(str)[:1]))))
                 self.notes.mistake(f"{place}: {word[:200]}: no such picture in {places}")
             elif is_hidden(picture.name):
                 self.notes.odd("files_ignored", f"{place}: {word}")
@@ -154,6 +149,16 @@ class YoloData:
 def _is_name(value: Any) -> bool:
     """Numbers and days can be meant as names as they stand; what YAML reads as true, false or null cannot."""
     return isinstance(value, str | int | float | date) and not isinstance(value, bool)
+
+
+def _plain(path: Path) -> Path:
+    """Absolute and without detours; links stay what they are."""
+    return Path(os.path.abspath(path))  # noqa: PTH100 - `resolve` would follow them
+
+
+def _with_slashes(path: str) -> str:
+    r"""As Windows's programs read it: \ is what / is."""
+    return path.replace("\\", "/")
 
 
 def read_data(group: str, path: str, split: Split, notes: Notes) -> YoloData:

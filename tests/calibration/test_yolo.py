@@ -71,6 +71,8 @@ def test_the_identity_is_that_of_pictures_and_labels(data):
     (data / "labels" / "train" / "b.txt").write_text("0 0.5 0.5 0.5 0.5\n")
     after = yolo(data).identity()
     assert after != before and after["path"] == before["path"]
+    (data / "images" / "train" / "._b.png").touch()
+    assert yolo(data).identity() == after | {"odd": {"files_ignored": 1}}
     (data / "images" / "train" / "b.png").write_bytes((data / "images" / "train" / "a.png").read_bytes())
     assert yolo(data).identity()["path"] != before["path"]
 

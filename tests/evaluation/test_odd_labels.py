@@ -172,7 +172,9 @@ def stray(*names, content=""):
 
 
 def moved(old, new):
-    return lambda folder: (folder / new).parent.mkdir(exist_ok=True) or shutil.move(folder / old, folder / new)
+    return lambda folder: (
+        (folder / new).parent.mkdir(parents=True, exist_ok=True) or shutil.move(folder / old, folder / new)
+    )
 
 
 def beside(folder):
@@ -201,6 +203,9 @@ YOLO_FOLDERS = {
     "an unknown class": (stray("x"), "val: images/val\nnames: [dog, cat, unicorn]\n", {"categories_ignored": 1}),
     "numbers that are text": (stray("x"), "val: images/val\nnames: {'0': dog, '1': cat}\nnc: '2'\n", {}),
     "backslashes": (stray("x"), "val: images\\val\nnames: [dog, cat]\n", {"backslashes": 1}),
+    "path with backslashes": (
+        both(moved("images", "further/on/images"), moved("labels", "further/on/labels")),
+        "path: further\\on\nval: images/val\nnames: [dog, cat]\n", {"backslashes": 1}),
     "list with backslashes": (
         stray("list.txt", content="images\\val\\a.jpg\r\n.\\images\\val\\deep\\b.jpg\r\n"), LISTED, {"backslashes": 2}),
     "list of macOS": (
@@ -209,6 +214,8 @@ YOLO_FOLDERS = {
     "list in a folder": (
         stray("lists/val.txt", content="images/val/a.jpg\nimages/val/deep/b.jpg\n"),
         "val: lists/val.txt\nnames: [dog, cat]\n", {}),
+    "images named twice": (
+        stray("x"), "val: [images/val, ./images/../images/val, images/val/a.jpg]\nnames: [dog, cat]\n", {}),
     "images one by one": (stray("x"), "val: [images/val/a.jpg, images/val/deep/b.jpg]\nnames: [dog, cat]\n", {}),
     "from the current folder": (
         both(moved("images", "elsewhere/images"), moved("labels", "elsewhere/labels")),
@@ -253,6 +260,18 @@ def test_all_mistakes_of_a_yolo_set_are_one_line(tmp_path):
     (tmp_path / "labels" / "val" / "a.txt").write_text("cat 1 1 1 1\n")
     (line,) = node.problems()
     assert all(part in line for part in ("0.png: the file is empty", "1.png: the file is empty", "a.txt: line 1"))
+
+
+def test_what_was_odd_is_part_of_the_identity(tmp_path):
+    """The store would otherwise give the manifest the counts of other files with the same meaning."""
+    node = yolo(tmp_path)
+    before = node.identity()
+    (tmp_path / "labels" / "val" / "classes.txt").write_text("dog\ncat\n")
+    assert node.identity() != before
+    shutil.move(tmp_path, tmp_path.with_name("moved"))
+    moved = node.model_copy(update={"path": str(tmp_path.with_name("moved") / "data.yaml")})
+    (tmp_path.with_name("moved") / "labels" / "val" / "classes.txt").unlink()
+    assert moved.identity() == before
 
 
 def test_nothing_is_left(tmp_path):
