@@ -38,14 +38,10 @@ def matched(names: Iterable[str], class_names: Sequence[str]) -> Matched:
     return found
 
 
-def difference(names: Sequence[str], class_names: Sequence[str]) -> str:
-    """For the error that they do not fit: which of the labels' names the model has not, and the other way round."""
-    low, low_classes = ({each.casefold() for each in some} for some in (names, class_names))
-    only = [each for each in names if each.casefold() not in low_classes]
-    missing = [each for each in class_names if each.casefold() not in low]
-    sides = (("only the labels", only), ("only the model's", missing))
-    parts = [f"{who} have {listed(some)}" for who, some in sides if some]
-    return ", ".join(parts) or "the names are the same, in another order or some of them twice"
+def only(names: Iterable[str], others: Iterable[str]) -> list[str]:
+    """Those that are not among the others, whatever the case."""
+    low = {each.casefold() for each in others}
+    return [each for each in names if each.casefold() not in low]
 
 
 def listed(names: Sequence[str]) -> str:

@@ -45,7 +45,7 @@ def annotation_of(entry: Entry, category: int, place: str) -> Annotation:
     if crowd not in (None, 0, 1):
         raise RequestError(f"{place}: its iscrowd={repr(crowd)[:60]} is neither 0 nor 1")
     if area is not None and not (_is_number(area) and area >= 0):
-        raise RequestError(f"{place}: its area={str(area)[:60]} is not a positive number: mend it or leave it out")
+        raise RequestError(f"{place}: its area={repr(area)[:60]} is not a positive number: mend it or leave it out")
     x, y, width, height = box
     return Annotation(place, category, (x, y, x + width, y + height), area or None, bool(crowd))
 

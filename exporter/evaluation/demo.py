@@ -6,7 +6,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from exporter.errors import RequestError
-from exporter.evaluation.classes import difference
+from exporter.evaluation.classes import listed
 from exporter.evaluation.examples import Example, Examples, Truth
 from exporter.evaluation.settings import EvaluationNode
 
@@ -28,8 +28,9 @@ class DemoEvaluation(EvaluationNode):
 
         if tuple(class_names) != CLASS_NAMES:
             raise RequestError(
-                f"evaluation=demo: {difference(CLASS_NAMES, class_names)}: only networks trained on the demo scenes can"
-                " be scored on them: take evaluation=coco or evaluation=yolo with your own pictures"
+                f"evaluation=demo: the model's classes are not the demo's, {listed(CLASS_NAMES)}, in this order; it has"
+                f" {listed(class_names)}: only networks trained on the demo scenes can be scored on them: take"
+                " evaluation=coco or evaluation=yolo with your own pictures"
             )
         found = []
         for i in range(self.num_images):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from pydantic import Field
 
 from exporter.errors import RequestError
-from exporter.evaluation.classes import difference, listed, matched
+from exporter.evaluation.classes import listed, matched, only
 from exporter.evaluation.examples import Example, Examples, Truth
 from exporter.evaluation.notes import Notes, in_words
 from exporter.evaluation.settings import EvaluationNode
@@ -136,10 +136,11 @@ def examples(found: LabelledSet, class_names: Sequence[str], given: str) -> Exam
     used = {label.category for picture in pictures for label in picture.labels}
     match = matched((categories[i] for i in sorted(used)), class_names)
     if match.strange:
+        unknown = only(class_names, categories.values())
+        besides = f"; the model has {listed(unknown)} instead" if unknown else ""
         raise RequestError(
-            f"{given}: {listed(match.strange)}: not a class of the model, or not only one:"
-            f" {difference(list(categories.values()), class_names)}: take the labels that belong to the weights, or say"
-            " the classes' names in their order with model.class_names"
+            f"{given}: {listed(match.strange)}: not a class of the model, or not only one{besides}: take the labels"
+            " that belong to the weights, or say the classes' names in their order with model.class_names"
         )
     for name in match.other_case:
         notes.odd("names_in_other_case", f"{given}: {name}")

@@ -347,3 +347,13 @@ def test_it_is_built_again_from_its_data_yaml(built, capsys):
     assert main(["rebuild", str(built[0] / "out"), "--trust", "tests", *place]) == 0
     assert main(["rebuild", str(built[0] / "out"), "--trust", "tests", *place, "--annotations", "x.json"]) == 2
     assert "x.json: has no effect" in capsys.readouterr().err
+
+
+def test_of_a_json_both_places_are_asked_for(built, tmp_path, capsys):
+    values = json.loads((built[0] / "out" / "manifest.json").read_text())
+    values["calibration"]["name"] = "coco"
+    (tmp_path / "manifest.json").write_text(json.dumps(values))
+    assert main(["rebuild", str(tmp_path), "--trust", "tests"]) == 2
+    assert "say where they lie, --pictures FOLDER --annotations JSON" in capsys.readouterr().err
+    assert main(["rebuild", str(tmp_path), "--trust", "tests", "--pictures", "x"]) == 2
+    assert "say where they lie, --annotations JSON" in capsys.readouterr().err
