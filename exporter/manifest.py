@@ -203,13 +203,14 @@ class Postprocessing(Section):
 
 class Calibration(Section):
     """The pictures that the ranges were taken from; `digest` is a sha256 over their pixels, `duplicates` counts those
-    that are the same, pixel by pixel, as one before them."""
+    that are the same, pixel by pixel, as one before them. `labels`: as in `Evaluation`, of what was read of them."""
 
     name: str
     method: str
     num_images: int
     duplicates: int
     digest: str
+    labels: dict[str, int] = {}  # noqa: RUF012 - pydantic copies it
 
 
 class Profile(Section):

@@ -38,8 +38,13 @@ def picture_size(path: Path) -> tuple[int, int]:
     """Height and width of the picture as `read_picture` gives it, from the file's header alone; raises as that does,
     except for damage behind the header."""
     with _opened(path) as image:
-        turned = image.getexif().get(ORIENTATION) in (5, 6, 7, 8)  # a quarter turn, with or without a mirror
-        return (image.width, image.height) if turned else (image.height, image.width)
+        return (image.width, image.height) if _is_turned(image) else (image.height, image.width)
+
+
+def is_turned(path: Path) -> bool:
+    """Whether its EXIF orientation swaps the sides that it is stored with; raises as `picture_size`."""
+    with _opened(path) as image:
+        return _is_turned(image)
 
 
 @contextlib.contextmanager
@@ -69,8 +74,13 @@ def _opened(path: Path) -> "Iterator[Image.Image]":
             raise RequestError(f"{path}: the picture cannot be read ({reason}): replace or remove it") from error
 
 
-def list_pictures(folder: Path, label: str) -> list[Path]:
-    """The pictures that lie in `folder`, by suffix, sorted by name; not those below it and not hidden ones.
+def _is_turned(image: "Image.Image") -> bool:
+    return image.getexif().get(ORIENTATION) in (5, 6, 7, 8)  # a quarter turn, with or without a mirror
+
+
+def list_pictures(folder: Path, label: str, deep: bool = False) -> list[Path]:
+    """The pictures that lie in `folder`, by suffix, sorted by name; those below it too where it is `deep`, in the order
+    of their paths; not hidden ones.
 
     Raises RequestError that begins with `label`, the key that named the folder: missing, not a folder, none in it.
     """
@@ -78,14 +88,15 @@ def list_pictures(folder: Path, label: str) -> list[Path]:
     if not is_folder(folder):
         what = "is not a folder" if exists(folder) else "does not exist"
         raise RequestError(f"{given}: {what}: give a folder of pictures ({', '.join(SUFFIXES)})")
+    from exporter.picture_files import find_pictures
+
     try:
-        files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
+        files, _ = find_pictures(folder, deep)
     except OSError as error:
         raise RequestError(f"{given}: {error.strerror}: give a folder that can be read") from error
-    pictures = [path for path in files if not path.name.startswith(".")]
-    if not pictures:
+    if not files:
         raise RequestError(f"{given}: no pictures in it: give a folder that holds some ({', '.join(SUFFIXES)})")
-    return pictures
+    return files
 
 
 def _rgb(image: "Image.Image") -> "Image.Image":

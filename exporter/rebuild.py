@@ -18,17 +18,30 @@ from exporter.provenance import versions
 from exporter.recipe import check
 from exporter.runner import build
 
+# What was calibrated on needs a place of now: by the calibration's name the flags, and the key that each of them sets.
+PLACES = {
+    "folder": {"--pictures FOLDER": "path"},
+    "coco": {"--pictures FOLDER": "path", "--annotations JSON": "annotations"},
+    "yolo": {"--pictures DATA_YAML": "path"},
+}
+
 
 def rebuild(
-    folder: Path, weights: Path | None, pictures: Path | None, out: Path | None, trust: tuple[str, ...]
+    folder: Path,
+    weights: Path | None,
+    pictures: Path | None,
+    annotations: Path | None,
+    out: Path | None,
+    trust: tuple[str, ...],
 ) -> Iterator[str]:
-    """Yields lines on what was found. `weights` and `pictures` say where files that the manifest names by basename lie
-    now; `out` keeps the new artifact, otherwise it is thrown away; `trust` is as for a build.
+    """Yields lines on what was found. `weights`, `pictures` (their folder, or the data.yaml that names them) and
+    `annotations` say where files that the manifest names by basename lie now; `out` keeps the new artifact, otherwise
+    it is thrown away; `trust` is as for a build.
 
     Raises RequestError where something is missing or another file than it was, BuildError where the bytes differ.
     """
     manifest = read_manifest(folder)
-    config = _config(manifest, weights, pictures)
+    config = _config(manifest, weights, {"path": pictures, "annotations": annotations})
     changed = _changed(manifest.versions)
     for line in changed:
         yield f"package {line}"
@@ -50,8 +63,8 @@ def rebuild(
     yield f"the same bytes, sha256 {again.artifact.sha256}"
 
 
-def _config(manifest: Manifest, weights: Path | None, pictures: Path | None) -> dict[str, Any]:
-    """The configuration of then with the places of now."""
+def _config(manifest: Manifest, weights: Path | None, places: dict[str, Path | None]) -> dict[str, Any]:
+    """The configuration of then with the places of now, `places` by the calibration's keys."""
     config = deepcopy(manifest.recipe.config)
     if "${" in json.dumps(config):  # it was resolved when it was written: this would be resolved on this machine
         raise RequestError(f"{manifest.name}: recipe.config in its manifest holds ${{…}}, which no build writes")
@@ -68,10 +81,18 @@ def _config(manifest: Manifest, weights: Path | None, pictures: Path | None) -> 
             what = f"has sha256 {found[:12]}…" if found else "is no file"
             raise RequestError(f"--weights {weights}: {what}; it was {str(given.sha256)[:12]}…: give that file")
         config["model"]["weights"] = str(weights)
-    if manifest.calibration is not None and manifest.calibration.name == "folder":
-        if pictures is None:
-            raise RequestError(f"{manifest.name}: was calibrated on a folder of pictures: say where, --pictures FOLDER")
-        config["calibration"]["path"] = str(pictures)
+    calibration = manifest.calibration.name if manifest.calibration else "none"
+    needed = PLACES.get(calibration, {})
+    if missing := [flag for flag, key in needed.items() if places[key] is None]:
+        raise RequestError(
+            f"{manifest.name}: was calibrated on pictures of yours (calibration={calibration}): say where they lie,"
+            f" {' '.join(missing)}"
+        )
+    if idle := [str(place) for key, place in places.items() if place is not None and key not in needed.values()]:
+        raise RequestError(
+            f"{', '.join(idle)}: has no effect on {manifest.name}, which has calibration={calibration}: leave it out"
+        )
+    config["calibration"] |= {key: str(places[key]) for key in needed.values()}
     for group in ("evaluation", "benchmark"):  # they measure the bytes and do not change them
         config[group] = {"_target_": f"exporter.{group}.none.No{group.capitalize()}"}
     return {str(key): value for key, value in config.items()}

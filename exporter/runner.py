@@ -15,6 +15,7 @@ from omegaconf import OmegaConf
 
 from exporter import manifest as m
 from exporter import signature
+from exporter.evaluation.notes import warning
 from exporter.model.autocast import no_autocast
 from exporter.progress import Progress
 from exporter.provenance import run_section
@@ -68,7 +69,9 @@ def _made(recipe: Recipe, run: Run) -> tuple[Pipeline, Files, bytes]:
     steps = pipeline(recipe, run)
     if not steps.page.kept(run.store):
         # A mistake in the labels is said before the work, not after it.
-        recipe.evaluation.examples(steps.facts.value(run).class_names, *recipe.nominal_picture)
+        examples = recipe.evaluation.examples(steps.facts.value(run).class_names, *recipe.nominal_picture)
+        if line := warning(examples.notes, "evaluation.strict=true"):
+            run.progress.warn(f"evaluation: {line}")
     files, artifact = steps.page.value(run), steps.artifact.value(run)
     more = steps.intermediate.value(run) if steps.intermediate else {}
     return steps, files | more, artifact

@@ -77,13 +77,15 @@ def _rebuild(words: list[str]) -> int:
     parser = _parser("rebuild", "builds an artifact again from its manifest alone and compares the bytes")
     parser.add_argument("dir", type=Path)
     parser.add_argument("--weights", type=Path, metavar="FILE", help="where its weights lie now")
-    parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="where its calibration pictures lie now")
+    parser.add_argument("--pictures", type=Path, metavar="PLACE", help="calibration pictures now: folder, data.yaml")
+    parser.add_argument("--annotations", type=Path, metavar="JSON", help="of calibration=coco, where it lies now")
     parser.add_argument("--out", type=Path, metavar="DIR", help="keep the new artifact here")
     parser.add_argument("--trust", action="append", default=[], metavar="PACKAGE", help="code that its recipe may name")
     given = parser.parse_args(words)
     from exporter.rebuild import rebuild
 
-    for line in rebuild(given.dir, given.weights, given.pictures, given.out, tuple(given.trust)):
+    trust = tuple(given.trust)
+    for line in rebuild(given.dir, given.weights, given.pictures, given.annotations, given.out, trust):
         print(f"{given.dir}: {line}")
     return 0
 
@@ -96,7 +98,9 @@ def _evaluate(words: list[str]) -> int:
     from exporter.evaluation.artifact import evaluate_artifact
     from exporter.progress import progress_in
 
-    for line in evaluate_artifact(given.dir, given.num_images, given.yolo, given.coco, progress_in("text")):
+    for line in evaluate_artifact(
+        given.dir, given.num_images, given.yolo, given.coco, given.strict, progress_in("text")
+    ):
         print(line)
     return 0
 
@@ -117,7 +121,7 @@ def _benchmark(words: list[str]) -> int:
     from exporter.benchmark.command import benchmark
     from exporter.progress import progress_in
 
-    pictures = (given.num_images, given.yolo, given.coco)
+    pictures = (given.num_images, given.yolo, given.coco, given.strict)
     for line in benchmark(
         given.dirs, given.engine, given.precision, given.hint, given.threads, given.batch, given.rounds,
         pictures if any(pictures) else None, given.out, progress_in("text"),
@@ -285,6 +289,7 @@ def _add_pictures(parser: "ArgumentParser", number: str) -> None:
     parser.add_argument("--num-images", type=int, metavar="N", help=number)
     parser.add_argument("--yolo", metavar="FILE", help="a data.yaml; its split val is taken")
     parser.add_argument("--coco", nargs=2, metavar=("FOLDER", "JSON"), help="pictures, and their annotations")
+    parser.add_argument("--strict", action="store_true", help="what is odd about their labels is an error")
 
 
 def _numbers(word: str) -> list[int]:

@@ -70,4 +70,4 @@ def test_what_is_missing_is_asked_for(moved, tmp_path, capsys):
     assert main(["rebuild", str(moved / "artifact"), "--weights", str(tmp_path / "other.pth")]) == 2
     assert "give that file" in capsys.readouterr().err
     assert main(["rebuild", str(moved / "artifact"), "--weights", str(moved / "away.pth")]) == 2
-    assert "--pictures FOLDER" in capsys.readouterr().err
+    assert "calibration=folder): say where they lie, --pictures FOLDER" in capsys.readouterr().err

@@ -13,5 +13,5 @@ class AutoCalibration(DemoCalibration):
         if weights != "demo":
             yield (
                 f"calibration: the demo scenes would calibrate model.weights={weights} wrongly: say which pictures do,"
-                " calibration=folder calibration.path=…, coco, custom (your loader) or, to try things out, demo"
+                " calibration=folder calibration.path=…, coco, yolo, custom (your loader) or, to try things out, demo"
             )

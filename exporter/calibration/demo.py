@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from exporter.calibration.images import CalibrationImages
-from exporter.calibration.settings import CalibrationNode
+from exporter.calibration.settings import CalibrationNode, Tell
 from exporter.geometry import Geometry
 from exporter.preprocessing.normalization import Normalization
 
@@ -35,7 +35,7 @@ class DemoCalibration(CalibrationNode):
 
         return CalibrationImages(pictures, self.num_images)
 
-    def truths(self, class_names: Sequence[str], geometry: Geometry) -> "Iterator[Truth] | None":
+    def truths(self, class_names: Sequence[str], geometry: Geometry, tell: Tell = dict) -> "Iterator[Truth] | None":
         """What was drawn, None where the model has other classes."""
         from exporter.demo.scenes import CLASS_NAMES
         from exporter.evaluation.examples import Truth

@@ -1,7 +1,7 @@
 """Calibration on a folder of pictures."""
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,9 +11,11 @@ from pydantic import Field
 from exporter.calibration.images import CalibrationImages
 from exporter.calibration.settings import CalibrationNode
 from exporter.errors import RequestError
+from exporter.evaluation.notes import Notes
 from exporter.files import user_path
 from exporter.geometry import Geometry
 from exporter.manifest import files_digest
+from exporter.picture_files import whole_size
 from exporter.pictures import list_pictures, read_picture
 from exporter.preprocessing.normalization import Normalization
 
@@ -24,19 +26,27 @@ T = TypeVar("T")
 
 
 class FolderCalibration(CalibrationNode):
-    """Pictures of any sizes, spread evenly over the folder in the order of their names."""
+    """Pictures of any sizes, spread evenly over the folder and those below it in the order of their paths."""
 
     path: str = Field(coerce_numbers_to_str=True)  # a folder may be called 2024
     seed: int = Field(ge=0)
 
     def identity(self) -> dict[str, Any]:
         """The chosen pictures by their digests, wherever they lie."""
-        return {"node": type(self).__qualname__, **self.model_dump(mode="json"), "path": files_digest(self._chosen())}
+        return {
+            "node": type(self).__qualname__,
+            **self.model_dump(mode="json"),
+            "path": files_digest(self._chosen()[0]),
+        }
 
     def problems(self, weights: str) -> Iterator[str]:
-        """A clause if the folder holds no pictures."""
+        """A clause if there are no pictures, or some of them are not what they should be."""
+        notes = Notes(strict=False)
         try:
-            self._chosen()
+            for file in self._chosen()[0]:
+                with notes.collecting():
+                    whole_size(file)
+            notes.check()
         except RequestError as error:
             yield str(error)
 
@@ -44,18 +54,19 @@ class FolderCalibration(CalibrationNode):
         """The pictures as network inputs, resized and padded as for inference; `digest` is over uint8 [h, w, 3] RGB as
         decoded. Raises RequestError for a folder without pictures, at once, and during a pass for a picture that
         cannot be read."""
-        files = self._chosen()
+        files, notes = self._chosen()
 
         def pictures() -> "Iterator[tuple[np.ndarray, np.ndarray]]":
             for file in files:
                 picture = read_picture(file)
                 yield picture, normalization.apply(geometry.apply(picture).transpose(2, 0, 1)[None])
 
-        return CalibrationImages(pictures, len(files), files=len(files))
+        return CalibrationImages(pictures, len(files), files=len(files), notes=notes)
 
-    def _chosen(self) -> list[Path]:
-        files = list_pictures(user_path(self.path), "calibration.path")
-        return spread(files, self.num_images, self.seed)
+    def _chosen(self) -> tuple[list[Path], Mapping[str, int]]:
+        """The files, and what was odd about the way to them, see `exporter.evaluation.notes`."""
+        files = list_pictures(user_path(self.path), "calibration.path", deep=True)
+        return spread(files, self.num_images, self.seed), {}
 
 
 def spread(files: Sequence[T], count: int, seed: int) -> list[T]:

@@ -1,7 +1,7 @@
 """What every calibration gives: network inputs one at a time, and afterwards how many they were and their digest."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,10 +14,10 @@ class CalibrationImages:
     """An iterable of network inputs, float32 [1, 3, H, W], normalised as in training.
 
     Nothing but a digest is kept of each, and each pass makes the same ones again. `files` is the number of picture
-    files they come from.
+    files they come from, `notes` counts what was odd about the way to them, see `exporter.evaluation.notes`.
     """
 
-    def __init__(self, source: Source, num_images: int, files: int = 0):
+    def __init__(self, source: Source, num_images: int, files: int = 0, notes: Mapping[str, int] | None = None):
         """source: starts a pass, which gives pairs of the pixels as they were read and the network input; num_images:
         how many pairs that will be at most."""
         self._source = source
@@ -25,6 +25,7 @@ class CalibrationImages:
         self._digest: str | None = None
         self._duplicates = 0
         self.files = files
+        self.notes = dict(notes or {})
 
     def __iter__(self) -> "Iterator[np.ndarray]":
         sha256, count = hashlib.sha256(), 0

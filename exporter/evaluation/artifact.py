@@ -9,6 +9,7 @@ from exporter.errors import RequestError
 from exporter.evaluation.coco import CocoEvaluation
 from exporter.evaluation.demo import DemoEvaluation
 from exporter.evaluation.evaluate import evaluate
+from exporter.evaluation.notes import warning
 from exporter.evaluation.yolo import YoloEvaluation
 from exporter.inference import Detector
 from exporter.manifest import Evaluation, read_manifest
@@ -18,31 +19,36 @@ from exporter.runtime.engine import engine_of
 
 
 def evaluate_artifact(
-    folder: Path, num_images: int | None, yolo: str | None, coco: Sequence[str] | None, progress: Progress
+    folder: Path, num_images: int | None, yolo: str | None, coco: Sequence[str] | None, strict: bool, progress: Progress
 ) -> Iterator[str]:
     """Lines for the terminal, see `pictures_node`.
 
     Raises RequestError for a folder without an artifact, for labels that cannot be right or are not of its classes."""
     manifest = read_manifest(folder)
-    node = pictures_node(num_images, yolo, coco)
+    node = pictures_node(num_images, yolo, coco, strict)
     detector, names = Detector.of(folder, manifest), manifest.model.class_names
     examples = node.examples(names, *manifest.input.nominal_picture)
+    if line := warning(examples.notes, "--strict"):
+        progress.warn(line)
     yield from lines(folder, evaluate(detector, None, examples, len(names), progress, name=node.name))
     yield f"  run in {engine_of(manifest.backend).label(folder / manifest.artifact.file)}"
 
 
 def pictures_node(
-    num_images: int | None, yolo: str | None, coco: Sequence[str] | None
+    num_images: int | None, yolo: str | None, coco: Sequence[str] | None, strict: bool
 ) -> YoloEvaluation | CocoEvaluation | DemoEvaluation:
-    """Labelled pictures from a data.yaml, from a folder and a COCO json, or demo scenes; at most so many. Raises
-    RequestError for both, and for numbers that cannot be."""
+    """Labelled pictures from a data.yaml, from a folder and a COCO json, or demo scenes; at most so many. strict: what
+    is odd about labels is an error. Raises RequestError for both sets, for `strict` without one, and for numbers that
+    cannot be."""
     if yolo and coco:
         raise RequestError("--yolo and --coco: give one of them")
+    if strict and not (yolo or coco):
+        raise RequestError("--strict: is for the labels of --yolo or --coco: give one of them, or leave it out")
     try:
         if yolo:
-            return YoloEvaluation(path=yolo, split="val", num_images=num_images)
+            return YoloEvaluation(path=yolo, split="val", num_images=num_images, strict=strict)
         if coco:
-            return CocoEvaluation(path=coco[0], annotations=coco[1], num_images=num_images)
+            return CocoEvaluation(path=coco[0], annotations=coco[1], num_images=num_images, strict=strict)
         return DemoEvaluation(num_images=300 if num_images is None else num_images)
     except ValidationError as error:
         raise RequestError("; ".join(validation_lines(error, "evaluate"))) from error

@@ -6,8 +6,9 @@ from typing import ClassVar
 from pydantic import Field
 
 from exporter.evaluation.coco_file import read_coco
-from exporter.evaluation.examples import Example, spread
-from exporter.evaluation.labels import Labelled, LabelledEvaluation, check_some, examples
+from exporter.evaluation.examples import Examples, spread
+from exporter.evaluation.labels import LabelledEvaluation, LabelledSet, check_some, examples
+from exporter.evaluation.notes import Notes
 
 
 class CocoEvaluation(LabelledEvaluation):
@@ -18,15 +19,15 @@ class CocoEvaluation(LabelledEvaluation):
 
     annotations: str = Field(coerce_numbers_to_str=True)
 
-    def examples(self, class_names: Sequence[str], height: int, width: int) -> list[Example]:
-        """The pictures and their objects. Raises RequestError that names the place for labels that cannot be right,
-        and one that shows both lists for categories that are not the model's."""
-        pictures, categories = self.read()
-        return examples(pictures, categories, class_names, f"evaluation.annotations={self.annotations}")
+    def examples(self, class_names: Sequence[str], height: int, width: int) -> Examples:
+        """The pictures and their objects. Raises RequestError that names the places for labels that cannot be right,
+        and one that shows what differs for categories that are not the model's."""
+        return examples(self.read(), class_names, f"evaluation.annotations={self.annotations}")
 
-    def read(self) -> tuple[list[Labelled], dict[int, str]]:
+    def read(self) -> LabelledSet:
         """The pictures that were chosen, and the categories' names by id."""
-        coco = read_coco("evaluation", self.path, self.annotations)
-        pictures, categories = coco.labelled(lambda ids: [ids[i] for i in spread(len(ids), self.num_images)])
-        check_some(pictures, coco.given)
-        return pictures, categories
+        notes = Notes(self.strict)
+        coco = read_coco("evaluation", self.path, self.annotations, notes)
+        found = coco.labelled(lambda ids: [ids[i] for i in spread(len(ids), self.num_images)])
+        check_some(found, coco.given)
+        return found

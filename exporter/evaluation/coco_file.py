@@ -1,5 +1,5 @@
-"""COCO's json and the folder of its pictures; what is used of them is looked at first, and what cannot be right is one
-line that names the place."""
+"""COCO's json and the folder of its pictures; what is used of them is looked at first. See `exporter.evaluation.notes`
+for what becomes of the rest."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from exporter.errors import RequestError
-from exporter.evaluation.labels import Label, Labelled, check_box
+from exporter.evaluation.classes import listed
+from exporter.evaluation.coco_entries import Annotation, Entry, annotation_of, id_of, name_of, said_size
+from exporter.evaluation.labels import Label, Labelled, LabelledSet, area_of, fitted
+from exporter.evaluation.notes import Notes
 from exporter.files import check_file, exists, is_folder, user_path
-
-Entry = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class CocoFile:
     """group: the group of the recipe whose keys `path` and `annotations` name folder and file; given: the latter, as it
-    was said; images: the json's, by id; content: the lists of objects that it holds."""
+    was said; images: the json's, by id; content: the lists of objects that it holds; notes: where what is odd goes."""
 
     group: str
     given: str
@@ -25,6 +26,7 @@ class CocoFile:
     file: Path
     images: Mapping[int, Entry]
     content: Mapping[str, list[Entry]]
+    notes: Notes
 
     @property
     def has_labels(self) -> bool:
@@ -35,58 +37,129 @@ class CocoFile:
         """The file of one picture. Raises RequestError where it is not there."""
         place, name = f"{self.file}: image {identity}", self.images[identity].get("file_name")
         if not isinstance(name, str):
-            raise RequestError(f"{place}: its file_name={name!r} is not text")
-        if not exists(self.folder / name):
+            raise RequestError(f"{place}: its file_name={repr(name)[:60]} is not text")
+        if not exists(file := self.folder / name) and "\\" in name and exists(self.folder / name.replace("\\", "/")):
+            file = self.folder / name.replace("\\", "/")
+            self.notes.odd("backslashes", f"{place}: its file_name={name}")
+        if not exists(file):
             lost = f": {num_labels} labels have no picture" if num_labels else ""
             raise RequestError(f"{place}: {name} is not in {self.group}.path={self.folder}{lost}")
-        return self.folder / name
+        return file
 
-    def labelled(self, choose: Callable[[list[int]], list[int]]) -> tuple[list[Labelled], dict[int, str]]:
+    def labelled(self, choose: Callable[[list[int]], list[int]]) -> LabelledSet:
         """Pictures with their objects, and the names of the categories by id. `choose` takes those of the pictures'
-        ids, in the order of the json, whose headers and boxes are to be looked at. Raises RequestError."""
+        ids, in the order of the json, whose files and boxes are to be looked at. Raises RequestError where the json is
+        no such list; what is wrong inside it is a mistake in the notes."""
         categories = self._categories()
-        labels = self._labels(categories)
-        return [self._labelled(i, labels[i]) for i in choose(list(self.images))], categories
+        annotations = self._annotations(categories)
+        pictures = []
+        for identity in choose(list(self.images)):
+            with self.notes.collecting():
+                pictures.append(self._labelled(identity, annotations[identity]))
+        self._check_names(categories, pictures)
+        self._check_unit(pictures)
+        return LabelledSet(pictures, categories, self.notes)
 
     def _categories(self) -> dict[int, str]:
-        entries = self._entries("categories")
-        categories = {_id(each, f"{self.file}: category"): _name(each, self.file) for each in entries}
-        names = list(categories.values())
-        if len(categories) != len(entries) or len(set(names)) != len(names):
-            raise RequestError(f"{self.file}: two categories share an id or a name: give each its own")
+        categories: dict[int, str] = {}
+        for each in self._entries("categories"):
+            with self.notes.collecting():
+                identity = id_of(each, f"{self.file}: category")
+                if identity in categories:
+                    raise RequestError(
+                        f"{self.file}: category {identity}: two categories share an id or a name: give each its own"
+                    )
+                categories[identity] = name_of(each, self.file)
         return categories
 
-    def _labels(self, categories: Mapping[int, str]) -> dict[int, list[tuple[str, Label]]]:
-        """By image id: where each stands in the file, and what it is."""
-        labels: dict[int, list[tuple[str, Label]]] = {i: [] for i in self.images}
-        for annotation in self._entries("annotations"):
-            place = f"{self.file}: annotation {_id(annotation, f'{self.file}: annotation')}"
-            image, category = _id(annotation, place, "image_id"), _id(annotation, place, "category_id")
-            if image not in self.images:
-                raise RequestError(f"{place}: its image_id={image} is no image of the file")
-            if category not in categories:
-                allowed = ", ".join(str(i) for i in categories)
+    def _annotations(self, categories: Mapping[int, str]) -> dict[int, list[Annotation]]:
+        """By image id."""
+        found: dict[int, list[Annotation]] = {i: [] for i in self.images}
+        seen: set[int] = set()
+        for entry in self._entries("annotations"):
+            with self.notes.collecting():
+                identity = id_of(entry, f"{self.file}: annotation")
+                place = f"{self.file}: annotation {identity}"
+                if identity in seen:
+                    raise RequestError(f"{place}: another one has the same id: give each its own")
+                seen.add(identity)
+                image, category = id_of(entry, place, "image_id"), id_of(entry, place, "category_id")
+                if image not in self.images:
+                    raise RequestError(f"{place}: its image_id={image} is no image of the file")
+                if category not in categories:
+                    allowed = listed([str(i) for i in categories])
+                    raise RequestError(
+                        f"{place}: its category_id={category} is no category of the file, which has {allowed}"
+                    )
+                found[image].append(annotation_of(entry, category, place))
+        return found
+
+    def _labelled(self, identity: int, annotations: Sequence[Annotation]) -> Labelled:
+        """One picture: it exists, is whole and what the json says, and its boxes are on it."""
+        from exporter.picture_files import whole_size
+
+        file = self.picture(identity, len(annotations))
+        height, width = whole_size(file)
+        self._check_size(identity, file, height, width, annotations)
+        labels = [self._label(each, height, width, file.name) for each in annotations]
+        return Labelled.of_file(file, [label for label in labels if label is not None])
+
+    def _check_size(
+        self, identity: int, file: Path, height: int, width: int, annotations: Sequence[Annotation]
+    ) -> None:
+        """height, width: the picture's, upright. Raises RequestError where the json says others, unless those are of
+        the picture as it is stored, before the turn that its EXIF asks for, and the boxes are on the upright one."""
+        from exporter.pictures import is_turned
+
+        said = said_size(self.images[identity], height, width)
+        place = f"{self.file}: image {identity}"
+        if said is None:
+            self.notes.odd("size_from_image", f"{place} ({file.name})")
+        elif said == (width, height) and height != width and is_turned(file):
+            beyond = [each for each in annotations if each.box[2] > width + 1 or each.box[3] > height + 1]
+            if beyond:
                 raise RequestError(
-                    f"{place}: its category_id={category} is no category of the file, which has {allowed}"
+                    f"{place}: {file.name} is {width} × {height} pixels once it is turned upright, as its EXIF says,"
+                    f" and box [{', '.join(f'{side:g}' for side in beyond[0].box)}] lies on it as it is stored: turn"
+                    " the boxes or the picture"
                 )
-            labels[image].append((place, _label(annotation, category, place)))
-        return labels
-
-    def _labelled(self, identity: int, labels: Sequence[tuple[str, Label]]) -> Labelled:
-        """One picture, its header read: it exists, is what the json says, and holds its boxes."""
-        from exporter.pictures import picture_size
-
-        image, file = self.images[identity], self.picture(identity, len(labels))
-        height, width = picture_size(file)
-        said = image.get("height", height), image.get("width", width)
-        if said != (height, width):
+            self.notes.odd("size_turned", f"{place} ({file.name})")
+        elif said != (height, width):
             raise RequestError(
-                f"{self.file}: image {identity}: {image['file_name']} has {width} × {height} pixels (upright, as its"
-                f" EXIF says), the json says {said[1]} × {said[0]}: the boxes would not fit"
+                f"{place}: {file.name} has {width} × {height} pixels (upright, as its EXIF says), the json says"
+                f" {said[1]:g} × {said[0]:g}: the boxes would not fit"
             )
-        for where, label in labels:
-            check_box(label.box, height, width, f"{where} ({image['file_name']})")
-        return Labelled.of_file(file, [label for _, label in labels])
+
+    def _label(self, annotation: Annotation, height: int, width: int, name: str) -> Label | None:
+        place = f"{annotation.place} ({name})"
+        box = fitted(annotation.box, height, width, place, self.notes)
+        if box is None:
+            return None
+        if annotation.area is None:
+            self.notes.odd("area_from_box", place)
+        area = area_of(box) if annotation.area is None else annotation.area
+        return Label(annotation.category, box, area, annotation.crowd)
+
+    def _check_names(self, categories: Mapping[int, str], pictures: Sequence[Labelled]) -> None:
+        """Of the categories that label something no two may have one name."""
+        used = {label.category for picture in pictures for label in picture.labels}
+        names: dict[str, int] = {}
+        for identity in sorted(used):
+            other = names.setdefault(categories[identity], identity)
+            if other != identity:
+                self.notes.mistake(
+                    f"{self.file}: categories {other} and {identity}: two categories share an id or a name,"
+                    f" {categories[identity]}: give each its own"
+                )
+
+    def _check_unit(self, pictures: Sequence[Labelled]) -> None:
+        """Boxes in parts of the picture would all be a pixel large, and nothing would be found there."""
+        labels = [label for picture in pictures for label in picture.labels]
+        if labels and all(max(label.box) <= 1 for label in labels):
+            self.notes.mistake(
+                f"{self.file}: all {len(labels)} boxes lie within the first pixel: COCO's are in pixels, not in parts"
+                " of width and height: multiply them"
+            )
 
     def _entries(self, key: str) -> list[Entry]:
         if key not in self.content:
@@ -94,23 +167,27 @@ class CocoFile:
         return self.content[key]
 
 
-def read_coco(group: str, path: str, annotations: str) -> CocoFile:
-    """The json, its images checked and nothing else. Raises RequestError."""
+def read_coco(group: str, path: str, annotations: str, notes: Notes) -> CocoFile:
+    """The json, its images' ids looked at and nothing else. Raises RequestError where it is none."""
     folder, file, given = user_path(path), user_path(annotations), f"{group}.annotations={annotations}"
     if not is_folder(folder):
         raise RequestError(f"{group}.path={path}: not a folder: give the one that holds the pictures")
     content = _load(file, given)
-    images = {_id(each, f"{file}: image"): each for each in content["images"]}
-    if len(images) != len(content["images"]):
-        raise RequestError(f"{file}: two images share an id: give each its own")
-    return CocoFile(group, given, folder, file, images, content)
+    images: dict[int, Entry] = {}
+    for each in content["images"]:
+        with notes.collecting():
+            identity = id_of(each, f"{file}: image")
+            if identity in images:
+                raise RequestError(f"{file}: image {identity}: two images share an id: give each its own")
+            images[identity] = each
+    return CocoFile(group, given, folder, file, images, content, notes)
 
 
 def _load(file: Path, given: str) -> dict[str, list[Entry]]:
     """Those of the three lists of objects of a COCO json that it holds; images always."""
     try:
         check_file(file, "give a json file in COCO's format", label=given)
-        content = json.loads(file.read_bytes())
+        content: Any = json.loads(file.read_bytes())
     except OSError as error:
         raise RequestError(f"{given}: {error.strerror}: give a json file in COCO's format") from error
     except (ValueError, RecursionError) as error:
@@ -124,36 +201,3 @@ def _load(file: Path, given: str) -> dict[str, list[Entry]]:
             raise RequestError(f"{given}: has no list {key} of objects: give a json file in COCO's format")
         found[key] = value
     return found
-
-
-def _id(entry: dict[str, Any], place: str, key: str = "id") -> int:
-    value = entry.get(key)
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise RequestError(f"{place} with {key}={str(value)[:60]!r}: an id is a whole number")
-    return value
-
-
-def _name(category: dict[str, Any], file: Path) -> str:
-    name = category.get("name")
-    if not isinstance(name, str):
-        raise RequestError(f"{file}: category {category['id']}: its name={name!r} is not text")
-    return name
-
-
-def _label(annotation: dict[str, Any], category: int, place: str) -> Label:
-    box, crowd = annotation.get("bbox"), annotation.get("iscrowd", 0)
-    if not isinstance(box, list) or len(box) != 4 or not all(_is_number(side) for side in box):
-        raise RequestError(f"{place}: its bbox={str(box)[:60]} is not [x, y, width, height]")
-    if crowd not in (0, 1):
-        raise RequestError(f"{place}: its iscrowd={crowd!r} is neither 0 nor 1")
-    x, y, width, height = box
-    area = annotation.get("area", width * height)
-    # Without an area it is that of the box, whose size is looked at once its picture is known.
-    if "area" in annotation and not (_is_number(area) and area > 0):
-        raise RequestError(f"{place}: its area={str(area)[:60]} is not a positive number: mend it or leave it out")
-    return Label(category, (x, y, x + width, y + height), area, bool(crowd))
-
-
-def _is_number(value: Any) -> bool:
-    """Also neither NaN nor infinite, nor a whole number beyond what pixels or floats can be: json has all of them."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e12

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field
 
 from exporter.errors import RequestError
-from exporter.evaluation.examples import Example, spread
-from exporter.evaluation.labels import Label, Labelled, check_box, check_some, examples
+from exporter.evaluation.classes import listed
+from exporter.evaluation.examples import Examples, spread
+from exporter.evaluation.labels import Label, Labelled, LabelledSet, area_of, check_some, examples, fitted
+from exporter.evaluation.notes import Notes
 from exporter.evaluation.settings import EvaluationNode
 from exporter.messages import in_one_line
 from exporter.node import own_code_identity
@@ -34,6 +36,7 @@ class CustomEvaluation(EvaluationNode):
     arguments: dict[str, Any]
     class_names: tuple[str, ...] | None
     num_images: int | None = Field(ge=1)
+    strict: bool = False
     digest: str | None = None
 
     def identity(self) -> dict[str, Any]:
@@ -44,15 +47,19 @@ class CustomEvaluation(EvaluationNode):
         """None that can be known before the function runs."""
         yield from ()
 
-    def examples(self, class_names: Sequence[str], height: int, width: int) -> list[Example]:
+    def examples(self, class_names: Sequence[str], height: int, width: int) -> Examples:
         """The pictures and their objects. Calls the target. Raises RequestError if that fails or gives something else,
-        one that names the item for labels that cannot be right, and one that shows both lists for `class_names` that
-        are not the model's."""
-        items = self._items()
+        one that names the items for labels that cannot be right, and one that shows what differs for `class_names`
+        that are not the model's."""
+        items, notes = self._items(), Notes(self.strict)
         names = dict(enumerate(class_names if self.class_names is None else self.class_names))
-        pictures = [self._labelled(items, i, names) for i in spread(len(items), self.num_images)]
-        check_some(pictures, self._given)
-        return examples(pictures, names, class_names, self._given)
+        pictures = []
+        for i in spread(len(items), self.num_images):
+            with notes.collecting():
+                pictures.append(self._labelled(items, i, names, notes))
+        found = LabelledSet(pictures, names, notes)
+        check_some(found, self._given)
+        return examples(found, class_names, self._given)
 
     @property
     def _given(self) -> str:
@@ -72,22 +79,27 @@ class CustomEvaluation(EvaluationNode):
             )
         return items
 
-    def _labelled(self, items: Any, i: int, names: dict[int, str]) -> Labelled:
+    def _labelled(self, items: Any, i: int, names: dict[int, str], notes: Notes) -> Labelled:
         """Item i, its labels checked; the picture is let go."""
+        import numpy as np
+
         place = f"{self._given}: item {i}"
         picture, boxes, classes = self._item(items, i)
         height, width = picture.shape[:2]
         if not set(classes) <= set(names):
             having = "the model" if self.class_names is None else "evaluation.class_names"
-            numbers = ", ".join(f"{c:g}" for c in sorted(set(classes)))
+            numbers = listed([f"{c:g}" for c in sorted(set(classes))])
             raise RequestError(
-                f"{place}: its classes are [{numbers}]; {having} has {len(names)}, [{', '.join(names.values())}]: give"
-                " places in that list, from 0, or the names of your own numbers with evaluation.class_names"
+                f"{place}: its classes are [{numbers}]; {having} has {len(names)}, [{listed(list(names.values()))}]:"
+                " give places in that list, from 0, or the names of your own numbers with evaluation.class_names"
             )
+        if not np.isfinite(boxes).all():
+            raise RequestError(f"{place}: its boxes hold values that are no numbers (NaN or infinite): mend them")
         labels = []
-        for box, c in zip(boxes.tolist(), classes, strict=True):
-            check_box(box, height, width, place)
-            labels.append(Label(int(c), tuple(box), (box[2] - box[0]) * (box[3] - box[1])))
+        for sides, c in zip(boxes.tolist(), classes, strict=True):
+            left, top, right, bottom = sides
+            if (box := fitted((left, top, right, bottom), height, width, place, notes)) is not None:
+                labels.append(Label(int(c), box, area_of(box)))
         return Labelled(f"item {i}", tuple(labels), lambda: self._item(items, i)[0])
 
     def _item(self, items: Any, i: int) -> "tuple[np.ndarray, np.ndarray, np.ndarray]":

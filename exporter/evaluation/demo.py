@@ -6,7 +6,8 @@ from typing import ClassVar
 from pydantic import Field
 
 from exporter.errors import RequestError
-from exporter.evaluation.examples import Example, Truth, unlike
+from exporter.evaluation.classes import listed
+from exporter.evaluation.examples import Example, Examples, Truth
 from exporter.evaluation.settings import EvaluationNode
 
 
@@ -21,14 +22,15 @@ class DemoEvaluation(EvaluationNode):
         """None: whether the model's classes are the demo's is known once its weights are read."""
         yield from ()
 
-    def examples(self, class_names: Sequence[str], height: int, width: int) -> list[Example]:
+    def examples(self, class_names: Sequence[str], height: int, width: int) -> Examples:
         """The scenes. Raises RequestError where the model's classes are not the demo's."""
         from exporter.demo.scenes import CLASS_NAMES, scene
 
         if tuple(class_names) != CLASS_NAMES:
             raise RequestError(
-                f"evaluation=demo: {unlike(CLASS_NAMES, class_names)}: only networks trained on the demo scenes can be"
-                " scored on them: take evaluation=coco or evaluation=yolo with your own pictures"
+                f"evaluation=demo: the model's classes are not the demo's, {listed(CLASS_NAMES)}, in this order; it has"
+                f" {listed(class_names)}: only networks trained on the demo scenes can be scored on them: take"
+                " evaluation=coco or evaluation=yolo with your own pictures"
             )
         found = []
         for i in range(self.num_images):
@@ -41,4 +43,4 @@ class DemoEvaluation(EvaluationNode):
                     lambda i=i: scene("evaluation", i, height, width).image,
                 )
             )
-        return found
+        return Examples(found, {})

@@ -1,6 +1,6 @@
 """What every evaluation gives: pictures, and what is in them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -38,18 +38,16 @@ class Example:
     read: "Callable[[], np.ndarray]"
 
 
+class Examples(list[Example]):
+    """Labelled pictures; `notes` counts what was odd about their labels, by kind, see `exporter.evaluation.notes`."""
+
+    def __init__(self, examples: Iterable[Example], notes: Mapping[str, int]):
+        super().__init__(examples)
+        self.notes = dict(notes)
+
+
 def spread(count: int, wanted: int | None) -> list[int]:
     """Which of `count` things to take for `wanted` of them (all: None): evenly spread, in order."""
     if wanted is None or wanted >= count:
         return list(range(count))
     return [i * count // wanted for i in range(wanted)]
-
-
-def unlike(given: Sequence[str], classes: Sequence[str]) -> str:
-    """Two lists of names, for the error that they do not fit."""
-    return f"the labels have {_listed(given)}; the model has {_listed(classes)}"
-
-
-def _listed(names: Sequence[str], shown: int = 90) -> str:
-    more = f" … ({len(names)} in all)" if len(names) > shown else ""
-    return "[" + ", ".join(str(name) for name in names[:shown]) + more + "]"

@@ -1,18 +1,19 @@
-"""From the labels of a data set, however they are kept, to examples in the model's classes; what cannot be right is one
-line that names the file and the place."""
+"""From the labels of a data set, however they are kept, to examples in the model's classes; what is odd about them is
+counted, what cannot be right is one line that names the files and the places."""
 
 import hashlib
 import json
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from pydantic import Field
 
 from exporter.errors import RequestError
-from exporter.evaluation.examples import Example, Truth, unlike
+from exporter.evaluation.classes import listed, matched, only
+from exporter.evaluation.examples import Example, Examples, Truth
+from exporter.evaluation.notes import Notes, in_words
 from exporter.evaluation.settings import EvaluationNode
 from exporter.manifest import files_digest
 from exporter.pictures import read_picture
@@ -20,8 +21,10 @@ from exporter.pictures import read_picture
 if TYPE_CHECKING:
     import numpy as np
 
-# Annotation tools round: a box may reach this far, in pixels, beyond its picture.
+# Annotation tools round: a box that reaches this far, in pixels, beyond its picture is taken as it is.
 TOLERANCE = 1.0
+
+Box = tuple[float, float, float, float]
 
 
 class LabelledEvaluation(EvaluationNode):
@@ -29,22 +32,24 @@ class LabelledEvaluation(EvaluationNode):
 
     path: str = Field(coerce_numbers_to_str=True)
     num_images: int | None = Field(ge=1)
+    strict: bool = False
 
-    def read(self) -> "tuple[list[Labelled], dict[int, str]]":
-        """The pictures that were chosen, and the names of the categories by id. Raises RequestError."""
+    def read(self) -> "LabelledSet":
+        """The pictures that were chosen, and what is on them. Raises RequestError that names the first mistakes and
+        the number of the others."""
         raise NotImplementedError
 
     def identity(self) -> dict[str, Any]:
         """The chosen pictures and their labels by their digests, wherever they lie."""
-        pictures, names = self.read()
+        pictures, names, notes = self.read()
         labels = [[each.name, [astuple(label) for label in each.labels]] for each in pictures]
-        found = hashlib.sha256(json.dumps([labels, list(names.items())]).encode()).hexdigest()
+        found = hashlib.sha256(json.dumps([labels, list(names.items()), notes.counts]).encode()).hexdigest()
         files = files_digest(each.file for each in pictures if each.file is not None)
         fields = self.model_dump(mode="json", exclude={"path", "annotations"})
         return {"node": type(self).__qualname__, **fields, "labels": found, "pictures": files}
 
     def problems(self) -> Iterator[str]:
-        """The first mistake in the labels, or in the headers of the pictures, if there is one."""
+        """A line on the mistakes in the labels and in the pictures' files, if there are any."""
         try:
             self.read()
         except RequestError as error:
@@ -56,7 +61,7 @@ class Label:
     """One object: the category's id in its data set, box xyxy in pixels of the picture, its area in pixels."""
 
     category: int
-    box: tuple[float, float, float, float]
+    box: Box
     area: float
     crowd: bool = False
 
@@ -76,50 +81,73 @@ class Labelled:
         return cls(file.name, tuple(labels), lambda: read_picture(file), file)
 
 
-def check_box(box: Sequence[float], height: int, width: int, place: str) -> None:
-    """Raises RequestError for a box xyxy, in pixels, without a size or beyond its picture of height × width."""
+class LabelledSet(NamedTuple):
+    """The pictures that were chosen, the names of the categories by id, and what was odd about them."""
+
+    pictures: list[Labelled]
+    categories: dict[int, str]
+    notes: Notes
+
+
+def fitted(box: Box, height: int, width: int, place: str, notes: Notes) -> Box | None:
+    """The box xyxy, in pixels, as far as it lies on its picture of height × width; None where nothing of it does, or it
+    has no extent. What had to be done is noted."""
     left, top, right, bottom = box
-    shown = "[" + ", ".join(f"{side:g}" for side in box) + "]"
-    if not all(math.isfinite(side) for side in box) or right <= left or bottom <= top:
-        raise RequestError(f"{place}: the box {shown} (x1, y1, x2, y2) has no size: mend or remove it")
-    outside = left < -TOLERANCE or top < -TOLERANCE or right > width + TOLERANCE or bottom > height + TOLERANCE
-    if outside:
-        raise RequestError(
-            f"{place}: the box {shown} (x1, y1, x2, y2) lies outside its picture of {width} × {height} pixels:"
-            " mend or remove it"
-        )
+    shown = f"{place}: the box [{', '.join(f'{side:g}' for side in box)}] (x1, y1, x2, y2)"
+    if right <= left or bottom <= top:
+        notes.odd("dropped_without_extent", shown)
+        return None
+    if left >= -TOLERANCE and top >= -TOLERANCE and right <= width + TOLERANCE and bottom <= height + TOLERANCE:
+        return box
+    inside = max(left, 0.0), max(top, 0.0), min(right, float(width)), min(bottom, float(height))
+    kept = inside[0] < inside[2] and inside[1] < inside[3]
+    notes.odd("clipped" if kept else "dropped_outside", f"{shown} on {width} × {height} pixels")
+    return inside if kept else None
 
 
-def check_some(pictures: Sequence[Labelled], given: str) -> None:
-    """Raises RequestError where there is nothing to score: no pictures, or none with an object."""
-    if not pictures:
+def area_of(box: Box) -> float:
+    """Of a box xyxy."""
+    return (box[2] - box[0]) * (box[3] - box[1])
+
+
+def check_some(found: LabelledSet, given: str) -> None:
+    """Raises RequestError for the mistakes that were noted, and where there is nothing to score: no pictures, or none
+    with an object."""
+    found.notes.check()
+    if not found.pictures:
         raise RequestError(f"{given}: lists no pictures: give labels of some")
-    if not any(not label.crowd for picture in pictures for label in picture.labels):
+    if not any(not label.crowd for picture in found.pictures for label in picture.labels):
+        odd = f" ({in_words(found.notes.counts)})" if found.notes.counts else ""
         raise RequestError(
-            f"{given}: none of {len(pictures)} pictures has a label, so there is nothing to score: check that these"
-            " labels belong to these pictures"
+            f"{given}: none of {len(found.pictures)} pictures has a label{odd}, so there is nothing to score: check"
+            " that these labels belong to these pictures"
         )
 
 
-def examples(
-    pictures: Sequence[Labelled], categories: Mapping[int, str], class_names: Sequence[str], given: str
-) -> list[Example]:
+def examples(found: LabelledSet, class_names: Sequence[str], given: str) -> Examples:
     """The pictures with their objects in the model's classes, matched by name.
 
-    categories: name by id. Those that label nothing need not be the model's, and the model may have more: its other
-    classes are not scored. Raises RequestError that shows both lists where a category is not the model's.
+    Categories that label nothing need not be the model's, and the model may have more: its other classes are not
+    scored. Raises RequestError that shows what differs where a category is not the model's.
     """
     import numpy as np
 
+    pictures, categories, notes = found
     used = {label.category for picture in pictures for label in picture.labels}
-    strange = sorted(categories[i] for i in used if list(class_names).count(categories[i]) != 1)
-    if strange:
+    match = matched((categories[i] for i in sorted(used)), class_names)
+    if match.strange:
+        unknown = only(class_names, categories.values())
+        besides = f"; the model has {listed(unknown)} instead" if unknown else ""
         raise RequestError(
-            f"{given}: {', '.join(strange[:3])}{' …' if len(strange) > 3 else ''}: not a class of the model, or"
-            f" not only one: {unlike(list(categories.values()), class_names)}: take the labels that belong to the"
-            " weights, or say the classes' names in their order with model.class_names"
+            f"{given}: {listed(match.strange)}: not a class of the model, or not only one{besides}: take the labels"
+            " that belong to the weights, or say the classes' names in their order with model.class_names"
         )
-    index = {i: list(class_names).index(categories[i]) for i in used}
+    for name in match.other_case:
+        notes.odd("names_in_other_case", f"{given}: {name}")
+    for name in matched((categories[i] for i in categories if i not in used), class_names).strange:
+        notes.odd("categories_ignored", f"{given}: {name}")
+    notes.check()
+    index = {i: match.places[categories[i]] for i in used}
 
     def truth(labels: Sequence[Label]) -> Truth:
         return Truth(
@@ -129,4 +157,4 @@ def examples(
             np.array([label.area for label in labels], np.float64),
         )
 
-    return [Example(p.name, truth(p.labels), p.read) for p in pictures]
+    return Examples([Example(p.name, truth(p.labels), p.read) for p in pictures], notes.counts)

@@ -29,10 +29,11 @@ def evaluated(
         Detector(engine.session(each), input, preprocessing) if each else None for each in (artifact, reference)
     )
     assert own is not None
-    return evaluate(
+    section = evaluate(
         own, other, examples, model.num_classes, progress,
         name=recipe.evaluation.name, max_drop=recipe.evaluation.max_drop, min_map=recipe.evaluation.min_map,
     )  # fmt: skip
+    return section.model_copy(update={"labels": examples.notes})
 
 
 def traded_off(

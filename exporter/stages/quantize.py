@@ -10,6 +10,7 @@ from torch import nn
 from exporter import manifest as m
 from exporter.describe import option, preprocessing_section
 from exporter.errors import RequestError
+from exporter.evaluation.notes import warning
 from exporter.graph.facts import is_quantized
 from exporter.heap import trim
 from exporter.model.loaded import LoadedModel, ModelFacts
@@ -55,6 +56,7 @@ def quantize(
             " preprocessing it was trained with"
         )
     images = recipe.calibration.images(section.geometry, section.normalization)
+    odd = dict(images.notes)
     inside = recipe.preprocessing
     task = replace(
         task,
@@ -63,13 +65,15 @@ def quantize(
         percentile=recipe.calibration.percentile,
         scheme=recipe.quantization_scheme,
         input_range=inside.normalization.input_range if inside.inside_graph else None,
-        truths=partial(recipe.calibration.truths, model.class_names, section.geometry),
+        truths=partial(recipe.calibration.truths, model.class_names, section.geometry, odd.update),
         nms=_nms(recipe) if node.weighs_detections else None,
         collect=collect,
         progress=progress,
     )
     quantized = node.quantize(task)
     images.read_all()  # where what was seen of them is remembered, nobody has
+    if line := warning(odd, "calibration.strict=true"):
+        progress.warn(f"calibration: {line}")
     if images.duplicates:
         progress.warn(
             f"calibration: {images.duplicates} of {images.num_images} pictures are the same, pixel by pixel, as one"
@@ -81,6 +85,7 @@ def quantize(
         num_images=images.num_images,
         duplicates=images.duplicates,
         digest=images.digest,
+        labels=odd,
     )
     return Calibrated(quantized, described)
 

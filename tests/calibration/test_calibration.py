@@ -16,9 +16,11 @@ from exporter.calibration.coco import CocoCalibration
 from exporter.calibration.custom import CustomCalibration
 from exporter.calibration.demo import DemoCalibration
 from exporter.calibration.folder import FolderCalibration, spread
+from exporter.calibration.yolo import YoloCalibration
 from exporter.demo.scenes import CLASS_NAMES, scene
 from exporter.errors import RequestError
 from exporter.geometry import Geometry
+from exporter.pictures import read_picture
 from exporter.preprocessing.normalization import Normalization
 
 GEOMETRY = Geometry.fit(64, 96, margin=4, padding=114)
@@ -278,6 +280,7 @@ def test_custom_loaders_that_fail():
         (DemoCalibration, {}),
         (FolderCalibration, {"path": "x"}),
         (CocoCalibration, {"path": "x", "annotations": "y"}),
+        (YoloCalibration, {"path": "x"}),
         (CustomCalibration, {"target": "x.y"}),
     ],
 )
@@ -310,6 +313,16 @@ def test_the_demo_knows_what_is_on_its_pictures():
         np.testing.assert_allclose(back, drawn.boxes, atol=1e-3)
     assert i == 2
     assert calibration.truths(("a", "b"), GEOMETRY) is None
+
+
+def test_a_folder_is_searched_to_the_bottom(tmp_path):
+    for name in ("b/z.png", "b.png", "a/deep/c.png", "._a.png", ".hidden/d.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((8, 8, 3), sum(name.encode()) % 256, np.uint8)).save(tmp_path / name, format="png")
+    images = folder(tmp_path).images(GEOMETRY, NORMALIZATION)
+    assert images.files == 3
+    images.read_all()
+    assert images.digest == sha256(*(read_picture(tmp_path / f"{name}.png") for name in ("a/deep/c", "b/z", "b")))
 
 
 def test_nobody_says_what_is_in_a_folder(tmp_path):

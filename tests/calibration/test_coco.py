@@ -86,10 +86,20 @@ def test_nobody_says_what_is_there_without_labels_or_in_other_classes(data):
 
 
 def test_labels_that_cannot_be_right_matter_only_where_they_are_asked_for(data):
-    node = coco(data(annotations=[{**ANNOTATIONS[0], "bbox": [1, 2, 0, 4]}]))
+    node = coco(data(annotations=[{**ANNOTATIONS[0], "bbox": [1, 2, "0", 4]}]))
     assert list(node.problems("mine.pth")) == []
     with pytest.raises(RequestError, match="annotation 1"):
         node.truths(["cat", "dog"], GEOMETRY)
+
+
+def test_odd_labels_are_told_where_they_are_asked_for_and_with_strict_errors(data):
+    folder = data(annotations=[{**ANNOTATIONS[0], "bbox": [40, 5, 20, 10]}])
+    told = {}
+    (box,) = next(iter(coco(folder).truths(["Cat", "DOG"], GEOMETRY, told.update))).boxes
+    np.testing.assert_allclose(box, np.array([40, 5, 48, 15]) * 92 / 48 + [2, 9, 2, 9], atol=1e-4)
+    assert told == {"clipped": 1, "size_from_image": 5, "names_in_other_case": 1}
+    with pytest.raises(RequestError, match=r"annotation 1 .*reaches over the edge"):
+        coco(folder, strict=True).truths(["cat", "dog"], GEOMETRY)
 
 
 @pytest.mark.parametrize(
@@ -99,6 +109,8 @@ def test_labels_that_cannot_be_right_matter_only_where_they_are_asked_for(data):
         ({"images": None}, "no list images"),
         ({"images": [{"id": 1, "file_name": "gone.png"}]}, "gone.png is not in calibration.path="),
         ({"images": [{"id": 1}]}, "file_name=None is not text"),
+        ({"images": [{"id": i, "file_name": f"{i}.jpg"} for i in range(9)]}, "image 2: 2.jpg is not in"),
+        ({"images": [{"id": i, "file_name": f"{i}.jpg"} for i in range(9)]}, " … and 6 more"),
         ({"images": [{"id": 1, "file_name": "0.png"}] * 2}, "share an id"),
     ],
 )
@@ -110,6 +122,8 @@ def test_mistakes_are_named_before_anything_runs(data, changes, said):
 def test_a_corrupt_picture_is_named(data):
     folder = data()
     (folder / "3.png").write_bytes((folder / "3.png").read_bytes()[:200])
+    (line,) = coco(folder).problems("mine.pth")
+    assert "3.png: the picture cannot be read" in line
     with pytest.raises(RequestError, match=r"3\.png: the picture cannot be read"):
         list(coco(folder).images(GEOMETRY, NORMALIZATION))
 

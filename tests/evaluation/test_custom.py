@@ -90,9 +90,7 @@ MISTAKES = [
     (with_labels([0, 0, 9, 9], [0]), ["item 1", "[4] and its classes [1]", "[n, 4]"]),
     (with_labels([[0, 0, 9, 9]], [0, 1]), ["item 1", "[1, 4] and its classes [2]"]),
     (with_labels([], [1]), ["item 1", "[0, 4] and its classes [1]"]),
-    (with_labels([[5, 0, 5, 9]], [0]), ["item 1", "no size"]),
-    (with_labels([[0, 0, np.nan, 9]], [0]), ["item 1", "no size"]),
-    (with_labels([[20, 0, 60, 9]], [0]), ["item 1", "outside", "40 × 20"]),
+    (with_labels([[0, 0, np.nan, 9]], [0]), ["item 1", "NaN"]),
     (with_labels([[0, 0, 9, 9], [0, 0, 8, 8]], [1, 3]), ["item 1", "[1, 3]", "[person, cat, dog]", "class_names"]),
     (with_labels([[0, 0, 9, 9]], [-1]), ["item 1", "[-1]", "[person, cat, dog]"]),
     (with_labels([[0, 0, 9, 9]], [0.5]), ["item 1", "[0.5]"]),
@@ -108,10 +106,22 @@ def test_what_is_not_of_the_contract_is_named(items, said):
     assert all(part in line for part in said), line
 
 
-def test_names_that_are_not_the_models_show_both_lists():
-    with pytest.raises(
-        RequestError, match=r"horse: not a class.* the labels have \[cat, horse\]; the model has \[person"
-    ):
+def test_odd_boxes_are_clipped_or_dropped_counted_and_with_strict_errors():
+    odd = with_labels([[20, 0, 60, 9], [5, 0, 5, 9], [50, 0, 60, 9]], [0, 0, 0])
+    examples = node(odd).examples(NAMES, 64, 64)
+    assert examples[1].truth.boxes.tolist() == [[20, 0, 40, 9]] and examples[1].truth.areas.tolist() == [180]
+    assert examples.notes == {"clipped": 1, "dropped_outside": 1, "dropped_without_extent": 1}
+    with pytest.raises(RequestError, match=r"item 1: the box \[20, 0, 60, 9\].*edge.*no size.*lies outside"):
+        node(odd, strict=True).examples(NAMES, 64, 64)
+
+
+def test_all_items_that_are_wrong_are_told_at_once():
+    with pytest.raises(RequestError, match=r"item 1: .*item 2: .*item 3: .* … and 2 more$"):
+        node([*with_labels([[0, 0, 9, 9]], [9]), *[(PICTURE, [[0, 0, 9, 9]], [9])] * 4]).examples(NAMES, 64, 64)
+
+
+def test_names_that_are_not_the_models_show_what_differs():
+    with pytest.raises(RequestError, match=r"horse: not a class.*; the model has person, dog instead"):
         node(with_labels([[0, 0, 9, 9]], [1]), class_names=("cat", "horse")).examples(NAMES, 64, 64)
 
 

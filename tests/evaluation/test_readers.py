@@ -1,12 +1,14 @@
 """COCO and YOLO data sets made by hand, right and wrong: what is wrong is one line that names the place."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from exporter.cli import main
+from exporter.demo.scenes import CLASS_NAMES
 from exporter.errors import RequestError
 from exporter.evaluation.coco import CocoEvaluation
 from exporter.evaluation.demo import DemoEvaluation
@@ -106,11 +108,8 @@ def changed(where, **values):
 
 
 COCO_MISTAKES = [
-    (changed("annotations", bbox=[2, 3, 0, 8]), ["annotation 1", "a.jpg", "no size"]),
-    (changed("annotations", bbox=[2, 3, -4, 8]), ["annotation 1", "no size"]),
     (changed("annotations", bbox=[2, 3, float("nan"), 8]), ["annotation 1", "[x, y, width, height]"]),
     (changed("annotations", bbox=[2, 3, 10**400, 8]), ["annotation 1", "[x, y, width, height]"]),
-    (changed("annotations", bbox=[35, 3, 10, 8]), ["annotation 1", "outside", "40 × 20"]),
     (changed("annotations", bbox=[1, 2, 3]), ["annotation 1", "[x, y, width, height]"]),
     (changed("annotations", bbox=["1", 2, 3, 4]), ["annotation 1", "[x, y, width, height]"]),
     (changed("annotations", category_id=4), ["annotation 1", "category_id=4", "90, 18, 3"]),
@@ -150,21 +149,26 @@ def test_coco_files_that_are_not_there_or_not_json(tmp_path):
 
 
 YOLO_MISTAKES = [
-    ({"labels": "0 0.5 0.5 0 0.5\n"}, ["a.txt: line 1", "no size"]),
-    ({"labels": "\n0 0.9 0.5 0.5 0.5\n"}, ["a.txt: line 2", "outside", "40 × 20"]),
     ({"labels": "2 0.5 0.5 0.5 0.5\n"}, ["a.txt: line 1", "class 2", "0 to 1"]),
     ({"labels": "-1 0.5 0.5 0.5 0.5\n"}, ["line 1", "class -1"]),
     ({"labels": "0.5 0.5 0.5 0.5 0.5\n"}, ["line 1", "class 0.5"]),
     ({"labels": "0 nan 0.5 0.5 0.5\n"}, ["line 1", "five numbers"]),
     ({"labels": "0 0.5 0.5 0.5\n"}, ["line 1", "five numbers"]),
     ({"labels": "cat 0.5 0.5 0.5 0.5\n"}, ["line 1", "five numbers"]),
-    ({"labels": "0 0.5 0.5 0.5 0.5 0.9\n"}, ["line 1", "five numbers"]),  # a prediction, with its score
+    ({"labels": "0,0.5,0.5,0.5,0.5\n"}, ["line 1", "five numbers", "spaces"]),
+    ({"labels": "0 0.5 0.5 0.5 0.5 7\n"}, ["line 1", "five numbers"]),  # no score
+    ({"labels": "\n0 20 10 10 5\n"}, ["line 2", "divide pixels"]),
     ({"labels": "0 0.5 0.5 0.6 nan 0.6 0.6\n"}, ["line 1", "three points"]),
-    ({"labels": "0 0.5 0.5 0.5 0.5 0.5 0.5\n"}, ["a.txt: line 1", "no size"]),
-    ({"labels": "0 0.5 0.5 0.6 0.5 1.6 0.6\n"}, ["a.txt: line 1", "outside"]),
     ({"labels": ""}, ["none of 2 pictures has a label"]),
     ({"data": "names: [dog]\n"}, ["split=val"]),
-    ({"data": "val: nowhere\nnames: [dog]\n"}, ["nowhere", "neither a folder"]),
+    ({"data": "train: images\nnames: [dog]\n"}, ["split=val", "it has train"]),
+    ({"data": "val: nowhere\nnames: [dog]\n"}, ["nowhere", "neither a folder", "{folder}/nowhere and {here}/nowhere"]),
+    ({"data": "path: ../x\nval: y\nnames: [dog]\n"}, ["{folder.parent}/x/y and {here.parent}/x/y"]),
+    ({"data": "val: [images/val, list.txt]\nnames: [dog, cat]\n"}, ["list.txt: line 1: gone.jpg: no such picture"]),
+    ({"data": "val: images/val\nnames: [yes, no]\n"}, ["0 is True, 1 is False", "in quotes"]),
+    ({"data": "val: images/val\nnames: {0: dog, 1: null}\n"}, ["1 is None", "in quotes"]),
+    ({"data": "val: images/val\nnames: {0: dog, 1: [cat]}\n"}, ["1 is ['cat']"]),
+    ({"data": "val: images/val\nnames: {yes: dog, 1: cat}\n"}, ["neither a list"]),
     ({"data": "val: labels\nnames: [dog]\n"}, ["no pictures"]),
     ({"data": "val: images/val\nnames: dog\n"}, ["neither a list"]),
     ({"data": "val: images/val\nnames: [dog, dog]\n"}, ["the same"]),
@@ -176,9 +180,10 @@ YOLO_MISTAKES = [
 
 @pytest.mark.parametrize(("files", "said"), YOLO_MISTAKES, ids=[said[-1] for _, said in YOLO_MISTAKES])
 def test_yolo_mistakes_are_named_before_anything_runs(tmp_path, files, said):
+    (tmp_path / "list.txt").write_text("gone.jpg\n")
     (line,) = yolo(tmp_path, **files).problems()
     assert "\n" not in line
-    assert all(part in line for part in said), line
+    assert all(part.format(folder=tmp_path, here=Path.cwd()) in line for part in said), line
 
 
 def test_yolo_labels_without_a_picture(tmp_path):
@@ -195,29 +200,36 @@ def test_corrupt_pictures_are_named(tmp_path, make):
     data = file.read_bytes()
     file.write_bytes(b"nothing of the kind")
     assert "a.jpg: not a picture" in next(node.problems())
-    file.write_bytes(data[:-200])  # its header is whole: it is found when it is read
-    example = next(e for e in node.examples(CLASSES, 64, 64) if e.name == "a.jpg")
-    with pytest.raises(RequestError, match=r"a\.jpg: the picture cannot be read"):
-        example.read()
+    file.write_bytes(data[:-200])  # its header is whole, and its end is not there
+    assert "a.jpg: the picture cannot be read" in next(node.problems())
+    file.write_bytes(data + b"\0")  # another end, and all of it is there
+    assert list(node.problems()) == []
 
 
 @pytest.mark.parametrize("make", [coco, yolo])
-def test_labels_that_are_not_the_models_show_both_lists(tmp_path, make):
+def test_labels_that_are_not_the_models_show_what_differs(tmp_path, make):
     with pytest.raises(RequestError) as error:
         make(tmp_path).examples(["person", "dog"], 64, 64)
-    assert all(part in str(error.value) for part in ("cat: not a class", "[dog, cat", "[person, dog]", "class_names"))
+    said = ("cat: not a class", "the model has person instead", "class_names")
+    assert all(part in str(error.value) for part in said)
+    assert "dog" not in str(error.value)
+    with pytest.raises(RequestError) as error:
+        make(tmp_path).examples([f"class number {i}" for i in range(300)], 64, 64)
+    assert "… (300 in all)" in str(error.value) and len(str(error.value)) < 500
     with pytest.raises(RequestError, match="or not only one"):
         make(tmp_path).examples(["dog", "cat", "dog"], 64, 64)
 
 
 def test_the_demo_is_for_the_demos_classes():
-    with pytest.raises(RequestError, match=r"disc, .*\[cat\]"):
+    with pytest.raises(RequestError, match=r"disc, square.* \(8 in all\).*it has cat:"):
         DemoEvaluation(num_images=1, max_drop=None).examples(["cat"], 64, 64)
+    with pytest.raises(RequestError, match="in this order; it has crescent"):
+        DemoEvaluation(num_images=1, max_drop=None).examples(CLASS_NAMES[::-1], 64, 64)
 
 
 def test_bad_labels_end_a_build_before_it_starts(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    coco(tmp_path, changed("annotations", bbox=[2, 3, 0, 8]))
+    coco(tmp_path, changed("annotations", bbox=["2", 3, 1, 8]))
     words = ["+recipe=yolo_nas_s", "evaluation=coco", "evaluation.path=pictures", "evaluation.annotations=labels.json"]
     assert main(words) == 2
     assert "annotation 1" in capsys.readouterr().err

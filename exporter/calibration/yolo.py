@@ -1,0 +1,60 @@
+"""Calibration on the pictures of one split of a data.yaml."""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from exporter.calibration.folder import FolderCalibration, spread
+from exporter.calibration.labelled import truths_of
+from exporter.calibration.settings import Tell
+from exporter.evaluation.notes import Notes
+from exporter.evaluation.yolo_data import Split, YoloData, read_data
+from exporter.files import user_path
+from exporter.geometry import Geometry
+from exporter.manifest import file_digest
+
+if TYPE_CHECKING:
+    from exporter.evaluation.examples import Truth
+
+
+class YoloCalibration(FolderCalibration):
+    """As `FolderCalibration`, of the pictures that the data.yaml's `split` names, in the order of their paths. Their
+    labels are looked at only where a quantization wants to know what is on the pictures; `strict`: what is odd about
+    them is then an error."""
+
+    split: Split
+    strict: bool = False
+
+    def identity(self) -> dict[str, Any]:
+        """As of a folder, and the data.yaml and the pictures' labels by their digests; what was odd counts too, since
+        the manifest has it."""
+        from exporter.evaluation.yolo_labels import LabelFiles, check_labels
+
+        pictures, odd = self._chosen()
+        files = [*map(LabelFiles(pictures).of, pictures)]
+        for file in files:
+            if file:
+                check_labels(file)
+        digests = [file_digest(file) if file else "" for file in files]
+        found = hashlib.sha256(" ".join([file_digest(user_path(self.path)), *digests]).encode()).hexdigest()
+        return super().identity() | {"labels": found, "odd": dict(odd)}
+
+    def truths(self, class_names: Sequence[str], geometry: Geometry, tell: Tell = dict) -> "Iterator[Truth] | None":
+        """The labels, None where they name other classes. Raises RequestError for labels that cannot be right."""
+        from exporter.evaluation.yolo import labelled_set
+
+        data = self._read()
+        return truths_of(labelled_set(data, self._spread), class_names, geometry, data.given, tell)
+
+    def _read(self) -> YoloData:
+        return read_data("calibration", self.path, self.split, Notes(self.strict))
+
+    def _spread(self, pictures: Sequence[Path]) -> list[Path]:
+        return spread(pictures, self.num_images, self.seed)
+
+    def _chosen(self) -> tuple[list[Path], Mapping[str, int]]:
+        data = self._read()
+        pictures = data.pictures()
+        data.notes.check()
+        return self._spread(pictures), data.notes.counts
