@@ -1,6 +1,6 @@
 """What `load()` of a model node gives."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ class ModelFacts:
     parameters: int
     weights: "Weights"
     preprocessing: Any  # the node that describes how the network was trained, or None where nobody knows
+    declared: bool = field(default=False, kw_only=True)  # whether the checkpoint itself says so
 
     @property
     def num_classes(self) -> int:
@@ -35,4 +36,6 @@ class LoadedModel(ModelFacts):
     @property
     def facts(self) -> ModelFacts:
         """What is known of it, without the network."""
-        return ModelFacts(self.name, self.class_names, self.parameters, self.weights, self.preprocessing)
+        return ModelFacts(
+            self.name, self.class_names, self.parameters, self.weights, self.preprocessing, declared=self.declared
+        )

@@ -37,7 +37,8 @@ def _facts(facts: "ModelFacts") -> Files:
 
     trained_with = next((name for name, node in KNOWN.items() if node == facts.preprocessing), None)
     plain = {"name": facts.name, "class_names": facts.class_names, "parameters": facts.parameters}
-    return {_VALUE: pack_json({**plain, "weights": facts.weights.model_dump(), "preprocessing": trained_with})}
+    known = {"weights": facts.weights.model_dump(), "preprocessing": trained_with, "declared": facts.declared}
+    return {_VALUE: pack_json({**plain, **known})}
 
 
 def _calibrated(found: Calibrated) -> Files:
