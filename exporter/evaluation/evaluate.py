@@ -35,10 +35,10 @@ def evaluate(
 ) -> m.Evaluation:
     """The manifest's section `evaluation`. Both run on the same pictures, as their manifest would have it run.
 
-    reference: the FP32 artifact of the same recipe, None where the artifact is that itself. Raises BuildError where the artifact's mAP is below `min_map` points of 100, or
-    more than `max_drop` below the reference's; where the median of the scores of matched detections moved by more than
-    `max_score_shift`; with `must_find` where the FP32 artifact's mAP is 0. RequestError for a picture that cannot be
-    read.
+    reference: the FP32 artifact of the same recipe, None where the artifact is that itself. Raises BuildError where
+    the artifact's mAP is below `min_map` points of 100, or more than `max_drop` below the reference's; where the median
+    of the scores of matched detections moved by more than `max_score_shift`; and with `must_find` where the FP32
+    artifact's mAP is 0. RequestError for a picture that cannot be read.
     """
     detectors = [artifact] if reference is None else [artifact, reference]
     found: list[list[Detections]] = [[] for _ in detectors]

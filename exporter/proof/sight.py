@@ -8,9 +8,10 @@ It is blind for certain where
 3. labelled objects are not found (AP50 below 2), and fed with one of the usual inputs they are (20 or more);
 4. it is fed 0..255 and its logits run away (`Look.response`), and fed 0..1 they still move as those of trained
    networks do: of one that was trained on 0..255 they would not;
-5. its logits do not move with the picture, or nothing is detected on at least 8 of the user's own unlabelled images;
-   and fed with one of the usual inputs they move as usual and clearly more is detected: on a quarter of the images or
-   more, with a best score 3 times as high.
+5. its logits do not move with the picture, and fed with one of the usual inputs they do, and clearly more is detected:
+   on a quarter of the images or more, with a best score 3 times as high;
+6. nothing is detected on at least 8 of the user's own unlabelled images, and with red and blue exchanged clearly more.
+   (Other values than those of training make detections of nothing: they are no witness here.)
 
 Where else nothing is detected, perhaps nothing is there that the network knows, or it is not trained to the end: that
 is said, and no more. Random weights are not judged.
@@ -107,10 +108,11 @@ def _is_blind(given: Look, tried: dict[str, Look], own: str, images: AtHand, thr
     if given.response > RUNAWAY and own.endswith("0..255"):
         calm = tried[own.replace("0..255", "0..1")]
         return QUIET <= calm.response <= given.response / 1.5
-    unlabelled = nothing and images.users and images.truths is None and len(images.images) >= MIN_IMAGES
-    if given.response < QUIET or unlabelled:
+    if given.response < QUIET:
         return any(_clearly_more(each, tried[own], threshold) for each in tried.values())
-    return False
+    swapped = tried.get(own.replace("RGB", "BGR") if own.startswith("RGB") else own.replace("BGR", "RGB"))
+    enough = nothing and images.users and images.truths is None and len(images.images) >= MIN_IMAGES
+    return enough and swapped is not None and _clearly_more(swapped, tried[own], threshold)
 
 
 def _clearly_more(other: Look, own: Look, threshold: float) -> bool:
