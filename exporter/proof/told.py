@@ -12,16 +12,12 @@ def told(section: dict[str, Any], sure: bool) -> str:
     own, tried = section["input"], section["tried"]
     fed = f"{_seen(section)}; the network is fed {own}"
     if not section["detected_on"] and tried[own]["detected_on"]:
-        return (
-            f"{fed}, and before quantization it detects {_on(own, section)}: leave more in float (quantization.exclude)"
-        )
+        return f"{fed}, and before quantization it detects {_on(own, section)}: leave more of it in float"
     others = [words for words, each in tried.items() if words != own and _detects(each)]
     others.sort(key=lambda words: (-(tried[words]["ap50"] or 0), -tried[words]["detected_on"]))
     detects = "and it detects " + ", ".join(_on(words, section) for words in others[:SHOWN])
     if sure and others:
-        return (
-            f"{fed}, {detects}: it was trained with another normalisation or channel order: choose that preprocessing"
-        )
+        return f"{fed}, {detects}: it was trained with other normalisation or channel order: choose that preprocessing"
     if sure:
         return (
             f"{fed}, and sees no more in any other usual way (0..1, 0..255, ImageNet's; RGB, BGR): check the weights,"
