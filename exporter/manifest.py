@@ -21,6 +21,7 @@ from exporter.measured import (  # noqa: F401 - all of them are sections of the 
     Latency,
     Ratio,
     Scores,
+    ScoreShift,
     Section,
     Sizes,
     Throughput,

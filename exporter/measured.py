@@ -22,12 +22,24 @@ class Scores(Section):
     by_class: list[float | None]
 
 
+class ScoreShift(Section):
+    """How the scores of detections that were matched (one class, an IoU of 0.5 or more) moved against those of the
+    network without quantization, of at least 0.25 there: the median, and the 5th and 95th percentile; below 0 they
+    fell."""
+
+    matched: int
+    median: float
+    p5: float
+    p95: float
+
+
 class Evaluation(Section):
     """What detections are worth on labelled pictures. `reference` is the FP32 artifact of the same recipe on the same
-    pictures, null where the artifact is that itself; `drop` is the reference's mAP less the artifact's. `digest` is a
-    sha256 over pixels and labels, `num_background` counts pictures without an object, `boxes_by_class` leaves crowds
-    out, `labels` counts by kind what was odd about the labels and how it was taken (clipped, dropped, ignored). The
-    build would have failed with a drop above `max_drop` or an mAP below `min_map`."""
+    pictures, null where the artifact is that itself; `drop` is the reference's mAP less the artifact's, `score_shift`
+    how scores moved from there. `digest` is a sha256 over pixels and labels, `num_background` counts pictures without
+    an object, `boxes_by_class` leaves crowds out, `labels` counts by kind what was odd about the labels and how it was
+    taken (clipped, dropped, ignored). The build would have failed with a drop above `max_drop`, an mAP
+    below `min_map` or a shift whose median is beyond `max_score_shift`."""
 
     name: str
     num_images: int
@@ -42,6 +54,8 @@ class Evaluation(Section):
     max_drop: float | None
     min_map: float | None = None
     labels: dict[str, int] = {}
+    score_shift: ScoreShift | None = None
+    max_score_shift: float | None = None
 
 
 class Ratio(Section):

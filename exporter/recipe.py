@@ -134,7 +134,7 @@ class Recipe:
 def check(composed: Composed, model: Any = None, digest: str | None = None, as_declared: bool = True) -> Recipe:
     """Raises RequestError that names every mistake; nothing is written, and of the weights only what they say of their
     training is read, and whether a graph is quantized already. `model`, a torch network in memory, takes the place of
-    the one that the recipe names; `digest` is the caller's word for what it is. `as_declared`: what a checkpoint says of
+    the one that the recipe names; `digest` is the caller's word for what it is. `as_declared`: a checkpoint's word on
     its training holds; version 0.1.0 did not look."""
     with explained("the configuration"):
         missing = sorted(OmegaConf.missing_keys(composed.config))

@@ -1,6 +1,7 @@
 """What a person wants to know when a build is done, in a few lines from the manifest."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from exporter.manifest import Manifest
 
@@ -42,6 +43,10 @@ def summary_lines(manifest: Manifest) -> Iterator[str]:
             f"  detections mAP {found['map']:.1f} (torch {found['torch_map']:.1f}) on {found['scenes']} scenes,"
             f" {found['matched']}/{found['boxes']} boxes matched at mean IoU {found['mean_iou']}"
         )
+        if shift := found.get("score_shift"):  # older manifests do not have it
+            yield f"  scores     {_moved(shift)} torch's"
+    if warning := proof.get("sight", {}).get("warning"):  # older manifests do not have it
+        yield f"  warning    proof.blind: {warning}"
     yield from measured_lines(manifest)
 
 
@@ -74,10 +79,19 @@ def measured_lines(manifest: Manifest) -> Iterator[str]:
             f"  evaluation mAP {scores.map:.2f}{against}, AP50 {scores.ap50:.2f} on {evaluation.num_images} pictures"
             f" with {evaluation.num_boxes} objects"
         )
+        if evaluation.score_shift:
+            yield f"  scores     {_moved(evaluation.score_shift.model_dump())} FP32's"
     if benchmark:
         own, ratio = benchmark.end_to_end.artifact, benchmark.end_to_end.ratio
         against = f", {ratio.median:.2f} of FP32 (quartiles {ratio.low:.2f} to {ratio.high:.2f})" if ratio else ""
         yield f"  benchmark  p50 {own.p50_ms:.1f} ms, p99 {own.p99_ms:.1f} ms{against}, {benchmark.threads} threads"
+
+
+def _moved(shift: dict[str, Any]) -> str:
+    return (
+        f"of {shift['matched']} detections: median {shift['median']:+.3f}, 5 % below {shift['p5']:+.3f},"
+        f" 5 % above {shift['p95']:+.3f} of"
+    )
 
 
 def _tensor(tensor) -> str:  # noqa: ANN001 - an input or an output section: both have these three

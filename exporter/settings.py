@@ -18,6 +18,8 @@ STRIDE = 32
 """Pixels: the largest stride of the networks, which their inputs' sides are multiples of."""
 MAX_PIXELS = 2**27
 """Of all pictures of one run: beyond, a recipe asks for more memory than machines have, by mistake or not."""
+MAX_LOOKED_AT = 32
+"""Images that `proof.blind` looks at."""
 OPTIONS = (
     "do_constant_folding", "export_params", "fallback", "keep_initializers_as_inputs", "optimize", "verify"
 )  # fmt: skip
@@ -122,7 +124,8 @@ class Export(Settings):
 
 
 class ProofSettings(Settings):
-    """How the artifact is proved; `auto` takes the bound that the quantization states for itself."""
+    """How the artifact is proved; `auto` takes the bound that the quantization states for itself. The configuration of
+    an older one has no `max_score_shift` and no `blind`."""
 
     num_images: int = Field(ge=1, le=100_000)
     num_scenes: int = Field(ge=0, le=100_000)
@@ -131,6 +134,8 @@ class ProofSettings(Settings):
     mean_score_error: Bound
     mean_box_error: Bound
     max_map_drop: Bound
+    max_score_shift: Bound = "auto"
+    blind: Literal["auto", "error", "warn", "off"] = "auto"
 
 
 class StoreSettings(Settings):

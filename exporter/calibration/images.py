@@ -38,6 +38,10 @@ class CalibrationImages:
             yield network_input
         self._digest, self._num_images, self._duplicates = sha256.hexdigest(), count, count - len(seen)
 
+    def pairs(self) -> "Iterator[tuple[np.ndarray, np.ndarray]]":
+        """Starts a pass that is not counted: the pixels as they were read, and the network input."""
+        return self._source()
+
     def read_all(self) -> None:
         """Makes a full pass, unless there was one."""
         if self._digest is None:

@@ -11,6 +11,13 @@ from exporter.evaluation.examples import Example
 from exporter.evaluation.scores import scores
 from exporter.inference import Detections, Detector
 from exporter.progress import Progress
+from exporter.proof.detections import bounded_shift, score_shift
+
+CHECK = (
+    "check that the preprocessing (normalisation, channel order) is the one the network was trained with, and that the"
+    " weights belong to these labels"
+)
+LESS = "leave more layers in float (quantization.exclude) or calibrate on other pictures"
 
 
 def evaluate(
@@ -23,12 +30,15 @@ def evaluate(
     name: str,
     max_drop: float | None = None,
     min_map: float | None = None,
+    max_score_shift: float | None = None,
+    must_find: bool = False,
 ) -> m.Evaluation:
     """The manifest's section `evaluation`. Both run on the same pictures, as their manifest would have it run.
 
     reference: the FP32 artifact of the same recipe, None where the artifact is that itself. Raises BuildError where
-    the artifact's mAP is below `min_map` points of 100, or more than `max_drop` below the reference's; RequestError
-    for a picture that cannot be read.
+    the artifact's mAP is below `min_map` points of 100, or more than `max_drop` below the reference's; where the median
+    of the scores of matched detections moved by more than `max_score_shift`; and with `must_find` where the FP32
+    artifact's mAP is 0. RequestError for a picture that cannot be read.
     """
     detectors = [artifact] if reference is None else [artifact, reference]
     found: list[list[Detections]] = [[] for _ in detectors]
@@ -56,8 +66,10 @@ def evaluate(
         drop=round(others[0].map - own.map, 3) if others else None,
         max_drop=max_drop,
         min_map=min_map,
+        score_shift=score_shift(*found) if others else None,
+        max_score_shift=max_score_shift if others else None,
     )
-    _hold(evaluation)
+    _hold(evaluation, must_find)
     return evaluation
 
 
@@ -72,21 +84,30 @@ def _groups(examples: Iterable[Example], size: int) -> Iterable[list[Example]]:
         yield group
 
 
-def _hold(evaluation: m.Evaluation) -> None:
+def _hold(evaluation: m.Evaluation, must_find: bool) -> None:
     """The gates. Raises BuildError."""
     found, least = evaluation.artifact.map, evaluation.min_map
     drop, allowed, reference = evaluation.drop, evaluation.max_drop, evaluation.reference
+    on = f"on {evaluation.num_images} pictures"
     if least is not None and found < least:
         beside = f" (the FP32 artifact's {reference.map:.2f})" if reference else ""
         raise BuildError(
-            f"mAP is {found:.2f} on {evaluation.num_images} pictures{beside}, evaluation.min_map={least:g} asks for"
-            " more; nothing was published: check that the preprocessing (normalisation, channel order) is the one the"
-            " network was trained with, and that the weights belong to these labels"
+            f"mAP is {found:.2f} {on}{beside}, evaluation.min_map={least:g} asks for more; nothing was published:"
+            f" {CHECK}"
         )
-    if drop is None or allowed is None or reference is None or drop <= allowed:
-        return
-    raise BuildError(
-        f"mAP is {found:.2f} on {evaluation.num_images} pictures, the FP32 artifact's"
-        f" {reference.map:.2f}: a drop of {drop:.2f} points, evaluation.max_drop={allowed:g} allows less; nothing was"
-        " published: leave more layers in float (quantization.exclude) or calibrate on other pictures"
-    )
+    if must_find and (reference or evaluation.artifact).map == 0:
+        raise BuildError(
+            f"mAP of the FP32 artifact is 0.00 {on} with {evaluation.num_boxes} objects: it finds none of them, so no"
+            f" drop can be measured; nothing was published: {CHECK}; or take evaluation=none"
+        )
+    if drop is not None and allowed is not None and reference is not None and drop > allowed:
+        raise BuildError(
+            f"mAP is {found:.2f} {on}, the FP32 artifact's {reference.map:.2f}: a drop of {drop:.2f} points,"
+            f" evaluation.max_drop={allowed:g} allows less; nothing was published: {LESS}"
+        )
+    moved, bound, shift = bounded_shift(evaluation.score_shift), evaluation.max_score_shift, evaluation.score_shift
+    if shift is not None and moved is not None and bound is not None and moved > bound:
+        raise BuildError(
+            f"scores of {shift.matched} matched detections moved by {shift.median:+.3f} (median) from the FP32"
+            f" artifact's, proof.max_score_shift={bound:g} allows less either way; nothing was published: {LESS}"
+        )

@@ -8,12 +8,17 @@ from typing import Any
 
 import numpy as np
 
+from exporter import manifest as m
 from exporter.demo.scenes import CLASS_NAMES, scene
 from exporter.demo.scoring import coco_scores
 from exporter.geometry import Geometry
 from exporter.inference import Detections, Detector
 from exporter.postprocessing import reference
 from exporter.postprocessing.nms.onnx import OnnxNms
+
+SURE, MIN_MATCHED = 0.25, 10
+"""A score below which detections are many and move little, whatever becomes of those that count; and how many of them
+make a median."""
 
 TorchOutputs = Callable[[np.ndarray], tuple[np.ndarray, ...]]
 
@@ -59,19 +64,41 @@ def torch_detections(picture: np.ndarray, outputs: TorchOutputs, geometry: Geome
 
 
 def matched(found: Sequence[Detections], wanted: Sequence[Detections]) -> dict[str, Any]:
-    """What `pairs` gives of each picture: how many, their mean IoU and score difference."""
+    """What `pairs` gives of each picture: how many, their mean IoU and score difference, and `score_shift`."""
     ious, differences, total = [], [], 0
     for f, w in zip(found, wanted, strict=True):
         total += max(len(f.scores), len(w.scores))
         for i, j, iou in pairs(f, w):
             ious.append(iou)
             differences.append(abs(float(w.scores[j]) - float(f.scores[i])))
+    shift = score_shift(found, wanted)
     return {
         "boxes": total,
         "matched": len(ious),
         "mean_iou": round(float(np.mean(ious)), 5) if ious else None,
         "mean_score_difference": round(float(np.mean(differences)), 5) if differences else None,
+        "score_shift": shift.model_dump() if shift else None,
     }
+
+
+def score_shift(found: Sequence[Detections], wanted: Sequence[Detections]) -> m.ScoreShift | None:
+    """How scores moved from `wanted`, those of at least `SURE`, to `found`, picture by picture; None where nothing can
+    be matched."""
+    moves = []
+    for f, w in zip(found, wanted, strict=True):
+        sure = w.scores >= SURE
+        known = Detections(w.boxes[sure], w.scores[sure], w.classes[sure])
+        moves += [float(f.scores[i]) - float(known.scores[j]) for i, j, _ in pairs(f, known)]
+    if not moves:
+        return None
+    median, low, high = (round(float(each), 5) for each in np.percentile(moves, (50, 5, 95)))
+    return m.ScoreShift(matched=len(moves), median=median, p5=low, p95=high)
+
+
+def bounded_shift(shift: m.ScoreShift | None) -> float | None:
+    """What `proof.max_score_shift` bounds: the median, either way. Tails are noise, of boxes that are hard to see; what
+    squeezes all scores moves it. None where it is of fewer than `MIN_MATCHED`."""
+    return abs(shift.median) if shift and shift.matched >= MIN_MATCHED else None
 
 
 def pairs(found: Detections, wanted: Detections) -> list[tuple[int, int, float]]:

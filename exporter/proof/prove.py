@@ -7,7 +7,10 @@ Questions, each with its figures:
   so that a tie which flips in the network cannot fail it.
 - format: does a recipe's own format compute in the artifact what it computes by itself?
 - geometry: where it is inside, does it show the network what OpenCV would, and do boxes find back to the frame?
-- detections: how near are boxes, scores and mAP to the torch network's? See `exporter.proof.detections`.
+- detections: how near are boxes, scores and mAP to the torch network's, and did scores move all one way? See
+  `exporter.proof.detections`.
+
+Whether the network sees anything is another question: see `exporter.proof.sight`.
 """
 
 from collections.abc import Callable
@@ -17,6 +20,7 @@ from typing import Any
 import numpy as np
 import onnx
 
+from exporter import manifest as m
 from exporter.demo.scenes import scene
 from exporter.describe import input_section, preprocessing_section
 from exporter.errors import BuildError
@@ -27,7 +31,7 @@ from exporter.model.loaded import LoadedModel, ModelFacts
 from exporter.postprocessing import reference
 from exporter.postprocessing.agreement import unexplained
 from exporter.preprocessing.normalization import Normalization
-from exporter.proof.detections import TorchOutputs, detection_errors, torch_detections
+from exporter.proof.detections import TorchOutputs, bounded_shift, detection_errors, torch_detections
 from exporter.proof.frames import MAX_BEYOND, MAX_BOX_ERROR, MAX_MAP_DROP, frame_errors, seen
 from exporter.proof.own_format import own_format_errors
 from exporter.proof.tensors import Tensors, artifact_tensors
@@ -88,7 +92,7 @@ def _bounds(model: ModelFacts, recipe: Recipe) -> dict[str, float]:
         bounds = {}
     if recipe.takes_frames and "max_map_drop" in bounds:
         bounds["max_map_drop"] += MAX_MAP_DROP
-    own = recipe.proof.model_dump(exclude={"num_images", "num_scenes"})
+    own = recipe.proof.model_dump(exclude={"num_images", "num_scenes", "blind"})
     return bounds | {key: value for key, value in own.items() if value != "auto"}
 
 
@@ -207,7 +211,9 @@ def torch_detector(
 
 def _hold(proof: dict[str, Any]) -> None:
     """Raises BuildError that names every figure beyond its bound."""
-    figures = proof["network"] | {"max_map_drop": proof["detections"].get("map_drop")}
+    found = proof["detections"]
+    shift = m.ScoreShift.model_validate(found["score_shift"]) if found.get("score_shift") else None
+    figures = proof["network"] | {"max_map_drop": found.get("map_drop"), "max_score_shift": bounded_shift(shift)}
     beyond = [
         f"{key} is {figures[key]:.4g}, allowed {bound:g}"
         for key, bound in proof["bounds"].items()

@@ -14,7 +14,9 @@ class Int8(QuantizationNode):
 
     name: ClassVar[str] = "int8"
     needs_calibration: ClassVar[bool] = True
-    bounds: ClassVar[dict[str, float]] = {"mean_score_error": 0.01, "mean_box_error": 8.0, "max_map_drop": 1.0}
+    bounds: ClassVar[dict[str, float]] = {
+        "mean_score_error": 0.01, "mean_box_error": 8.0, "max_map_drop": 1.0, "max_score_shift": 0.05,
+    }  # fmt: skip
 
     scheme: Literal["auto", "u8s8", "s8s8"] = "auto"
     per_channel: bool = True

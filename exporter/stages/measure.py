@@ -19,9 +19,11 @@ from exporter.stages.finish import finished
 
 
 def evaluated(
-    artifact: bytes, reference: bytes | None, model: ModelFacts, recipe: Recipe, progress: Progress
-) -> m.Evaluation:
-    """The manifest's section `evaluation`. Raises BuildError where the artifact is worth too little."""
+    artifact: bytes, reference: bytes | None, model: ModelFacts, recipe: Recipe, max_score_shift: float | None,
+    progress: Progress,
+) -> m.Evaluation:  # fmt: skip
+    """The manifest's section `evaluation`; max_score_shift: see `evaluate`. Raises BuildError where the artifact is
+    worth too little."""
     examples = recipe.evaluation.examples(model.class_names, *recipe.nominal_picture)
     input, preprocessing = input_section(onnx.load_from_string(artifact), recipe), preprocessing_section(recipe)
     engine = recipe.backend.engine
@@ -32,6 +34,7 @@ def evaluated(
     section = evaluate(
         own, other, examples, model.num_classes, progress,
         name=recipe.evaluation.name, max_drop=recipe.evaluation.max_drop, min_map=recipe.evaluation.min_map,
+        max_score_shift=max_score_shift, must_find=not model.weights.source.startswith("random"),
     )  # fmt: skip
     return section.model_copy(update={"labels": examples.notes})
 

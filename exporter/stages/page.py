@@ -22,6 +22,7 @@ def page(
     summary: Summary,
     model: ModelFacts,
     proof: dict[str, Any],
+    sight: dict[str, Any] | None,
     evaluation: m.Evaluation | None,
     benchmark: m.Benchmark | None,
     tradeoff: list[dict[str, Any]] | None,
@@ -32,15 +33,17 @@ def page(
 ) -> Files:
     """The manifest and the pages and pictures made from it; by name, the artifact itself left out.
 
-    tradeoff: what the variants of a mixed precision took; intermediate: the artifact in OpenVINO's own form, if that is
-    wanted; repository: of the recipe, see `exporter.provenance.repository`; outputs: see `exporter.proof.prove`, None
-    where there is no other precision to compare with."""
+    sight: what the network makes of the images at hand, None where nobody looked; tradeoff: what the variants of a
+    mixed precision took; intermediate: the artifact in OpenVINO's own form, if that is wanted; repository: of the
+    recipe, see `exporter.provenance.repository`; outputs: see `exporter.proof.prove`, None where there is no other
+    precision to compare with."""
     examples = recipe.evaluation.examples(model.class_names, *recipe.nominal_picture)
+    looked = proof | ({"sight": sight} if sight else {})
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         (folder / m.ARTIFACT).write_bytes(artifact)
         manifest = describe(
-            folder / m.ARTIFACT, model, recipe, summary.quantization, summary.calibration, proof, evaluation,
+            folder / m.ARTIFACT, model, recipe, summary.quantization, summary.calibration, looked, evaluation,
             benchmark, tradeoff or [], repository, intermediate,
         )  # fmt: skip
         manifest.write(folder)

@@ -8,6 +8,7 @@ from exporter.benchmark.cpu import cores
 from exporter.node import UnknownOriginError
 from exporter.provenance import cpu, repository
 from exporter.recipe import Recipe
+from exporter.settings import MAX_LOOKED_AT
 from exporter.stages.codecs import BENCHMARK, BYTES, CALIBRATED, EVALUATION, FACTS, FOLDER, JSON, MODEL, SUMMARY
 from exporter.store.key import identity
 from exporter.store.stage import Run, Stage
@@ -68,16 +69,19 @@ def pipeline(recipe: Recipe, run: Run) -> Pipeline:
             "write IR", "exporter.stages.intermediate.intermediate", {"recipe": attached},
             {"artifact": artifact, "model": facts}, FOLDER, machine=machine,
         )  # fmt: skip
+    settled = recipe.proof.model_copy(update={"blind": "auto"})  # which the stage has no use for
     proved = Stage(
-        "prove", "exporter.proof.prove.prove", {"recipe": recipe.part(*ATTACHED, "proof", "quantization")},
+        "prove", "exporter.proof.prove.prove", {"recipe": recipe.part(*ATTACHED, "quantization", proof=settled)},
         {"artifact": artifact, "model": facts}, JSON,
         tools=partial(_outputs, network, run), beside={"network": network}, machine=machine,
     )  # fmt: skip
+    sight = _sight(recipe, run, network, facts, artifact) if recipe.proof.blind != "off" else None
     own, nothing = _there({"artifact": artifact, "reference": reference, "model": facts})
     if recipe.evaluation.name != "none":
         evaluation = Stage(
             "evaluate", "exporter.stages.measure.evaluated",
-            {"recipe": recipe.part(*ATTACHED, "evaluation"), **nothing}, own, EVALUATION,
+            {"recipe": recipe.part(*ATTACHED, "evaluation"), "max_score_shift": _max_score_shift(recipe), **nothing},
+            own, EVALUATION,
             tools=progress, machine=machine, shown=f"evaluate ({recipe.evaluation.name})",
         )  # fmt: skip
     timed_on = {"cpu": machine, "cores": cores()}
@@ -93,7 +97,7 @@ def pipeline(recipe: Recipe, run: Run) -> Pipeline:
             {**own, "calibrated": calibrated, "core": traced}, BENCHMARK,
             tools=progress, machine=timed_on, shown=f"benchmark ({recipe.benchmark.name})",
         )  # fmt: skip
-    measured = {"proof": proved, "evaluation": evaluation, "benchmark": benchmark, "tradeoff": tradeoff,
+    measured = {"proof": proved, "sight": sight, "evaluation": evaluation, "benchmark": benchmark, "tradeoff": tradeoff,
                 "intermediate": intermediate}  # fmt: skip
     # Asked for first: then nobody behind the artifact needs the graphs, and they are not held while it is proved.
     summary = Stage("sum up", "exporter.stages.calibrated.summed_up", {}, {"calibrated": calibrated}, SUMMARY)
@@ -104,8 +108,8 @@ def pipeline(recipe: Recipe, run: Run) -> Pipeline:
         inputs, FOLDER, tools=partial(_outputs, network, run) if quantized else lambda: {"outputs": None},
         beside={"network": network} if quantized else {}, shown="draw pages and pictures",
     )  # fmt: skip
-    every = (network, facts, traced, calibrated, summary, artifact, reference, intermediate, proved, evaluation,
-             tradeoff, benchmark, pages)  # fmt: skip
+    every = (network, facts, traced, calibrated, summary, artifact, reference, intermediate, proved, sight,
+             evaluation, tradeoff, benchmark, pages)  # fmt: skip
     stages = tuple(stage for stage in every if stage)
     for stage in (traced, calibrated):
         stage.uses = sum(stage in user.inputs.values() for user in stages)
@@ -116,6 +120,29 @@ def _there(stages: dict[str, Stage[Any] | None]) -> tuple[dict[str, Stage[Any]],
     """The stages that a recipe has, and the names of those that it has not: their result is None."""
     there = {name: stage for name, stage in stages.items() if stage is not None}
     return there, dict.fromkeys(stages.keys() - there.keys())
+
+
+def _max_score_shift(recipe: Recipe) -> float | None:
+    """What the recipe sets, else what the quantization states for itself."""
+    said = recipe.proof.max_score_shift
+    return recipe.quantization.bounds.get("max_score_shift") if said == "auto" else said
+
+
+def _sight(
+    recipe: Recipe, run: Run, network: Stage[Any], facts: Stage[Any], artifact: Stage[bytes]
+) -> Stage[dict[str, Any]]:
+    """Whose key holds the images that it looks at, and no others."""
+    calibration = None
+    if recipe.quantization.needs_calibration:
+        few = min(recipe.calibration.num_images, MAX_LOOKED_AT)
+        calibration = recipe.calibration.model_copy(update={"num_images": few})
+    return Stage(
+        "look", "exporter.proof.sight.looked",
+        {"recipe": recipe.part(*ATTACHED, "evaluation", calibration=calibration), "blind": recipe.proof.blind},
+        {"artifact": artifact, "model": facts}, JSON,
+        tools=partial(_outputs, network, run), beside={"network": network}, machine=cpu(),
+        shown="look at images",
+    )  # fmt: skip
 
 
 def _calibrated(

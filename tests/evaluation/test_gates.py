@@ -1,5 +1,6 @@
 """The gates on builds that are wrong in the ways that exports go wrong: the artifact runs, and detects nothing."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -8,8 +9,12 @@ import exporter
 from exporter.config import compose
 from exporter.demo.scenes import CLASS_NAMES
 from exporter.errors import BuildError
+from exporter.evaluation.evaluate import evaluate
+from exporter.evaluation.examples import Example, Truth
+from exporter.inference import Detections
+from exporter.progress import Progress
 from exporter.recipe import check
-from tests.evaluation.colours import NAMES
+from tests.evaluation.colours import NAMES, labelled
 
 NETWORK = ["model=custom", "model._target_=tests.evaluation.colours.network", f"model.class_names=[{','.join(NAMES)}]"]
 LABELS = ["evaluation=custom", "evaluation._target_=tests.evaluation.colours.labelled", "trust=tests"]
@@ -49,8 +54,55 @@ def test_a_network_trained_on_other_inputs_is_caught_by_min_map(tmp_path, fault)
     with pytest.raises(
         BuildError, match=r"mAP is 0\.\d+ on 4 .* evaluation\.min_map=50 .*normalisation, channel order"
     ):
-        build(tmp_path, fault, "evaluation.min_map=50")
+        build(tmp_path, fault, "evaluation.min_map=50", "proof.blind=off")
     assert not (tmp_path / "out").exists()
+
+
+def test_objects_that_another_order_of_channels_finds_are_said_before_any_gate(tmp_path):
+    said = (
+        r"^proof\.blind: labelled objects are not found on 7 images of evaluation=custom with 21 objects: AP50 is 0\.0;"
+        r" .* is fed RGB, 0\.\.1, and it detects on 7 of 7 when fed BGR, 0\.\.1 \(best score \S+, AP50 100\)"
+    )
+    with pytest.raises(BuildError, match=said):
+        build(tmp_path, "+model.order=bgr", "+evaluation.count=8")
+
+
+def test_a_reference_that_finds_nothing_is_no_success(tmp_path):
+    with pytest.raises(BuildError, match=r"the FP32 artifact is 0\.00 on 4 pictures with 9 objects: it finds none"):
+        build(tmp_path, "+model.high=255", "proof.blind=off")
+
+
+class Found:
+    """Stands for an artifact that finds every object, with this score."""
+
+    batch = 1
+
+    def __init__(self, truths, score):
+        self.truths, self.score = iter(truths), score
+
+    def __call__(self, pictures):
+        for _ in pictures:
+            truth = next(self.truths)
+            scores = np.full(len(truth.boxes), self.score, np.float32)
+            yield Detections(truth.boxes.astype(np.float32), scores, truth.classes)
+
+
+@pytest.mark.parametrize(("bound", "holds"), [(0.05, False), (0.2, True), (None, True)])
+def test_scores_that_all_move_while_map_stays_are_caught(bound, holds):
+    truths = [Truth.of(boxes, classes) for _, boxes, classes in labelled(8)]
+    examples = [Example(str(i), each, lambda: np.zeros((4, 4, 3), np.uint8)) for i, each in enumerate(truths)]
+
+    def evaluated():
+        return evaluate(
+            Found(truths, 0.72), Found(truths, 0.9), examples, 2, Progress(), name="custom", max_score_shift=bound
+        )
+
+    if holds:
+        shift = evaluated().score_shift
+        assert shift is not None and (shift.matched, shift.median) == (21, pytest.approx(-0.18, abs=1e-4))
+    else:
+        with pytest.raises(BuildError, match=r"of 21 matched detections moved by -0\.180 .*max_score_shift=0\.05"):
+            evaluated()
 
 
 def test_random_calibration_data_is_caught_by_max_drop(tmp_path):

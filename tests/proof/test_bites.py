@@ -15,16 +15,7 @@ from exporter.proof.prove import prove, torch_outputs
 from exporter.recipe import check
 from exporter.stages.finish import attach
 from exporter.stages.trace import core_graph
-
-WORDS = ["+recipe=yolo_nas_s", "input.size=96", "proof.num_scenes=0", "proof.num_images=2"]
-
-
-@pytest.fixture(scope="module")
-def parts():
-    """The recipe, the loaded network and its core graph."""
-    recipe = check(compose(WORDS))
-    loaded = recipe.model.load()
-    return recipe, loaded, core_graph(loaded.network, recipe)
+from tests.proof.conftest import WORDS
 
 
 def finished(core, recipe, normalization=None, channels="rgb"):

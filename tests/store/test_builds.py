@@ -68,7 +68,7 @@ def test_the_same_build_again_runs_nothing_and_imports_no_torch(place):
 def test_what_is_behind_the_core_leaves_it_alone(place, word):
     folder, words = place
     exporter.build("yolo_nas_s_int8", [*words, word, f"output_dir={folder / 'other'}"])
-    assert ran(folder / "other") == ["attach", "prove", "draw"]
+    assert ran(folder / "other") == ["attach", "prove", "look", "draw"]
     exporter.build("yolo_nas_s_int8", [*words, word, f"output_dir={folder / 'alone'}", "store.path=none"])
     assert file_digest(folder / "other" / "model.onnx") == file_digest(folder / "alone" / "model.onnx")
 
@@ -108,7 +108,7 @@ def test_a_plan_says_what_will_run_and_does_nothing(place, capsys):
     assert any(re.match(r"  attach +will run, about [\d.]+ s$", line) for line in lines)
     assert any(re.match(r"  trace +in the store$", line) for line in lines)
     assert main(["plan", *said]) == 0
-    assert "0 of 8 stages will run: about 0.0 s" in capsys.readouterr().out
+    assert "0 of 9 stages will run: about 0.0 s" in capsys.readouterr().out
     sweep = [word for word in said if not word.startswith("output_dir")]
     assert main(["plan", "-m", *sweep, "input.size=96", "postprocessing.nms.nms_threshold=0.3,0.4"]) == 0
     assert re.search(r"  quantize +made above", capsys.readouterr().out)

@@ -1,0 +1,71 @@
+"""The images at hand: what the network can be looked at on, best the user's own."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from exporter.calibration.demo import DemoCalibration
+from exporter.demo.scenes import scene
+from exporter.evaluation.demo import DemoEvaluation
+from exporter.evaluation.examples import Truth, spread
+from exporter.geometry import Geometry
+from exporter.preprocessing.normalization import UNCHANGED
+from exporter.recipe import Recipe
+from exporter.settings import MAX_LOOKED_AT
+
+NUM_SCENES = 8
+
+
+@dataclass(frozen=True)
+class AtHand:
+    """images: uint8 [n, H, W, 3] RGB, resized and padded to the network's input; truths: their objects, boxes in pixels
+    of that input, None where nobody says; of: where they come from, in words; users: whether the user gave them."""
+
+    images: np.ndarray
+    truths: list[Truth] | None
+    of: str
+    users: bool
+
+    @property
+    def num_objects(self) -> int | None:
+        """Labelled ones, crowds left out; None without labels."""
+        return None if self.truths is None else sum(int((~truth.crowd).sum()) for truth in self.truths)
+
+    def some(self, count: int) -> "AtHand":
+        """At most `count` of them, evenly spread."""
+        chosen = spread(len(self.images), count)
+        return replace(self, images=self.images[chosen], truths=self.truths and [self.truths[i] for i in chosen])
+
+
+def at_hand(recipe: Recipe, class_names: Sequence[str], geometry: Geometry) -> AtHand:
+    """At most `MAX_LOOKED_AT`: the evaluation's that hold objects; else the user's for calibration, where they are read
+    as pixels (floats are normalised already, rightly or not); else demo scenes. Reads the recipe's `evaluation`,
+    `calibration` (None where nothing is calibrated), `input` and `preprocessing`. Raises RequestError for an image that
+    cannot be read."""
+    if recipe.evaluation.name != "none" and (found := _labelled(recipe, class_names, geometry)):
+        return found
+    if recipe.calibration is not None and not isinstance(recipe.calibration, DemoCalibration):
+        pairs = recipe.calibration.images(geometry, UNCHANGED).pairs()
+        shown = [given[0].transpose(1, 2, 0).astype(np.uint8) for read, given in pairs if read.dtype == np.uint8]
+        if shown:
+            return AtHand(np.stack(shown), None, "calibration images", users=True)
+    scenes = [scene("proof", i, geometry.height, geometry.width).image for i in range(NUM_SCENES)]
+    return AtHand(np.stack(scenes), None, "demo scenes", users=False)
+
+
+def _labelled(recipe: Recipe, class_names: Sequence[str], geometry: Geometry) -> AtHand | None:
+    """None where no image of the evaluation holds an object."""
+    examples = recipe.evaluation.examples(class_names, *recipe.nominal_picture)
+    examples = [example for example in examples if not example.truth.crowd.all()]
+    chosen = [examples[i] for i in spread(len(examples), MAX_LOOKED_AT)]
+    images, truths = [], []
+    for example in chosen:
+        picture = example.read()
+        images.append(geometry.apply(picture))
+        placement = geometry.place(*picture.shape[:2])
+        truths.append(replace(example.truth, boxes=geometry.to_input(example.truth.boxes, placement)))
+    if not images:
+        return None
+    own = not isinstance(recipe.evaluation, DemoEvaluation)
+    return AtHand(np.stack(images), truths, f"images of evaluation={recipe.evaluation.name}", users=own)

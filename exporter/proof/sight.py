@@ -1,0 +1,143 @@
+"""Does the network see anything in the images at hand? An artifact can be the network exactly, and be fed with what it
+was never trained on.
+
+It is blind for certain where
+
+1. over 99 % of the boxes have a best score above 0.9;
+2. nothing is detected at the artifact's threshold on images that hold at least 10 labelled objects;
+3. labelled objects are not found (AP50 below 2), and fed with one of the usual inputs they are (20 or more);
+4. it is fed 0..255 and its logits run away (`Look.response`), and fed 0..1 they still move as those of trained
+   networks do: of one that was trained on 0..255 they would not;
+5. its logits do not move with the picture, and fed with one of the usual inputs they do, and clearly more is detected:
+   on a quarter of the images or more, with a best score 3 times as high;
+6. nothing is detected on at least 8 of the user's own unlabelled images, and with red and blue exchanged clearly more.
+   (Other values than those of training make detections of nothing: they are no witness here.)
+
+Where else nothing is detected, perhaps nothing is there that the network knows, or it is not trained to the end: that
+is said, and no more. Random weights are not judged.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import numpy as np
+import onnx
+
+from exporter.describe import input_section, preprocessing_section
+from exporter.errors import BuildError
+from exporter.inference import Detections
+from exporter.manifest import Preprocessing
+from exporter.model.loaded import ModelFacts
+from exporter.postprocessing import reference
+from exporter.proof.at_hand import AtHand, at_hand
+from exporter.proof.look import QUIET, RUNAWAY, SATURATED, Look, look, probes
+from exporter.proof.prove import Outputs
+from exporter.proof.tensors import artifact_tensors
+from exporter.proof.told import told
+from exporter.proof.usual import USUAL, in_words
+from exporter.recipe import Recipe
+
+THRESHOLD = 0.25
+"""Without NMS inside nobody says which scores are detections."""
+TRIED = 8
+"""Images that the usual inputs are tried on."""
+MIN_IMAGES, MIN_OBJECTS = 8, 10
+UNFOUND, FOUND = 2.0, 20.0
+
+Outcomes = Iterator[tuple[np.ndarray, Detections | None]]
+
+
+def looked(
+    artifact: bytes, model: ModelFacts, recipe: Recipe, blind: Literal["auto", "error", "warn"], outputs: Outputs
+) -> dict[str, Any]:
+    """The manifest's section `proof.sight`. outputs: as for `exporter.proof.prove.prove`, asked only where something
+    looks wrong. blind: "auto" is "error" for what is certain, where the checkpoint declares its processing or the
+    images are the user's, else "warn". Reads what `at_hand` reads, and the recipe's `nms`, `format` and `backend`.
+
+    Raises BuildError for an artifact that is blind, RequestError for an image that cannot be read."""
+    preprocessing = preprocessing_section(recipe)
+    if model.weights.source.startswith("random"):
+        return {"images": 0, "why": "the weights are random"}
+    if preprocessing.normalization is None or preprocessing.geometry is None:
+        return {"images": 0, "why": "how a picture becomes the input is not known"}
+    images = at_hand(recipe, model.class_names, preprocessing.geometry)
+    has_nms = hasattr(recipe.nms, "max_predictions_per_image")
+    threshold = recipe.nms.confidence_threshold if has_nms else THRESHOLD
+    given = look(_of_artifact(artifact, images, preprocessing, recipe), images, model.num_classes)
+    own = in_words(preprocessing.normalization)
+    section = {
+        "images": len(images.images),
+        "of": images.of,
+        "objects": images.num_objects,
+        "threshold": threshold,
+        "input": own,
+        **given.figures(threshold),
+    }
+    if not _suspicious(given, threshold):
+        return section
+    some = images.some(TRIED)
+    tried = {
+        words: look(_of_torch(each, some, outputs, recipe), some, model.num_classes)
+        for words, each in {own: preprocessing.normalization, **USUAL}.items()
+    }
+    section |= {"tried_on": len(some.images), "tried": {k: each.figures(threshold) for k, each in tried.items()}}
+    sure = _is_blind(given, tried, own, images, threshold)
+    if not sure and given.detected_on(threshold):
+        return section
+    text = told(section, sure)
+    if blind == "error" or (blind == "auto" and sure and (recipe.trained.declared or images.users)):
+        raise BuildError(f"proof.blind: {text}; nothing was published (proof.blind=warn would all the same)")
+    return {**section, "warning": text}
+
+
+def _suspicious(given: Look, threshold: float) -> bool:
+    """Whether to look closer."""
+    unfound = given.ap50 is not None and given.ap50 < UNFOUND
+    moves = QUIET <= given.response <= RUNAWAY
+    return not moves or unfound or given.saturated > SATURATED or not given.detected_on(threshold)
+
+
+def _is_blind(given: Look, tried: dict[str, Look], own: str, images: AtHand, threshold: float) -> bool:
+    """The rules at the top of the module. tried: what the torch network does with some of the images when it is fed as
+    it is built (`own`), and with the usual inputs."""
+    nothing, objects = not given.detected_on(threshold), images.num_objects or 0
+    if given.saturated > SATURATED or (nothing and objects >= MIN_OBJECTS):
+        return True
+    if given.ap50 is not None and given.ap50 < UNFOUND and objects >= MIN_OBJECTS:
+        return max(each.ap50 or 0 for each in tried.values()) >= FOUND
+    if given.response > RUNAWAY and own.endswith("0..255"):
+        calm = tried[own.replace("0..255", "0..1")]
+        return QUIET <= calm.response <= given.response / 1.5
+    if given.response < QUIET:
+        return any(_clearly_more(each, tried[own], threshold) for each in tried.values())
+    swapped = tried.get(own.replace("RGB", "BGR") if own.startswith("RGB") else own.replace("BGR", "RGB"))
+    enough = nothing and images.users and images.truths is None and len(images.images) >= MIN_IMAGES
+    return enough and swapped is not None and _clearly_more(swapped, tried[own], threshold)
+
+
+def _clearly_more(other: Look, own: Look, threshold: float) -> bool:
+    on_enough = 4 * other.detected_on(threshold) >= len(other.best)
+    return QUIET <= other.response <= RUNAWAY and on_enough and other.best.max() >= 3 * own.best.max()
+
+
+def _of_artifact(artifact: bytes, images: AtHand, preprocessing: Preprocessing, recipe: Recipe) -> Outcomes:
+    """What `look` takes."""
+    pictures = np.concatenate([probes(*images.images.shape[1:3]), images.images])
+    input = input_section(onnx.load_from_string(artifact), recipe)
+    engine, batch = recipe.backend.engine, recipe.num_batch or 1
+    for tensor in artifact_tensors(artifact, [pictures], input, preprocessing, batch, engine):
+        found = tensor.detections
+        if found is not None and tensor.framed is not None:  # its frames were of the input's size already
+            found = Detections(tensor.framed.boxes, found.scores, found.classes)
+        yield tensor.scores, found
+
+
+def _of_torch(normalization: Any, images: AtHand, outputs: Outputs, recipe: Recipe) -> Outcomes:
+    """What `look` takes. normalization: a usual one, or what the artifact is built with."""
+    for picture in (*probes(*images.images.shape[1:3]), *images.images):
+        boxes, scores = (each[0] for each in outputs(picture[None], normalization))
+        found = None
+        if images.truths is not None:
+            rows = reference.detections(boxes, scores, recipe.nms)
+            found = Detections(rows[:, :4], rows[:, 4], rows[:, 5].astype(np.int64))
+        yield scores, found

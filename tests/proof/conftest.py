@@ -1,0 +1,17 @@
+"""One network that is traced once."""
+
+import pytest
+
+from exporter.config import compose
+from exporter.recipe import check
+from exporter.stages.trace import core_graph
+
+WORDS = ["+recipe=yolo_nas_s", "input.size=96", "proof.num_scenes=0", "proof.num_images=2"]
+
+
+@pytest.fixture(scope="session")
+def parts():
+    """The recipe, the loaded network, which was trained on RGB in 0..1, and its core graph; nobody changes them."""
+    recipe = check(compose(WORDS))
+    loaded = recipe.model.load()
+    return recipe, loaded, core_graph(loaded.network, recipe)

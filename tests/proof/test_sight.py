@@ -1,0 +1,132 @@
+"""Blindness: networks that are fed with what they were not trained on are caught, and others are not accused."""
+
+from dataclasses import replace
+from typing import ClassVar
+
+import cv2
+import numpy as np
+import pytest
+
+from exporter.config import compose
+from exporter.demo.scenes import scene
+from exporter.errors import BuildError
+from exporter.graph.attach_input import attach_input
+from exporter.preprocessing.normalization import UNCHANGED, Normalization
+from exporter.preprocessing.yolo_nas import YoloNas
+from exporter.proof import sight
+from exporter.proof.look import QUIET, RUNAWAY
+from exporter.proof.prove import torch_outputs
+from exporter.proof.sight import looked
+from exporter.proof.usual import in_words
+from exporter.recipe import check
+from tests.proof.spoiled import through
+
+SIZE = 96
+BYTES = Normalization(std=(255.0, 255.0, 255.0))
+
+
+@pytest.fixture(autouse=True)
+def few(monkeypatch):
+    """Usual inputs are tried on two images only."""
+    monkeypatch.setattr(sight, "TRIED", 2)
+
+
+class Raw(YoloNas):
+    """YOLO-NAS on 0..255."""
+
+    normalization: ClassVar[Normalization] = UNCHANGED
+
+
+def divided(normalization, by):
+    return normalization.model_copy(update={"std": tuple(by * each for each in normalization.std)})
+
+
+def at(parts, blind="auto", *, trained_on=1.0, declared=False, preprocessing=None, calibration=None, weak=False):
+    """`looked` at the network as if it had been trained on RGB from 0 to `trained_on`, behind this preprocessing."""
+    recipe, loaded, core = parts
+    recipe = replace(recipe, calibration=calibration, preprocessing=preprocessing or recipe.preprocessing)
+    given = divided(recipe.preprocessing.normalization, trained_on)
+    core = through(core, [("Mul", 0.1), ("Sub", 4.0)]) if weak else core
+    model = recipe.format.attach(recipe.nms.attach(attach_input(core, given, "uint8", "nchw", "rgb")))
+    artifact = recipe.backend.finish(model).SerializeToString()
+
+    def outputs(pictures, normalization):
+        boxes, scores = torch_outputs(loaded, pictures, divided(normalization, trained_on))
+        return boxes, 1 / (1 + np.exp(4) * (1 / scores.clip(1e-12) - 1) ** 0.1) if weak else scores
+
+    return looked(artifact, replace(loaded, declared=declared), recipe, blind, outputs)
+
+
+def pictures_in(folder, images):
+    """The node that calibrates on these images, uint8 [h, w, 3] RGB, as files of a user's."""
+    folder.mkdir()
+    for i, image in enumerate(images):
+        cv2.imwrite(str(folder / f"{i:02}.png"), image[..., ::-1])
+    words = ["+recipe=yolo_nas_s_int8", f"input.size={SIZE}", "calibration=folder", f"calibration.path={folder}"]
+    return check(compose(words)).calibration
+
+
+def scenes(count=8):
+    return [scene("evaluation", i, SIZE, SIZE).image for i in range(count)]
+
+
+def test_a_network_that_is_fed_rightly_sees(parts, tmp_path):
+    section = at(parts, "error", declared=True)
+    assert QUIET < 3 < section["response"] < RUNAWAY and "warning" not in section and "tried" not in section
+    assert (section["images"], section["of"], section["input"]) == (8, "demo scenes", "RGB, 0..1")
+    section = at(parts, "error", calibration=pictures_in(tmp_path / "a", scenes(12)))
+    assert (section["images"], section["of"]) == (12, "calibration images") and section["detected_on"] > 6
+
+
+def test_one_trained_on_bytes_and_fed_0_to_1_is_said(parts):
+    section = at(parts, trained_on=255)
+    assert section["detected_on"] == 0 and section["response"] < QUIET
+    assert "nothing is detected on 8 demo scenes" in section["warning"]
+    assert "the network is fed RGB, 0..1, and it detects on 2 of 2 when fed RGB, 0..255" in section["warning"]
+
+
+@pytest.mark.parametrize("why", ["declared", "images"])
+def test_it_is_an_error_where_that_is_certain(parts, tmp_path, why):
+    calibration = pictures_in(tmp_path / "a", scenes(3)) if why == "images" else None
+    with pytest.raises(BuildError, match=r"proof\.blind: nothing .* when fed RGB, 0\.\.255 .*proof\.blind=warn"):
+        at(parts, trained_on=255, declared=why == "declared", calibration=calibration)
+    assert at(parts, "warn", trained_on=255, declared=why == "declared", calibration=calibration)["warning"]
+
+
+def test_one_trained_on_0_to_1_and_fed_bytes_is_caught(parts):
+    with pytest.raises(
+        BuildError, match=r"the scores run away .* is fed RGB, 0\.\.255, and it detects on 2 of 2 when fed RGB, 0\.\.1"
+    ):
+        at(parts, preprocessing=Raw(), declared=True)
+
+
+def test_one_trained_on_bytes_and_fed_bytes_is_right(parts):
+    assert "warning" not in at(parts, "error", preprocessing=Raw(), trained_on=255, declared=True)
+
+
+def test_the_users_images_without_objects_are_no_accusation(parts, tmp_path):
+    background = [np.full((SIZE, SIZE, 3), 90 + i, np.uint8) for i in range(12)]
+    section = at(parts, calibration=pictures_in(tmp_path / "a", background), declared=True)
+    assert section["detected_on"] == 0 and "there may be nothing that it knows" in section["warning"]
+    with pytest.raises(BuildError, match=r"proof\.blind: nothing is detected"):
+        at(parts, "error", calibration=pictures_in(tmp_path / "b", background))
+
+
+def test_a_hardly_trained_network_is_no_accusation(parts, tmp_path):
+    """Its logits move a tenth as far as they will: nothing is above the threshold, however it is fed."""
+    section = at(parts, declared=True, calibration=pictures_in(tmp_path / "a", scenes()), weak=True)
+    assert section["detected_on"] == 0 and section["response"] < QUIET and section["warning"]
+
+
+def test_random_weights_are_not_judged(parts):
+    recipe, loaded, core = parts
+    loaded = replace(loaded, weights=loaded.weights.model_copy(update={"source": "random, seed 0"}))
+    assert at((recipe, loaded, core), "error", trained_on=255) == {"images": 0, "why": "the weights are random"}
+
+
+def test_words_for_the_usual_inputs():
+    assert in_words(BYTES) == "RGB, 0..1" and in_words(UNCHANGED) == "RGB, 0..255"
+    assert in_words(check(compose(["+recipe=ppyoloe_s"])).preprocessing.normalization).startswith("BGR, less ImageNet")
+    assert (
+        in_words(Normalization(std=(2, 2, 2), order=(1, 0, 2))) == "GRB, less [0.0, 0.0, 0.0] and over [2.0, 2.0, 2.0]"
+    )
