@@ -191,13 +191,15 @@ class Postprocessing(Section):
 
 class Calibration(Section):
     """The pictures that the ranges were taken from; `digest` is a sha256 over their pixels, `duplicates` counts those
-    that are the same, pixel by pixel, as one before them."""
+    that are the same, pixel by pixel, as one before them, `bit_depth` is what images of 16 bits were scaled by (null:
+    there are none)."""
 
     name: str
     method: str
     num_images: int
     duplicates: int
     digest: str
+    bit_depth: int | None = None
 
 
 class Profile(Section):

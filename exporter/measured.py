@@ -26,7 +26,8 @@ class Evaluation(Section):
     """What detections are worth on labelled pictures. `reference` is the FP32 artifact of the same recipe on the same
     pictures, null where the artifact is that itself; `drop` is the reference's mAP less the artifact's. `digest` is a
     sha256 over pixels and labels, `num_background` counts pictures without an object, `boxes_by_class` leaves crowds
-    out. The build would have failed with a drop above `max_drop` or an mAP below `min_map`."""
+    out, `bit_depth` is what images of 16 bits were scaled by (null: there are none). The build would have failed with a
+    drop above `max_drop` or an mAP below `min_map`."""
 
     name: str
     num_images: int
@@ -40,6 +41,7 @@ class Evaluation(Section):
     drop: float | None
     max_drop: float | None
     min_map: float | None = None
+    bit_depth: int | None = None
 
 
 class Ratio(Section):

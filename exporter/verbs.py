@@ -67,10 +67,11 @@ def _predict(words: list[str]) -> int:
     parser.add_argument(
         "--size", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help="of the input, where the artifact takes several"
     )
+    _add_depth(parser)
     given = parser.parse_args(words)
     from exporter.predict import predict
 
-    return predict(given.dir, given.images, given.out, tuple(given.size) if given.size else None)
+    return predict(given.dir, given.images, given.out, tuple(given.size) if given.size else None, given.bit_depth)
 
 
 def _rebuild(words: list[str]) -> int:
@@ -96,7 +97,8 @@ def _evaluate(words: list[str]) -> int:
     from exporter.evaluation.artifact import evaluate_artifact
     from exporter.progress import progress_in
 
-    for line in evaluate_artifact(given.dir, given.num_images, given.yolo, given.coco, progress_in("text")):
+    pictures = (given.num_images, given.yolo, given.coco)
+    for line in evaluate_artifact(given.dir, *pictures, progress_in("text"), given.bit_depth):
         print(line)
     return 0
 
@@ -120,7 +122,7 @@ def _benchmark(words: list[str]) -> int:
     pictures = (given.num_images, given.yolo, given.coco)
     for line in benchmark(
         given.dirs, given.engine, given.precision, given.hint, given.threads, given.batch, given.rounds,
-        pictures if any(pictures) else None, given.out, progress_in("text"),
+        (*pictures, given.bit_depth) if any(pictures) else None, given.out, progress_in("text"),
     ):  # fmt: skip
         print(line)
     return 0
@@ -274,6 +276,18 @@ def _add_pictures(parser: "ArgumentParser", number: str) -> None:
     parser.add_argument("--num-images", type=int, metavar="N", help=number)
     parser.add_argument("--yolo", metavar="FILE", help="a data.yaml; its split val is taken")
     parser.add_argument("--coco", nargs=2, metavar=("FOLDER", "JSON"), help="pictures, and their annotations")
+    _add_depth(parser)
+
+
+def _add_depth(parser: "ArgumentParser") -> None:
+    about = "bits that 16-bit images use, 8 to 16, as 10 or 12 of a camera (auto: found over all of them, and said)"
+    parser.add_argument("--bit-depth", type=_bits, default="auto", metavar="N", help=about)
+
+
+def _bits(word: str) -> int | str:
+    if word != "auto" and not 8 <= int(word) <= 16:
+        raise ValueError(word)  # argparse makes one line of it
+    return word if word == "auto" else int(word)
 
 
 def _numbers(word: str) -> list[int]:

@@ -9,6 +9,7 @@ from typing import TypeVar
 from exporter.benchmark.cases import Case, cases, engine_names
 from exporter.benchmark.chart import draw
 from exporter.benchmark.compare import Row, compared, lines, processor
+from exporter.bit_depth import BitDepth
 from exporter.errors import BuildError, RequestError
 from exporter.evaluation.artifact import pictures_node
 from exporter.evaluation.evaluate import evaluate
@@ -18,6 +19,7 @@ from exporter.progress import Progress
 from exporter.runtime.openvino import Hint, Precision
 
 T = TypeVar("T", bound=str)
+Pictures = tuple[int | None, str | None, Sequence[str] | None, BitDepth]
 
 PRECISIONS: tuple[Precision, ...] = ("f32", "bf16", "f16")
 HINTS: tuple[Hint, ...] = ("latency", "throughput")
@@ -31,14 +33,15 @@ def benchmark(
     threads: Sequence[int],
     batches: Sequence[int] | None,
     rounds: int,
-    pictures: tuple[int | None, str | None, Sequence[str] | None] | None,
+    pictures: Pictures | None,
     out: Path | None,
     progress: Progress,
 ) -> Iterator[str]:
     """Lines for the terminal; in `out` the same as benchmark.json, and where accuracy is asked for benchmark.png.
 
-    pictures: number, data.yaml, and folder with COCO json that accuracy is measured on, see `pictures_node`; None does
-    not measure it. Raises RequestError for what is not known or not installed, and for folders without an artifact."""
+    pictures: number, data.yaml, folder with COCO json, and bits of 16-bit images that accuracy is measured on, see
+    `pictures_node`; None does not measure it. Raises RequestError for what is not known or not installed, and for
+    folders without an artifact."""
     names = engine_names(engines)
     chosen = cases(
         folders, names, _known("--precision", precisions, PRECISIONS), _known("--hint", hints, HINTS), threads, batches
@@ -56,9 +59,7 @@ def benchmark(
             yield f"{out / 'benchmark.png'}"
 
 
-def scored(
-    rows: Sequence[Row], pictures: tuple[int | None, str | None, Sequence[str] | None], progress: Progress
-) -> list[Row]:
+def scored(rows: Sequence[Row], pictures: Pictures, progress: Progress) -> list[Row]:
     """With the mAP of each artifact in each engine, measured once whatever threads and batches it is timed with."""
     found: dict[tuple[Path, str], float | str] = {}
     for case in (row.case for row in rows if row.why is None):
@@ -71,15 +72,15 @@ def scored(
     return [_with(row, found[_judged(row.case)]) if row.why is None else row for row in rows]
 
 
-def mean_precision(
-    case: Case, pictures: tuple[int | None, str | None, Sequence[str] | None], progress: Progress
-) -> float:
+def mean_precision(case: Case, pictures: Pictures, progress: Progress) -> float:
     """mAP@[.5:.95] in points. Raises BuildError where the engine fails on a picture."""
     names = case.manifest.model.class_names
     node = pictures_node(*pictures)
     detector = Detector.of(case.folder, case.manifest, engine=case.engine)
     examples = node.examples(names, *case.manifest.input.nominal_picture)
-    return evaluate(detector, None, examples, len(names), progress, name=node.name).artifact.map
+    return evaluate(
+        detector, None, examples, len(names), progress, name=node.name, depth_key="--bit-depth "
+    ).artifact.map
 
 
 def _judged(case: Case) -> tuple[Path, str]:

@@ -22,7 +22,7 @@ class CocoEvaluation(LabelledEvaluation):
         """The pictures and their objects. Raises RequestError that names the place for labels that cannot be right,
         and one that shows both lists for categories that are not the model's."""
         pictures, categories = self.read()
-        return examples(pictures, categories, class_names, f"evaluation.annotations={self.annotations}")
+        return examples(pictures, categories, class_names, f"evaluation.annotations={self.annotations}", self.bit_depth)
 
     def read(self) -> tuple[list[Labelled], dict[int, str]]:
         """The pictures that were chosen, and the categories' names by id."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
+from exporter.bit_depth import BitDepth
 from exporter.errors import RequestError
 from exporter.evaluation.examples import Example, spread
 from exporter.evaluation.labels import Label, Labelled, check_box, check_some, examples
@@ -34,6 +35,7 @@ class CustomEvaluation(EvaluationNode):
     arguments: dict[str, Any]
     class_names: tuple[str, ...] | None
     num_images: int | None = Field(ge=1)
+    bit_depth: BitDepth = "auto"
     digest: str | None = None
 
     def identity(self) -> dict[str, Any]:
@@ -52,7 +54,7 @@ class CustomEvaluation(EvaluationNode):
         names = dict(enumerate(class_names if self.class_names is None else self.class_names))
         pictures = [self._labelled(items, i, names) for i in spread(len(items), self.num_images)]
         check_some(pictures, self._given)
-        return examples(pictures, names, class_names, self._given)
+        return examples(pictures, names, class_names, self._given, self.bit_depth)
 
     @property
     def _given(self) -> str:
@@ -75,7 +77,7 @@ class CustomEvaluation(EvaluationNode):
     def _labelled(self, items: Any, i: int, names: dict[int, str]) -> Labelled:
         """Item i, its labels checked; the picture is let go."""
         place = f"{self._given}: item {i}"
-        picture, boxes, classes = self._item(items, i)
+        picture, boxes, classes, file = self._item(items, i)
         height, width = picture.shape[:2]
         if not set(classes) <= set(names):
             having = "the model" if self.class_names is None else "evaluation.class_names"
@@ -88,16 +90,17 @@ class CustomEvaluation(EvaluationNode):
         for box, c in zip(boxes.tolist(), classes, strict=True):
             check_box(box, height, width, place)
             labels.append(Label(int(c), tuple(box), (box[2] - box[0]) * (box[3] - box[1])))
-        return Labelled(f"item {i}", tuple(labels), lambda: self._item(items, i)[0])
+        return Labelled(f"item {i}", tuple(labels), lambda: self._item(items, i)[0], file)
 
-    def _item(self, items: Any, i: int) -> "tuple[np.ndarray, np.ndarray, np.ndarray]":
-        """Item i: uint8 [h, w, 3], float64 [n, 4] and float64 [n]."""
+    def _item(self, items: Any, i: int) -> "tuple[np.ndarray, np.ndarray, np.ndarray, Path | None]":
+        """Item i: uint8 [h, w, 3], float64 [n, 4], float64 [n], and where the picture was given as one, its path."""
         import numpy as np
 
         place = f"{self._given}: item {i}"
         try:
             picture, boxes, classes = items[i]
-            picture = read_picture(Path(picture)) if isinstance(picture, str | Path) else np.asarray(picture)
+            file = Path(picture) if isinstance(picture, str | Path) else None
+            picture = read_picture(file) if file else np.asarray(picture)
             boxes, classes = (np.asarray(each, np.float64) for each in (boxes, classes))
         except RequestError as error:
             raise RequestError(f"{place}: {error}") from error
@@ -113,4 +116,4 @@ class CustomEvaluation(EvaluationNode):
         if boxes.ndim != 2 or boxes.shape[1] != 4 or classes.shape != boxes.shape[:1]:
             given = f"{list(boxes.shape)} and its classes {list(classes.shape)}"
             raise RequestError(f"{place}: its boxes are {given}: give [n, 4] (x1, y1, x2, y2 in pixels) and [n]")
-        return picture, boxes, classes
+        return picture, boxes, classes, file

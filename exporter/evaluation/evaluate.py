@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from exporter import manifest as m
+from exporter.contrast import has_contrast, warning
 from exporter.errors import BuildError
 from exporter.evaluation.examples import Example
 from exporter.evaluation.scores import scores
@@ -23,23 +24,34 @@ def evaluate(
     name: str,
     max_drop: float | None = None,
     min_map: float | None = None,
+    depth_key: str = "evaluation.bit_depth=",
 ) -> m.Evaluation:
     """The manifest's section `evaluation`. Both run on the same pictures, as their manifest would have it run.
 
-    reference: the FP32 artifact of the same recipe, None where the artifact is that itself. Raises BuildError where
+    reference: the FP32 artifact of the same recipe, None where the artifact is that itself; depth_key: how the bits of
+    16-bit images are given, all but the number. Raises BuildError where
     the artifact's mAP is below `min_map` points of 100, or more than `max_drop` below the reference's; RequestError
     for a picture that cannot be read.
     """
     detectors = [artifact] if reference is None else [artifact, reference]
     found: list[list[Detections]] = [[] for _ in detectors]
     digest = hashlib.sha256()
+    depth = next((example.depth for example in examples if example.depth), None)
+    if depth and (line := depth.said("evaluation", depth_key)):
+        progress.warn(line)
+    flat: list[str] = []
     for group in _groups(progress.bar(examples, "evaluate", len(examples)), artifact.batch):
         pictures = [example.read() for example in group]
         for detector, its in zip(detectors, found, strict=True):
             its.extend(detector(pictures))
         for example, picture in zip(group, pictures, strict=True):
+            if not has_contrast(picture):
+                flat.append(example.name)
             for values in (picture, example.truth.boxes, example.truth.classes):
                 digest.update(np.ascontiguousarray(values).tobytes())
+    cure = f"check them, and the bits that 16-bit images use ({depth_key}N)"
+    if line := warning("evaluation", flat, len(examples), cure):
+        progress.warn(line)
     truths = [example.truth for example in examples]
     own, *others = (scores(each, truths, num_classes) for each in found)
     counted = np.bincount(np.concatenate([t.classes[~t.crowd] for t in truths]), minlength=num_classes)
@@ -56,6 +68,7 @@ def evaluate(
         drop=round(others[0].map - own.map, 3) if others else None,
         max_drop=max_drop,
         min_map=min_map,
+        bit_depth=depth.bits if depth else None,
     )
     _hold(evaluation)
     return evaluation

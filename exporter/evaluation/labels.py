@@ -6,11 +6,13 @@ import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field
 
+from exporter.bit_depth import BitDepth, Depth
 from exporter.errors import RequestError
 from exporter.evaluation.examples import Example, Truth, unlike
 from exporter.evaluation.settings import EvaluationNode
@@ -29,6 +31,7 @@ class LabelledEvaluation(EvaluationNode):
 
     path: str = Field(coerce_numbers_to_str=True)
     num_images: int | None = Field(ge=1)
+    bit_depth: BitDepth = "auto"
 
     def read(self) -> "tuple[list[Labelled], dict[int, str]]":
         """The pictures that were chosen, and the names of the categories by id. Raises RequestError."""
@@ -102,12 +105,17 @@ def check_some(pictures: Sequence[Labelled], given: str) -> None:
 
 
 def examples(
-    pictures: Sequence[Labelled], categories: Mapping[int, str], class_names: Sequence[str], given: str
+    pictures: Sequence[Labelled],
+    categories: Mapping[int, str],
+    class_names: Sequence[str],
+    given: str,
+    bit_depth: BitDepth = "auto",
 ) -> list[Example]:
     """The pictures with their objects in the model's classes, matched by name.
 
     categories: name by id. Those that label nothing need not be the model's, and the model may have more: its other
-    classes are not scored. Raises RequestError that shows both lists where a category is not the model's.
+    classes are not scored. bit_depth: of those that are files of 16 bits. Raises RequestError that shows both lists
+    where a category is not the model's.
     """
     import numpy as np
 
@@ -129,4 +137,9 @@ def examples(
             np.array([label.area for label in labels], np.float64),
         )
 
-    return [Example(p.name, truth(p.labels), p.read) for p in pictures]
+    depth = Depth([p.file for p in pictures if p.file], bit_depth)
+    files = [partial(depth.read, p.file) if p.file else None for p in pictures]
+    return [
+        Example(p.name, truth(p.labels), read or p.read, depth if read else None)
+        for p, read in zip(pictures, files, strict=True)
+    ]

@@ -33,7 +33,7 @@ class YoloEvaluation(LabelledEvaluation):
         """The pictures and their objects. Raises RequestError that names the place for labels that cannot be right,
         and one that shows both lists for names that are not the model's."""
         pictures, names = self.read()
-        return examples(pictures, names, class_names, f"evaluation.path={self.path}")
+        return examples(pictures, names, class_names, f"evaluation.path={self.path}", self.bit_depth)
 
     def read(self) -> tuple[list[Labelled], dict[int, str]]:
         """The pictures that were chosen, and the classes' names by number."""

@@ -8,6 +8,7 @@ import onnx
 from torch import nn
 
 from exporter import manifest as m
+from exporter.contrast import warning
 from exporter.describe import option, preprocessing_section
 from exporter.errors import RequestError
 from exporter.heap import trim
@@ -51,6 +52,8 @@ def quantize(
             " preprocessing it was trained with"
         )
     images = recipe.calibration.images(section.geometry, section.normalization)
+    if line := images.depth.said("calibration", "calibration.bit_depth="):
+        progress.warn(line)
     inside = recipe.preprocessing
     task = replace(
         task,
@@ -71,12 +74,16 @@ def quantize(
             f"calibration: {images.duplicates} of {images.num_images} pictures are the same, pixel by pixel, as one"
             " before them: give different ones"
         )
+    cure = "leave them out, or say the bits that 16-bit images use with calibration.bit_depth"
+    if line := warning("calibration", images.flat, images.num_images, cure):
+        progress.warn(line)
     described = m.Calibration(
         name=option(recipe.calibration),
         method=recipe.calibration.method,
         num_images=images.num_images,
         duplicates=images.duplicates,
         digest=images.digest,
+        bit_depth=images.depth.bits,
     )
     return Calibrated(quantized, described)
 
