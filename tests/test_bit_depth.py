@@ -239,7 +239,7 @@ def test_a_build_on_10_bits(tmp_path, monkeypatch, capsys):
     made = []
     for kind in ("eight", "ten"):
         words = ["+recipe=yolo_nas_s_int8", "input.size=160", "proof.num_images=2", "proof.num_scenes=0"]
-        words += ["calibration=folder", f"calibration.path={kind}/images"]
+        words += ["proof.mean_score_error=0.1", "calibration=folder", f"calibration.path={kind}/images"]
         words += ["evaluation=yolo", f"evaluation.path={kind}/data.yaml", f"output_dir=out/{kind}"]
         assert main(words) == 0
         made.append(read_manifest(tmp_path / "out" / kind))
