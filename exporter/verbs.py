@@ -139,8 +139,8 @@ def _advise(words: list[str]) -> int:
     parser.add_argument("--save", metavar="NAME", help="write what is advised as recipes/NAME.yaml")
     given = parser.parse_intermixed_args(words)  # the words may stand before the options, after them and between
     from exporter.advise.command import advise
-    from exporter.hydra_run import quote_path
     from exporter.progress import progress_in
+    from exporter.quoting import quote_path
 
     said = [quote_path(word) for word in given.words]
     for line in advise(
@@ -164,16 +164,18 @@ def _lint(words: list[str]) -> int:
 def _plan(words: list[str]) -> int:
     from exporter.config import compose
     from exporter.errors import RequestError
-    from exporter.hydra_run import quote_path
+    from exporter.quoting import quote_path, quote_text
 
     flags = [word for word in words if word.startswith("-")]
     if flags not in ([], ["-m"], ["--multirun"]):
         raise RequestError(f"plan {' '.join(flags)}: takes the words of a build, and -m for those of a sweep")
     from exporter.recipe import check
-    from exporter.stages.plan import combinations, plan
+    from exporter.stages.plan import plan, plan_sweep
 
-    said = [quote_path(word) for word in words if word not in flags]
-    for line in plan(check(compose(each)) for each in (combinations(said) if flags else [said])):
+    said = [word for word in words if word not in flags]
+    # As of a build: where a sweep has them, paths are swept over.
+    lines = plan_sweep(list(map(quote_text, said))) if flags else plan([check(compose(list(map(quote_path, said))))])
+    for line in lines:
         print(line)
     return 0
 
