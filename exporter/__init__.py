@@ -1,5 +1,6 @@
 """Declarative, reproducible export of object detectors to ONNX, with the proof that it is the same model."""
 
+import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,8 @@ if TYPE_CHECKING:
     from exporter.manifest import Manifest
 
 __all__ = ["build"]
+
+_BUILDING = threading.RLock()
 
 
 def build(
@@ -24,16 +27,20 @@ def build(
     after training. It is copied; mode, device, gradients and hooks of the caller's stay as they are. What is made of it
     is kept for the next build only with `digest`, your word for its code and weights: another when they change.
 
+    May be called from several threads: they build one after the other, since what Hydra composes, what torch traces,
+    filters of warnings and limits of memory are one for the whole process. Processes build at the same time.
+
     The Hydra state of a caller that uses Hydra itself is left as it was. Raises `exporter.errors.RequestError` for a
     bad request and `exporter.errors.BuildError` where the build or its proof fails; nothing is published then.
     """
     from exporter.config import compose
-    from exporter.hydra_run import quote_path
     from exporter.progress import progress_in
+    from exporter.quoting import quote_path
     from exporter.recipe import check
 
     words = [quote_path(word) for word in overrides]
-    checked = check(compose([f"+recipe={recipe}", *words] if recipe else words), model, digest)
-    from exporter.runner import build as run
+    with _BUILDING:
+        checked = check(compose([f"+recipe={recipe}", *words] if recipe else words), model, digest)
+        from exporter.runner import build as run
 
-    return run(checked, progress_in("none" if quiet else "text"))
+        return run(checked, progress_in("none" if quiet else "text"))

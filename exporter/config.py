@@ -15,6 +15,7 @@ from typing import Any
 import hydra
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
@@ -115,14 +116,20 @@ def hydra_of_our_own() -> Iterator[None]:
             store.repo["recipe"] = recipes
 
 
+@contextlib.contextmanager
+def composing() -> Iterator[ConfigLoader]:
+    """What knows our groups and the recipes. What Hydra raises of the words becomes a RequestError."""
+    with hydra_of_our_own(), explained("the command line"):
+        register_recipes()
+        with initialize_config_dir(str(CONF), version_base="1.3", job_name="exporter"):
+            yield GlobalHydra.instance().config_loader()
+
+
 def compose(overrides: Sequence[str]) -> Composed:
     """The configuration for one build. Raises RequestError for anything that cannot be composed."""
     check_named_recipes(overrides)
-    with hydra_of_our_own(), explained("the command line"), explain_unknown_keys(overrides):
-        register_recipes()
-        with initialize_config_dir(str(CONF), version_base="1.3", job_name="exporter"):
-            config = hydra_compose("export", list(overrides), return_hydra_config=True)
-            return from_hydra(config)
+    with composing(), explain_unknown_keys(overrides):
+        return from_hydra(hydra_compose("export", list(overrides), return_hydra_config=True))
 
 
 @contextlib.contextmanager

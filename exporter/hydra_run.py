@@ -1,7 +1,6 @@
 """A Hydra run from the command line: one build, or with -m one for every combination."""
 
 import os
-import re
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -14,16 +13,13 @@ from omegaconf import DictConfig, OmegaConf
 from exporter.config import Composed, check_named_recipes, compose, explain_unknown_keys, from_hydra, register_recipes
 from exporter.messages import explained
 from exporter.paths import CONF
-from exporter.recipe import Recipe, check
+from exporter.quoting import quote_path, quote_text
+from exporter.recipe import Recipe, check, named
 from exporter.sweep.run import Metric, run_one
 
 if TYPE_CHECKING:
     from exporter.manifest import Manifest
 
-# Values of these keys are paths: nothing in them is meant for Hydra's grammar.
-PATH_KEYS = ("output_dir", "model.weights", "evaluation.annotations")
-# Nor in the values of these, which say what a whole sweep is for: they are not swept over, commas or not.
-TEXT_KEYS = ("sweep.constraint", "sweep.metric")
 MULTIRUN = ("-m", "--multirun")
 
 
@@ -62,36 +58,17 @@ def through_hydra(words: Sequence[str]) -> None:
 def task(config: DictConfig) -> Metric:
     """What Hydra calls: a build, or one run of a sweep. A launcher may call it in another process, which finds it by
     its name."""
-    composed = from_hydra(_with_hydra(config))
+    whole = _with_hydra(config)
+    composed = from_hydra(whole)
     if HydraConfig.get().mode == RunMode.MULTIRUN:
-        return run_one(composed, HydraConfig.get(), _build_quietly)
+        named(whole, composed)  # hydra.sweep.subdir may hold ${name}
+        return run_one(composed, whole.hydra, _build_quietly)
     _build(composed)
     return None
 
 
 def _overrides(words: Sequence[str]) -> list[str]:
     return [word for word in words if not word.startswith("-")]
-
-
-def quote_path(word: str) -> str:
-    """`key=value` with the value quoted for Hydra where the key is a path's, and as by `quote_text`."""
-    key = word.partition("=")[0]
-    return _quoted(word) if key in PATH_KEYS or key.endswith(".path") else quote_text(word)
-
-
-def quote_text(word: str) -> str:
-    """`key=value` with the value quoted for Hydra where the key is one of `TEXT_KEYS`."""
-    return _quoted(word) if word.partition("=")[0] in TEXT_KEYS else word
-
-
-def _quoted(word: str) -> str:
-    """With the value between quotes, if it is not already."""
-    key, sign, value = word.partition("=")
-    if not sign or value[:1] in ("'", '"') or value in ("", "null", "???"):
-        return word
-    # Between quotes a backslash means itself, except where it stands before a quote or at the end.
-    escaped = re.sub(r"(\\*)('|$)", lambda run: run[1] * 2 + ("\\'" if run[2] else ""), value)
-    return f"{key}='{escaped}'"
 
 
 def _with_hydra(config: DictConfig) -> DictConfig:

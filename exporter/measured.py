@@ -38,8 +38,9 @@ class Evaluation(Section):
     pictures, null where the artifact is that itself; `drop` is the reference's mAP less the artifact's, `score_shift`
     how scores moved from there. `digest` is a sha256 over pixels and labels, `num_background` counts pictures without
     an object, `boxes_by_class` leaves crowds out, `labels` counts by kind what was odd about the labels and how it was
-    taken (clipped, dropped, ignored). The build would have failed with a drop above `max_drop`, an mAP
-    below `min_map` or a shift whose median is beyond `max_score_shift`."""
+    taken (clipped, dropped, ignored), `bit_depth` is what images of 16 bits were scaled by (null: there are none). The
+    build would have failed with a drop above `max_drop`, an mAP below `min_map` or a shift whose median is beyond
+    `max_score_shift`."""
 
     name: str
     num_images: int
@@ -56,6 +57,7 @@ class Evaluation(Section):
     labels: dict[str, int] = {}
     score_shift: ScoreShift | None = None
     max_score_shift: float | None = None
+    bit_depth: int | None = None
 
 
 class Ratio(Section):

@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 import yaml
-from hydra.errors import HydraException
+from hydra.errors import HydraException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
 from exporter.errors import RequestError
+from exporter.quoting import suggested
 
 
 def one_of(problem: str, given: str, allowed: Sequence[str]) -> str:
@@ -88,13 +89,12 @@ def _hydra_line(error: Exception, what: str) -> str:
         key = unknown[1]
         allowed = re.search(r"Key '([^']+)' is not in struct", text + cause)
         return f"{key}: no such key" + (f" ({allowed[1]} is not known there)" if allowed and allowed[1] != key else "")
-    grammar = re.search(r"(mismatched input|no viable alternative|extraneous input|token recognition error)", text)
-    if grammar:
-        word = re.search(r"Error when parsing override|parsing|'(.*)'", text)
-        given = error.args[0].splitlines()[0] if not word else text.splitlines()[0]
+    if isinstance(error, OverrideParseException) and (quoted := suggested(error.override)):
+        function = re.search(r"Unknown function '(\w+)'\s+Available: (\S+)", text)
+        reason = f"no function {function[1]} in Hydra's grammar ({function[2]})" if function else "not Hydra's grammar"
         return (
-            f"{what}: {given.strip()}: Hydra's grammar reads , = ( ) {{ }} [ ] and spaces in a value as its own signs:"
-            " put the value in quotes inside quotes, key='\"a value\"'"
+            f"{error.override}: {reason}: put text into quotes that holds , = : ( ) {{ }} [ ] # ! & ' or letters beyond"
+            f" A to Z; in a shell {quoted}"
         )
     return f"{what}: {' '.join(text.split())}"
 

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 from exporter.errors import RequestError
 from exporter.files import check_file, exists, is_folder
+from exporter.sixteen_bits import in_bytes, said_bits, whole_values
 
 if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
+    from PIL.ImageFile import ImageFile
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
@@ -20,18 +22,35 @@ MAX_BYTES = 1_000_000_000  # of a file
 ORIENTATION = 0x0112  # EXIF's tag
 
 
-def read_picture(path: Path) -> "np.ndarray":
+def read_picture(path: Path, bit_depth: int = 16) -> "np.ndarray":
     """uint8 [h, w, 3] RGB, turned upright as its EXIF orientation says.
 
-    Grey, palette, CMYK and 16-bit pictures are converted (16 bits by their high byte), transparency is dropped, of an
-    animation the first frame is taken. Raises RequestError that names the file: missing, not a file, not a picture,
-    damaged, or over `MAX_PIXELS`.
+    Grey, palette, CMYK and 16-bit pictures are converted, transparency is dropped, of an animation the first frame is
+    taken. bit_depth: how many of its 16 bits, 8 to 16, an image uses that does not say so itself, as 10, 12 and 14 of a
+    camera's; all of that range becomes 0..255. Raises RequestError that names the file: missing, not a file, not a
+    picture, damaged, over `MAX_PIXELS`, or with values beyond `bit_depth`.
     """
     import numpy as np
     from PIL import ImageOps
 
     with _opened(path) as image:
-        return np.array(_rgb(ImageOps.exif_transpose(image)))
+        if (said := said_bits(image)) == 8:
+            return np.array(_rgb(ImageOps.exif_transpose(image)))
+        values = in_bytes(whole_values(image, lambda: _opened(path)), bit_depth if said is None else said, path)
+        return np.array(_rgb(_upright(values, image)))
+
+
+def largest_value(path: Path) -> int | None:
+    """Of a 16-bit image that does not say how many bits it uses; None of any other, of which only the header is read.
+    Raises as `read_picture`."""
+    with _opened(path) as image:
+        return None if said_bits(image) is not None else int(whole_values(image, lambda: _opened(path)).max())
+
+
+def is_deep(path: Path) -> bool:
+    """From its header: whether it has 16 bits and does not say how many it uses. Raises as `picture_size`."""
+    with _opened(path) as image:
+        return said_bits(image) is None
 
 
 def picture_size(path: Path) -> tuple[int, int]:
@@ -48,7 +67,7 @@ def is_turned(path: Path) -> bool:
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> "Iterator[Image.Image]":
+def _opened(path: Path) -> "Iterator[ImageFile]":
     """The file, opened; whatever its decoder raises while it is used becomes a RequestError that names it."""
     from PIL import Image, UnidentifiedImageError
 
@@ -99,16 +118,17 @@ def list_pictures(folder: Path, label: str, deep: bool = False) -> list[Path]:
     return files
 
 
-def _rgb(image: "Image.Image") -> "Image.Image":
-    """Any mode that a picture file can have → RGB."""
-    import numpy as np
-    from PIL import Image
+def _upright(values: "np.ndarray", stored: "Image.Image") -> "Image.Image":
+    """Bytes of an image as it is stored, turned as its EXIF orientation says."""
+    from PIL import Image, ImageOps
 
-    if image.mode == "I" or image.mode.startswith("I;16"):
-        values = np.asarray(image)
-        if values.min() < 0 or values.max() > 65535:
-            raise ValueError("whole numbers beyond 16 bits")
-        return Image.fromarray((values >> 8).astype(np.uint8)).convert("RGB")
+    image = Image.fromarray(values, "CMYK" if stored.mode == "CMYK" else None)
+    image.getexif()[ORIENTATION] = stored.getexif().get(ORIENTATION, 1)
+    return ImageOps.exif_transpose(image)
+
+
+def _rgb(image: "Image.Image") -> "Image.Image":
+    """Any mode of up to 8 bits that a picture file can have → RGB."""
     if image.mode == "F":
-        raise ValueError("floating-point pixels")
+        raise ValueError("floating-point pixels, whose range nothing says: save them with 8 or 16 bits")
     return image.convert("RGB")

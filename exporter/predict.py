@@ -10,21 +10,25 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
+from exporter.bit_depth import BitDepth, Depth
 from exporter.drawing import draw, write_png
 from exporter.errors import BuildError, RequestError
 from exporter.files import is_folder
 from exporter.inference import Detections, Detector
 from exporter.manifest import read_manifest
-from exporter.pictures import list_pictures, read_picture
+from exporter.pictures import list_pictures
 from exporter.progress import progress_in
 from exporter.runtime.engine import engine_of
 
 
-def predict(folder: Path, images: Iterable[Path], out: Path, size: tuple[int, int] | None = None) -> int:
+def predict(
+    folder: Path, images: Iterable[Path], out: Path, size: tuple[int, int] | None = None, bit_depth: BitDepth = "auto"
+) -> int:
     """Writes `<picture>.png` with boxes drawn for each picture, and predictions.json, into `out`; memory does not grow
     with the number of pictures. Returns the exit code.
 
-    `size`: height and width that pictures are brought to, None for the artifact's nominal ones.
+    `size`: height and width that pictures are brought to, None for the artifact's nominal ones. `bit_depth`: what those
+    of 16 bits use, all alike; where that is found, a line on standard error says it.
     A picture that cannot be read has a line on standard error and is left out, and the exit code is then 1. Raises
     RequestError where that is every picture, and for an `out` that cannot be written or where a drawing would replace
     a picture. predictions.json appears at the end, whole or not at all.
@@ -32,15 +36,18 @@ def predict(folder: Path, images: Iterable[Path], out: Path, size: tuple[int, in
     manifest = read_manifest(folder)
     detector = Detector.of(folder, manifest, size)
     files = [file for image in images for file in (list_pictures(image, "IMAGE") if is_folder(image) else [image])]
+    depth = Depth(files, bit_depth)
     drawings = [out / f"{name}.png" for name in _names(files)]
     _check_drawings(files, drawings, out)
     done = objects = bad = 0
     with _writing_to(out) as (drawing, text):
+        if line := depth.said("predict", "--bit-depth "):
+            print(f"exporter: {line}", file=sys.stderr)
         started = time.perf_counter()
         jobs = list(zip(files, drawings, strict=True))
         for file, drawn in progress_in("text").bar(jobs, "predict", len(jobs)):
             try:
-                picture = read_picture(file)
+                picture = depth.read(file)
             except RequestError as error:
                 print(f"exporter: {error}", file=sys.stderr)
                 bad += 1

@@ -143,7 +143,7 @@ def check(composed: Composed, model: Any = None, digest: str | None = None, as_d
     if missing:
         raise RequestError("; ".join(f"{key}: must be set{_choices(key)}" for key in missing))
     with explained("the configuration"):
-        config = resolved(_named(_sizes_as_said(composed), composed))
+        config = resolved(named(_sizes_as_said(composed), composed))
     if model is not None and isinstance(config["model"], dict) and config["model"].get("_target_") == MISSING:
         config["model"]["_target_"] = UNNAMED  # model=custom, and the network is here already
     trusted = _trusted(composed, config)
@@ -231,7 +231,7 @@ def _place_problems(config: dict[str, Any]) -> Iterator[str]:
         yield f"output_dir={str(output_dir)[:80]!r}: must be the path of a folder"
 
 
-def _named(config: Any, composed: Composed) -> Any:
+def named(config: Any, composed: Composed) -> Any:
     """`name: auto` is the recipe's name, else the model's."""
     if config.name == "auto":
         config.name = composed.recipe_name or composed.choices["model"]

@@ -67,10 +67,11 @@ def _predict(words: list[str]) -> int:
     parser.add_argument(
         "--size", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help="of the input, where the artifact takes several"
     )
+    _add_depth(parser)
     given = parser.parse_args(words)
     from exporter.predict import predict
 
-    return predict(given.dir, given.images, given.out, tuple(given.size) if given.size else None)
+    return predict(given.dir, given.images, given.out, tuple(given.size) if given.size else None, given.bit_depth)
 
 
 def _rebuild(words: list[str]) -> int:
@@ -98,9 +99,8 @@ def _evaluate(words: list[str]) -> int:
     from exporter.evaluation.artifact import evaluate_artifact
     from exporter.progress import progress_in
 
-    for line in evaluate_artifact(
-        given.dir, given.num_images, given.yolo, given.coco, given.strict, progress_in("text")
-    ):
+    pictures = (given.num_images, given.yolo, given.coco, given.strict, given.bit_depth)
+    for line in evaluate_artifact(given.dir, *pictures, progress_in("text")):
         print(line)
     return 0
 
@@ -124,7 +124,7 @@ def _benchmark(words: list[str]) -> int:
     pictures = (given.num_images, given.yolo, given.coco, given.strict)
     for line in benchmark(
         given.dirs, given.engine, given.precision, given.hint, given.threads, given.batch, given.rounds,
-        pictures if any(pictures) else None, given.out, progress_in("text"),
+        (*pictures, given.bit_depth) if any(pictures) else None, given.out, progress_in("text"),
     ):  # fmt: skip
         print(line)
     return 0
@@ -141,8 +141,8 @@ def _advise(words: list[str]) -> int:
     parser.add_argument("--save", metavar="NAME", help="write what is advised as recipes/NAME.yaml")
     given = parser.parse_intermixed_args(words)  # the words may stand before the options, after them and between
     from exporter.advise.command import advise
-    from exporter.hydra_run import quote_path
     from exporter.progress import progress_in
+    from exporter.quoting import quote_path
 
     said = [quote_path(word) for word in given.words]
     for line in advise(
@@ -177,16 +177,18 @@ def _inspect(words: list[str]) -> int:
 def _plan(words: list[str]) -> int:
     from exporter.config import compose
     from exporter.errors import RequestError
-    from exporter.hydra_run import quote_path
+    from exporter.quoting import quote_path, quote_text
 
     flags = [word for word in words if word.startswith("-")]
     if flags not in ([], ["-m"], ["--multirun"]):
         raise RequestError(f"plan {' '.join(flags)}: takes the words of a build, and -m for those of a sweep")
     from exporter.recipe import check
-    from exporter.stages.plan import combinations, plan
+    from exporter.stages.plan import plan, plan_sweep
 
-    said = [quote_path(word) for word in words if word not in flags]
-    for line in plan(check(compose(each)) for each in (combinations(said) if flags else [said])):
+    said = [word for word in words if word not in flags]
+    # As of a build: where a sweep has them, paths are swept over.
+    lines = plan_sweep(list(map(quote_text, said))) if flags else plan([check(compose(list(map(quote_path, said))))])
+    for line in lines:
         print(line)
     return 0
 
@@ -290,6 +292,18 @@ def _add_pictures(parser: "ArgumentParser", number: str) -> None:
     parser.add_argument("--yolo", metavar="FILE", help="a data.yaml; its split val is taken")
     parser.add_argument("--coco", nargs=2, metavar=("FOLDER", "JSON"), help="pictures, and their annotations")
     parser.add_argument("--strict", action="store_true", help="what is odd about their labels is an error")
+    _add_depth(parser)
+
+
+def _add_depth(parser: "ArgumentParser") -> None:
+    about = "bits that 16-bit images use, 8 to 16, as 10 or 12 of a camera (auto: found over all of them, and said)"
+    parser.add_argument("--bit-depth", type=_bits, default="auto", metavar="N", help=about)
+
+
+def _bits(word: str) -> int | str:
+    if word != "auto" and not 8 <= int(word) <= 16:
+        raise ValueError(word)  # argparse makes one line of it
+    return word if word == "auto" else int(word)
 
 
 def _numbers(word: str) -> list[int]:

@@ -92,7 +92,7 @@ def test_help_imports_nothing_heavy_and_lists_everything():
 
 @pytest.mark.parametrize("value", ["a b/c,d=e (f)", "it's", "x{y}", "back\\slash"])
 def test_paths_need_no_quoting(value):
-    from exporter.hydra_run import quote_path
+    from exporter.quoting import quote_path
 
     words = [quote_path(f"output_dir={value}"), quote_path(f"model.weights={value}.pth")]
     config = compose(["model=yolo_nas_s", *words]).config

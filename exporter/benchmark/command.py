@@ -9,6 +9,7 @@ from typing import TypeVar
 from exporter.benchmark.cases import Case, cases, engine_names
 from exporter.benchmark.chart import draw
 from exporter.benchmark.compare import Row, compared, lines, processor
+from exporter.bit_depth import BitDepth
 from exporter.errors import BuildError, RequestError
 from exporter.evaluation.artifact import pictures_node
 from exporter.evaluation.evaluate import evaluate
@@ -19,7 +20,7 @@ from exporter.progress import Progress
 from exporter.runtime.openvino import Hint, Precision
 
 T = TypeVar("T", bound=str)
-Pictures = tuple[int | None, str | None, Sequence[str] | None, bool]
+Pictures = tuple[int | None, str | None, Sequence[str] | None, bool, BitDepth]
 
 PRECISIONS: tuple[Precision, ...] = ("f32", "bf16", "f16")
 HINTS: tuple[Hint, ...] = ("latency", "throughput")
@@ -39,8 +40,9 @@ def benchmark(
 ) -> Iterator[str]:
     """Lines for the terminal; in `out` the same as benchmark.json, and where accuracy is asked for benchmark.png.
 
-    pictures: number, data.yaml, folder with COCO json, and whether odd labels are errors: what accuracy is measured on,
-    see `pictures_node`; None does not measure it. Raises RequestError for what is not known or not installed, and for
+    pictures: number, data.yaml, folder with COCO json, whether odd labels are errors, and bits of 16-bit images: what
+    accuracy is measured on, see `pictures_node`; None does not measure it. Raises RequestError for what is not known or
+    not installed, and for
     folders without an artifact."""
     names = engine_names(engines)
     chosen = cases(
@@ -80,7 +82,9 @@ def mean_precision(case: Case, pictures: Pictures, progress: Progress) -> float:
     examples = node.examples(names, *case.manifest.input.nominal_picture)
     if line := warning(examples.notes, "--strict"):
         progress.warn(line)
-    return evaluate(detector, None, examples, len(names), progress, name=node.name).artifact.map
+    return evaluate(
+        detector, None, examples, len(names), progress, name=node.name, depth_key="--bit-depth "
+    ).artifact.map
 
 
 def _judged(case: Case) -> tuple[Path, str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import Field
 
+from exporter.bit_depth import BitDepth, Depth
 from exporter.calibration.images import CalibrationImages
 from exporter.calibration.settings import CalibrationNode
 from exporter.errors import RequestError
@@ -16,7 +17,7 @@ from exporter.files import user_path
 from exporter.geometry import Geometry
 from exporter.manifest import files_digest
 from exporter.picture_files import whole_size
-from exporter.pictures import list_pictures, read_picture
+from exporter.pictures import list_pictures
 from exporter.preprocessing.normalization import Normalization
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class FolderCalibration(CalibrationNode):
 
     path: str = Field(coerce_numbers_to_str=True)  # a folder may be called 2024
     seed: int = Field(ge=0)
+    bit_depth: BitDepth = "auto"
 
     def identity(self) -> dict[str, Any]:
         """The chosen pictures by their digests, wherever they lie."""
@@ -55,13 +57,14 @@ class FolderCalibration(CalibrationNode):
         decoded. Raises RequestError for a folder without pictures, at once, and during a pass for a picture that
         cannot be read."""
         files, notes = self._chosen()
+        depth = Depth(files, self.bit_depth)
 
         def pictures() -> "Iterator[tuple[np.ndarray, np.ndarray]]":
             for file in files:
-                picture = read_picture(file)
+                picture = depth.read(file)
                 yield picture, normalization.apply(geometry.apply(picture).transpose(2, 0, 1)[None])
 
-        return CalibrationImages(pictures, len(files), files=len(files), notes=notes)
+        return CalibrationImages(pictures, len(files), depth, notes)
 
     def _chosen(self) -> tuple[list[Path], Mapping[str, int]]:
         """The files, and what was odd about the way to them, see `exporter.evaluation.notes`."""

@@ -1,8 +1,12 @@
-"""What every calibration gives: network inputs one at a time, and afterwards how many they were and their digest."""
+"""What every calibration gives: network inputs one at a time, and afterwards how many they were, their digest, and
+which of them show nothing."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
+
+from exporter.bit_depth import Depth
+from exporter.contrast import has_contrast
 
 if TYPE_CHECKING:
     import numpy as np
@@ -14,29 +18,38 @@ class CalibrationImages:
     """An iterable of network inputs, float32 [1, 3, H, W], normalised as in training.
 
     Nothing but a digest is kept of each, and each pass makes the same ones again. `files` is the number of picture
-    files they come from, `notes` counts what was odd about the way to them, see `exporter.evaluation.notes`.
+    files they come from, `depth` how many bits those of 16 bits use, `notes` counts what was odd about the way to them,
+    see `exporter.evaluation.notes`.
     """
 
-    def __init__(self, source: Source, num_images: int, files: int = 0, notes: Mapping[str, int] | None = None):
+    def __init__(
+        self, source: Source, num_images: int, depth: Depth | None = None, notes: Mapping[str, int] | None = None
+    ):
         """source: starts a pass, which gives pairs of the pixels as they were read and the network input; num_images:
-        how many pairs that will be at most."""
+        how many pairs that will be at most; depth: of the files that they are read from, one for each, in order."""
         self._source = source
         self._num_images = num_images
         self._digest: str | None = None
         self._duplicates = 0
-        self.files = files
+        self._flat: list[str] = []
+        self.depth = depth or Depth([])
+        self.files = len(self.depth.files)
         self.notes = dict(notes or {})
 
     def __iter__(self) -> "Iterator[np.ndarray]":
         sha256, count = hashlib.sha256(), 0
         seen: set[bytes] = set()
+        flat: list[str] = []
         for pixels, network_input in self._source():
             content = pixels.tobytes()
             sha256.update(content)
             seen.add(hashlib.sha256(content).digest())
+            if not has_contrast(pixels):
+                flat.append(self.depth.files[count].name if self.files else f"image {count}")
             count += 1
             yield network_input
         self._digest, self._num_images, self._duplicates = sha256.hexdigest(), count, count - len(seen)
+        self._flat = flat
 
     def pairs(self) -> "Iterator[tuple[np.ndarray, np.ndarray]]":
         """Starts a pass that is not counted: the pixels as they were read, and the network input."""
@@ -57,6 +70,11 @@ class CalibrationImages:
     def duplicates(self) -> int:
         """How many are the same, pixel by pixel, as one before them; known after a full pass."""
         return self._duplicates
+
+    @property
+    def flat(self) -> list[str]:
+        """Names of those without contrast, see `exporter.contrast`; known after a full pass."""
+        return self._flat
 
     @property
     def digest(self) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from exporter.bit_depth import BitDepth
 from exporter.errors import RequestError
 from exporter.evaluation.coco import CocoEvaluation
 from exporter.evaluation.demo import DemoEvaluation
@@ -19,36 +20,49 @@ from exporter.runtime.engine import engine_of
 
 
 def evaluate_artifact(
-    folder: Path, num_images: int | None, yolo: str | None, coco: Sequence[str] | None, strict: bool, progress: Progress
+    folder: Path,
+    num_images: int | None,
+    yolo: str | None,
+    coco: Sequence[str] | None,
+    strict: bool,
+    bit_depth: BitDepth,
+    progress: Progress,
 ) -> Iterator[str]:
     """Lines for the terminal, see `pictures_node`.
 
     Raises RequestError for a folder without an artifact, for labels that cannot be right or are not of its classes."""
     manifest = read_manifest(folder)
-    node = pictures_node(num_images, yolo, coco, strict)
+    node = pictures_node(num_images, yolo, coco, strict, bit_depth)
     detector, names = Detector.of(folder, manifest), manifest.model.class_names
     examples = node.examples(names, *manifest.input.nominal_picture)
     if line := warning(examples.notes, "--strict"):
         progress.warn(line)
-    yield from lines(folder, evaluate(detector, None, examples, len(names), progress, name=node.name))
+    found = evaluate(detector, None, examples, len(names), progress, name=node.name, depth_key="--bit-depth ")
+    yield from lines(folder, found)
     yield f"  run in {engine_of(manifest.backend).label(folder / manifest.artifact.file)}"
 
 
 def pictures_node(
-    num_images: int | None, yolo: str | None, coco: Sequence[str] | None, strict: bool
+    num_images: int | None,
+    yolo: str | None,
+    coco: Sequence[str] | None,
+    strict: bool = False,
+    bit_depth: BitDepth = "auto",
 ) -> YoloEvaluation | CocoEvaluation | DemoEvaluation:
     """Labelled pictures from a data.yaml, from a folder and a COCO json, or demo scenes; at most so many. strict: what
-    is odd about labels is an error. Raises RequestError for both sets, for `strict` without one, and for numbers that
-    cannot be."""
+    is odd about labels is an error; bit_depth: what 16-bit images use. Raises RequestError for both sets, for `strict`
+    without one, and for numbers that cannot be."""
     if yolo and coco:
         raise RequestError("--yolo and --coco: give one of them")
     if strict and not (yolo or coco):
         raise RequestError("--strict: is for the labels of --yolo or --coco: give one of them, or leave it out")
     try:
         if yolo:
-            return YoloEvaluation(path=yolo, split="val", num_images=num_images, strict=strict)
+            return YoloEvaluation(path=yolo, split="val", num_images=num_images, strict=strict, bit_depth=bit_depth)
         if coco:
-            return CocoEvaluation(path=coco[0], annotations=coco[1], num_images=num_images, strict=strict)
+            return CocoEvaluation(
+                path=coco[0], annotations=coco[1], num_images=num_images, strict=strict, bit_depth=bit_depth
+            )
         return DemoEvaluation(num_images=300 if num_images is None else num_images)
     except ValidationError as error:
         raise RequestError("; ".join(validation_lines(error, "evaluate"))) from error

@@ -22,7 +22,7 @@ class CocoEvaluation(LabelledEvaluation):
     def examples(self, class_names: Sequence[str], height: int, width: int) -> Examples:
         """The pictures and their objects. Raises RequestError that names the places for labels that cannot be right,
         and one that shows what differs for categories that are not the model's."""
-        return examples(self.read(), class_names, f"evaluation.annotations={self.annotations}")
+        return examples(self.read(), class_names, f"evaluation.annotations={self.annotations}", self.bit_depth)
 
     def read(self) -> LabelledSet:
         """The pictures that were chosen, and the categories' names by id."""

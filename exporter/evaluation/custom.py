@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
+from exporter.bit_depth import BitDepth
 from exporter.errors import RequestError
 from exporter.evaluation.classes import listed
 from exporter.evaluation.examples import Examples, spread
@@ -37,6 +38,7 @@ class CustomEvaluation(EvaluationNode):
     class_names: tuple[str, ...] | None
     num_images: int | None = Field(ge=1)
     strict: bool = False
+    bit_depth: BitDepth = "auto"
     digest: str | None = None
 
     def identity(self) -> dict[str, Any]:
@@ -59,7 +61,7 @@ class CustomEvaluation(EvaluationNode):
                 pictures.append(self._labelled(items, i, names, notes))
         found = LabelledSet(pictures, names, notes)
         check_some(found, self._given)
-        return examples(found, class_names, self._given)
+        return examples(found, class_names, self._given, self.bit_depth)
 
     @property
     def _given(self) -> str:
@@ -84,7 +86,7 @@ class CustomEvaluation(EvaluationNode):
         import numpy as np
 
         place = f"{self._given}: item {i}"
-        picture, boxes, classes = self._item(items, i)
+        picture, boxes, classes, file = self._item(items, i)
         height, width = picture.shape[:2]
         if not set(classes) <= set(names):
             having = "the model" if self.class_names is None else "evaluation.class_names"
@@ -100,16 +102,17 @@ class CustomEvaluation(EvaluationNode):
             left, top, right, bottom = sides
             if (box := fitted((left, top, right, bottom), height, width, place, notes)) is not None:
                 labels.append(Label(int(c), box, area_of(box)))
-        return Labelled(f"item {i}", tuple(labels), lambda: self._item(items, i)[0])
+        return Labelled(f"item {i}", tuple(labels), lambda: self._item(items, i)[0], file)
 
-    def _item(self, items: Any, i: int) -> "tuple[np.ndarray, np.ndarray, np.ndarray]":
-        """Item i: uint8 [h, w, 3], float64 [n, 4] and float64 [n]."""
+    def _item(self, items: Any, i: int) -> "tuple[np.ndarray, np.ndarray, np.ndarray, Path | None]":
+        """Item i: uint8 [h, w, 3], float64 [n, 4], float64 [n], and where the picture was given as one, its path."""
         import numpy as np
 
         place = f"{self._given}: item {i}"
         try:
             picture, boxes, classes = items[i]
-            picture = read_picture(Path(picture)) if isinstance(picture, str | Path) else np.asarray(picture)
+            file = Path(picture) if isinstance(picture, str | Path) else None
+            picture = read_picture(file) if file else np.asarray(picture)
             boxes, classes = (np.asarray(each, np.float64) for each in (boxes, classes))
         except RequestError as error:
             raise RequestError(f"{place}: {error}") from error
@@ -125,4 +128,4 @@ class CustomEvaluation(EvaluationNode):
         if boxes.ndim != 2 or boxes.shape[1] != 4 or classes.shape != boxes.shape[:1]:
             given = f"{list(boxes.shape)} and its classes {list(classes.shape)}"
             raise RequestError(f"{place}: its boxes are {given}: give [n, 4] (x1, y1, x2, y2 in pixels) and [n]")
-        return picture, boxes, classes
+        return picture, boxes, classes, file

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from exporter import manifest as m
+from exporter.contrast import has_contrast, low_contrast_line
 from exporter.errors import BuildError
 from exporter.evaluation.examples import Example
 from exporter.evaluation.scores import scores
@@ -32,24 +33,35 @@ def evaluate(
     min_map: float | None = None,
     max_score_shift: float | None = None,
     must_find: bool = False,
+    depth_key: str = "evaluation.bit_depth=",
 ) -> m.Evaluation:
     """The manifest's section `evaluation`. Both run on the same pictures, as their manifest would have it run.
 
-    reference: the FP32 artifact of the same recipe, None where the artifact is that itself. Raises BuildError where
-    the artifact's mAP is below `min_map` points of 100, or more than `max_drop` below the reference's; where the median
-    of the scores of matched detections moved by more than `max_score_shift`; and with `must_find` where the FP32
-    artifact's mAP is 0. RequestError for a picture that cannot be read.
+    reference: the FP32 artifact of the same recipe, None where the artifact is that itself; depth_key: how the bits of
+    16-bit images are given, all but the number. Raises BuildError where the artifact's mAP is below `min_map` points of
+    100, or more than `max_drop` below the reference's; where the median of the scores of matched detections moved by
+    more than `max_score_shift`; and with `must_find` where the FP32 artifact's mAP is 0. RequestError for a picture
+    that cannot be read.
     """
     detectors = [artifact] if reference is None else [artifact, reference]
     found: list[list[Detections]] = [[] for _ in detectors]
     digest = hashlib.sha256()
+    depth = next((example.depth for example in examples if example.depth), None)
+    if depth and (line := depth.said("evaluation", depth_key)):
+        progress.warn(line)
+    flat: list[str] = []
     for group in _groups(progress.bar(examples, "evaluate", len(examples)), artifact.batch):
         pictures = [example.read() for example in group]
         for detector, its in zip(detectors, found, strict=True):
             its.extend(detector(pictures))
         for example, picture in zip(group, pictures, strict=True):
+            if not has_contrast(picture):
+                flat.append(example.name)
             for values in (picture, example.truth.boxes, example.truth.classes):
                 digest.update(np.ascontiguousarray(values).tobytes())
+    cure = f"check them, and the bits that 16-bit images use ({depth_key}N)"
+    if line := low_contrast_line("evaluation", flat, len(examples), cure):
+        progress.warn(line)
     truths = [example.truth for example in examples]
     own, *others = (scores(each, truths, num_classes) for each in found)
     counted = np.bincount(np.concatenate([t.classes[~t.crowd] for t in truths]), minlength=num_classes)
@@ -68,6 +80,7 @@ def evaluate(
         min_map=min_map,
         score_shift=score_shift(*found) if others else None,
         max_score_shift=max_score_shift if others else None,
+        bit_depth=depth.bits if depth else None,
     )
     _hold(evaluation, must_find)
     return evaluation

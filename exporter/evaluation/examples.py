@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from exporter.bit_depth import Depth
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -31,11 +33,13 @@ class Truth:
 
 @dataclass(frozen=True)
 class Example:
-    """One picture by name, what is in it, and how to get it: uint8 [h, w, 3] RGB."""
+    """One picture by name, what is in it, and how to get it: uint8 [h, w, 3] RGB. Of a file `depth` says how many bits
+    it and all others of the set use, where those have 16."""
 
     name: str
     truth: Truth
     read: "Callable[[], np.ndarray]"
+    depth: Depth | None = None
 
 
 class Examples(list[Example]):

@@ -5,11 +5,13 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import astuple, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from pydantic import Field
 
+from exporter.bit_depth import BitDepth, Depth
 from exporter.errors import RequestError
 from exporter.evaluation.classes import listed, matched, only
 from exporter.evaluation.examples import Example, Examples, Truth
@@ -33,6 +35,7 @@ class LabelledEvaluation(EvaluationNode):
     path: str = Field(coerce_numbers_to_str=True)
     num_images: int | None = Field(ge=1)
     strict: bool = False
+    bit_depth: BitDepth = "auto"
 
     def read(self) -> "LabelledSet":
         """The pictures that were chosen, and what is on them. Raises RequestError that names the first mistakes and
@@ -124,11 +127,12 @@ def check_some(found: LabelledSet, given: str) -> None:
         )
 
 
-def examples(found: LabelledSet, class_names: Sequence[str], given: str) -> Examples:
+def examples(found: LabelledSet, class_names: Sequence[str], given: str, bit_depth: BitDepth = "auto") -> Examples:
     """The pictures with their objects in the model's classes, matched by name.
 
     Categories that label nothing need not be the model's, and the model may have more: its other classes are not
-    scored. Raises RequestError that shows what differs where a category is not the model's.
+    scored. bit_depth: of those that are files of 16 bits. Raises RequestError that shows what differs where a category
+    is not the model's.
     """
     import numpy as np
 
@@ -157,4 +161,12 @@ def examples(found: LabelledSet, class_names: Sequence[str], given: str) -> Exam
             np.array([label.area for label in labels], np.float64),
         )
 
-    return Examples([Example(p.name, truth(p.labels), p.read) for p in pictures], notes.counts)
+    depth = Depth([p.file for p in pictures if p.file], bit_depth)
+    files = [partial(depth.read, p.file) if p.file else None for p in pictures]
+    return Examples(
+        [
+            Example(p.name, truth(p.labels), read or p.read, depth if read else None)
+            for p, read in zip(pictures, files, strict=True)
+        ],
+        notes.counts,
+    )

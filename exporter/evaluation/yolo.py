@@ -27,7 +27,7 @@ class YoloEvaluation(LabelledEvaluation):
     def examples(self, class_names: Sequence[str], height: int, width: int) -> Examples:
         """The pictures and their objects. Raises RequestError that names the places for labels that cannot be right,
         and one that shows what differs for names that are not the model's."""
-        return examples(self.read(), class_names, f"evaluation.path={self.path}")
+        return examples(self.read(), class_names, f"evaluation.path={self.path}", self.bit_depth)
 
     def read(self) -> LabelledSet:
         """The pictures that were chosen, and the classes' names by number."""

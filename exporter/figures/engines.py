@@ -53,7 +53,9 @@ def table(
         rows = compared(chosen, rounds)
         throughput = {_key(row.case): row for row in compared(_cases(list(folders), "throughput"), rounds)}
         scored = [
-            replace(row, map=mean_precision(row.case, (scenes, None, None), progress)) if row.why is None else row
+            replace(row, map=mean_precision(row.case, (scenes, None, None, False, "auto"), progress))
+            if row.why is None
+            else row
             for row in rows
         ]
         draw(scored, f"{model}, {size} × {size}, {processor()}", chart)

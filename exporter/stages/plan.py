@@ -4,32 +4,60 @@ from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path
 from statistics import median
 
+from exporter.config import compose, composing
 from exporter.errors import RequestError
 from exporter.manifest import read_manifest
-from exporter.messages import explained
 from exporter.progress import Progress
-from exporter.recipe import Recipe
+from exporter.recipe import Recipe, check
 from exporter.runner import store_of
 from exporter.stages.pipeline import pipeline
 from exporter.store.place import Entry
 from exporter.store.stage import BUILT, Run, Stage
+from exporter.sweep.words import no_run
 
 
 def combinations(words: Sequence[str]) -> list[list[str]]:
-    """The words of each run of a sweep, as Hydra's own sweeper takes them apart."""
+    """The words of each run of a sweep, as Hydra's own sweeper takes them apart, `glob` over the options that there
+    are. Raises RequestError for words that it cannot read, and where they make no run."""
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
-    with explained("the command line"):
-        overrides = OverridesParser.create().parse_overrides(list(words))
-        return [list(each) for batch in BasicSweeper.split_arguments(overrides, None) for each in batch]
+    with composing() as loader:
+        overrides = OverridesParser.create(config_loader=loader).parse_overrides(list(words))
+        runs = [list(each) for batch in BasicSweeper.split_arguments(overrides, None) for each in batch]
+    if not runs:
+        raise no_run(words)
+    return runs
 
 
-def plan(recipes: Iterable[Recipe]) -> Iterator[str]:
-    """For each recipe a line for each stage, then one for all. Nothing is computed and nothing is written."""
+def plan_sweep(words: Sequence[str]) -> Iterator[str]:
+    """As `plan`, for the runs of a sweep; those that are refused have a line too. Raises RequestError at the end where
+    there are such."""
+    runs, refused = combinations(words), 0
+
+    def recipes() -> Iterator[Recipe | str]:
+        nonlocal refused
+        for each in runs:
+            try:
+                yield check(compose(each))
+            except RequestError as error:
+                refused += 1
+                yield f"{' '.join(each)}\n  refused: {error}"
+
+    yield from plan(recipes())
+    if refused:
+        raise RequestError(f"-m: {refused} of {len(runs)} runs are refused: the lines above say why")
+
+
+def plan(recipes: Iterable[Recipe | str]) -> Iterator[str]:
+    """For each recipe a line for each stage, then one for all; a string stands for itself. Nothing is computed and
+    nothing is written."""
     planned: set[str] = set()  # what a recipe before will have put into the store
     total, guessed, count, every = 0.0, False, 0, 0
     for recipe in recipes:
+        if isinstance(recipe, str):
+            yield recipe
+            continue
         run = Run(store_of(recipe, Progress()), recipe.name, Progress())
         steps = pipeline(recipe, run)
         needed = _needed([steps.page, steps.artifact], run, planned)

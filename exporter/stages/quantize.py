@@ -8,6 +8,7 @@ import onnx
 from torch import nn
 
 from exporter import manifest as m
+from exporter.contrast import low_contrast_line
 from exporter.describe import option, preprocessing_section
 from exporter.errors import RequestError
 from exporter.evaluation.notes import warning
@@ -56,6 +57,8 @@ def quantize(
             " preprocessing it was trained with"
         )
     images = recipe.calibration.images(section.geometry, section.normalization)
+    if line := images.depth.said("calibration", "calibration.bit_depth="):
+        progress.warn(line)
     odd = dict(images.notes)
     inside = recipe.preprocessing
     task = replace(
@@ -79,6 +82,9 @@ def quantize(
             f"calibration: {images.duplicates} of {images.num_images} pictures are the same, pixel by pixel, as one"
             " before them: give different ones"
         )
+    cure = "leave them out, or say the bits that 16-bit images use with calibration.bit_depth"
+    if line := low_contrast_line("calibration", images.flat, images.num_images, cure):
+        progress.warn(line)
     described = m.Calibration(
         name=option(recipe.calibration),
         method=recipe.calibration.method,
@@ -86,6 +92,7 @@ def quantize(
         duplicates=images.duplicates,
         digest=images.digest,
         labels=odd,
+        bit_depth=images.depth.bits,
     )
     return Calibrated(quantized, described)
 

@@ -71,9 +71,11 @@ def sweeping_in(folder: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(runs, ignore_errors=True)
         remove_abandoned(folder)  # of workers that were killed
-        for path in folder.glob("[!.]*"):  # what is hidden may be a build's that goes on elsewhere
-            with suppress(OSError):  # a file, or not empty: an artifact
-                path.rmdir()
+        # The deepest first, since a run's folder may lie in others. What is hidden may be another build's.
+        for path in sorted(folder.glob("**/"), reverse=True):
+            if not any(part.startswith(".") for part in path.relative_to(folder).parts) and path != folder:
+                with suppress(OSError):  # not empty: an artifact
+                    path.rmdir()
         os.close(lock)
         _remove_empty(missing)
 
@@ -84,9 +86,10 @@ def _remove_empty(folders: Sequence[Path]) -> None:
             folder.rmdir()
 
 
-def claim(runs: Path, folder: str, num: int, overrides: Sequence[str]) -> None:
-    """Makes `folder` (its name) this run's. Raises RequestError where a run with other overrides of the same sweep has
-    it; the same overrides again, as a sweeper may try them, build the same again."""
+def claim(runs: Path, key: str, folder: str, num: int, overrides: Sequence[str]) -> None:
+    """Makes `folder`, seen from the sweep's, this run's; `key` says where it goes. Raises RequestError where a run with
+    other overrides of the same sweep has it; the same overrides again, as a sweeper may try them, build the same
+    again."""
     mark = runs / f"{hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]}.claim"
     own = runs / f"{num}.claiming"
     own.write_text(json.dumps([num, list(overrides)]), encoding="utf-8")
@@ -96,8 +99,8 @@ def claim(runs: Path, folder: str, num: int, overrides: Sequence[str]) -> None:
         other, theirs = json.loads(mark.read_text(encoding="utf-8"))
         if theirs != list(overrides):
             raise RequestError(
-                f"hydra.sweep.subdir={folder}: run {other} of this sweep goes there too, and would be replaced: leave"
-                " hydra.sweep.subdir out, or give one that differs from run to run"
+                f"{key}={folder}: run {other} of this sweep goes there too, and would be replaced: leave {key} out, or"
+                " give one that differs from run to run, as with ${input.height} in it"
             ) from None
     finally:
         own.unlink()

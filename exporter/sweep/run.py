@@ -23,8 +23,8 @@ Metric = float | tuple[float, ...] | None
 
 
 def run_one(composed: Composed, job: Any, build: Callable[[Recipe], "Manifest"]) -> Metric:
-    """Builds in a folder of the run's own and returns what `sweep.metric` names, None where it is null or the run
-    failed. A failed run is an outcome, never an exception: the others go on.
+    """Builds in a folder of the run's own, its `output_dir` where the words say one, and returns what `sweep.metric`
+    names, None where it is null or the run failed. A failed run is an outcome, never an exception: the others go on.
 
     job: Hydra's own configuration. Raises BuildError only where no outcome can be written.
     """
@@ -35,13 +35,14 @@ def run_one(composed: Composed, job: Any, build: Callable[[Recipe], "Manifest"])
         raise BuildError(f"{sweep / RUNS}: not there: all machines of a sweep must see one hydra.sweep.dir")
     _as_where_it_was_started(job.runtime.cwd, composed)
     num, name = int(job.job.num), os.path.relpath(folder, sweep)
+    key = "output_dir" if composed.said("output_dir") else "hydra.sweep.subdir"
     reason = constraint = metric = None
     try:
-        if composed.said("output_dir"):
-            raise RequestError("output_dir: every run of a sweep would replace the last one's: set hydra.sweep.dir")
-        composed.config.output_dir = str(folder)
-        claim(sweep / RUNS, name, num, composed.overrides)
+        if key != "output_dir":
+            composed.config.output_dir = str(folder)
         recipe = check(composed)
+        name = os.path.relpath(recipe.output_dir.absolute(), sweep)
+        claim(sweep / RUNS, key, name, num, composed.overrides)
         constraint = recipe.sweep.constraint
         refuse_neighbours(str(job.runtime.choices["hydra/launcher"]), recipe.benchmark.name)
         manifest = build(recipe)

@@ -11,7 +11,7 @@ from exporter.sweep.folder import sweeping_in
 from exporter.sweep.outcome import Outcome, outcomes
 from exporter.sweep.summary import Summary, summarize
 from exporter.sweep.watch import told
-from exporter.sweep.words import check_words, sweep_folder
+from exporter.sweep.words import check_words, no_run, sweep_folder
 
 
 def sweep(words: list[str], through_hydra: Callable[[Sequence[str]], None]) -> int:
@@ -27,9 +27,9 @@ def sweep(words: list[str], through_hydra: Callable[[Sequence[str]], None]) -> i
     with sweeping_in(folder) as runs:
         ended = _ended(runs, words, lambda: through_hydra(placed))
         found = list(outcomes(runs))
-        if ended and not found:
+        if not found:
             (folder / "multirun.yaml").unlink(missing_ok=True)  # Hydra writes it before it looks at the words
-            raise _refused(ended)
+            raise _refused(ended) if ended else no_run(words)
         summary = summarize(folder, found, complete=ended is None)
         try:
             summary.write(folder)

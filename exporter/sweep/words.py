@@ -60,6 +60,12 @@ def sweep_folder(words: Sequence[str]) -> Path:
     return Path(folder).absolute()
 
 
+def no_run(words: Sequence[str]) -> RequestError:
+    """What to raise where the words of a sweep make no run at all."""
+    empty = " ".join(word for word in words if "glob(" in word) or "-m"
+    return RequestError(f"{empty}: nothing matches, so there is no run: give a pattern of options that exist")
+
+
 def value_of(words: Sequence[str], key: str) -> str | None:
     """What the last of the words sets this key to, without quotes; None where none does."""
     given = [value for name, sign, value in (word.partition("=") for word in words) if sign and name.lstrip("+") == key]

@@ -108,6 +108,37 @@ def test_pictures_that_repeat_others_are_counted(tmp_path, pictures):
         assert (again.num_images, again.duplicates) == (13, 3)
 
 
+def test_16_bit_images_are_scaled_alike(tmp_path):
+    """By the bits that the brightest of the set needs, whatever is beside them; said bits go before found ones."""
+    dim = RNG.integers(0, 256, (40, 50), np.uint16)
+    eight = RNG.integers(0, 256, (40, 50), np.uint8)
+    for name, values in (("a.png", dim), ("b.png", dim * 4), ("c.png", eight)):
+        Image.fromarray(values).save(tmp_path / name)
+    for given, bits in (("auto", 10), (12, 12)):
+        images = folder(tmp_path, bit_depth=given).images(GEOMETRY, NORMALIZATION)
+        assert images.depth.bits == bits
+        scaled = [np.rint(values * (255 / (2**bits - 1))).astype(np.uint8) for values in (dim, dim * 4)]
+        for got, grey in zip(images, [*scaled, eight], strict=True):
+            picture = np.repeat(grey[..., None], 3, 2)
+            np.testing.assert_allclose(got, normalised(GEOMETRY.apply(picture)), rtol=1e-5, atol=1e-6)
+    whose = [folder(tmp_path, **given).identity() for given in ({}, {"bit_depth": "auto"}, {"bit_depth": 12})]
+    assert whose[0] == whose[1] != whose[2]
+
+
+def test_images_without_contrast_are_named(tmp_path, pictures):
+    for name, value in (("03.png", 0), ("11.png", 200)):
+        Image.fromarray(np.full((8, 8), value, np.uint8)).save(tmp_path / name)
+    images = folder(tmp_path).images(GEOMETRY, NORMALIZATION)
+    assert images.flat == []
+    for _ in range(2):
+        list(images)
+        assert images.flat == ["03.png", "11.png"]
+    own = custom([np.full((1, 3, 64, 96), 7, np.uint8), RNG.random((1, 3, 64, 96), np.float32), ZEROS[:1]])
+    images = own.images(GEOMETRY, NORMALIZATION)
+    images.read_all()
+    assert images.flat == ["image 0", "image 2"]
+
+
 def test_the_digest_needs_a_full_pass():
     images = demo().images(GEOMETRY, NORMALIZATION)
     next(iter(images))

@@ -66,6 +66,19 @@ def test_a_list_of_files_background_and_names_of_ones_own(tmp_path):
     assert [len(e.truth.boxes) for e in others] == [0, 0]
 
 
+def test_files_of_16_bits_are_scaled_alike(tmp_path):
+    values = np.arange(20 * 40, dtype=np.uint16).reshape(20, 40)
+    for name, each in (("a.png", values), ("b.png", values * 4)):
+        Image.fromarray(each).save(tmp_path / name)
+    items = [(tmp_path / "a.png", [[0, 0, 9, 9]], [0]), (PICTURE, [], []), (str(tmp_path / "b.png"), [], [])]
+    for given, bits in (("auto", 12), (14, 14)):
+        first, second, third = node(items, bit_depth=given).examples(NAMES, 64, 64)
+        for example, each in ((first, values), (third, values * 4)):
+            np.testing.assert_array_equal(example.read()[..., 1], np.rint(each * (255 / (2**bits - 1))))
+        assert first.depth is third.depth and first.depth.bits == bits
+        assert second.depth is None and np.array_equal(second.read(), PICTURE)
+
+
 def test_num_images_takes_that_many_and_asks_for_no_others():
     dataset = Dataset(10)
     assert [e.name for e in node(dataset, num_images=2).examples(NAMES, 64, 64)] == ["item 0", "item 5"]

@@ -67,6 +67,21 @@ def test_coco_categories_are_matched_by_name_and_crowds_kept(tmp_path):
     assert first.read().shape == (HEIGHT, WIDTH, 3)
 
 
+@pytest.mark.parametrize("make", [coco, yolo])
+def test_pictures_of_16_bits_are_scaled_alike(tmp_path, make):
+    node = make(tmp_path)
+    values = np.arange(WIDTH * HEIGHT, dtype=np.uint16).reshape(HEIGHT, WIDTH)
+    for number, path in enumerate(sorted(tmp_path.rglob("*.jpg"))):
+        Image.fromarray(values * (4 if number else 1)).save(path, "PNG")
+    first, second = node.examples(CLASSES, 64, 64)
+    assert first.depth is second.depth and first.depth.bits == 12
+    for example, each in ((first, values), (second, values * 4)):
+        np.testing.assert_array_equal(example.read()[..., 0], np.rint(each * (255 / 4095)))
+    said = node.model_copy(update={"bit_depth": 16}).examples(CLASSES, 64, 64)
+    assert said[1].read().max() == (values.max() * 4) >> 8
+    assert node.identity() != node.model_copy(update={"bit_depth": 16}).identity()
+
+
 def test_yolo_names_are_matched_by_name_and_parts_become_pixels(tmp_path):
     node = yolo(tmp_path)
     assert list(node.problems()) == []

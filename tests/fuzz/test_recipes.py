@@ -12,7 +12,7 @@ import exporter.config
 from exporter.cli import main
 from exporter.config import compose
 from exporter.errors import RequestError
-from exporter.hydra_run import quote_path
+from exporter.quoting import quote_path
 from exporter.recipe import Recipe, check
 from tests.fuzz.campaign import fuzz
 from tests.fuzz.mutations import refused_or

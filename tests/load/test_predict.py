@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from exporter.cli import main
 from exporter.demo.scenes import scene
@@ -51,6 +52,30 @@ def check(out: Path, said: str, good_names: list[str], bad_names: list[str]) -> 
     assert set(entries[0]) == {"image", "width", "height", "detections"}
     drawn = {path.name for path in out.iterdir()} - {"predictions.json"}
     assert drawn == set(good_names)
+
+
+def test_16_bit_images_are_scaled_alike(float_artifact, tmp_path, capsys):
+    """As the same scenes in 8 bits; those of one command by one number of bits."""
+    (tmp_path / "in").mkdir()
+    grey = [scene("evaluation", i, 120, 160).image[..., 1] for i in range(2)]
+    kinds = {"eight": grey, "ten": [np.rint(g * (1023 / 255)).astype(np.uint16) for g in grey]}
+    entries = {}
+    for kind, images in kinds.items():
+        for i, image in enumerate(images):
+            Image.fromarray(image).save(tmp_path / "in" / f"{kind}{i}.png")
+    (tmp_path / "in" / "bad.png").write_bytes(b"")
+    for bits in ("auto", "10", "16", "9"):
+        words = ["predict", str(float_artifact), str(tmp_path / "in"), "--out", str(tmp_path / bits)]
+        assert main([*words, "--bit-depth", bits]) == 1  # of the bad one
+        said = capsys.readouterr().err
+        found = "predict: 16-bit images hold 10 bits: scaled by that; --bit-depth 16 says otherwise"
+        assert (found in said) == (bits == "auto") and said.count("and 9 bits end at 511") == (2 if bits == "9" else 0)
+        entries[bits] = json.loads((tmp_path / bits / "predictions.json").read_text())
+    eight, ten = ([each["detections"] for each in entries["auto"][at : at + 2]] for at in (0, 2))
+    assert eight == ten and any(eight)
+    assert entries["auto"] == entries["10"] != entries["16"]
+    with pytest.raises(SystemExit, match="2"):
+        main([*words, "--bit-depth", "17"])
 
 
 def test_good_ones_are_done_and_bad_ones_listed(float_artifact, tmp_path, capsys):

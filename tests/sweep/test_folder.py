@@ -51,8 +51,8 @@ def test_what_a_killed_sweep_has_left_is_removed(tmp_path):
 
 
 def test_two_runs_cannot_have_one_folder(tmp_path):
-    claim(tmp_path, "x", 0, ["a=1"])
-    claim(tmp_path, "y", 1, ["a=2"])
-    claim(tmp_path, "x", 2, ["a=1"])  # a sweeper tried the same again
+    claim(tmp_path, "hydra.sweep.subdir", "x", 0, ["a=1"])
+    claim(tmp_path, "hydra.sweep.subdir", "y", 1, ["a=2"])
+    claim(tmp_path, "hydra.sweep.subdir", "x", 2, ["a=1"])  # a sweeper tried the same again
     with pytest.raises(RequestError, match=r"subdir=x: run 0 of this sweep goes there too"):
-        claim(tmp_path, "x", 3, ["a=3"])
+        claim(tmp_path, "hydra.sweep.subdir", "x", 3, ["a=3"])

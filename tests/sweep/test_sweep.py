@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from exporter.cli import main
 from exporter.errors import BuildError
 from exporter.hydra_run import task
+from exporter.paths import CONF
 from exporter.settings import Sweep
 from exporter.sweep.folder import sweeping_in
 from tests.sweep.made import manifest
@@ -111,8 +112,42 @@ def test_runs_with_one_folder_are_refused(builds):
     assert main([*MODEL, "input.size=64,96", "hydra.sweep.subdir=x"]) == 1
     first, second = summary()["runs"]
     assert first["state"] == "done" and "run 0 of this sweep goes there too" in second["reason"]
-    assert main([*MODEL, "input.size=64", "output_dir=x"]) == 1
-    assert "output_dir: every run of a sweep would replace" in summary()["runs"][0]["reason"]
+    assert main([*MODEL, "input.size=64,96", "output_dir=x"]) == 1
+    first, second = summary()["runs"]
+    assert first["state"] == "done" and first["folder"] == "../../x" and Path("x/manifest.json").is_file()
+    assert second["reason"].startswith("output_dir=../../x: run 0 of this sweep goes there too")
+
+
+def test_an_output_dir_of_each_runs_own(builds):
+    """Where it goes is what its words come to, not what they look like."""
+    assert main([*MODEL, "input.size=64,96", "output_dir=o_${input.size}/${name}"]) == 0
+    runs = summary()["runs"]
+    assert [run["folder"] for run in runs] == ["../../o_64/yolo_nas_s", "../../o_96/yolo_nas_s"]
+    assert [run["figures"]["map"] for run in runs] == [89.36, 89.04]
+    assert all(Path("outputs/sweep", run["folder"], "manifest.json").is_file() for run in runs)
+    assert {path.name for path in Path("outputs/sweep").iterdir()} == {
+        "multirun.yaml", "summary.json", "summary.csv", "summary.html",
+    }  # fmt: skip
+    assert main([*MODEL, "input.size=64,96", "output_dir=a,b"]) == 1  # two of the four go to each
+    assert [run["state"] for run in summary()["runs"]].count("failed") == 2
+
+
+def test_the_name_in_a_folder_of_a_run_is_its_name(builds):
+    words = ["-m", "+recipe=yolo_nas_s,ppyoloe_s", "hydra.sweep.subdir=${name}/${input.size}"]
+    assert main([*words, "input.size=64"]) == 0
+    assert [run["folder"] for run in summary()["runs"]] == ["yolo_nas_s/64", "ppyoloe_s/64"]
+    assert main(["-m", "+recipe=yolo_nas_s", "hydra.sweep.subdir=${name}", "name=auto,mine", "input.size=64"]) == 0
+    assert [run["folder"] for run in summary()["runs"]] == ["yolo_nas_s", "mine"]
+    assert not Path("outputs/sweep/auto").exists()
+
+
+def test_a_glob_makes_runs_or_is_refused(builds, capsys):
+    assert main([*MODEL, "input.size=64", "postprocessing/format=glob(*,exclude=c*)"]) == 0
+    names = sorted(path.stem for path in (CONF / "postprocessing" / "format").glob("[!c]*.yaml"))
+    assert [run["varied"] for run in summary()["runs"]] == [{"postprocessing/format": name} for name in names]
+    assert main([*MODEL, "input.size=64", "quantization=glob(nothing*)", "hydra.sweep.dir=none"]) == 2
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("exporter: ")]
+    assert line.startswith("exporter: quantization=glob(nothing*): nothing matches") and not Path("none").exists()
 
 
 def test_the_folder_of_the_sweep(builds, tmp_path, capsys):
