@@ -52,6 +52,7 @@ def table(
         chosen = _cases(list(folders))
         rows = compared(chosen, rounds)
         throughput = {_key(row.case): row for row in compared(_cases(list(folders), "throughput"), rounds)}
+        drawn = (scenes, None, None, False, "auto")
         scored = [
             replace(row, map=mean_precision(row.case, (scenes, None, None, False, "auto"), progress))
             if row.why is None
