@@ -54,10 +54,7 @@ def table(
         throughput = {_key(row.case): row for row in compared(_cases(list(folders), "throughput"), rounds)}
         drawn = (scenes, None, None, False, "auto")
         scored = [
-            replace(row, map=mean_precision(row.case, (scenes, None, None, False, "auto"), progress))
-            if row.why is None
-            else row
-            for row in rows
+            replace(row, map=mean_precision(row.case, drawn, progress)) if row.why is None else row for row in rows
         ]
         draw(scored, f"{model}, {size} × {size}, {processor()}", chart)
         shown = [_cells(folders[row.case.folder], row, throughput.get(_key(row.case)), size) for row in scored]
