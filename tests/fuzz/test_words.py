@@ -64,7 +64,16 @@ fields = {
     "dtype": "auto", "layout": "nchw", "channels": "auto",
 }  # fmt: skip
 proof = {"num_images": 4, "num_scenes": 32} | dict.fromkeys(
-    ["max_score_error", "max_box_error", "mean_score_error", "mean_box_error", "max_map_drop"], "auto"
+    [
+        "max_score_error",
+        "max_box_error",
+        "mean_score_error",
+        "mean_box_error",
+        "max_map_drop",
+        "max_score_shift",
+        "blind",
+    ],
+    "auto",
 )
 SECTIONS = [
     (Input, fields), (Export, {"opset": 18, "simplify": True, "device": "cpu", "options": {}}), (ProofSettings, proof),
