@@ -71,7 +71,8 @@ def sweeping_in(folder: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(runs, ignore_errors=True)
         remove_abandoned(folder)  # of workers that were killed
-        # The deepest first, since a run's folder may lie in others. What is hidden may be a build's that goes on elsewhere.
+        # The deepest first, since a run's folder may lie in others. What is hidden may be of a build that goes on
+        # elsewhere.
         for path in sorted(folder.glob("**/"), reverse=True):
             if not any(part.startswith(".") for part in path.relative_to(folder).parts) and path != folder:
                 with suppress(OSError):  # not empty: an artifact
