@@ -12,8 +12,8 @@ TEXT_KEYS = ("sweep.constraint", "sweep.metric")
 _FOREIGN = re.compile(r"[^ \tA-Za-z0-9_/\-\\+.$%*@?|:,=(){}\[\]]")
 """What no value of the grammar can hold unless it is in quotes."""
 _QUOTED = r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'"
-_TEXT = rf"\s*(?:{_QUOTED})\s*(?=[,\]}}:]|$)|(?:\$\{{[^}}]*\}}|[^,=(){{}}\[\]])+"
-_PIECE = re.compile(rf"(?P<sign>[,=(){{}}\[\]])|{_TEXT}")
+_TEXT = rf"\s*(?:{_QUOTED})\s*(?=[,\]}}:]|$)|(?:\$\{{[^}}]*\}}|[^,{{}}\[\]])+"
+_PIECE = re.compile(rf"(?P<sign>[,{{}}\[\]])|{_TEXT}")
 _KEY = re.compile(r"[+~]*[\w$./@-]+")
 
 
@@ -29,8 +29,8 @@ def quote_text(word: str) -> str:
     key, sign, value = word.partition("=")
     if key in TEXT_KEYS:
         return _whole(word)
-    if not sign or not _FOREIGN.search(value) or "(" in re.sub(_QUOTED, "", value):  # a function, or text like one
-        return word
+    if not sign or not _FOREIGN.search(value) or set("(=") & set(re.sub(_QUOTED, "", value)):
+        return word  # nothing of it is foreign, or it holds a function or looks like one
     return f"{key}={''.join(_parts(value))}"
 
 

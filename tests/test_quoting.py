@@ -71,8 +71,7 @@ def test_class_names_in_any_language():
 def test_what_cannot_be_is_one_line_that_shows_how_to_quote(word, typed, capsys):
     assert main(["model=yolo_nas_s", word]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"exporter: {word}: ".replace("name=ü=5", 'name="ü"=5')) or "Hydra's grammar" in line
-    assert line.endswith(f"in a shell {shlex.quote(typed)}") or word == "name=ü=5"
+    assert line.startswith(f"exporter: {word}: ") and line.endswith(f"; in a shell {shlex.quote(typed)}")
     (override,) = PARSER.parse_overrides(shlex.split(suggested(word)))
     assert override.key_or_group == word.partition("=")[0]
 
