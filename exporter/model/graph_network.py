@@ -102,11 +102,12 @@ class GraphNetwork:
                 given = [self(group) for group in (pictures * factor).split(step)]
             except BuildError as error:
                 raise RequestError(f"{there} it fails: {in_one_line(error)}: wanted is {WANTED}") from error
-            if len(counts := sorted({boxes.shape[1] for boxes, _ in given})) > 1:
+            counts = sorted({boxes.shape[1] for boxes, _ in given})
+            if counts[0] != counts[-1] or not counts[0]:
                 raise RequestError(
-                    f"{there} it gives now {counts[0]} and now {counts[-1]} boxes, as with an NMS inside: {WITHOUT_NMS}"
+                    f"{there} it gives from {counts[0]} to {counts[-1]} boxes, as with an NMS inside: {WITHOUT_NMS}"
                 )
-            every = -(-counts[0] // MOST_JUDGED) or 1
+            every = -(-counts[0] // MOST_JUDGED)
             boxes, scores = (torch.cat(each)[:, ::every].numpy() for each in zip(*given, strict=True))
             by_range.append((boxes, scores))
         return probe.misread(by_range, height, width)
