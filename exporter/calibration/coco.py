@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from exporter.calibration.folder import FolderCalibration, spread
-from exporter.calibration.labelled import truths_of
+from exporter.calibration.folder import spread
+from exporter.calibration.labelled import LabelledCalibration, truths_of
 from exporter.calibration.settings import Tell
 from exporter.errors import RequestError
 from exporter.evaluation.notes import Notes
@@ -20,12 +20,10 @@ if TYPE_CHECKING:
     from exporter.evaluation.examples import Truth
 
 
-class CocoCalibration(FolderCalibration):
-    """As `FolderCalibration`, of the pictures that the json lists, in its order. Its labels are looked at only where a
-    quantization wants to know what is on the pictures; `strict`: what is odd about them is then an error."""
+class CocoCalibration(LabelledCalibration):
+    """The pictures that the json lists, in its order."""
 
     annotations: str = Field(coerce_numbers_to_str=True)
-    strict: bool = False
 
     def identity(self) -> dict[str, Any]:
         """As of a folder, and the json by its digest."""

@@ -1,7 +1,7 @@
 """Calibration on a folder of pictures."""
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -42,24 +42,21 @@ class FolderCalibration(CalibrationNode):
         }
 
     def problems(self, weights: str) -> Iterator[str]:
-        """A clause if there are no pictures, or some of them are not what they should be."""
-        notes = Notes(strict=False)
+        """A clause if there are no pictures; none of them is opened."""
         try:
-            for file in self._chosen()[0]:
-                with notes.collecting():
-                    whole_size(file)
-            notes.check()
+            self._chosen()
         except RequestError as error:
             yield str(error)
 
     def images(self, geometry: Geometry, normalization: Normalization) -> CalibrationImages:
         """The pictures as network inputs, resized and padded as for inference; `digest` is over uint8 [h, w, 3] RGB as
-        decoded. Raises RequestError for a folder without pictures, at once, and during a pass for a picture that
-        cannot be read."""
+        decoded. Raises RequestError for a folder without pictures, at once, and during a pass for pictures that
+        cannot be read: at its beginning for all that are none or half of one."""
         files, notes = self._chosen()
         depth = Depth(files, self.bit_depth)
 
         def pictures() -> "Iterator[tuple[np.ndarray, np.ndarray]]":
+            check_whole(files)
             for file in files:
                 picture = depth.read(file)
                 yield picture, normalization.apply(geometry.apply(picture).transpose(2, 0, 1)[None])
@@ -70,6 +67,15 @@ class FolderCalibration(CalibrationNode):
         """The files, and what was odd about the way to them, see `exporter.evaluation.notes`."""
         files = list_pictures(user_path(self.path), "calibration.path", deep=True)
         return spread(files, self.num_images, self.seed), {}
+
+
+def check_whole(files: Iterable[Path]) -> None:
+    """Raises RequestError, one for all of them, for files that are no pictures or not there to their end."""
+    notes = Notes(strict=False)
+    for file in files:
+        with notes.collecting():
+            whole_size(file)
+    notes.check()
 
 
 def spread(files: Sequence[T], count: int, seed: int) -> list[T]:

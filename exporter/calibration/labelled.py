@@ -4,12 +4,28 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from exporter.calibration.folder import FolderCalibration, check_whole
 from exporter.calibration.settings import Tell
+from exporter.errors import RequestError
 from exporter.geometry import Geometry
 
 if TYPE_CHECKING:
     from exporter.evaluation.examples import Example, Truth
     from exporter.evaluation.labels import LabelledSet
+
+
+class LabelledCalibration(FolderCalibration):
+    """As `FolderCalibration`, of the pictures that something lists. Its labels are looked at only where a quantization
+    wants to know what is on the pictures; `strict`: what is odd about them is then an error."""
+
+    strict: bool = False
+
+    def problems(self, weights: str) -> Iterator[str]:
+        """A clause if there are no pictures, or for those whose files are none or half of one."""
+        try:
+            check_whole(self._chosen()[0])
+        except RequestError as error:
+            yield str(error)
 
 
 def truths_of(

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from exporter.calibration.folder import FolderCalibration, spread
-from exporter.calibration.labelled import truths_of
+from exporter.calibration.folder import spread
+from exporter.calibration.labelled import LabelledCalibration, truths_of
 from exporter.calibration.settings import Tell
 from exporter.evaluation.notes import Notes
 from exporter.evaluation.yolo_data import Split, YoloData, read_data
@@ -18,13 +18,10 @@ if TYPE_CHECKING:
     from exporter.evaluation.examples import Truth
 
 
-class YoloCalibration(FolderCalibration):
-    """As `FolderCalibration`, of the pictures that the data.yaml's `split` names, in the order of their paths. Their
-    labels are looked at only where a quantization wants to know what is on the pictures; `strict`: what is odd about
-    them is then an error."""
+class YoloCalibration(LabelledCalibration):
+    """The pictures that the data.yaml's `split` names, in the order of their paths."""
 
     split: Split
-    strict: bool = False
 
     def identity(self) -> dict[str, Any]:
         """As of a folder, and the data.yaml and the pictures' labels by their digests; what was odd counts too, since

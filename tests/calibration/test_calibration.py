@@ -180,6 +180,10 @@ def test_folder_refusals(tmp_path, pictures):
     (tmp_path / "05.png").write_text("no picture")
     line = refusal(list, folder(tmp_path).images(GEOMETRY, NORMALIZATION))
     assert line.startswith(f"{tmp_path / '05.png'}: not a picture")
+    for name in ("03.png", "04.png"):
+        (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:60])
+    line = refusal(next, iter(folder(tmp_path).images(GEOMETRY, NORMALIZATION)))
+    assert all(f"{tmp_path / name}: " in line for name in ("03.png", "04.png", "05.png"))
 
 
 def test_a_folder_named_by_a_number(tmp_path, monkeypatch):
