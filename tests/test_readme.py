@@ -22,6 +22,11 @@ SET_UP, REST = README.split("## What you get", 1)
 COMMANDS = re.findall(r"^python -m exporter (.*)$", REST, re.MULTILINE)
 OTHERS = re.findall(r"^((?:cd|openssl) .*)$", REST, re.MULTILINE)
 SMALL = {"input.size": "64", "proof.num_scenes": "0", "proof.num_images": "2", "calibration.num_images": "4"}
+PROCESSING = {"ComposeProcessing": {"processings": [
+    {"DetectionLongestMaxSizeRescale": {"output_shape": (64, 64)}},
+    {"DetectionCenterPadding": {"output_shape": (64, 64), "pad_value": 114}},
+    {"StandardizeImage": {"max_value": 255.0}}, {"ImagePermute": {"permutation": (2, 0, 1)}},
+]}}  # fmt: skip
 # Weights at random are no measure of what INT8 costs.
 LOOSE = {"proof.mean_score_error": "1", "proof.mean_box_error": "1000"}
 
@@ -31,7 +36,7 @@ def workplace(tmp_path, monkeypatch, int8_artifact, one_store):
     """A working directory in which everything lies that the README's commands name; one store, as a user has."""
     monkeypatch.chdir(tmp_path)
     network = ARCHITECTURES["yolo_nas_s"].create(3)
-    torch.save({"net": random_state(network, 0)}, "mine.pth")
+    torch.save({"net": random_state(network, 0), "processing_params": {"image_processor": PROCESSING}}, "mine.pth")
     (tmp_path / "pictures").mkdir()
     for i in range(3):
         write_png(tmp_path / "pictures" / f"{i}.png", scene("calibration", i, 120, 90).image)
@@ -56,12 +61,14 @@ def small(words: list[str]) -> list[str]:
     if not any("=" in word for word in words) or "--cfg" in words:
         return words
     sweeping = "-m" in words
-    kept = [word for word in words if not word.startswith("input.size=")]
+    kept = [word for word in words if not word.startswith("input.size=") or word.endswith("=auto")]
     kept = ["evaluation.num_images=4" if word.startswith("evaluation.num_images=") else word for word in kept]
     settings = SMALL | (LOOSE if any("mine.pth" in word for word in words) else {})
     if sweeping:
         # Two recipes are a sweep already.
         settings["input.size"] = "64" if any(word.startswith("+recipe=") and "," in word for word in words) else "64,96"
+    if "input.size=auto" in words:
+        settings.pop("input.size")
     if not any("int8" in word or "camera" in word for word in words) or sweeping:
         settings.pop("calibration.num_images")
     return kept + [f"{key}={value}" for key, value in settings.items()]
