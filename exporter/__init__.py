@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import nn
 
-    from exporter.manifest import Manifest
+    from exporter.artifact.manifest import Manifest
 
 __all__ = ["build"]
 
@@ -30,17 +30,17 @@ def build(
     May be called from several threads: they build one after the other, since what Hydra composes, what torch traces,
     filters of warnings and limits of memory are one for the whole process. Processes build at the same time.
 
-    The Hydra state of a caller that uses Hydra itself is left as it was. Raises `exporter.errors.RequestError` for a
-    bad request and `exporter.errors.BuildError` where the build or its proof fails; nothing is published then.
+    The Hydra state of a caller that uses Hydra itself is left as it was. Raises `exporter.RequestError` for a bad
+    request and `exporter.BuildError` where the build or its proof fails; nothing is published then.
     """
-    from exporter.config import compose
-    from exporter.progress import progress_in
-    from exporter.quoting import quote_path
-    from exporter.recipe import check
+    from exporter.common.progress import progress_in
+    from exporter.common.quoting import quote_path
+    from exporter.config.compose import compose
+    from exporter.config.recipe import check
 
     words = [quote_path(word) for word in overrides]
     with _BUILDING:
         checked = check(compose([f"+recipe={recipe}", *words] if recipe else words), model, digest)
-        from exporter.runner import build as run
+        from exporter.pipeline.build import build as run
 
         return run(checked, progress_in("none" if quiet else "text"))

@@ -1,11 +1,11 @@
 """An artifact of a network that is loaded already, stage by stage and without a store."""
 
+from exporter.common.progress import Progress
+from exporter.config.recipe import Recipe
 from exporter.model.loaded import LoadedModel
-from exporter.progress import Progress
-from exporter.recipe import Recipe
-from exporter.stages.finish import finished
-from exporter.stages.quantize import quantize
-from exporter.stages.trace import core_graph
+from exporter.pipeline.stages.finish import finished
+from exporter.pipeline.stages.quantize import quantize
+from exporter.pipeline.stages.trace import core_graph
 
 
 def made(loaded: LoadedModel, recipe: Recipe) -> bytes:

@@ -10,13 +10,13 @@ import pytest
 from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 
-from exporter.bit_depth import BitDepth, Depth
+from exporter.artifact.manifest import read_manifest
 from exporter.cli import main
-from exporter.contrast import has_contrast, low_contrast_line
+from exporter.common.bit_depth import BitDepth, Depth
+from exporter.common.contrast import has_contrast, low_contrast_line
+from exporter.common.errors import RequestError
+from exporter.common.images import is_deep, largest_value, read_picture
 from exporter.demo.scenes import CLASS_NAMES, scene
-from exporter.errors import RequestError
-from exporter.manifest import read_manifest
-from exporter.pictures import is_deep, largest_value, read_picture
 
 GREY = np.random.default_rng(0).integers(0, 65536, (37, 53), np.uint16)
 COLOUR = np.random.default_rng(1).integers(0, 65536, (37, 53, 4), np.uint16)

@@ -12,12 +12,12 @@ import onnx
 import pytest
 
 import exporter
+from exporter.artifact.manifest import Manifest, file_digest, read_manifest
+from exporter.artifact.verify import verify
 from exporter.cli import main
+from exporter.common.errors import BuildError, RequestError
 from exporter.demo.scenes import CLASS_NAMES, scene
-from exporter.errors import BuildError, RequestError
-from exporter.manifest import Manifest, file_digest, read_manifest
 from exporter.runtime.onnx_runtime import session
-from exporter.verify import verify
 
 pytestmark = pytest.mark.usefixtures("one_store")
 
@@ -115,7 +115,7 @@ def test_verify_finds_what_was_changed(int8_artifact, tmp_path, what):
 
 
 def test_predict_gives_boxes_in_the_pictures_own_pixels(int8_artifact, tmp_path):
-    from exporter.drawing import write_png
+    from exporter.report.drawing import write_png
 
     example = scene("evaluation", 3, 480, 320)
     write_png(tmp_path / "tall picture.png", example.image)

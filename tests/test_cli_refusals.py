@@ -6,9 +6,9 @@ import sys
 import pytest
 
 from exporter.cli import main
-from exporter.config import compose
-from exporter.errors import RequestError
-from exporter.recipe import check
+from exporter.common.errors import RequestError
+from exporter.config.compose import compose
+from exporter.config.recipe import check
 
 S, INT8 = "+recipe=yolo_nas_s", "+recipe=yolo_nas_s_int8"
 
@@ -42,8 +42,8 @@ REFUSED = [
     ([INT8, "quantization.scheme=s8s8"], ["quantization.scheme=s8s8", "u8s8"]),
     ([INT8, "calibration=folder"], ["calibration.path", "must be set"]),
     ([S, "preprocessing._target_=os.system"], ["preprocessing._target_=os.system", "trust=os"]),
-    ([S, "backend._target_=exporter.cli.main"], ["backend._target_=exporter.cli.main", "not a node"]),
-    ([S, "backend._target_=exporter.publish.shutil.rmtree"], ["exporter.publish.shutil.rmtree"]),
+    ([S, "backend._target_=exporter.cli.run.main"], ["backend._target_=exporter.cli.run.main", "not a node"]),
+    ([S, "backend._target_=exporter.artifact.publish.shutil.rmtree"], ["exporter.artifact.publish.shutil.rmtree"]),
     ([S, "model.class_names={a: 1}"], ["model.class_names"]),
     ([S, "input.size=dynamic", "input.max_size=512"], ["nominal_size=640", "max_size=512"]),
     ([S, "input.size=dynamic", "input.min_size=100"], ["input.min_size=100", "96 or 128"]),

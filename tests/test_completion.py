@@ -6,8 +6,8 @@ import sys
 import pytest
 
 from exporter.cli import main
-from exporter.paths import CONF, recipe_files
-from exporter.verbs import VERBS
+from exporter.cli.verbs import VERBS
+from exporter.common.paths import CONF, recipe_files
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ import hydra
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 
-from exporter.config import compose
-from exporter.errors import RequestError
-from exporter.help import summary
-from exporter.paths import RECIPES, recipe_files
-from exporter.recipe import check
+from exporter.cli.help import summary
+from exporter.common.errors import RequestError
+from exporter.common.paths import RECIPES, recipe_files
+from exporter.config.compose import compose
+from exporter.config.recipe import check
 
 SHIPPED = sorted(path.stem for path in RECIPES.glob("*.yaml"))
 
@@ -92,7 +92,7 @@ def test_help_imports_nothing_heavy_and_lists_everything():
 
 @pytest.mark.parametrize("value", ["a b/c,d=e (f)", "it's", "x{y}", "back\\slash"])
 def test_paths_need_no_quoting(value):
-    from exporter.quoting import quote_path
+    from exporter.common.quoting import quote_path
 
     words = [quote_path(f"output_dir={value}"), quote_path(f"model.weights={value}.pth")]
     config = compose(["model=yolo_nas_s", *words]).config

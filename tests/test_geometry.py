@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from exporter.geometry import Geometry
+from exporter.common.geometry import Geometry
 
 inputs = st.tuples(st.integers(1, 40), st.integers(1, 40)).map(lambda s: (s[0] * 32, s[1] * 32))
 pictures = st.tuples(st.integers(1, 5000), st.integers(1, 5000))

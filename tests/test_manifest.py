@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 import exporter
-from exporter.errors import RequestError
-from exporter.manifest import Manifest, read_manifest
+from exporter.artifact.manifest import Manifest, read_manifest
+from exporter.common.errors import RequestError
 
 
 def test_the_published_schema_is_the_models():

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from exporter.errors import RequestError
-from exporter.picture_files import find_pictures, whole_size
+from exporter.common.errors import RequestError
+from exporter.common.picture_files import find_pictures, whole_size
 
 NOISE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8))
 
@@ -60,7 +60,7 @@ def test_half_a_picture_has_no_size(tmp_path, suffix):
 
 
 def test_whole_pictures_are_not_decoded(tmp_path, monkeypatch):
-    monkeypatch.setattr("exporter.picture_files.read_picture", lambda path: pytest.fail(f"{path} was decoded"))
+    monkeypatch.setattr("exporter.common.picture_files.read_picture", lambda path: pytest.fail(f"{path} was decoded"))
     for suffix in (".jpg", ".png", ".webp"):
         NOISE.save(tmp_path / f"a{suffix}")
         assert whole_size(tmp_path / f"a{suffix}") == (40, 60)

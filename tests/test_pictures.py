@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from exporter.errors import RequestError
-from exporter.pictures import list_pictures, read_picture
+from exporter.common.errors import RequestError
+from exporter.common.images import list_pictures, read_picture
 
 RNG = np.random.default_rng(0)
 COLOURS = RNG.integers(0, 256, (7, 11, 3), np.uint8)

@@ -3,9 +3,9 @@
 import pytest
 
 from exporter.cli import main
-from exporter.errors import RequestError
-from exporter.paths import CONF, recipe_files
-from exporter.stages.plan import combinations
+from exporter.common.errors import RequestError
+from exporter.common.paths import CONF, recipe_files
+from exporter.pipeline.stages.plan import combinations
 
 
 def test_glob_takes_the_options_that_there_are():

@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
+from exporter.artifact.manifest import file_digest
 from exporter.cli import main
-from exporter.manifest import file_digest
-from exporter.progress import JsonLines, Lines, Progress, progress_in
+from exporter.common.progress import JsonLines, Lines, Progress, progress_in
 
 WORDS = ["+recipe=yolo_nas_s", "input.size=64", "proof.num_images=1", "proof.num_scenes=0"]
 

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from exporter import swap as swapping
-from exporter.errors import BuildError, RequestError
-from exporter.publish import check_output_dir, publishing
+from exporter.artifact.publish import check_output_dir, publishing
+from exporter.common import swap as swapping
+from exporter.common.errors import BuildError, RequestError
 
 
 def write(directory: Path, letter: str) -> None:
@@ -220,11 +220,11 @@ def child(output: Path, letters: str, exchange: bool = True) -> subprocess.Popen
     code = f"""
         import itertools, sys
         from pathlib import Path
-        from exporter.errors import RequestError
-        import exporter.swap
+        from exporter.common.errors import RequestError
+        import exporter.common.swap
         from tests.test_publish import publish
         if not {exchange}:
-            exporter.swap._exchange = lambda a, b: False
+            exporter.common.swap._exchange = lambda a, b: False
         for i, letter in enumerate(itertools.cycle({letters!r})):
             try:
                 publish(Path({str(output)!r}), letter)

@@ -6,9 +6,9 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from exporter.cli import main
-from exporter.config import compose
-from exporter.errors import RequestError
-from exporter.quoting import quote_path, quote_text, suggested
+from exporter.common.errors import RequestError
+from exporter.common.quoting import quote_path, quote_text, suggested
+from exporter.config.compose import compose
 
 PARSER = OverridesParser.create()
 

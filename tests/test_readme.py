@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from exporter.artifact.signature.sign import sign
 from exporter.cli import main
 from exporter.demo.scenes import scene
-from exporter.drawing import write_png
 from exporter.model.architectures import ARCHITECTURES
 from exporter.model.weights import random_state
-from exporter.signature.sign import sign
+from exporter.report.drawing import write_png
 from tests.signature.keys import write_key
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")

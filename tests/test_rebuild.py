@@ -9,9 +9,9 @@ import torch
 import exporter
 from exporter.cli import main
 from exporter.demo.scenes import scene
-from exporter.drawing import write_png
 from exporter.model.architectures import ARCHITECTURES
 from exporter.model.weights import random_state
+from exporter.report.drawing import write_png
 
 
 def test_the_demo_comes_out_the_same(float_artifact, capsys):

@@ -11,13 +11,13 @@ from jsonschema import Draft7Validator, Draft202012Validator
 from omegaconf import OmegaConf
 
 from exporter.cli import main
-from exporter.config import compose
-from exporter.errors import RequestError
-from exporter.help import summary
-from exporter.paths import CONF, RECIPES
-from exporter.recipe import KEYS, NODES, SETTINGS, check
-from exporter.recipe_schema.comments import read_comments
-from exporter.recipe_schema.schema import recipe_schema, schema_text
+from exporter.cli.help import summary
+from exporter.common.errors import RequestError
+from exporter.common.paths import CONF, RECIPES
+from exporter.config.compose import compose
+from exporter.config.recipe import KEYS, NODES, SETTINGS, check
+from exporter.config.schema.comments import read_comments
+from exporter.config.schema.schema import recipe_schema, schema_text
 
 SCHEMA = recipe_schema()
 # Older language servers read every schema by draft 7.

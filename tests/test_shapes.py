@@ -10,24 +10,24 @@ import pytest
 import torch
 
 import exporter
+from exporter.artifact.inference import Detector
+from exporter.artifact.manifest import read_manifest
+from exporter.artifact.verify import verify
 from exporter.cli import main
-from exporter.config import compose
+from exporter.common.errors import BuildError, RequestError
+from exporter.common.geometry import Geometry
+from exporter.config.compose import compose
+from exporter.config.recipe import check
 from exporter.demo.scenes import CLASS_NAMES, scene
 from exporter.demo.scoring import coco_scores
-from exporter.drawing import write_png
-from exporter.errors import BuildError, RequestError
-from exporter.geometry import Geometry
-from exporter.inference import Detector
-from exporter.manifest import read_manifest
 from exporter.model.loaded import LoadedModel
 from exporter.postprocessing import reference
 from exporter.postprocessing.nms.onnx import OnnxNms
 from exporter.preprocessing.ppyoloe import PPYoloE
 from exporter.proof.prove import prove, torch_outputs
 from exporter.proof.tensors import tensors
-from exporter.recipe import check
+from exporter.report.drawing import write_png
 from exporter.runtime.onnx_runtime import session
-from exporter.verify import verify
 from tests.small_network import SmallDetector, fixed_core
 
 KNOBS = {
@@ -50,7 +50,7 @@ DYNAMIC = [
 def build(folder, *words: str):
     """`SmallDetector`, from its graph: nothing is traced."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("exporter.stages.trace.trace", fixed_core)
+        patch.setattr("exporter.pipeline.stages.trace.trace", fixed_core)
         exporter.build(model=SmallDetector(), overrides=[*WORDS, *words, f"output_dir={folder}"])
     return folder
 

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import exporter
-from exporter.manifest import file_digest
+from exporter.artifact.manifest import file_digest
 
 
 def test_each_thread_builds_its_own_recipe_and_one_at_a_time(monkeypatch):
@@ -22,7 +22,7 @@ def test_each_thread_builds_its_own_recipe_and_one_at_a_time(monkeypatch):
         inside.release()
         return recipe.name, recipe.input.height
 
-    monkeypatch.setattr("exporter.runner.build", build)
+    monkeypatch.setattr("exporter.pipeline.build.build", build)
     names = ["yolo_nas_s", "ppyoloe_s", "yolo_nas_s_int8", "ppyoloe_s_int8"] * 3
     sizes = [64 + 32 * i for i in range(len(names))]
     with ThreadPoolExecutor(4) as threads:

@@ -8,10 +8,10 @@ import sys
 import onnx
 import pytest
 
-from exporter.config import compose
-from exporter.manifest import file_digest
+from exporter.artifact.manifest import file_digest
+from exporter.config.compose import compose
+from exporter.config.recipe import check
 from exporter.model.loaded import LoadedModel
-from exporter.recipe import check
 from tests.making import made
 from tests.model.graphs import detector
 

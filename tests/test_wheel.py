@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.paths import PACKAGE, RECIPES
+from exporter.common.paths import PACKAGE, RECIPES
 
 ROOT = PACKAGE.parent
 

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from exporter.node import Node
+from exporter.common.node import Node
 
 if TYPE_CHECKING:
     import onnx
 
-    from exporter import manifest as m
+    from exporter.artifact import manifest as m
     from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
 
 
@@ -25,7 +25,7 @@ class OnnxRuntime(Node):
 
     def problems(self, recipe: Any) -> Iterator[str]:
         """Clauses for what this engine cannot run well, from the recipe alone."""
-        from exporter.errors import RequestError
+        from exporter.common.errors import RequestError
         from exporter.runtime.onnx_runtime import check_provider
 
         try:
@@ -58,7 +58,7 @@ class OnnxRuntime(Node):
         """The manifest's section `backend` of the finished `model`."""
         import onnxruntime
 
-        from exporter import manifest as m
+        from exporter.artifact import manifest as m
         from exporter.runtime.onnx_runtime import PROVIDERS
 
         where = "on CPU" if self.provider == "cpu" else f"with {PROVIDERS[self.provider]}"

@@ -10,12 +10,12 @@ with 8 bits of weights saturate in 16 (10 of 91 points of mAP were left of YOLO-
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from exporter.node import Node
+from exporter.common.node import Node
 
 if TYPE_CHECKING:
     import onnx
 
-    from exporter import manifest as m
+    from exporter.artifact import manifest as m
     from exporter.runtime.openvino import OpenVinoEngine
 
 
@@ -33,7 +33,7 @@ class OpenVino(Node):
 
     def problems(self, recipe: Any) -> Iterator[str]:
         """Clauses for what cannot be built here, from the recipe and this machine alone."""
-        from exporter.errors import RequestError
+        from exporter.common.errors import RequestError
         from exporter.runtime.openvino import check_precision, installed
 
         scheme = getattr(recipe.quantization, "scheme", "auto")
@@ -74,7 +74,7 @@ class OpenVino(Node):
 
     def section(self, model: "onnx.ModelProto", input: "m.Input") -> "m.Backend":
         """The manifest's section `backend` of the finished `model`."""
-        from exporter import manifest as m
+        from exporter.artifact import manifest as m
         from exporter.runtime.openvino import about
 
         return m.Backend(

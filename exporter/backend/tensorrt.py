@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from pydantic import field_validator
 
-from exporter.errors import BuildError, RequestError
-from exporter.node import Node
+from exporter.common.errors import BuildError, RequestError
+from exporter.common.node import Node
 
 if TYPE_CHECKING:
     import onnx
 
-    from exporter import manifest as m
+    from exporter.artifact import manifest as m
     from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
 
 Version = Literal["8.6", "10", "11"]
@@ -113,7 +113,7 @@ class TensorRT(Node):
         """The manifest's section `backend` of the finished `model`."""
         import importlib.metadata
 
-        from exporter import manifest as m
+        from exporter.artifact import manifest as m
         from exporter.graph import facts
         from exporter.postprocessing.nms.efficientnms import OPERATOR
 
@@ -132,7 +132,7 @@ class TensorRT(Node):
 
     def _profile(self, input: "m.Input") -> "m.Profile | None":
         """None where the input's shape is fixed."""
-        from exporter import manifest as m
+        from exporter.artifact import manifest as m
 
         if all(isinstance(side, int) for side in input.shape):
             return None
@@ -145,7 +145,7 @@ class TensorRT(Node):
 
 def _lint(model: "onnx.ModelProto") -> None:
     """Raises BuildError where the graph breaks a rule that TensorRT is known to have."""
-    from exporter.lint import lint
+    from exporter.backend.lint import lint
 
     errors = [finding for finding in lint(model, has_profile=True) if finding.level == "error"]
     if errors:
@@ -178,7 +178,7 @@ def trtexec_command(manifest: "m.Manifest", version: Version) -> str:
 
     Raises RequestError for another backend's artifact, for versions outside the known range, and for one that this
     artifact is not for."""
-    from exporter.messages import one_of
+    from exporter.common.messages import one_of
 
     backend = manifest.backend
     if backend.name != TensorRT.name:

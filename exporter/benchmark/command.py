@@ -6,17 +6,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+from exporter.artifact.inference import Detector
 from exporter.benchmark.cases import Case, cases, engine_names
 from exporter.benchmark.chart import draw
 from exporter.benchmark.compare import Row, compared, lines, processor
-from exporter.bit_depth import BitDepth
-from exporter.errors import BuildError, RequestError
+from exporter.common.bit_depth import BitDepth
+from exporter.common.errors import BuildError, RequestError
+from exporter.common.messages import one_of
+from exporter.common.progress import Progress
 from exporter.evaluation.artifact import pictures_node
 from exporter.evaluation.evaluate import evaluate
 from exporter.evaluation.notes import warning
-from exporter.inference import Detector
-from exporter.messages import one_of
-from exporter.progress import Progress
 from exporter.runtime.openvino import Hint, Precision
 
 T = TypeVar("T", bound=str)

@@ -4,11 +4,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from exporter.artifact.manifest import Ratio
+from exporter.artifact.provenance import cpu
 from exporter.benchmark.cases import Case
 from exporter.benchmark.paired import interleaved, ratio, summarized
-from exporter.errors import BuildError, RequestError
-from exporter.manifest import Ratio
-from exporter.provenance import cpu
+from exporter.common.errors import BuildError, RequestError
 from exporter.runtime.openvino import OpenVinoSession
 
 

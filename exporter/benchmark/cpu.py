@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from exporter.node import Node
+from exporter.common.node import Node
 
 if TYPE_CHECKING:
-    from exporter import manifest as m
+    from exporter.artifact import manifest as m
     from exporter.benchmark.subject import Subject
 
 Count = Annotated[int, Field(ge=1)]
@@ -40,10 +40,10 @@ class CpuBenchmark(Node):
         post-processing. dynamic_batch: whether throughput can be tried with other batches. Raises BuildError where
         a run fails.
         """
-        from exporter import manifest as m
+        from exporter.artifact import manifest as m
+        from exporter.artifact.provenance import cpu
         from exporter.benchmark.memory import peak_memory
         from exporter.benchmark.paired import interleaved
-        from exporter.provenance import cpu
 
         threads = cores() if self.threads == "auto" else self.threads
         subjects = [artifact, core] if reference is None else [artifact, reference, core, reference_core]
@@ -70,7 +70,7 @@ class CpuBenchmark(Node):
         self, artifact: "Subject", reference: "Subject | None", dynamic_batch: bool
     ) -> "list[m.Throughput]":
         """Pictures a second for every number of threads and every batch."""
-        from exporter import manifest as m
+        from exporter.artifact import manifest as m
         from exporter.benchmark.paired import interleaved, ratio
 
         tried = _powers_of_two(cores()) if self.throughput_threads == "auto" else self.throughput_threads
@@ -96,7 +96,7 @@ class CpuBenchmark(Node):
 
 
 def _latency(times: Sequence[float], baseline: Sequence[float] | None = None) -> "m.Latency":
-    from exporter import manifest as m
+    from exporter.artifact import manifest as m
     from exporter.benchmark.paired import ratio, summarized
 
     return m.Latency(

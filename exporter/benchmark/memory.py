@@ -22,7 +22,7 @@ def peak_memory(subject: "Subject", threads: int) -> int | None:
     Raises BuildError where the process fails."""
     import numpy as np
 
-    from exporter.errors import BuildError
+    from exporter.common.errors import BuildError
     from exporter.runtime.openvino import OpenVinoSession
 
     if not hasattr(subject.engine, "provider"):  # its sessions are processes of their own

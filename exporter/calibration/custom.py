@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 from exporter.calibration.images import CalibrationImages
 from exporter.calibration.settings import CalibrationNode
-from exporter.errors import RequestError
-from exporter.geometry import Geometry
-from exporter.messages import in_one_line
-from exporter.node import own_code_identity
+from exporter.common.errors import RequestError
+from exporter.common.geometry import Geometry
+from exporter.common.messages import in_one_line
+from exporter.common.node import own_code_identity
 from exporter.preprocessing.normalization import Normalization
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from exporter.calibration.images import CalibrationImages
 from exporter.calibration.settings import CalibrationNode, Tell
-from exporter.geometry import Geometry
+from exporter.common.geometry import Geometry
 from exporter.preprocessing.normalization import Normalization
 
 if TYPE_CHECKING:

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import Field
 
-from exporter.bit_depth import BitDepth, Depth
+from exporter.artifact.manifest import files_digest
 from exporter.calibration.images import CalibrationImages
 from exporter.calibration.settings import CalibrationNode
-from exporter.errors import RequestError
+from exporter.common.bit_depth import BitDepth, Depth
+from exporter.common.errors import RequestError
+from exporter.common.files import user_path
+from exporter.common.geometry import Geometry
+from exporter.common.images import list_pictures
+from exporter.common.picture_files import whole_size
 from exporter.evaluation.notes import Notes
-from exporter.files import user_path
-from exporter.geometry import Geometry
-from exporter.manifest import files_digest
-from exporter.picture_files import whole_size
-from exporter.pictures import list_pictures
 from exporter.preprocessing.normalization import Normalization
 
 if TYPE_CHECKING:

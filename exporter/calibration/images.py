@@ -5,8 +5,8 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from exporter.bit_depth import Depth
-from exporter.contrast import has_contrast
+from exporter.common.bit_depth import Depth
+from exporter.common.contrast import has_contrast
 
 if TYPE_CHECKING:
     import numpy as np
@@ -73,7 +73,7 @@ class CalibrationImages:
 
     @property
     def flat(self) -> list[str]:
-        """Names of those without contrast, see `exporter.contrast`; known after a full pass."""
+        """Names of those without contrast, see `exporter.common.contrast`; known after a full pass."""
         return self._flat
 
     @property

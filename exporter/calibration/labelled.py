@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from exporter.calibration.folder import FolderCalibration, check_whole
 from exporter.calibration.settings import Tell
-from exporter.errors import RequestError
-from exporter.geometry import Geometry
+from exporter.common.errors import RequestError
+from exporter.common.geometry import Geometry
 
 if TYPE_CHECKING:
     from exporter.evaluation.examples import Example, Truth

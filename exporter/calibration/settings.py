@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from exporter.geometry import Geometry
-from exporter.node import Node
+from exporter.common.geometry import Geometry
+from exporter.common.node import Node
 
 if TYPE_CHECKING:
     from exporter.evaluation.examples import Truth

@@ -5,17 +5,17 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from exporter.bit_depth import BitDepth
-from exporter.errors import RequestError
+from exporter.artifact.inference import Detector
+from exporter.artifact.manifest import Evaluation, read_manifest
+from exporter.common.bit_depth import BitDepth
+from exporter.common.errors import RequestError
+from exporter.common.messages import validation_lines
+from exporter.common.progress import Progress
 from exporter.evaluation.coco import CocoEvaluation
 from exporter.evaluation.demo import DemoEvaluation
 from exporter.evaluation.evaluate import evaluate
 from exporter.evaluation.notes import warning
 from exporter.evaluation.yolo import YoloEvaluation
-from exporter.inference import Detector
-from exporter.manifest import Evaluation, read_manifest
-from exporter.messages import validation_lines
-from exporter.progress import Progress
 from exporter.runtime.engine import engine_of
 
 

@@ -4,7 +4,7 @@ the place where it cannot be meant."""
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from exporter.errors import RequestError
+from exporter.common.errors import RequestError
 from exporter.evaluation.labels import Box
 
 Entry = dict[str, Any]

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from exporter.errors import RequestError
+from exporter.common.errors import RequestError
+from exporter.common.files import check_file, exists, is_folder, user_path
 from exporter.evaluation.classes import listed
 from exporter.evaluation.coco_entries import Annotation, Entry, annotation_of, id_of, name_of, said_size
 from exporter.evaluation.labels import Label, Labelled, LabelledSet, area_of, fitted
 from exporter.evaluation.notes import Notes
-from exporter.files import check_file, exists, is_folder, user_path
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class CocoFile:
 
     def _labelled(self, identity: int, annotations: Sequence[Annotation]) -> Labelled:
         """One picture: it exists, is whole and what the json says, and its boxes are on it."""
-        from exporter.picture_files import whole_size
+        from exporter.common.picture_files import whole_size
 
         file = self.picture(identity, len(annotations))
         height, width = whole_size(file)
@@ -109,7 +109,7 @@ class CocoFile:
     ) -> None:
         """height, width: the picture's, upright. Raises RequestError where the json says others, unless those are of
         the picture as it is stored, before the turn that its EXIF asks for, and the boxes are on the upright one."""
-        from exporter.pictures import is_turned
+        from exporter.common.images import is_turned
 
         said = said_size(self.images[identity], height, width)
         place = f"{self.file}: image {identity}"

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
-from exporter.bit_depth import BitDepth
-from exporter.errors import RequestError
+from exporter.common.bit_depth import BitDepth
+from exporter.common.errors import RequestError
+from exporter.common.images import read_picture
+from exporter.common.messages import in_one_line
+from exporter.common.node import own_code_identity
 from exporter.evaluation.classes import listed
 from exporter.evaluation.examples import Examples, spread
 from exporter.evaluation.labels import Label, Labelled, LabelledSet, area_of, check_some, examples, fitted
 from exporter.evaluation.notes import Notes
 from exporter.evaluation.settings import EvaluationNode
-from exporter.messages import in_one_line
-from exporter.node import own_code_identity
-from exporter.pictures import read_picture
 
 if TYPE_CHECKING:
     import numpy as np

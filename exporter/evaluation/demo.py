@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from exporter.errors import RequestError
+from exporter.common.errors import RequestError
 from exporter.evaluation.classes import listed
 from exporter.evaluation.examples import Example, Examples, Truth
 from exporter.evaluation.settings import EvaluationNode

@@ -5,13 +5,13 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from exporter import manifest as m
-from exporter.contrast import has_contrast, low_contrast_line
-from exporter.errors import BuildError
+from exporter.artifact import manifest as m
+from exporter.artifact.inference import Detections, Detector
+from exporter.common.contrast import has_contrast, low_contrast_line
+from exporter.common.errors import BuildError
+from exporter.common.progress import Progress
 from exporter.evaluation.examples import Example
 from exporter.evaluation.scores import scores
-from exporter.inference import Detections, Detector
-from exporter.progress import Progress
 from exporter.proof.detections import bounded_shift, score_shift
 
 CHECK = (

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from exporter.bit_depth import Depth
+from exporter.common.bit_depth import Depth
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from pydantic import Field
 
-from exporter.bit_depth import BitDepth, Depth
-from exporter.errors import RequestError
+from exporter.artifact.manifest import files_digest
+from exporter.common.bit_depth import BitDepth, Depth
+from exporter.common.errors import RequestError
+from exporter.common.images import read_picture
 from exporter.evaluation.classes import listed, matched, only
 from exporter.evaluation.examples import Example, Examples, Truth
 from exporter.evaluation.notes import Notes, in_words
 from exporter.evaluation.settings import EvaluationNode
-from exporter.manifest import files_digest
-from exporter.pictures import read_picture
 
 if TYPE_CHECKING:
     import numpy as np

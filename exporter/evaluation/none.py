@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
+from exporter.common.node import Node
 from exporter.evaluation.examples import Examples
-from exporter.node import Node
 
 
 class NoEvaluation(Node):

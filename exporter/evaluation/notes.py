@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from exporter.errors import RequestError
+from exporter.common.errors import RequestError
 
 SHOWN = 3
 """Mistakes that are told; of the others, their number."""

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from exporter import manifest as m
+from exporter.artifact import manifest as m
 from exporter.evaluation.examples import Truth
 
 if TYPE_CHECKING:
-    from exporter.inference import Detections
+    from exporter.artifact.inference import Detections
 
 SIZES = ("small", "medium", "large")
 """Objects of an area below 32², below 96² and above, in pixels of the picture."""

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from exporter.node import Node
+from exporter.common.node import Node
 
 
 class EvaluationNode(Node):

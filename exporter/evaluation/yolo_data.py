@@ -7,14 +7,14 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
-from exporter.errors import RequestError
+from exporter.common.errors import RequestError
+from exporter.common.files import check_file, exists, is_file, is_folder, user_path
+from exporter.common.images import SUFFIXES
+from exporter.common.messages import explained
+from exporter.common.picture_files import find_pictures, is_hidden, is_picture
+from exporter.common.yaml_text import read_yaml_text
 from exporter.evaluation.classes import listed
 from exporter.evaluation.notes import Notes
-from exporter.files import check_file, exists, is_file, is_folder, user_path
-from exporter.messages import explained
-from exporter.picture_files import find_pictures, is_hidden, is_picture
-from exporter.pictures import SUFFIXES
-from exporter.yaml_text import read_yaml_text
 
 Split = Literal["val", "test", "train"]
 MAX_BYTES = 100_000_000  # of a list of pictures, or of one picture's labels

@@ -5,14 +5,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from exporter.errors import RequestError
+from exporter.common.errors import RequestError
+from exporter.common.files import check_file
+from exporter.common.images import SUFFIXES
+from exporter.common.messages import explained
+from exporter.common.picture_files import is_hidden, whole_size
 from exporter.evaluation.labels import Box, Label, Labelled, area_of, fitted
 from exporter.evaluation.notes import Notes
 from exporter.evaluation.yolo_data import MAX_BYTES
-from exporter.files import check_file
-from exporter.messages import explained
-from exporter.picture_files import is_hidden, whole_size
-from exporter.pictures import SUFFIXES
 
 BEYOND = 1.0
 """How far, in widths and heights of its picture, a box may lie outside: further it is not in such parts."""

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from exporter.errors import RequestError
+from exporter.common.errors import RequestError
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -19,8 +19,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--file", type=Path, help="where rows are kept (outputs/figures/TABLE.jsonl): those in it are"
                         " not measured again; remove it to begin anew")  # fmt: skip
     given = parser.parse_args(arguments)
+    from exporter.common.progress import progress_in
     from exporter.figures import engines, matrix, precision, sweep, tensorrt
-    from exporter.progress import progress_in
 
     file = given.file or Path("outputs") / "figures" / f"{given.table}.jsonl"
     try:

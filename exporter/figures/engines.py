@@ -5,19 +5,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from exporter.artifact.inference import Detections, Detector
 from exporter.benchmark.cases import Case, cases, engine_names
 from exporter.benchmark.chart import draw
 from exporter.benchmark.command import mean_precision
 from exporter.benchmark.compare import Row, compared, processor
 from exporter.benchmark.cpu import cores
+from exporter.common.errors import BuildError
+from exporter.common.progress import Progress
 from exporter.demo.scenes import scene
-from exporter.errors import BuildError
 from exporter.figures import markdown
 from exporter.figures.markdown import Missing
 from exporter.figures.measured import built
 from exporter.figures.precision import WIDE
-from exporter.inference import Detections, Detector
-from exporter.progress import Progress
 from exporter.proof.detections import matched
 from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
 from exporter.runtime.openvino import CAPABILITIES, Precision, about

@@ -7,14 +7,14 @@ from itertools import product
 from pathlib import Path
 
 from exporter.benchmark.compare import processor
+from exporter.common.progress import Progress
+from exporter.config.settings import STRIDE
 from exporter.figures import markdown
 from exporter.figures.markdown import Missing
 from exporter.figures.measured import built, time_ratio
 from exporter.figures.rows import Figures, Row, fill
 from exporter.model.architectures import ARCHITECTURES
 from exporter.model.known import DEMO
-from exporter.progress import Progress
-from exporter.settings import STRIDE
 
 PRECISIONS, FORMATS, SHAPES = ("none", "fp16", "int8"), ("batch", "flat"), ("fixed", "dynamic")
 

@@ -6,15 +6,15 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from exporter.artifact.inference import Detector
+from exporter.artifact.manifest import Manifest, Ratio, read_manifest
 from exporter.benchmark.cpu import cores
 from exporter.benchmark.paired import interleaved, ratio
 from exporter.benchmark.subject import of_manifest
-from exporter.errors import BuildError
+from exporter.common.errors import BuildError
+from exporter.common.progress import progress_in
 from exporter.evaluation.demo import DemoEvaluation
 from exporter.evaluation.evaluate import evaluate
-from exporter.inference import Detector
-from exporter.manifest import Manifest, Ratio, read_manifest
-from exporter.progress import progress_in
 
 
 def built(words: Sequence[str], folder: Path) -> tuple[Manifest, float]:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from exporter.benchmark.compare import processor
-from exporter.errors import BuildError, RequestError
-from exporter.progress import Progress
+from exporter.common.errors import BuildError, RequestError
+from exporter.common.progress import Progress
 
 Figures = dict[str, Any]
 """What was measured by column; {"reason": one line} where it could not be."""

@@ -9,9 +9,9 @@ from collections.abc import Collection, Sequence
 from itertools import product
 from pathlib import Path
 
-from exporter.manifest import ARTIFACT, file_digest, read_manifest
-from exporter.progress import Progress
-from exporter.settings import STRIDE
+from exporter.artifact.manifest import ARTIFACT, file_digest, read_manifest
+from exporter.common.progress import Progress
+from exporter.config.settings import STRIDE
 from exporter.store.stage import BUILT
 
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import onnx
 
+from exporter.common.progress import Progress
 from exporter.figures import markdown
 from exporter.figures.markdown import Missing
 from exporter.figures.matrix import common
 from exporter.figures.measured import built, demo_map
 from exporter.figures.rows import Figures, Row, fill
 from exporter.model.architectures import ARCHITECTURES
-from exporter.progress import Progress
 from exporter.quantization.summary import summarize, summarize_half
 
 PRECISIONS = {"": "FP32", "_fp16": "FP16", "_int8": "INT8", "_int8_fp16": "INT8 and FP16"}

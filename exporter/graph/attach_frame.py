@@ -1,6 +1,6 @@
 """Puts the geometry inside the graph: a raw frame of any size goes in, boxes in the frame's own pixels come out.
 
-In front of a detector that takes uint8 [1, H, W, 3] stands what `exporter.geometry` says, as OpenCV does it:
+In front of a detector that takes uint8 [1, H, W, 3] stands what `exporter.common.geometry` says, as OpenCV does it:
 
     frame ── Resize ── Round ── Pad ──▶ images
 
@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 
-from exporter.geometry import Geometry
+from exporter.common.geometry import Geometry
 from exporter.graph import facts
 from exporter.postprocessing.append import Op, Outputs, Tensor, append, written
 

@@ -2,7 +2,7 @@
 
 import onnx
 
-from exporter.errors import BuildError
+from exporter.common.errors import BuildError
 
 
 def strip_metadata(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -18,7 +18,7 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 
-from exporter.errors import BuildError
+from exporter.common.errors import BuildError
 from exporter.graph import facts
 from exporter.postprocessing.append import Op, Outputs, Tensor, written
 from exporter.postprocessing.efficientnms_reference import MAX_SELECTED, Attributes, threshold_of

@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 
-from exporter.settings import STRIDE
+from exporter.config.settings import STRIDE
 
 _ANY = np.iinfo(np.int64).max
 

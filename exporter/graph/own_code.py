@@ -7,8 +7,8 @@ from typing import Any, Protocol
 import numpy as np
 import onnx
 
-from exporter.errors import RequestError
-from exporter.messages import in_one_line
+from exporter.common.errors import RequestError
+from exporter.common.messages import in_one_line
 
 
 @dataclass(frozen=True)

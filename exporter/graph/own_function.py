@@ -9,10 +9,10 @@ from onnx import helper
 from onnx.inliner import inline_local_functions
 from onnxscript import OnnxFunction
 
-from exporter.errors import BuildError, RequestError
+from exporter.common.errors import BuildError, RequestError
+from exporter.common.messages import in_one_line
 from exporter.graph.clean import strip_metadata
 from exporter.graph.own_code import Tensor
-from exporter.messages import in_one_line
 from exporter.runtime.onnx_runtime import session
 
 

@@ -9,11 +9,11 @@ import onnx_ir as ir
 import torch
 from torch import nn
 
-from exporter.errors import RequestError
+from exporter.common.errors import RequestError
+from exporter.common.messages import in_one_line
 from exporter.graph.clean import strip_metadata
 from exporter.graph.export_torch import export_torch
 from exporter.graph.own_code import Tensor
-from exporter.messages import in_one_line
 
 
 class OwnModule:

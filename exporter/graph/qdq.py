@@ -21,7 +21,7 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 
-from exporter.errors import BuildError
+from exporter.common.errors import BuildError
 from exporter.quantization import scheme as numbers
 from exporter.quantization.bias_correction import correction
 from exporter.quantization.scheme import Scheme

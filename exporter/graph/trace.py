@@ -19,12 +19,12 @@ import onnx_ir as ir
 import torch
 from torch import nn
 
-from exporter.errors import RequestError
+from exporter.common.errors import RequestError
+from exporter.common.messages import in_one_line
+from exporter.config.settings import STRIDE
 from exporter.graph.clean import strip_metadata
 from exporter.graph.core_outputs import DECODED_OUTPUTS, RAW_OUTPUTS
 from exporter.graph.export_torch import export_torch
-from exporter.messages import in_one_line
-from exporter.settings import STRIDE
 
 
 class _Undecoded(nn.Module):

@@ -15,7 +15,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from exporter.errors import RequestError
+from exporter.common.errors import RequestError
 from exporter.model.foreign import read_weights_records
 from exporter.model.inert import Record, first_line, runs_code, why_unreadable
 from exporter.model.stored import Stored, check_checkpoint_file, read_metadata, stored_in_content, stored_in_metadata

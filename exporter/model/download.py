@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
-from exporter.errors import RequestError
+from exporter.common.errors import RequestError
 
 ADDRESSES = (
     "https://d2gjn4b69gu75n.cloudfront.net/models/{file}",

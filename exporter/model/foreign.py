@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from exporter.errors import RequestError
+from exporter.common.errors import RequestError
 from exporter.model.inert import SAVE, Record, Records, read_records
 
 ONNX = "export it with its own tool and give what that writes, model=onnx model.weights=FILE.onnx"

@@ -10,7 +10,7 @@ import onnx
 import onnx_ir as ir
 from onnx_ir.passes.common import NameFixPass, RemoveInitializersFromInputsPass, RemoveUnusedNodesPass
 
-from exporter.errors import RequestError
+from exporter.common.errors import RequestError
 from exporter.graph import facts
 from exporter.graph.came_quantized import mark
 from exporter.graph.clean import strip_metadata

@@ -9,12 +9,12 @@ import onnx
 from google.protobuf.message import DecodeError
 from onnx import external_data_helper
 
-from exporter.errors import RequestError
-from exporter.files import check_file
-from exporter.lint import walk
-from exporter.lint.functions import inlined
-from exporter.lint.read import is_model
-from exporter.manifest import file_digest
+from exporter.artifact.manifest import file_digest
+from exporter.backend.lint import walk
+from exporter.backend.lint.functions import inlined
+from exporter.backend.lint.read import is_model
+from exporter.common.errors import RequestError
+from exporter.common.files import check_file
 
 LARGEST = 2**31 - 1  # bytes that protobuf serialises
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from exporter.errors import RequestError
+from exporter.common.errors import RequestError
 
 KEYS = ("class_names", "names", "classes")
 """The exporter's own, Ultralytics', others'; the first that is there counts."""

@@ -8,16 +8,16 @@ import onnx
 import torch
 from torch import Tensor
 
-from exporter.bounded_session import limits
-from exporter.errors import BuildError, RequestError
+from exporter.artifact.bounded_session import limits
+from exporter.common.errors import BuildError, RequestError
+from exporter.common.messages import in_one_line
+from exporter.config.settings import MAX_PIXELS
 from exporter.graph.core_outputs import RAW_OUTPUTS
-from exporter.messages import in_one_line
 from exporter.model import probe
 from exporter.model.dfl import decode
 from exporter.model.graph_core import converted, named_apart, names_of, renamed, shaped, sized
 from exporter.model.graph_outputs import WANTED, WITHOUT_NMS, convert, mismatch
 from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
-from exporter.settings import MAX_PIXELS
 
 TRIED = 64  # pixels of a blank picture where any size goes
 PROBED = 256  # pixels of the pictures that are judged: on smaller ones every box is as large as the picture

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from exporter.errors import RequestError
+from exporter.common.errors import RequestError
 from exporter.model.pickle_extent import check_pickles
 
 MAGIC = 0x1950A86A20F9469CFC6C  # with which torch's older format begins

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import nn
 
-    from exporter.manifest import Weights
+    from exporter.artifact.manifest import Weights
     from exporter.model.graph_network import GraphNetwork
 
 

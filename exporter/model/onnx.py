@@ -6,11 +6,11 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from exporter.errors import RequestError
-from exporter.files import is_file, user_path
-from exporter.manifest import Weights, file_digest
+from exporter.artifact.manifest import Weights, file_digest
+from exporter.common.errors import RequestError
+from exporter.common.files import is_file, user_path
+from exporter.common.node import Node
 from exporter.model.loaded import LoadedModel
-from exporter.node import Node
 from exporter.preprocessing.trained import Trained
 
 

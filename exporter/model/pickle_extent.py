@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from exporter.errors import RequestError
+from exporter.common.errors import RequestError
 
 MAX_PICKLE = 16_000_000
 """Bytes; that of YOLO-NAS-L has 200,000."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from exporter.errors import RequestError
+from exporter.common.errors import RequestError
 from exporter.model.inert import Record
 
 MAX_ITEMS = 100_000  # in all; the largest sets have 20,000 classes

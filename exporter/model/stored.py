@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from safetensors import SafetensorError, safe_open
 
-from exporter.errors import RequestError
-from exporter.files import check_file
+from exporter.common.errors import RequestError
+from exporter.common.files import check_file
 from exporter.model.foreign import read_weights_records
 from exporter.model.inert import first_line
 from exporter.model.plain import plain

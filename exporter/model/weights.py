@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from exporter.errors import RequestError
+from exporter.common.errors import RequestError
 from exporter.model.checkpoint import Checkpoint, read_checkpoint
 from exporter.model.foreign import known_elsewhere
 

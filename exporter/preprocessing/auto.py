@@ -4,8 +4,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from exporter.errors import RequestError
-from exporter.node import Node
+from exporter.common.errors import RequestError
+from exporter.common.node import Node
 from exporter.preprocessing.declared import Declared
 from exporter.preprocessing.trained import Trained, changed
 

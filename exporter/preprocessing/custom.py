@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 
-from exporter.errors import RequestError
-from exporter.geometry import Geometry
-from exporter.node import Node, own_code_identity
+from exporter.common.errors import RequestError
+from exporter.common.geometry import Geometry
+from exporter.common.node import Node, own_code_identity
 from exporter.preprocessing.declared import Declared
 from exporter.preprocessing.letterbox import KNOWN
 from exporter.preprocessing.trained import Trained

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from exporter.geometry import Geometry
-from exporter.node import Node
+from exporter.common.geometry import Geometry
+from exporter.common.node import Node
 from exporter.preprocessing.normalization import Normalization, Triple
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from exporter.errors import RequestError
-from exporter.geometry import Geometry
-from exporter.node import Node
+from exporter.common.errors import RequestError
+from exporter.common.geometry import Geometry
+from exporter.common.node import Node
 from exporter.preprocessing.auto import with_geometry
 from exporter.preprocessing.declared import Declared
 from exporter.preprocessing.normalization import Normalization, Triple

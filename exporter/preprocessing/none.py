@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from exporter.node import Node
+from exporter.common.node import Node
 from exporter.preprocessing.trained import Trained
 
 

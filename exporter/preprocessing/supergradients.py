@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from exporter.errors import RequestError
+from exporter.common.errors import RequestError
 from exporter.preprocessing.declared import Declared
 from exporter.preprocessing.trained import Source, Trained
 

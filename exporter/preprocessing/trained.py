@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from exporter.errors import RequestError
+from exporter.common.errors import RequestError
 from exporter.preprocessing.declared import Declared
 
 Source = Literal["checkpoint", "network", "model"]

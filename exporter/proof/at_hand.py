@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from exporter.calibration.demo import DemoCalibration
+from exporter.common.geometry import Geometry
+from exporter.config.recipe import Recipe
+from exporter.config.settings import MAX_LOOKED_AT
 from exporter.demo.scenes import scene
 from exporter.evaluation.demo import DemoEvaluation
 from exporter.evaluation.examples import Truth, spread
-from exporter.geometry import Geometry
 from exporter.preprocessing.normalization import UNCHANGED
-from exporter.recipe import Recipe
-from exporter.settings import MAX_LOOKED_AT
 
 NUM_SCENES = 8
 

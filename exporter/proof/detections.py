@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from exporter import manifest as m
+from exporter.artifact import manifest as m
+from exporter.artifact.inference import Detections, Detector
+from exporter.common.geometry import Geometry
 from exporter.demo.scenes import CLASS_NAMES, scene
 from exporter.demo.scoring import coco_scores
-from exporter.geometry import Geometry
-from exporter.inference import Detections, Detector
 from exporter.postprocessing import reference
 from exporter.postprocessing.nms.onnx import OnnxNms
 

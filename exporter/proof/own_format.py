@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from exporter.artifact.inference import encode
+from exporter.artifact.manifest import Input, Preprocessing
 from exporter.graph.own_code import OwnCode
-from exporter.inference import encode
-from exporter.manifest import Input, Preprocessing
 from exporter.postprocessing.format.custom import BATCH, INNER
 from exporter.proof.tensors import exposed
 from exporter.runtime.engine import Engine

@@ -20,15 +20,16 @@ from typing import Any
 import numpy as np
 import onnx
 
-from exporter import manifest as m
+from exporter.artifact import manifest as m
+from exporter.artifact.inference import Detections, Detector, encode
+from exporter.artifact.manifest import Input, Preprocessing
+from exporter.common.errors import BuildError
+from exporter.common.geometry import Geometry
+from exporter.config.recipe import Recipe
 from exporter.demo.scenes import scene
-from exporter.describe import input_section, preprocessing_section
-from exporter.errors import BuildError
-from exporter.geometry import Geometry
 from exporter.graph.facts import is_quantized
-from exporter.inference import Detections, Detector, encode
-from exporter.manifest import Input, Preprocessing
 from exporter.model.loaded import LoadedModel, ModelFacts
+from exporter.pipeline.describe import input_section, preprocessing_section
 from exporter.postprocessing import reference
 from exporter.postprocessing.agreement import unexplained
 from exporter.preprocessing.normalization import Normalization
@@ -37,7 +38,6 @@ from exporter.proof.frames import MAX_BEYOND, MAX_BOX_ERROR, MAX_MAP_DROP, frame
 from exporter.proof.own_format import own_format_errors
 from exporter.proof.tensors import Tensors, artifact_tensors
 from exporter.quantization.int8 import Int8
-from exporter.recipe import Recipe
 
 PROBE = Normalization(std=(255.0, 255.0, 255.0))
 

@@ -23,11 +23,12 @@ from typing import Any, Literal
 import numpy as np
 import onnx
 
-from exporter.describe import input_section, preprocessing_section
-from exporter.errors import BuildError
-from exporter.inference import Detections
-from exporter.manifest import Preprocessing
+from exporter.artifact.inference import Detections
+from exporter.artifact.manifest import Preprocessing
+from exporter.common.errors import BuildError
+from exporter.config.recipe import Recipe
 from exporter.model.loaded import ModelFacts
+from exporter.pipeline.describe import input_section, preprocessing_section
 from exporter.postprocessing import reference
 from exporter.proof.at_hand import AtHand, at_hand
 from exporter.proof.look import QUIET, RUNAWAY, SATURATED, Look, look, probes
@@ -35,7 +36,6 @@ from exporter.proof.prove import Outputs
 from exporter.proof.tensors import artifact_tensors
 from exporter.proof.told import told
 from exporter.proof.usual import USUAL, in_words
-from exporter.recipe import Recipe
 
 THRESHOLD = 0.25
 """Without NMS inside nobody says which scores are detections."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 import onnx
 
-from exporter.errors import RequestError
+from exporter.common.errors import RequestError
 from exporter.quantization import observe
 from exporter.quantization.probes import probes
 from exporter.quantization.statistics import Statistics

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
-from exporter.errors import BuildError, RequestError
+from exporter.common.errors import BuildError, RequestError
 from exporter.quantization.int8 import Int8
 from exporter.quantization.quantized import Quantized
 from exporter.quantization.settings import QuantizationNode

@@ -44,7 +44,7 @@ class Fp16(QuantizationNode):
         Raises RequestError for patterns that match nothing or leave nothing, and where the normalisation is not known,
         BuildError for values that are not finite.
         """
-        from exporter.errors import RequestError
+        from exporter.common.errors import RequestError
         from exporter.graph import half
         from exporter.quantization import policy, probes
         from exporter.quantization.summary import summarize_half
@@ -74,7 +74,7 @@ class Fp16(QuantizationNode):
 def beyond(task: Task, nodes: list[str]) -> dict[str, str]:
     """Those of the core's nodes of these names that read or write what float16 cannot hold, and why; see
     `Fp16.quantize` for the pictures that are tried, and what is raised."""
-    from exporter.errors import RequestError
+    from exporter.common.errors import RequestError
     from exporter.quantization import probes
 
     core, normalization = task.core, task.normalization

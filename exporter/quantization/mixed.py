@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from exporter.errors import BuildError
+from exporter.common.errors import BuildError
 from exporter.quantization.int8 import Int8
 from exporter.quantization.quantized import Quantized
 from exporter.quantization.task import Task

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from exporter.errors import BuildError, RequestError
+from exporter.common.errors import BuildError, RequestError
 from exporter.runtime.onnx_runtime import session_options
 
 _REDUCTIONS = ("ReduceMin", "ReduceMax", "ReduceSum")  # the sum only because ORT's other two pass over NaN

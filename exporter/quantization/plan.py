@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import onnx
 
-from exporter.errors import RequestError
+from exporter.common.errors import RequestError
 from exporter.graph import qdq
 from exporter.quantization import policy, ranges, statistics, upsample
 from exporter.quantization.collapse import check_filled

@@ -17,7 +17,7 @@ from fnmatch import fnmatchcase
 import onnx
 import onnx_ir as ir
 
-from exporter.errors import RequestError
+from exporter.common.errors import RequestError
 from exporter.graph.qdq import COMPUTING, MOVING, WEIGHTED, positive_gain
 
 

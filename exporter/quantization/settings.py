@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from exporter.node import Node
+from exporter.common.node import Node
 
 ALREADY = (
     "the network is quantized already (it has operators on integers) and can only be taken as it is: set"

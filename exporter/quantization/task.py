@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from exporter.progress import Progress
+from exporter.common.progress import Progress
 
 if TYPE_CHECKING:
     import numpy as np

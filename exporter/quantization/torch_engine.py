@@ -14,7 +14,7 @@ from abc import abstractmethod
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from exporter.errors import RequestError
+from exporter.common.errors import RequestError
 from exporter.quantization.engine import Engine
 from exporter.quantization.task import Task
 

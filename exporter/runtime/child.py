@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from exporter.errors import BuildError, RequestError
+from exporter.common.errors import BuildError, RequestError
 
 ROOT = Path(__file__).parents[2]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 if TYPE_CHECKING:
     import numpy as np
 
-    from exporter import manifest as m
+    from exporter.artifact import manifest as m
 
 Timed = Callable[[], float]
 """Runs something once; gives the seconds that took."""

@@ -13,9 +13,9 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from exporter.errors import BuildError, RequestError
-from exporter.limits import alarm, bounded
-from exporter.messages import one_of
+from exporter.common.errors import BuildError, RequestError
+from exporter.common.limits import alarm, bounded
+from exporter.common.messages import one_of
 from exporter.runtime.engine import Limits, Timed
 
 Provider = Literal["cpu", "openvino", "cuda", "tensorrt"]

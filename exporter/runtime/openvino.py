@@ -10,8 +10,8 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
-from exporter.errors import BuildError, RequestError
-from exporter.messages import one_of
+from exporter.common.errors import BuildError, RequestError
+from exporter.common.messages import one_of
 from exporter.runtime import openvino_worker
 from exporter.runtime.child import Arrays, Child
 from exporter.runtime.engine import Limits, Timed

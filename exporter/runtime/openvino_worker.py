@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from exporter.limits import at_most
+from exporter.common.limits import at_most
 from exporter.runtime.child import Arrays, receive, send
 
 UNBOUNDED = 2**50

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from pydantic import ValidationError
 
-from exporter.errors import RequestError
-from exporter.messages import validation_lines
-from exporter.settings import StoreSettings
+from exporter.common.errors import RequestError
+from exporter.common.messages import validation_lines
+from exporter.config.settings import StoreSettings
 from exporter.store.place import Store
 
 

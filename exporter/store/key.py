@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from exporter.node import Node, UnknownOriginError
+from exporter.common.node import Node, UnknownOriginError
 
 Material = dict[str, Any]
 """JSON-able: all that a result comes from."""

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from exporter.errors import BuildError
+from exporter.common.errors import BuildError
 
 Files = dict[str, bytes]
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
-from exporter.heap import trim
-from exporter.interrupts import heed, insisting
-from exporter.limits import enough_memory
-from exporter.node import UnknownOriginError
+from exporter.common.heap import trim
+from exporter.common.interrupts import heed, insisting
+from exporter.common.limits import enough_memory
+from exporter.common.node import UnknownOriginError
 from exporter.store.codec import Codec
 from exporter.store.key import Material, differences, digest, identity
 from exporter.store.place import Entry, Store
@@ -170,7 +170,7 @@ class Stage(Generic[T]):
 
 @dataclass(frozen=True)
 class Run:
-    """What all stages of one build share. label: the recipe's name, for people; progress: see `exporter.progress`."""
+    """What all stages of one build share. label: the recipe's name, for people; progress: see there."""
 
     store: Store | None
     label: str

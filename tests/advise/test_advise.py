@@ -5,17 +5,17 @@ from dataclasses import replace
 
 import pytest
 
-from exporter.advise import command
-from exporter.advise.command import Tried, advise, choice, table
-from exporter.advise.variants import Variant, checked, recipe_text, variants
+from exporter.artifact.manifest import read_manifest
 from exporter.benchmark.cases import Case
 from exporter.benchmark.compare import Row
 from exporter.cli import main
-from exporter.config import compose
-from exporter.errors import BuildError, RequestError
-from exporter.manifest import read_manifest
-from exporter.progress import Progress
-from exporter.recipe import check
+from exporter.common.errors import BuildError, RequestError
+from exporter.common.progress import Progress
+from exporter.config.compose import compose
+from exporter.config.recipe import check
+from exporter.pipeline.advise import command
+from exporter.pipeline.advise.command import Tried, advise, choice, table
+from exporter.pipeline.advise.variants import Variant, checked, recipe_text, variants
 from exporter.runtime import openvino
 from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
 
@@ -61,11 +61,11 @@ def test_the_table_says_why_something_was_not_measured(tried):
 
 
 def test_which_variants_there_are(monkeypatch):
-    monkeypatch.setattr("exporter.advise.variants.about", lambda: {"capabilities": ["FP32", "BF16"]})
+    monkeypatch.setattr("exporter.pipeline.advise.variants.about", lambda: {"capabilities": ["FP32", "BF16"]})
     assert [each.name for each in variants()] == [
         "onnxruntime", "openvino_int8", "openvino", "openvino_bf16", "onnxruntime_int8",
     ]  # fmt: skip
-    monkeypatch.setattr("exporter.advise.variants.installed", lambda: False)
+    monkeypatch.setattr("exporter.pipeline.advise.variants.installed", lambda: False)
     assert [each.name for each in variants()] == ["onnxruntime", "onnxruntime_int8"]
 
 
@@ -133,7 +133,7 @@ def test_a_spent_budget_leaves_the_rest_untried(tmp_path, float_artifact, monkey
         built.append(recipe.name)
         return read_manifest(float_artifact)
 
-    monkeypatch.setattr("exporter.runner.build", build)
+    monkeypatch.setattr("exporter.pipeline.build.build", build)
     clock = iter(range(0, 10_000, 100))
     monkeypatch.setattr(command.time, "monotonic", lambda: next(clock))
     recipes = {each: checked(WORDS, each, str(tmp_path / each.name)) for each in variants()}

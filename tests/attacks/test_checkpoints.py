@@ -18,7 +18,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from exporter.errors import RequestError
+from exporter.common.errors import RequestError
 from exporter.model.checkpoint import read_checkpoint
 from exporter.model.pickle_extent import INSTRUCTIONS
 from exporter.model.stored import read_stored

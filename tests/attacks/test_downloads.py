@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler
 
 import pytest
 
-from exporter.errors import RequestError
+from exporter.common.errors import RequestError
 from exporter.model.checkpoint import read_checkpoint
 from exporter.model.download import Limits, cache_dir, fetch
 from tests.model.test_download import DATA, SHA, Answer, head, server  # noqa: F401 - a fixture

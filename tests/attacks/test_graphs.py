@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from exporter.cli import main
-from exporter.errors import RequestError
+from exporter.common.errors import RequestError
 from exporter.model.onnx import OnnxModel
 from tests.attacks.making import artifact, good, parsed
 from tests.model.graphs import detector
@@ -176,8 +176,8 @@ UNREAD = {"text as bytes", "too many bytes"}
 
 @pytest.fixture(autouse=True)
 def limits(monkeypatch):
-    monkeypatch.setattr("exporter.bounded_session.RUN_SECONDS", 0.3)
-    monkeypatch.setattr("exporter.limits.MEMORY", 400_000_000)
+    monkeypatch.setattr("exporter.artifact.bounded_session.RUN_SECONDS", 0.3)
+    monkeypatch.setattr("exporter.common.limits.MEMORY", 400_000_000)
 
 
 @pytest.fixture

@@ -26,8 +26,8 @@ def cases():
 
 @pytest.fixture(autouse=True)
 def limits(monkeypatch):
-    monkeypatch.setattr("exporter.bounded_session.RUN_SECONDS", 20.0)  # to compile counts as well
-    monkeypatch.setattr("exporter.limits.MEMORY", 1_000_000_000)
+    monkeypatch.setattr("exporter.artifact.bounded_session.RUN_SECONDS", 20.0)  # to compile counts as well
+    monkeypatch.setattr("exporter.common.limits.MEMORY", 1_000_000_000)
 
 
 @pytest.mark.parametrize("what", cases())

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from exporter.errors import RequestError
+from exporter.common.errors import RequestError
+from exporter.common.images import list_pictures, picture_size, read_picture
 from exporter.evaluation.coco import CocoEvaluation
 from exporter.evaluation.yolo import YoloEvaluation
-from exporter.pictures import list_pictures, picture_size, read_picture
 
 NOISE = np.random.default_rng(0).integers(0, 256, (32, 48, 3), np.uint8)
 

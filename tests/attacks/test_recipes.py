@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from exporter.artifact.provenance import repository
 from exporter.cli import main
-from exporter.provenance import repository
 
 S = "defaults:\n  - override /model: yolo_nas_s\n"
 LAUGHS = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
@@ -28,7 +28,7 @@ def at(place: str, value: str) -> str:
 # A recipe, and what its line must say. {executed} is what the attack would make.
 RECIPES = {
     **{f"os.mkdir at {p}": (S + at(p, "{{_target_: os.mkdir, path: {executed}}}"), "") for p in PLACES},
-    **{f"through us at {p}": (S + at(p, "{{_target_: exporter.cli.os.mkdir, path: {executed}}}"), "") for p in PLACES},
+    **{f"through us at {p}": (S + at(p, "{{_target_: exporter.cli.run.os.mkdir, path: {executed}}}"), "") for p in PLACES},
     "target at the top": (S + "_target_: os.system\n", "_target_"),
     "target by interpolation": (S + "name: os.mkdir\nmodel: {{_target_: '${{name}}'}}\n", "os.mkdir: not allowed"),
     "target that is a number": (S + "model: {{_target_: 5}}\n", "not allowed"),
@@ -36,7 +36,7 @@ RECIPES = {
     "target that is nothing": (S + "model: {{_target_: null}}\n", "not allowed"),
     "target of dots": (S + "model: {{_target_: 'exporter...'}}\n", "cannot be imported"),
     "target that looks alike": (S + "model: {{_target_: '\u0435xporter.cli.main'}}\n", "not allowed"),
-    "target that is no node": (S + "model: {{_target_: exporter.cli.main}}\n", "not a node"),
+    "target that is no node": (S + "model: {{_target_: exporter.cli.run.main}}\n", "not a node"),
     "trust": (S + "trust: [os]\nmodel: {{_target_: os.mkdir}}\n", "only the command line can trust"),
     "trust nothing": (S + "trust: null\n", "only the command line can trust"),
     "trust through Hydra": (S + "trust: os\nhydra: {{overrides: {{task: [trust=os]}}}}\n", "hydra.overrides: only the"),

@@ -7,17 +7,17 @@ import onnx
 import pytest
 
 import exporter
+from exporter.artifact.inference import Detector
+from exporter.artifact.manifest import file_digest, read_manifest
+from exporter.artifact.verify import verify
 from exporter.backend.openvino import OpenVino
-from exporter.config import compose
-from exporter.errors import BuildError, RequestError
-from exporter.inference import Detector
-from exporter.manifest import file_digest, read_manifest
+from exporter.common.errors import BuildError, RequestError
+from exporter.config.compose import compose
+from exporter.config.recipe import check
 from exporter.proof.detections import matched
-from exporter.recipe import check
 from exporter.runtime import openvino
 from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
 from exporter.runtime.openvino import OpenVinoEngine
-from exporter.verify import verify
 from tests.small_network import SmallDetector
 
 pytestmark = pytest.mark.usefixtures("one_store")

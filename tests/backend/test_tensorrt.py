@@ -11,19 +11,19 @@ from onnx import TensorProto
 from torch import nn
 
 import exporter
+from exporter.artifact.manifest import Allowed, Input, Manifest, Profile, read_manifest
 from exporter.backend.tensorrt import TensorRT, trtexec_command
 from exporter.cli import main
-from exporter.config import compose
+from exporter.common.errors import RequestError
+from exporter.config.compose import compose
+from exporter.config.recipe import check
 from exporter.demo.scenes import scene
-from exporter.drawing import write_png
-from exporter.errors import RequestError
 from exporter.graph import half
-from exporter.manifest import Allowed, Input, Manifest, Profile, read_manifest
 from exporter.postprocessing.format.batch import BatchFormat
 from exporter.postprocessing.nms.onnx import OnnxNms
 from exporter.quantization.int8 import Int8
 from exporter.quantization.task import Task
-from exporter.recipe import check
+from exporter.report.drawing import write_png
 from exporter.runtime.onnx_runtime import session
 from tests.postprocessing.test_graph import core
 from tests.quantization.networks import detector, pictures

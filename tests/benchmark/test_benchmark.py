@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 import pytest
 
+from exporter.artifact.manifest import Latency, Sizes
 from exporter.benchmark import cpu
 from exporter.benchmark.cases import cases
 from exporter.benchmark.compare import compared, lines
@@ -13,9 +14,8 @@ from exporter.benchmark.memory import peak_memory
 from exporter.benchmark.paired import WARM_UP, interleaved, ratio, summarized
 from exporter.benchmark.subject import Subject
 from exporter.cli import main
-from exporter.errors import BuildError, RequestError
-from exporter.manifest import Latency, Sizes
-from exporter.progress import progress_in
+from exporter.common.errors import BuildError, RequestError
+from exporter.common.progress import progress_in
 from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
 
 

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from exporter.artifact.manifest import read_manifest
 from exporter.benchmark.cases import Case, cases, engine_names
 from exporter.benchmark.chart import draw, labels
 from exporter.benchmark.command import benchmark
 from exporter.benchmark.compare import Row, compared, lines
 from exporter.cli import main
-from exporter.errors import BuildError, RequestError
-from exporter.manifest import read_manifest
-from exporter.progress import Progress
+from exporter.common.errors import BuildError, RequestError
+from exporter.common.progress import Progress
 from exporter.runtime import openvino
 from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
 from exporter.runtime.openvino import OpenVinoEngine

@@ -17,10 +17,10 @@ from exporter.calibration.custom import CustomCalibration
 from exporter.calibration.demo import DemoCalibration
 from exporter.calibration.folder import FolderCalibration, spread
 from exporter.calibration.yolo import YoloCalibration
+from exporter.common.errors import RequestError
+from exporter.common.geometry import Geometry
+from exporter.common.images import read_picture
 from exporter.demo.scenes import CLASS_NAMES, scene
-from exporter.errors import RequestError
-from exporter.geometry import Geometry
-from exporter.pictures import read_picture
 from exporter.preprocessing.normalization import Normalization
 
 GEOMETRY = Geometry.fit(64, 96, margin=4, padding=114)

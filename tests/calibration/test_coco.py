@@ -9,8 +9,8 @@ from PIL import Image
 from exporter.calibration.coco import CocoCalibration
 from exporter.calibration.folder import FolderCalibration
 from exporter.cli import main
-from exporter.errors import RequestError
-from exporter.geometry import Geometry
+from exporter.common.errors import RequestError
+from exporter.common.geometry import Geometry
 from exporter.preprocessing.normalization import Normalization
 
 GEOMETRY = Geometry.fit(64, 96, margin=4, padding=114)

@@ -10,11 +10,11 @@ from exporter.quantization.ranges import METHODS
 # Only as far as the quantized core: what comes after it takes as much whatever came before, and would hide it.
 PROGRAM = """
 import resource, sys
-from exporter.config import compose
-from exporter.progress import Progress
-from exporter.recipe import check
-from exporter.stages.quantize import quantize
-from exporter.stages.trace import core_graph
+from exporter.config.compose import compose
+from exporter.common.progress import Progress
+from exporter.config.recipe import check
+from exporter.pipeline.stages.quantize import quantize
+from exporter.pipeline.stages.trace import core_graph
 recipe = check(compose(["+recipe=yolo_nas_s_int8", "input.size=320", *sys.argv[1:]]))
 loaded = recipe.model.load()
 _, calibration = quantize(core_graph(loaded.network, recipe), loaded, recipe, Progress(), lambda: loaded)

@@ -9,10 +9,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from exporter import manifest as m
+from exporter.artifact import manifest as m
 from exporter.cli import main
-from exporter.diff.compare import ABSENT, Row
-from exporter.diff.text import table_lines
+from exporter.report.diff.compare import ABSENT, Row
+from exporter.report.diff.text import table_lines
 from tests.diff.artifacts import WEIGHTS, benchmark, evaluation, one_convolution, recipe, write
 
 

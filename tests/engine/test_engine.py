@@ -8,13 +8,13 @@ import numpy as np
 import onnx
 import pytest
 
+from exporter.artifact.manifest import read_manifest
+from exporter.artifact.verify import verify
 from exporter.cli import main
-from exporter.engine.proof import prove_engine
-from exporter.engine.session import EngineSession
-from exporter.errors import BuildError
-from exporter.manifest import read_manifest
+from exporter.common.errors import BuildError
+from exporter.deploy.engine.proof import prove_engine
+from exporter.deploy.engine.session import EngineSession
 from exporter.runtime.onnx_runtime import session
-from exporter.verify import verify
 from tests.engine.standin import API, MAGIC, StandIn
 from tests.lint.graphs import INT8, PLUGIN, parse
 from tests.serving.manifests import manifest
@@ -218,7 +218,7 @@ def test_a_shape_outside_the_profile(trt):
 
 @pytest.fixture
 def few(monkeypatch):
-    monkeypatch.setattr("exporter.engine.proof.PICTURES", 3)
+    monkeypatch.setattr("exporter.deploy.engine.proof.PICTURES", 3)
     return StandIn("11.4.0")
 
 

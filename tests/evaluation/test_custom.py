@@ -6,10 +6,10 @@ import torch
 from PIL import Image
 
 from exporter.cli import main
-from exporter.config import compose
-from exporter.errors import RequestError
+from exporter.common.errors import RequestError
+from exporter.config.compose import compose
+from exporter.config.recipe import check
 from exporter.evaluation.custom import CustomEvaluation
-from exporter.recipe import check
 
 NAMES = ["person", "cat", "dog"]
 PICTURE = np.arange(20 * 40 * 3, dtype=np.uint8).reshape(20, 40, 3)

@@ -6,14 +6,14 @@ import torch
 from torch import nn
 
 import exporter
-from exporter.config import compose
+from exporter.artifact.inference import Detections
+from exporter.common.errors import BuildError
+from exporter.common.progress import Progress
+from exporter.config.compose import compose
+from exporter.config.recipe import check
 from exporter.demo.scenes import CLASS_NAMES
-from exporter.errors import BuildError
 from exporter.evaluation.evaluate import evaluate
 from exporter.evaluation.examples import Example, Truth
-from exporter.inference import Detections
-from exporter.progress import Progress
-from exporter.recipe import check
 from tests.evaluation.colours import NAMES, labelled
 
 NETWORK = ["model=custom", "model._target_=tests.evaluation.colours.network", f"model.class_names=[{','.join(NAMES)}]"]

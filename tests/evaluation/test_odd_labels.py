@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from exporter.artifact.manifest import read_manifest
 from exporter.cli import main
-from exporter.errors import RequestError
-from exporter.manifest import read_manifest
+from exporter.common.errors import RequestError
 from tests.evaluation.colours import NAMES, labelled
 from tests.evaluation.test_gates import NETWORK, SMALL
 from tests.evaluation.test_readers import CLASSES, HEIGHT, WIDTH, changed, coco, picture, yolo

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from exporter.cli import main
+from exporter.common.errors import RequestError
 from exporter.demo.scenes import CLASS_NAMES
-from exporter.errors import RequestError
 from exporter.evaluation.coco import CocoEvaluation
 from exporter.evaluation.demo import DemoEvaluation
 from exporter.evaluation.yolo import YoloEvaluation

@@ -5,12 +5,12 @@ import importlib.util
 import pytest
 import torch
 
+from exporter.artifact.manifest import read_manifest
+from exporter.artifact.verify import verify
 from exporter.cli import main
-from exporter.config import compose
-from exporter.manifest import read_manifest
+from exporter.config.compose import compose
+from exporter.config.recipe import check
 from exporter.model.known import DEMO
-from exporter.recipe import check
-from exporter.verify import verify
 from tests.examples.modern_yolonas import PACKAGE, network
 
 WEIGHTS = DEMO / "yolo_nas_s.safetensors"

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from exporter.verify import verify
+from exporter.artifact.verify import verify
 
 ROOT = Path(__file__).parents[2]
 # A network of seven convolutions, whose digest is our word for its code: its results are kept.

@@ -90,7 +90,7 @@ class Fault:
 
     @staticmethod
     def _without_exchange(code):
-        from exporter import swap
+        from exporter.common import swap
 
         class Refusing:
             @staticmethod

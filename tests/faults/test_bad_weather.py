@@ -65,7 +65,7 @@ def test_terminated_as_it_is_published(place):
     """The signal comes within the swap itself: what is there by then is said."""
     code = f"""
 import os
-from exporter import publish
+from exporter.artifact import publish
 swap = publish.swap
 publish.swap = lambda *given: (swap(*given), os.kill(os.getpid(), {int(signal.SIGTERM)}))
 """

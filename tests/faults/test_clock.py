@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from exporter.manifest import read_manifest
+from exporter.artifact.manifest import read_manifest
 from tests.faults.campaign import OTHER, Campaign, contents, good
 
 JUMPING = """

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from exporter import swap as swapping
+from exporter.artifact.publish import publishing, remove_abandoned
 from exporter.cli import main
-from exporter.errors import BuildError, RequestError
-from exporter.files import write_whole
-from exporter.limits import enough_memory
-from exporter.publish import publishing, remove_abandoned
+from exporter.common import swap as swapping
+from exporter.common.errors import BuildError, RequestError
+from exporter.common.files import write_whole
+from exporter.common.limits import enough_memory
+from exporter.pipeline.sweep.folder import sweeping_in
 from exporter.store.place import Store
-from exporter.sweep.folder import sweeping_in
 from tests.test_publish import names, publish, read
 
 KEY = "a" * 64
@@ -149,7 +149,7 @@ def test_what_nobody_has_foreseen_is_one_line(error, line, monkeypatch, capsys):
     def fail():
         raise error
 
-    monkeypatch.setattr("exporter.help.print_help", fail)
+    monkeypatch.setattr("exporter.cli.help.print_help", fail)
     monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
     assert main(["--help"]) == 1
     assert capsys.readouterr().err == f"exporter: {line}\n"

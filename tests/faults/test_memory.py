@@ -8,7 +8,7 @@ WORDS = ["+recipe=yolo_nas_s_int8", "input.size=320", "calibration.num_images=4"
          "proof.mean_score_error=1", "proof.mean_box_error=1000", "proof.max_map_drop=100", "progress.format=json"]  # fmt: skip
 BOUNDED = """
 import resource
-from exporter import progress
+from exporter.common import progress
 say = progress.event
 def event(event, **values):
     say(event, **values)

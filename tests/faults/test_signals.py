@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from exporter.cli import main
-from exporter.interrupts import Terminated, heed, heeded, held, insisting
+from exporter.common.interrupts import Terminated, heed, heeded, held, insisting
 from tests.faults.campaign import OTHER, SMALL, Campaign
 
 SIGNALS = [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
@@ -37,7 +37,7 @@ def start(words, cwd, **options):
 
 SIGNALLED = """
 import os, threading
-from exporter import progress
+from exporter.common import progress
 say = progress.event
 def event(event, **values):
     say(event, **values)
@@ -62,7 +62,7 @@ def alive(group: int) -> list[int]:
 
 @pytest.mark.parametrize(("number", "code", "word"), SIGNALS)
 def test_a_verb(number, code, word, monkeypatch, capsys):
-    monkeypatch.setattr("exporter.help.print_help", lambda: os.kill(os.getpid(), number))
+    monkeypatch.setattr("exporter.cli.help.print_help", lambda: os.kill(os.getpid(), number))
     before = [signal.getsignal(each) for each, _, _ in SIGNALS]
     assert main(["--help"]) == code
     assert capsys.readouterr().err == f"exporter: {word}; nothing was published\n"

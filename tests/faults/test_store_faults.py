@@ -143,7 +143,7 @@ def test_a_removal_that_was_cut_short(place, tmp_path, name):
 
 DELETING = """
 import shutil
-from exporter import progress
+from exporter.common import progress
 say = progress.event
 def event(event, **values):
     say(event, **values)

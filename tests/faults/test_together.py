@@ -35,7 +35,7 @@ def test_to_places_of_their_own(place, tmp_path):
     """From nothing, in one store: each process is told its own place by its number."""
     python = """
 import os, sys
-from exporter import cli
+from exporter.cli.run import run as cli
 main = cli.main
 cli.main = lambda words: main([*words, f"output_dir={words[-1].partition('=')[2]}-{os.getpid()}"])
 """

@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from exporter.demo.scenes import scene
-from exporter.drawing import write_png
+from exporter.report.drawing import write_png
 from tests.faults.campaign import Campaign, contents, good, in_one_line
 from tests.lint.graphs import INT8, parse
 from tests.serving.manifests import manifest

@@ -7,16 +7,16 @@ import sys
 
 import pytest
 
-from exporter.config import compose
-from exporter.errors import BuildError
+from exporter.artifact.manifest import Ratio, read_manifest
+from exporter.common.errors import BuildError
+from exporter.common.progress import Progress
+from exporter.config.compose import compose
+from exporter.config.recipe import check
 from exporter.figures import matrix, precision
 from exporter.figures.__main__ import main
 from exporter.figures.markdown import Missing, table
 from exporter.figures.measured import built
 from exporter.figures.rows import Row, fill
-from exporter.manifest import Ratio, read_manifest
-from exporter.progress import Progress
-from exporter.recipe import check
 
 QUIET = Progress()
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from exporter.errors import BuildError, RequestError
-from exporter.limits import at_most
+from exporter.common.errors import BuildError, RequestError
+from exporter.common.limits import at_most
 
 MEMORY = 2_000_000_000
 """Bytes that reading one small file may take."""

@@ -5,7 +5,7 @@ from typing import Any
 import yaml
 from hypothesis import strategies as st
 
-from exporter.paths import CONF, recipe_files
+from exporter.common.paths import CONF, recipe_files
 from tests.fuzz.mutations import STRANGE
 
 GROUPS = {
@@ -36,7 +36,7 @@ FITTING = [
 ODD = [
     "", " ", "'", '"', "[", "]", "{", "}", "(", "a,b", "a=b", "a:b", "${name}", "${input.size}", "${no.such}", "${oc.env:HOME}", "${", "}$",
     "???", "1e400", "-1", "-1e-9", "0x40", "1_000", "9999999999999999999999", "nan", "inf", ".5", "true_", "nu11", "\u0430uto", "\uff16\uff14", "\u0661", "a\u202eb",
-    "\u2028", "\x00", "a\nb", "../..", "~nobody/x", "/dev/zero", "os.system", "exporter.cli.main", "exporter...", "a" * 3000, "choice(1,2)", "range(3)", "glob(*)", "\\", "\\'",
+    "\u2028", "\x00", "a\nb", "../..", "~nobody/x", "/dev/zero", "os.system", "exporter.cli.run.main", "exporter...", "a" * 3000, "choice(1,2)", "range(3)", "glob(*)", "\\", "\\'",
     "[[1],[2]]", "{a:{b:1}}", "{_target_:os.system}", "[1,", "!!python/name:os.system", "'a' 'b'",
 ]  # fmt: skip
 texts = (

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import strategies as st
 
 import exporter
-import exporter.runner
-from exporter.errors import RequestError
-from exporter.verify import verify
+import exporter.pipeline.build
+from exporter.artifact.verify import verify
+from exporter.common.errors import RequestError
 from tests.fuzz.campaign import fuzz
 from tests.small_network import SmallDetector
 
-BUILD = exporter.runner.build
+BUILD = exporter.pipeline.build.build
 OUTCOMES: Counter[str] = Counter()
 Choice = st.SearchStrategy[str]
 
@@ -106,7 +106,7 @@ def test_what_passes_the_check_builds(said: list[str], tmp_path: Path, monkeypat
         started.append(True)
         return BUILD(*given)
 
-    monkeypatch.setattr("exporter.runner.build", build)
+    monkeypatch.setattr("exporter.pipeline.build.build", build)
     network = SmallDetector().train()
     try:
         manifest = exporter.build(overrides=[*said, f"output_dir={out}"], model=network, digest="small")

@@ -8,14 +8,14 @@ from pathlib import Path
 import yaml
 from hypothesis import strategies as st
 
-from exporter.diff.side import read_side
+from exporter.artifact.manifest import ARTIFACT, FILE, read_manifest
+from exporter.common.paths import recipe_files
+from exporter.common.yaml_text import read_yaml_text
+from exporter.config.recipe_file import read_recipe
+from exporter.deploy.snippet.write import snippet
 from exporter.evaluation.coco import CocoEvaluation
 from exporter.evaluation.yolo import YoloEvaluation
-from exporter.manifest import ARTIFACT, FILE, read_manifest
-from exporter.paths import recipe_files
-from exporter.recipe_file import read_recipe
-from exporter.snippet.write import snippet
-from exporter.yaml_text import read_yaml_text
+from exporter.report.diff.side import read_side
 from tests.attacks.making import good
 from tests.evaluation.test_readers import CLASSES, coco, yolo
 from tests.fuzz.campaign import fuzz

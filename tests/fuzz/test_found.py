@@ -6,20 +6,20 @@ import numpy as np
 import onnx
 import pytest
 
-from exporter.config import compose
-from exporter.errors import BuildError, RequestError
+from exporter.backend.lint.read import read_model
+from exporter.common.errors import BuildError, RequestError
+from exporter.config.compose import compose
+from exporter.config.recipe import check
+from exporter.config.settings import StoreSettings
 from exporter.evaluation.yolo import YoloEvaluation
-from exporter.lint.read import read_model
 from exporter.model.graph_file import read_graph
+from exporter.pipeline.sweep.constraint import parse
 from exporter.postprocessing.nms.onnx import OnnxNms
 from exporter.preprocessing.normalization import Normalization
 from exporter.quantization.int8 import Int8
 from exporter.quantization.int8_fp16 import Int8Fp16
 from exporter.quantization.task import Task
-from exporter.recipe import check
 from exporter.runtime.onnx_runtime import session as run_in
-from exporter.settings import StoreSettings
-from exporter.sweep.constraint import parse
 from tests.attacks.making import good
 from tests.evaluation.test_readers import CLASSES, coco, yolo
 from tests.postprocessing.test_graph import run, session

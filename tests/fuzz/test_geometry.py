@@ -6,9 +6,9 @@ import numpy as np
 import onnxruntime as ort
 from hypothesis import strategies as st
 
-from exporter.geometry import Geometry
+from exporter.common.geometry import Geometry
+from exporter.common.images import MAX_PIXELS
 from exporter.graph.attach_frame import attach_frame
-from exporter.pictures import MAX_PIXELS
 from tests.fuzz.campaign import fuzz
 from tests.graph.test_attach_frame import boxes_of_input, kept, picture
 

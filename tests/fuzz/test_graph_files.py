@@ -14,13 +14,13 @@ import pytest
 from hypothesis import strategies as st
 
 import exporter.model.graph_network  # noqa: F401 - imported once, not in every process
-from exporter.lint import lint
-from exporter.lint.read import read
+from exporter.artifact.verify import verify
+from exporter.backend.lint import lint
+from exporter.backend.lint.read import read
 from exporter.model.graph_file import read_graph
 from exporter.model.onnx import OnnxModel
 from exporter.postprocessing.format.batch import BatchFormat
 from exporter.postprocessing.nms.onnx import OnnxNms
-from exporter.verify import verify
 from tests.attacks.making import artifact, good
 from tests.fuzz.campaign import fuzz
 from tests.fuzz.mutations import edits, refused_or

@@ -8,7 +8,7 @@ import onnx
 from hypothesis import strategies as st
 from onnx import TensorProto, numpy_helper
 
-from exporter.errors import RequestError
+from exporter.common.errors import RequestError
 from exporter.preprocessing.normalization import Normalization
 from exporter.quantization.fp16 import Fp16
 from exporter.quantization.int8 import Int8

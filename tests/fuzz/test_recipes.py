@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-import exporter.config
+import exporter.config.compose
 from exporter.cli import main
-from exporter.config import compose
-from exporter.errors import RequestError
-from exporter.quoting import quote_path
-from exporter.recipe import Recipe, check
+from exporter.common.errors import RequestError
+from exporter.common.quoting import quote_path
+from exporter.config.compose import compose
+from exporter.config.recipe import Recipe, check
 from tests.fuzz.campaign import fuzz
 from tests.fuzz.mutations import refused_or
 from tests.fuzz.recipes import contents, words
@@ -23,7 +23,7 @@ from tests.fuzz.recipes import contents, words
 def elsewhere(tmp_path, monkeypatch):
     """The shipped recipes are read once, not for every case; nothing may be written where we are."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(exporter.config, "read_recipe", functools.cache(exporter.config.read_recipe))
+    monkeypatch.setattr(exporter.config.compose, "read_recipe", functools.cache(exporter.config.compose.read_recipe))
 
 
 def checked(said: list[str]) -> Recipe:
@@ -48,7 +48,7 @@ def test_files_are_a_recipe_or_a_refusal(content: dict, tmp_path: Path, monkeypa
         path.write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
     except (ValueError, yaml.YAMLError):  # what no YAML can hold
         return
-    exporter.config.read_recipe.cache_clear()
+    exporter.config.compose.read_recipe.cache_clear()
     refused_or(lambda: checked(["+recipe=mine"]))
     assert sorted(each.name for each in tmp_path.iterdir()) == ["recipes"]
 

@@ -6,10 +6,10 @@ import string
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from exporter.messages import explained
-from exporter.settings import Export, Input, ProgressSettings, ProofSettings, StoreSettings, Sweep
-from exporter.sweep.constraint import COMPARISONS, parse
-from exporter.sweep.figures import NAMES
+from exporter.common.messages import explained
+from exporter.config.settings import Export, Input, ProgressSettings, ProofSettings, StoreSettings, Sweep
+from exporter.pipeline.sweep.constraint import COMPARISONS, parse
+from exporter.pipeline.sweep.figures import NAMES
 from tests.fuzz.campaign import fuzz
 from tests.fuzz.mutations import STRANGE, refused_or
 

@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from exporter.geometry import Geometry
+from exporter.common.geometry import Geometry
 from exporter.graph.attach_frame import attach_frame
 
 MAX = 40

@@ -5,9 +5,9 @@ import onnx
 import pytest
 import torch
 
-from exporter.errors import RequestError
+from exporter.artifact.inference import rows
+from exporter.common.errors import RequestError
 from exporter.graph.trace import trace
-from exporter.inference import rows
 from exporter.postprocessing import reference
 from exporter.postprocessing.format.batch import BatchFormat
 from exporter.postprocessing.format.flat import FlatFormat

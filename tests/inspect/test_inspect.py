@@ -8,14 +8,14 @@ import torch
 from safetensors.torch import save_file
 
 from exporter.cli import main
-from exporter.config import compose
-from exporter.hydra_run import quote_path
-from exporter.inspect.command import inspect
-from exporter.inspect.steps import in_words
+from exporter.cli.hydra_run import quote_path
+from exporter.cli.inspect.command import inspect
+from exporter.cli.inspect.steps import in_words
+from exporter.config.compose import compose
+from exporter.config.recipe import check
 from exporter.model.architectures import ARCHITECTURES
 from exporter.model.stored import Step
 from exporter.model.weights import random_state
-from exporter.recipe import check
 
 PROCESSOR = {"ComposeProcessing": {"processings": [
     "ReverseImageChannels", {"DetectionLongestMaxSizeRescale": {"output_shape": (636, 700)}},

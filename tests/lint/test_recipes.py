@@ -3,10 +3,10 @@
 import onnx
 import pytest
 
-from exporter.config import compose
-from exporter.lint import lint
-from exporter.paths import RECIPES
-from exporter.recipe import check
+from exporter.backend.lint import lint
+from exporter.common.paths import RECIPES
+from exporter.config.compose import compose
+from exporter.config.recipe import check
 from tests.making import made
 
 

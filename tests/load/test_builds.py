@@ -15,8 +15,8 @@ OTHERS = {f"torchinductor_{getpass.getuser()}", ".ses"}
 PROGRAM = """
 import gc, json, os, sys, threading
 import exporter
-from exporter.errors import BuildError
-from exporter.heap import trim
+from exporter.common.errors import BuildError
+from exporter.common.heap import trim
 folder, count, words = sys.argv[1], int(sys.argv[2]), sys.argv[3:]
 
 def state():

@@ -6,16 +6,16 @@ import sys
 import pytest
 
 from exporter.demo.scenes import scene
-from exporter.drawing import write_png
+from exporter.report.drawing import write_png
 from tests.faults.campaign import ROOT
 
 PROGRAM = """
 import resource, sys
-from exporter.config import compose
-from exporter.progress import Progress
-from exporter.recipe import check
-from exporter.stages.quantize import quantize
-from exporter.stages.trace import core_graph
+from exporter.config.compose import compose
+from exporter.common.progress import Progress
+from exporter.config.recipe import check
+from exporter.pipeline.stages.quantize import quantize
+from exporter.pipeline.stages.trace import core_graph
 recipe = check(compose(["+recipe=yolo_nas_s_int8", "input.size=64", "calibration=folder", *sys.argv[1:]]))
 loaded = recipe.model.load()
 _, calibration = quantize(core_graph(loaded.network, recipe), loaded, recipe, Progress(), lambda: loaded)

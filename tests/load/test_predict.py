@@ -12,7 +12,7 @@ from PIL import Image
 
 from exporter.cli import main
 from exporter.demo.scenes import scene
-from exporter.drawing import write_png
+from exporter.report.drawing import write_png
 
 BAD = {
     "empty.jpg": b"",

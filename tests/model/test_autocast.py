@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import exporter
-from exporter.errors import BuildError
+from exporter.common.errors import BuildError
 from exporter.model.autocast import no_autocast
 from tests.small_network import SmallDetector
 
@@ -25,7 +25,7 @@ def test_nothing_of_a_build_runs_within_it(tmp_path, monkeypatch):
     def pipeline(*_: object) -> None:
         raise BuildError(f"autocast: {torch.is_autocast_enabled('cpu')}")
 
-    monkeypatch.setattr("exporter.runner.pipeline", pipeline)
+    monkeypatch.setattr("exporter.pipeline.build.pipeline", pipeline)
     with torch.autocast("cpu"), pytest.raises(BuildError, match="autocast: False"):
         exporter.build(model=SmallDetector(), overrides=[*WORDS, f"output_dir={tmp_path / 'out'}"])
 

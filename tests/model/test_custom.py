@@ -7,16 +7,16 @@ import torch
 from torch import nn
 
 import exporter
+from exporter.artifact.manifest import read_manifest
+from exporter.artifact.verify import verify
 from exporter.cli import main
-from exporter.config import compose
-from exporter.errors import RequestError
-from exporter.manifest import read_manifest
+from exporter.common.errors import RequestError
+from exporter.config.compose import compose
+from exporter.config.recipe import check
 from exporter.model.architectures import ARCHITECTURES
 from exporter.model.custom import digest, loaded
 from exporter.model.fuse import copied
 from exporter.model.weights import random_state
-from exporter.recipe import check
-from exporter.verify import verify
 
 SMALL = ["input.size=64", "proof.num_scenes=0", "proof.num_images=2"]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.errors import RequestError
+from exporter.common.errors import RequestError
 from exporter.model.download import ADDRESSES, DIGESTS, Limits, cache_dir, fetch, fetch_published
 
 DATA = bytes(range(256)) * 4000

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from exporter.errors import RequestError
+from exporter.common.errors import RequestError
 from exporter.model.checkpoint import read_checkpoint
 from exporter.model.stored import read_stored
 from exporter.model.weights import num_classes_of

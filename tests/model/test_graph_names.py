@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from exporter.errors import RequestError
+from exporter.common.errors import RequestError
 from exporter.model.graph_names import class_names
 from exporter.model.onnx import OnnxModel
 from tests.model.graphs import CLASSES, detector

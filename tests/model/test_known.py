@@ -7,12 +7,12 @@ import threading
 import pytest
 import torch
 
-from exporter.config import compose
-from exporter.errors import RequestError
+from exporter.common.errors import RequestError
+from exporter.config.compose import compose
+from exporter.config.recipe import check
 from exporter.model.architectures import ARCHITECTURES
 from exporter.model.download import DIGESTS, Downloaded
 from exporter.model.weights import random_state
-from exporter.recipe import check
 
 
 def load(*words):

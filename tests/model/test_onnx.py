@@ -10,18 +10,18 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
+from exporter.artifact.manifest import file_digest, read_manifest
+from exporter.artifact.verify import verify
 from exporter.cli import main
-from exporter.config import compose
-from exporter.errors import BuildError, RequestError
+from exporter.common.errors import BuildError, RequestError
+from exporter.config.compose import compose
+from exporter.config.recipe import check
 from exporter.graph import facts
-from exporter.manifest import file_digest, read_manifest
 from exporter.model.graph_network import GraphNetwork
 from exporter.model.onnx import OnnxModel
+from exporter.pipeline.stages.finish import finished
+from exporter.pipeline.stages.trace import core_graph
 from exporter.proof.prove import prove, torch_outputs
-from exporter.recipe import check
-from exporter.stages.finish import finished
-from exporter.stages.trace import core_graph
-from exporter.verify import verify
 from tests.model.graphs import CLASSES, detector, edited
 
 SIZE = ["input.height=64", "input.width=96"]

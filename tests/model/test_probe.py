@@ -8,7 +8,7 @@ import pytest
 import torch
 from onnx import helper
 
-from exporter.errors import RequestError
+from exporter.common.errors import RequestError
 from exporter.model import probe
 from exporter.model.architectures import ARCHITECTURES
 from exporter.model.graph_network import RANGES, GraphNetwork

@@ -6,13 +6,13 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
+from exporter.artifact.manifest import read_manifest
+from exporter.artifact.verify import verify
 from exporter.cli import main
 from exporter.graph.align_channels import align_channels
 from exporter.graph.facts import is_quantized
-from exporter.manifest import read_manifest
 from exporter.model.graph_core import named_apart
 from exporter.quantization.summary import summarize
-from exporter.verify import verify
 from tests.model.graphs import detector
 
 SYMMETRIC = {"ActivationSymmetric": True, "WeightSymmetric": True}

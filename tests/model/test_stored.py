@@ -12,7 +12,7 @@ import torch
 from omegaconf import OmegaConf
 from safetensors.torch import save_file
 
-from exporter.errors import RequestError
+from exporter.common.errors import RequestError
 from exporter.model.checkpoint import read_checkpoint
 from exporter.model.stored import Step, Stored, read_stored
 from tests.model.pretended import pretended

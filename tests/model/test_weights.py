@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from exporter.errors import RequestError
+from exporter.common.errors import RequestError
 from exporter.model.architectures import ARCHITECTURES
 from exporter.model.blocks import CSPLayer
 from exporter.model.weights import check_state, load_strict, num_classes_of, random_state, read_checkpoint

@@ -7,21 +7,21 @@ import numpy as np
 import onnx
 import pytest
 
+from exporter.artifact.inference import Detector
+from exporter.artifact.manifest import read_manifest
+from exporter.artifact.verify import verify
 from exporter.cli import main
-from exporter.config import compose
-from exporter.errors import BuildError, RequestError
+from exporter.common.errors import BuildError, RequestError
+from exporter.config.compose import compose
+from exporter.config.recipe import check
+from exporter.deploy.snippet.write import snippet
 from exporter.graph import facts
-from exporter.inference import Detector
-from exporter.manifest import read_manifest
+from exporter.pipeline.stages.finish import attach, finished
+from exporter.pipeline.stages.trace import core_graph
 from exporter.postprocessing.format.batch import BatchFormat
 from exporter.postprocessing.format.custom import CustomFormat
 from exporter.proof.prove import prove, torch_outputs
-from exporter.recipe import check
 from exporter.runtime.onnx_runtime import session
-from exporter.snippet.write import snippet
-from exporter.stages.finish import attach, finished
-from exporter.stages.trace import core_graph
-from exporter.verify import verify
 from tests.model.graphs import detector
 
 OWN = "tests.preprocessing.own"

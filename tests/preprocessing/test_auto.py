@@ -8,11 +8,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from exporter.config import compose
-from exporter.describe import preprocessing_section
-from exporter.errors import RequestError
+from exporter.common.errors import RequestError
+from exporter.config.compose import compose
+from exporter.config.recipe import check
+from exporter.pipeline.describe import preprocessing_section
 from exporter.preprocessing.yolo_nas import YoloNas
-from exporter.recipe import check
 
 TRAINED = [
     "ReverseImageChannels",

@@ -7,18 +7,18 @@ import onnx
 import pytest
 import torch
 
-from exporter.config import compose
-from exporter.errors import BuildError, RequestError
-from exporter.geometry import Geometry
+from exporter.common.errors import BuildError, RequestError
+from exporter.common.geometry import Geometry
+from exporter.config.compose import compose
+from exporter.config.recipe import check
 from exporter.graph import facts
+from exporter.pipeline.stages.finish import attach, finished
+from exporter.pipeline.stages.trace import core_graph
 from exporter.preprocessing.custom import CustomPreprocessing, OwnNormalization
 from exporter.preprocessing.trained import Trained
 from exporter.preprocessing.yolo_nas import YoloNas
 from exporter.proof.prove import prove, torch_outputs
-from exporter.recipe import check
 from exporter.runtime.onnx_runtime import session
-from exporter.stages.finish import attach, finished
-from exporter.stages.trace import core_graph
 from tests.model.graphs import detector
 from tests.preprocessing import own
 

@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import load_file
 
 import exporter
+from exporter.common.geometry import Geometry
 from exporter.demo.scenes import CLASS_NAMES, scene
-from exporter.geometry import Geometry
 from exporter.model.architectures import ARCHITECTURES
 from exporter.model.known import DEMO
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.errors import RequestError
+from exporter.common.errors import RequestError
 from exporter.preprocessing.ppyoloe import PPYoloE
 from exporter.preprocessing.supergradients import declared
 from exporter.preprocessing.yolo_nas import YoloNas

@@ -2,9 +2,9 @@
 
 import pytest
 
-from exporter.config import compose
-from exporter.recipe import check
-from exporter.stages.trace import core_graph
+from exporter.config.compose import compose
+from exporter.config.recipe import check
+from exporter.pipeline.stages.trace import core_graph
 
 WORDS = ["+recipe=yolo_nas_s", "input.size=96", "proof.num_scenes=0", "proof.num_images=2"]
 

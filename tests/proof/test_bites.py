@@ -7,14 +7,14 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from exporter.config import compose
-from exporter.errors import BuildError
+from exporter.common.errors import BuildError
+from exporter.config.compose import compose
+from exporter.config.recipe import check
 from exporter.graph.attach_input import attach_input
+from exporter.pipeline.stages.finish import attach
+from exporter.pipeline.stages.trace import core_graph
 from exporter.preprocessing.normalization import Normalization
 from exporter.proof.prove import prove, torch_outputs
-from exporter.recipe import check
-from exporter.stages.finish import attach
-from exporter.stages.trace import core_graph
 from tests.proof.conftest import WORDS
 
 

@@ -6,13 +6,13 @@ from functools import partial
 import numpy as np
 import pytest
 
-from exporter.config import compose
-from exporter.errors import BuildError
-from exporter.inference import Detections
+from exporter.artifact.inference import Detections
+from exporter.common.errors import BuildError
+from exporter.config.compose import compose
+from exporter.config.recipe import check
+from exporter.pipeline.stages.finish import attach
 from exporter.proof.detections import bounded_shift, score_shift
 from exporter.proof.prove import prove, torch_outputs
-from exporter.recipe import check
-from exporter.stages.finish import attach
 from tests.proof.spoiled import squeezed
 
 

@@ -7,9 +7,10 @@ import cv2
 import numpy as np
 import pytest
 
-from exporter.config import compose
+from exporter.common.errors import BuildError
+from exporter.config.compose import compose
+from exporter.config.recipe import check
 from exporter.demo.scenes import scene
-from exporter.errors import BuildError
 from exporter.graph.attach_input import attach_input
 from exporter.preprocessing.normalization import UNCHANGED, Normalization
 from exporter.preprocessing.yolo_nas import YoloNas
@@ -18,7 +19,6 @@ from exporter.proof.look import QUIET, RUNAWAY
 from exporter.proof.prove import torch_outputs
 from exporter.proof.sight import looked
 from exporter.proof.usual import in_words
-from exporter.recipe import check
 from tests.proof.spoiled import through
 
 SIZE = 96

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from exporter.common.errors import RequestError
 from exporter.demo.scenes import scene
-from exporter.errors import RequestError
 from exporter.preprocessing.yolo_nas import YoloNas
 from exporter.quantization.int8 import Int8
 from exporter.quantization.task import Task

@@ -2,10 +2,10 @@
 
 import pytest
 
-from exporter.config import compose
-from exporter.errors import RequestError
+from exporter.common.errors import RequestError
+from exporter.config.compose import compose
+from exporter.config.recipe import check
 from exporter.quantization import engine
-from exporter.recipe import check
 
 S = "+recipe=yolo_nas_s"
 

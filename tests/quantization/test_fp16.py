@@ -21,22 +21,22 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx_ir.passes.common import RemoveUnusedNodesPass
 from torch import nn
 
-from exporter.config import compose
+from exporter.common.errors import BuildError, RequestError
+from exporter.config.compose import compose
+from exporter.config.recipe import check
 from exporter.demo.scenes import scene
-from exporter.errors import BuildError, RequestError
 from exporter.graph.attach_input import attach_input
 from exporter.graph.clean import simplify
 from exporter.graph.half import nodes_in_half, to_half
 from exporter.graph.trace import trace
 from exporter.model import dfl
+from exporter.pipeline.stages.finish import attach
+from exporter.pipeline.stages.trace import core_graph
 from exporter.preprocessing.normalization import Normalization
 from exporter.proof.prove import prove, torch_outputs
 from exporter.quantization.fp16 import Fp16
 from exporter.quantization.summary import summarize_half
 from exporter.quantization.task import Task
-from exporter.recipe import check
-from exporter.stages.finish import attach
-from exporter.stages.trace import core_graph
 from tests.quantization.networks import Builder, by_name, constants, detector, pictures, relative_error, run
 from tests.quantization.test_random_networks import networks
 

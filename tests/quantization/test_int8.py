@@ -11,7 +11,7 @@ import pytest
 import torch
 import yaml
 
-from exporter.errors import BuildError, RequestError
+from exporter.common.errors import BuildError, RequestError
 from exporter.graph.clean import simplify
 from exporter.graph.trace import trace
 from exporter.model.fuse import fuse

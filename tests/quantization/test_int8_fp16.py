@@ -5,12 +5,12 @@ import onnx
 import pytest
 from onnx import TensorProto, numpy_helper
 
-from exporter.config import compose
+from exporter.config.compose import compose
+from exporter.config.recipe import check
 from exporter.preprocessing.normalization import Normalization
 from exporter.quantization.int8 import Int8
 from exporter.quantization.int8_fp16 import Int8Fp16
 from exporter.quantization.task import Task
-from exporter.recipe import check
 from exporter.runtime.onnx_runtime import session
 from tests.quantization.networks import by_name, constants, detector, pictures, relative_error, run
 

@@ -11,10 +11,10 @@ import yaml
 from onnx import numpy_helper
 from pydantic import ValidationError
 
-from exporter.errors import BuildError
+from exporter.artifact.inference import Detections
+from exporter.common.errors import BuildError
 from exporter.evaluation.examples import Truth
 from exporter.evaluation.scores import scores
-from exporter.inference import Detections
 from exporter.postprocessing import reference
 from exporter.postprocessing.nms.onnx import OnnxNms
 from exporter.quantization.int8 import Int8

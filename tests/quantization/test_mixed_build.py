@@ -6,19 +6,19 @@ import onnx
 import pytest
 
 import exporter
-from exporter.config import compose
+from exporter.artifact.manifest import read_manifest
+from exporter.artifact.verify import verify
+from exporter.config.compose import compose
+from exporter.config.recipe import check
 from exporter.demo.scenes import CLASS_NAMES, scene
 from exporter.evaluation.examples import Truth
-from exporter.manifest import read_manifest
+from exporter.pipeline.build import OWNED
+from exporter.pipeline.stages.trace import core_graph
 from exporter.postprocessing.nms.onnx import OnnxNms
 from exporter.quantization.int8 import Int8
 from exporter.quantization.mixed import Mixed
 from exporter.quantization.task import Task
 from exporter.quantization.yardstick import yardstick
-from exporter.recipe import check
-from exporter.runner import OWNED
-from exporter.stages.trace import core_graph
-from exporter.verify import verify
 from tests.quantization.outliers import DEPTH, contract_core, plant
 from tests.report_page.test_page import check_self_contained
 

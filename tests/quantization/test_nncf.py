@@ -10,7 +10,7 @@ import onnxruntime as ort
 import pytest
 
 import exporter
-from exporter.errors import BuildError, RequestError
+from exporter.common.errors import BuildError, RequestError
 from exporter.quantization.int8 import Int8
 from exporter.quantization.nncf import Nncf
 from exporter.quantization.task import Task

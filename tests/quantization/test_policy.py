@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from exporter.errors import RequestError
+from exporter.common.errors import RequestError
 from exporter.quantization.policy import carried_along, convolutions, ends, matching
 from tests.quantization.networks import Builder, detector
 

@@ -5,7 +5,7 @@ import weakref
 import numpy as np
 import pytest
 
-from exporter.errors import BuildError, RequestError
+from exporter.common.errors import BuildError, RequestError
 from exporter.quantization.ranges import HISTOGRAM_METHODS, METHODS, choose
 from exporter.quantization.scheme import S8S8, U8S8, activation
 from exporter.quantization.statistics import Histogram, Statistics, collect

@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 
 import exporter
+from exporter.artifact.inference import Detections
+from exporter.artifact.manifest import Evaluation, Scores, read_manifest
+from exporter.artifact.signature import KEY_ID, SIGNATURE, SUMS
+from exporter.common.errors import BuildError
 from exporter.demo.scenes import CLASS_NAMES
-from exporter.errors import BuildError
 from exporter.graph.trace import trace
-from exporter.inference import Detections
-from exporter.manifest import Evaluation, Scores, read_manifest
-from exporter.report_page.charts import MOST_CLASSES, class_bars, distribution
-from exporter.report_page.page import page, write_report
-from exporter.report_page.pictures import Compared, _side_by_side
-from exporter.report_page.plots import FILES as PLOTS
-from exporter.runner import OWNED
-from exporter.signature import KEY_ID, SIGNATURE, SUMS
+from exporter.pipeline.build import OWNED
+from exporter.report.page.charts import MOST_CLASSES, class_bars, distribution
+from exporter.report.page.page import page, write_report
+from exporter.report.page.pictures import Compared, _side_by_side
+from exporter.report.page.plots import FILES as PLOTS
 
 HOSTILE = ["<script>alert(1)</script>", "\" onload='x'", "</style><img src=http://evil/x.png>", "ümlaut\ud800", "&amp;"]
 VOID = {"meta", "img", "rect", "path", "wbr", "br", "link", "input"}
@@ -69,7 +69,7 @@ def build():
 
     def once_more(*words):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("exporter.stages.trace.trace", trace_once)
+            patch.setattr("exporter.pipeline.stages.trace.trace", trace_once)
             return exporter.build("yolo_nas_s_int8", [*RANDOM, *words])
 
     return once_more

@@ -3,10 +3,10 @@
 import cv2
 import pytest
 
-from exporter.manifest import read_manifest
-from exporter.report_page.page import page
-from exporter.report_page.plots import FILES, write_plots
-from exporter.report_page.sensitivity import MOST_LAYERS, points
+from exporter.artifact.manifest import read_manifest
+from exporter.report.page.page import page
+from exporter.report.page.plots import FILES, write_plots
+from exporter.report.page.sensitivity import MOST_LAYERS, points
 from tests.report_page.test_page import check_self_contained
 
 LAYERS = [f"layer{i}.$x_{i}/Conv" for i in range(40)]

@@ -13,7 +13,7 @@ import pytest
 from onnx import helper
 from onnx import numpy_helper as nph
 
-from exporter.errors import BuildError, RequestError
+from exporter.common.errors import BuildError, RequestError
 from exporter.runtime import openvino
 from exporter.runtime.child import Child
 from exporter.runtime.engine import Limits

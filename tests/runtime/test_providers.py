@@ -4,9 +4,9 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
-from exporter.config import compose
-from exporter.errors import BuildError, RequestError
-from exporter.recipe import check
+from exporter.common.errors import BuildError, RequestError
+from exporter.config.compose import compose
+from exporter.config.recipe import check
 from exporter.runtime import onnx_runtime
 from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
 from tests.runtime.test_openvino import scaled

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from exporter.manifest import Manifest
+from exporter.artifact.manifest import Manifest
 from exporter.preprocessing.ppyoloe import PPYoloE
 from exporter.preprocessing.yolo_nas import YoloNas
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from exporter.cli import main
-from exporter.errors import RequestError
-from exporter.serving.deepstream import PARSER, config
+from exporter.common.errors import RequestError
+from exporter.deploy.deepstream import PARSER, config
 from tests.serving.manifests import manifest
 
 GOLDEN = Path(__file__).with_name("golden")

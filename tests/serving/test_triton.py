@@ -8,9 +8,9 @@ import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto as Field
 
+from exporter.artifact.manifest import Engine
 from exporter.cli import main
-from exporter.manifest import Engine
-from exporter.serving.triton import config
+from exporter.deploy.triton import config
 from tests.serving.manifests import manifest
 
 GOLDEN = Path(__file__).with_name("golden")

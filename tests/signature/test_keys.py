@@ -6,8 +6,8 @@ import os
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, rsa
 
+from exporter.artifact.signature import NAMES
 from exporter.cli import main
-from exporter.signature import NAMES
 from tests.signature.keys import write_key
 
 ED25519 = "openssl genpkey -algorithm ed25519 -out builder.key"

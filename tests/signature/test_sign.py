@@ -9,16 +9,16 @@ import sys
 import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from exporter.artifact.manifest import read_manifest
+from exporter.artifact.publish import publishing
+from exporter.artifact.signature import KEY_ID, NAMES, SIGNATURE, SUMS, sums
+from exporter.artifact.signature import sign as signing
+from exporter.artifact.signature.sign import check_signature, claimed_key
 from exporter.cli import main
-from exporter.engine.command import _write
-from exporter.errors import BuildError
-from exporter.manifest import read_manifest
-from exporter.paths import PACKAGE
-from exporter.publish import publishing
-from exporter.runner import OWNED
-from exporter.signature import KEY_ID, NAMES, SIGNATURE, SUMS, sums
-from exporter.signature import sign as signing
-from exporter.signature.sign import check_signature, claimed_key
+from exporter.common.errors import BuildError
+from exporter.common.paths import PACKAGE
+from exporter.deploy.engine.command import _write
+from exporter.pipeline.build import OWNED
 from tests.diff.artifacts import write
 
 SEED = 20261125

@@ -16,15 +16,15 @@ import onnxruntime
 import pytest
 
 import exporter
+from exporter.artifact.inference import Detector
+from exporter.artifact.manifest import read_manifest
 from exporter.cli import main
+from exporter.common.errors import RequestError
+from exporter.common.paths import recipe_files
 from exporter.demo.scenes import scene
-from exporter.errors import RequestError
-from exporter.inference import Detector
-from exporter.manifest import read_manifest
-from exporter.paths import recipe_files
-from exporter.snippet import cpp, python, write
-from exporter.snippet.facts import facts
-from exporter.snippet.write import snippet
+from exporter.deploy.snippet import cpp, python, write
+from exporter.deploy.snippet.facts import facts
+from exporter.deploy.snippet.write import snippet
 from tests.model.graphs import detector
 
 pytestmark = pytest.mark.usefixtures("one_store")

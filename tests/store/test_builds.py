@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import exporter
+from exporter.artifact.manifest import file_digest, read_manifest
 from exporter.cli import main
-from exporter.config import compose
-from exporter.manifest import file_digest, read_manifest
-from exporter.recipe import check
+from exporter.config.compose import compose
+from exporter.config.recipe import check
 
 WORDS = ["input.size=64", "calibration.num_images=2", "proof.num_images=1", "proof.num_scenes=1",
          "proof.mean_score_error=1", "proof.mean_box_error=1000", "proof.max_map_drop=100"]  # fmt: skip

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.node import UnknownOriginError
-from exporter.progress import Progress
+from exporter.common.node import UnknownOriginError
+from exporter.common.progress import Progress
 from exporter.store import sources
 from exporter.store.codec import Codec, pack_json, unpack_json
 from exporter.store.key import differences, digest, identity
@@ -113,18 +113,29 @@ def test_an_object_has_no_identity():
 
 
 def test_sources_are_what_a_module_imports_anywhere():
-    found = sources.sources(["exporter.stages.trace"])
-    assert {"exporter.stages.trace", "exporter.graph.trace", "exporter.graph.clean", "exporter.recipe"} <= found.keys()
+    found = sources.sources(["exporter.pipeline.stages.trace"])
+    assert {
+        "exporter.pipeline.stages.trace",
+        "exporter.graph.trace",
+        "exporter.graph.clean",
+        "exporter.config.recipe",
+    } <= found.keys()
     # Changes of what comes behind it, of pages and of the store itself trace nothing again.
-    strange = ("exporter.stages.finish", "exporter.report_page", "exporter.store", "exporter.runner", "exporter.cli")
+    strange = (
+        "exporter.pipeline.stages.finish",
+        "exporter.report.page",
+        "exporter.store",
+        "exporter.pipeline.build",
+        "exporter.cli.run",
+    )
     assert not [name for name in found if name.startswith(strange)]
     assert "exporter.model.fuse" in sources.sources(["exporter.model.known"])  # imported inside a function
-    assert "exporter.manifest" not in sources.sources(["exporter.model.loaded"])  # for type checkers only
+    assert "exporter.artifact.manifest" not in sources.sources(["exporter.model.loaded"])  # for type checkers only
 
 
 def test_every_package_that_is_imported_counts():
     for file in Path("exporter").rglob("*.py"):
         sources.packages([".".join(file.with_suffix("").parts).removesuffix(".__init__")])
     assert {"torch", "onnxscript", "onnx", "onnxsim", "python"} <= sources.packages(
-        sources.sources(["exporter.stages.trace"])
+        sources.sources(["exporter.pipeline.stages.trace"])
     ).keys()

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from exporter.manifest import file_digest, read_manifest
+from exporter.artifact.manifest import file_digest, read_manifest
 from exporter.store.place import Store
 from tests.store.test_builds import WORDS
 

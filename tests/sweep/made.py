@@ -1,9 +1,9 @@
 """Manifests, outcomes and rows as runs leave them, without a build."""
 
-from exporter import manifest as m
-from exporter.sweep.figures import Figures
-from exporter.sweep.outcome import Outcome
-from exporter.sweep.rows import Row
+from exporter.artifact import manifest as m
+from exporter.pipeline.sweep.figures import Figures
+from exporter.pipeline.sweep.outcome import Outcome
+from exporter.pipeline.sweep.rows import Row
 
 
 def manifest(map=90.0, drop=0.5, latency=10.0, ratio=0.5, size=10_000_000, stages=None):

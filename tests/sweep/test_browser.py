@@ -6,8 +6,8 @@ import subprocess
 
 import pytest
 
-from exporter.sweep.page import page
-from exporter.sweep.summary import summarize
+from exporter.pipeline.sweep.page import page
+from exporter.pipeline.sweep.summary import summarize
 from tests.sweep.made import outcome
 
 CHROMIUM = next(

@@ -2,8 +2,8 @@
 
 import pytest
 
-from exporter.sweep.constraint import Bound, parse
-from exporter.sweep.figures import Figures
+from exporter.pipeline.sweep.constraint import Bound, parse
+from exporter.pipeline.sweep.figures import Figures
 
 
 @pytest.mark.parametrize(

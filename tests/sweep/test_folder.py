@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.errors import RequestError
-from exporter.sweep.folder import LONGEST, claim, folder_name, sweeping_in
+from exporter.common.errors import RequestError
+from exporter.pipeline.sweep.folder import LONGEST, claim, folder_name, sweeping_in
 
 words = st.text(st.characters(codec="utf-8"), min_size=1, max_size=400).map(lambda text: f"key={text}")
 

@@ -7,11 +7,11 @@ import json
 
 import pytest
 
-from exporter.manifest import file_digest
-from exporter.sweep.chart import ticks
-from exporter.sweep.page import page
-from exporter.sweep.rows import varied_keys
-from exporter.sweep.summary import as_csv, as_json, summarize
+from exporter.artifact.manifest import file_digest
+from exporter.pipeline.sweep.chart import ticks
+from exporter.pipeline.sweep.page import page
+from exporter.pipeline.sweep.rows import varied_keys
+from exporter.pipeline.sweep.summary import as_csv, as_json, summarize
 from tests.report_page.test_page import Strict
 from tests.sweep.made import manifest, outcome
 

@@ -9,11 +9,11 @@ import pytest
 from pydantic import ValidationError
 
 from exporter.cli import main
-from exporter.errors import BuildError
-from exporter.hydra_run import task
-from exporter.paths import CONF
-from exporter.settings import Sweep
-from exporter.sweep.folder import sweeping_in
+from exporter.cli.hydra_run import task
+from exporter.common.errors import BuildError
+from exporter.common.paths import CONF
+from exporter.config.settings import Sweep
+from exporter.pipeline.sweep.folder import sweeping_in
 from tests.sweep.made import manifest
 
 MODEL = ["-m", "model=yolo_nas_s", "model.weights=random"]
@@ -32,7 +32,7 @@ def builds(tmp_path, monkeypatch):
         made.write(recipe.output_dir)
         return made
 
-    monkeypatch.setattr("exporter.runner.build", build)
+    monkeypatch.setattr("exporter.pipeline.build.build", build)
     return does
 
 
@@ -179,7 +179,7 @@ def test_the_flag_stands_anywhere(builds, flag):
     ],
 )
 def test_what_would_fail_every_run_is_refused_at_once(builds, monkeypatch, capsys, words, says):
-    monkeypatch.setattr("exporter.sweep.words._installed", lambda package: False)
+    monkeypatch.setattr("exporter.pipeline.sweep.words._installed", lambda package: False)
     assert main([*MODEL, *words]) == 2
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1 and says in lines[0]
@@ -187,7 +187,7 @@ def test_what_would_fail_every_run_is_refused_at_once(builds, monkeypatch, capsy
 
 
 def test_a_launcher_that_cannot_start_is_one_line(builds, monkeypatch, capsys):
-    monkeypatch.setattr("exporter.hydra_run.through_hydra", fails(ValueError("no such cluster:\nstart one")))
+    monkeypatch.setattr("exporter.cli.hydra_run.through_hydra", fails(ValueError("no such cluster:\nstart one")))
     assert main([*MODEL, "input.size=64,96"]) == 1
     line = "exporter: the sweep did not begin: ValueError: no such cluster: start one"
     assert capsys.readouterr().err.splitlines() == [line]
@@ -201,7 +201,7 @@ def test_settings_of_a_sweep_are_for_sweeps(builds, capsys):
 
 def test_the_metric_of_a_run(builds, monkeypatch):
     returned = []
-    monkeypatch.setattr("exporter.hydra_run.task", lambda config: returned.append(task(config)))
+    monkeypatch.setattr("exporter.cli.hydra_run.task", lambda config: returned.append(task(config)))
     assert main([*MODEL, "input.size=64,65", "sweep.metric=size, drop"]) == 1
     assert main([*MODEL, "input.size=64"]) == 0
     assert returned == [(0.064, 0.5), None, None]

@@ -3,8 +3,8 @@
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from exporter.errors import RequestError
-from exporter.node import Node, own_code_identity
+from exporter.common.errors import RequestError
+from exporter.common.node import Node, own_code_identity
 
 if TYPE_CHECKING:
     import onnx

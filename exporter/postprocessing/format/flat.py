@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, ClassVar
 
-from exporter.node import Node
+from exporter.common.node import Node
 
 if TYPE_CHECKING:
     import onnx

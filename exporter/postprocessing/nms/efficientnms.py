@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, computed_field, field_validator
 
-from exporter.node import Node
+from exporter.common.node import Node
 from exporter.postprocessing.nms.onnx import Threshold
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class EfficientNms(Node):
 
     def _inputs(self, op: "Op", core: dict[str, "Tensor"]) -> "tuple[Tensor, Tensor]":
         """Boxes [B, N, 4] and scores [B, N, C], or logits in their place where the plugin makes scores of them."""
-        from exporter.errors import RequestError
+        from exporter.common.errors import RequestError
         from exporter.postprocessing.nms.candidates import decode
 
         if "box_logits" in core:

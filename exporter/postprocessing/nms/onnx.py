@@ -11,7 +11,7 @@ from pydantic import (
     field_validator,
 )
 
-from exporter.node import Node
+from exporter.common.node import Node
 
 if TYPE_CHECKING:
     import onnx

@@ -1,0 +1,66 @@
+"""Running a graph that somebody else made: what cannot be an artifact is refused, the rest runs within limits.
+
+A graph is a program: loops may never end, an operator may ask for any amount of memory.
+"""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from exporter.artifact.manifest import Manifest
+from exporter.backend.lint.read import read_model
+from exporter.backend.lint.walk import graphs
+from exporter.common.errors import BuildError, RequestError
+from exporter.common.limits import memory_for
+from exporter.runtime.engine import Engine, Limits, Session, engine_of
+
+RUN_SECONDS = 600.0
+"""For one run."""
+
+
+def limits(file: int, pixels: int, label: object) -> Limits:
+    """For a graph whose file has `file` bytes, and its input at most `pixels` pixels."""
+    return Limits(memory_for(file, pixels), RUN_SECONDS, label)
+
+
+def artifact_session(folder: Path, manifest: Manifest, engine: Engine | None = None) -> Session:
+    """The artifact of a folder in the engine that it is for, or in this one, if its input is what the manifest says.
+    Raises RequestError for a file that no build writes, BuildError for another input, and as `Engine.session`."""
+    path = folder / manifest.artifact.file
+    check_artifact(read_model(path), path)
+    pixels = math.prod(manifest.input.nominal_shape) // 3
+    opened = (engine or engine_of(manifest.backend)).session(path, limits=limits(path.stat().st_size, pixels, path))
+    found = [(each.name, each.type, _free(each.shape)) for each in opened.get_inputs()]
+    kind = {"float32": "float"}.get(manifest.input.dtype, manifest.input.dtype)
+    stated = [(manifest.input.name, f"tensor({kind})", _free(manifest.input.shape))]
+    if found != stated:
+        raise BuildError(f"{path}: its inputs are {found}, its manifest says {stated}: one of them was changed")
+    return opened
+
+
+def check_artifact(model: onnx.ModelProto, path: Path) -> None:
+    """Raises RequestError for what no build writes and what could lead elsewhere: tensors in other files, functions
+    that stand for any number of nodes, names that are no text."""
+    problem = None
+    if model.functions:
+        problem = "holds functions"
+    for graph in graphs(model.graph):
+        if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in _tensors(graph)):
+            problem = "keeps tensors in other files"
+        if any(isinstance(word, bytes) for node in graph.node for word in (node.name, *node.input, *node.output)):
+            problem = "holds a name that is not UTF-8"
+    if problem:
+        raise RequestError(f"{path}: {problem}, which no artifact does: give one that a build wrote")
+
+
+def _tensors(graph: onnx.GraphProto) -> list[onnx.TensorProto]:
+    sparse = [part for each in graph.sparse_initializer for part in (each.values, each.indices)]
+    inside = [a.t for node in graph.node for a in node.attribute if a.HasField("t")]
+    return [*graph.initializer, *sparse, *inside]
+
+
+def _free(shape: list[Any]) -> list[int | None]:
+    """Names of free dimensions are not compared: ONNX Runtime makes its own for some."""
+    return [side if isinstance(side, int) else None for side in shape]

@@ -1,0 +1,88 @@
+"""`exporter verify`: is this folder still what its manifest says?"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+
+from exporter.artifact.bounded_session import artifact_session, check_artifact
+from exporter.artifact.manifest import Manifest, file_digest, read_manifest
+from exporter.backend.lint.read import read_model
+from exporter.common.errors import BuildError, RequestError
+from exporter.common.files import is_file
+from exporter.common.limits import bounded, memory_for
+from exporter.common.messages import in_one_line
+from exporter.graph import facts
+from exporter.graph.clean import check
+from exporter.quantization.summary import summarize, summarize_half
+from exporter.runtime.engine import engine_of
+
+
+def verify(folder: Path) -> Iterator[str]:
+    """Yields a line for each check that holds. Raises RequestError where there is no artifact to check, BuildError for
+    the first check that does not hold."""
+    manifest = read_manifest(folder)
+    yield f"manifest follows schema version {manifest.schema_version}"
+    path = folder / manifest.artifact.file
+    if path.name != manifest.artifact.file or not is_file(path):
+        raise RequestError(f"{folder}: holds no {manifest.artifact.file}, which its manifest describes")
+    _same("size in bytes", path.stat().st_size, manifest.artifact.bytes)
+    _same("sha256", file_digest(path), manifest.artifact.sha256)
+    yield f"{path.name} has the manifest's size and sha256"
+    if manifest.engine is not None:
+        built = folder / Path(manifest.engine.file).name
+        _same(f"sha256 of {built.name}", file_digest(built) if is_file(built) else None, manifest.engine.sha256)
+        yield f"{built.name} has the manifest's sha256; only its own GPU can run it"
+    if manifest.intermediate is not None:
+        for each in (manifest.intermediate.xml, manifest.intermediate.bin):
+            beside = folder / each.file
+            _same(f"sha256 of {each.file}", file_digest(beside) if beside.is_file() else None, each.sha256)
+            yield f"{each.file} has the manifest's sha256"
+    model = read_model(path)
+    check_artifact(model, path)
+    with bounded(path, memory_for(path.stat().st_size, 0)):
+        check(path.read_bytes())
+    yield "the graph is valid ONNX (full check)"
+    try:
+        compared = list(_facts(model, manifest))
+    except (ArithmeticError, AttributeError, LookupError, StopIteration, TypeError, ValueError) as error:
+        raise BuildError(f"{path}: holds what no artifact does: {in_one_line(error)}") from error
+    for name, found, stated in compared:
+        _same(name, found, stated)
+    yield "input, outputs, operators, opset and quantization are what the manifest says"
+    yield from _run(path, manifest)
+
+
+def _facts(model: onnx.ModelProto, manifest: Manifest) -> Iterator[tuple[str, Any, Any]]:
+    found = [facts.tensor(value) for value in model.graph.input]
+    yield "input", found, [manifest.input.model_dump(include={"name", "dtype", "shape"})]
+    stated = [output.model_dump() for output in manifest.outputs]
+    yield "outputs", facts.outputs(model), stated
+    yield "operators", facts.operators(model), manifest.artifact.operators
+    yield "opset", facts.opset(model), manifest.artifact.opset
+    for key, found in (summarize(model) | summarize_half(model)).items():
+        if key in manifest.quantization:
+            yield f"quantization.{key}", found, manifest.quantization[key]
+
+
+def _run(path: Path, manifest: Manifest) -> Iterator[str]:
+    """One run on a grey picture: shapes and dtypes of what comes out."""
+    grey = np.full(manifest.input.nominal_shape, 0.5 if manifest.input.range is None else 114)
+    grey = grey.astype(manifest.input.dtype)
+    outputs = artifact_session(path.parent, manifest).run(None, {manifest.input.name: grey})
+    for output, stated in zip(outputs, manifest.outputs, strict=True):
+        _same(f"dtype of {stated.name}", output.dtype.name, stated.dtype)
+        fits = len(output.shape) == len(stated.shape) and all(
+            side == said or isinstance(said, str) for side, said in zip(output.shape, stated.shape, strict=True)
+        )
+        if not fits:
+            raise BuildError(f"{stated.name} came out as {list(output.shape)}, the manifest says {stated.shape}")
+    ran_in = engine_of(manifest.backend).label(path)
+    yield f"it runs ({ran_in}), and what comes out has the stated shapes"
+
+
+def _same(what: str, found: Any, stated: Any) -> None:
+    if found != stated:
+        raise BuildError(f"{what}: the artifact has {found}, its manifest says {stated}: one of them was changed")

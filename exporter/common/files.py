@@ -1,0 +1,62 @@
+"""Files: looked at before they are opened, only regular ones and only as much as makes sense; written whole."""
+
+import os
+import stat
+from contextlib import suppress
+from pathlib import Path
+
+from exporter.common.errors import RequestError
+
+TEXT_BYTES = 1_000_000
+"""Of a recipe, a data.yaml: what people write."""
+
+
+def user_path(text: str) -> Path:
+    """The path that somebody wrote, with his home for ~; what names no user's home stays as it is."""
+    return Path(os.path.expanduser(text))  # noqa: PTH111 - Path.expanduser raises for it
+
+
+def exists(path: Path) -> bool:
+    """Whether there is something. Like the two below it is also False for a name that no system can have, at which
+    `pathlib` raises: too long, a zero byte, links that go round."""
+    return os.path.exists(path)  # noqa: PTH110
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is a regular file."""
+    return os.path.isfile(path)  # noqa: PTH113
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder."""
+    return os.path.isdir(path)  # noqa: PTH112
+
+
+def check_file(path: Path, cure: str, most: int | None = None, label: object = None) -> int:
+    """The file's size in bytes. A pipe would block for ever, a device never end.
+
+    cure: what to do; most: bytes that it may have; label: what the line begins with, the path if None. Raises
+    RequestError: missing, not a regular file, or larger than `most`."""
+    shown = path if label is None else label
+    try:
+        status = path.stat()
+    except (OSError, ValueError) as error:  # ValueError: a path that no system can have
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise RequestError(f"{shown}: {reason}: {cure}") from error
+    if not stat.S_ISREG(status.st_mode):
+        raise RequestError(f"{shown}: is not a file: {cure}")
+    if most is not None and status.st_size > most:
+        raise RequestError(f"{shown}: {status.st_size} bytes, and at most {most} are read: {cure}")
+    return status.st_size
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Writes a file that others see whole or not at all; where that fails, as OSError, nothing is left of it."""
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        part.write_bytes(data)
+        part.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            part.unlink()
+        raise

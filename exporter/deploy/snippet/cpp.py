@@ -1,0 +1,84 @@
+"""A program in C++ for one artifact: the ONNX Runtime C++ API only. Put together as that in Python is."""
+
+from exporter.deploy.snippet import cpp_pieces as pieces
+from exporter.deploy.snippet.facts import Facts
+
+TYPES = {"uint8": "uint8_t", "float32": "float", "float16": "Ort::Float16_t"}
+OUTPUTS = {
+    "batch": ("num_predictions", "pred_boxes", "pred_scores", "pred_classes"),
+    "flat": ("flat_predictions",),
+    "none": ("pred_boxes", "pred_scores"),
+}
+
+
+def program(facts: Facts) -> str:
+    """The whole of it."""
+    parts = [_head(facts)]
+    if facts.takes_arrays:
+        parts.append(pieces.ARRAY)
+    else:
+        parts += [pieces.PICTURE, *_place(facts), _encode(facts)]
+    if facts.format != "own":
+        parts.append(pieces.PRINT if _moves(facts) else pieces.PRINT_AS_IS)
+    return "".join([*parts, _main(facts)])
+
+
+def literal(text: str) -> str:
+    """A C++ string literal of its UTF-8 bytes; whatever is not plain stands in octal, so that it can end nothing."""
+    plain = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 _-./:,+()"
+    return '"' + "".join(chr(byte) if byte in plain else f"\\{byte:03o}" for byte in text.encode()) + '"'
+
+
+def _moves(facts: Facts) -> bool:
+    """Whether boxes come in pixels of the input and can go to the picture's."""
+    return facts.geometry is not None and not facts.takes_arrays
+
+
+def _head(facts: Facts) -> str:
+    array = f"the input for one picture, {facts.dtype} [3, {facts.height}, {facts.width}], as it lies in memory"
+    head = pieces.HEAD.format(
+        takes=array if facts.takes_arrays else "a binary PPM",
+        model=literal(str(facts.model)),
+        names=", ".join(literal(name) for name in facts.class_names),
+        type=TYPES[facts.dtype],
+        batch=facts.batch or 1,
+        why="filled up with the same picture" if (facts.batch or 1) > 1 else "pictures a run",
+    )
+    needs_sizes = facts.geometry is not None or facts.takes_arrays
+    return head + (pieces.SIZES.format(height=facts.height, width=facts.width) if needs_sizes else "")
+
+
+def _place(facts: Facts) -> list[str]:
+    if facts.geometry is None:
+        return [pieces.PLACED, pieces.AS_IT_IS]
+    if facts.geometry.padding is None:
+        return [pieces.RESIZE, pieces.PLACED, pieces.STRETCH]
+    margin, padding = facts.geometry.resize.margin, facts.geometry.padding
+    top, left = ("(HEIGHT - height) / 2", "(WIDTH - width) / 2") if padding.placement == "center" else ("0", "0")
+    fit = pieces.FIT.format(margin=margin, grey=padding.value, top=top, left=left)
+    return [pieces.RESIZE, pieces.PLACED, fit]
+
+
+def _encode(facts: Facts) -> str:
+    constants, value = "", f"T(float(image.rgb[3 * i + {'2 - c' if facts.bgr else 'c'}]))"
+    if n := facts.normalization:
+        order, mean, std = (", ".join(str(number) for number in values) for values in (n.order, n.mean, n.std))
+        constants = pieces.NORMALIZATION.format(order=order, mean=mean, std=std)
+        value = "(image.rgb[3 * i + order[c]] - mean[c]) / std[c]"
+    index = "c * area + i" if facts.layout == "nchw" else "3 * i + c"
+    return pieces.ENCODE.format(constants=constants, index=index, value=value)
+
+
+def _main(facts: Facts) -> str:
+    sides = {"n": "BATCH", "c": "3", "h": "placed.image.height", "w": "placed.image.width"}
+    if facts.takes_arrays:
+        sides |= {"h": "HEIGHT", "w": "WIDTH"}
+    integer = f"{facts.outputs.get('num_predictions', 'int64')}_t"
+    row = {"batch": pieces.BATCH, "flat": pieces.FLAT, "none": pieces.WITHOUT_NMS, "own": pieces.OWN_FORMAT}
+    return pieces.MAIN.format(
+        input=literal(facts.input_name),
+        outputs=", ".join(literal(name) for name in OUTPUTS.get(facts.format, facts.outputs)),
+        prepare=pieces.FROM_ARRAY if facts.takes_arrays else pieces.FROM_PICTURE,
+        shape=", ".join(sides[side] for side in facts.layout),
+        rows=row[facts.format].format(integer=integer, at=", placed, picture" if _moves(facts) else ""),
+    )

@@ -1,0 +1,177 @@
+"""The pieces that a program in Python is put together from; `python.py` says when each is taken."""
+
+HEAD = '''\
+"""Runs a detector in {engine}: python THIS_FILE PICTURE…
+
+A PICTURE is {takes}.
+Needs numpy and {package} only. Written by `exporter snippet` for one artifact, from its manifest.
+"""
+
+{imports}import sys
+
+import numpy as np
+{engine_import}
+
+MODEL = {model!r}
+NAMES = {names!r}
+OUTPUTS = {outputs!r}
+{sizes}{session}
+
+'''
+
+ONNX_RUNTIME = 'session = onnxruntime.InferenceSession(MODEL, providers=["CPUExecutionProvider"])'
+IN_ONNX_RUNTIME = "dict(zip(OUTPUTS, session.run(None, {{{input!r}: images}})))"
+
+# By itself OpenVINO may compute in bfloat16. An output may have several names there, so they are told by their place.
+OPENVINO = 'session = openvino.Core().compile_model(MODEL, "CPU", {settings!r})'
+IN_OPENVINO = "dict(zip(OUTPUTS, session([images]).values()))"
+
+READ_PICTURE = r'''
+def read(path):
+    """uint8 [height, width, 3] RGB. Any other file: what np.asarray(PIL.Image.open(path).convert("RGB")) gives."""
+    if path.endswith(".npy"):
+        return np.load(path)
+    with open(path, "rb") as file:
+        data = file.read()
+    header = re.match(rb"P6(?:\s+#.*)*\s+(\d+)\s+(\d+)\s+255\s", data)
+    if not header:
+        sys.exit(f"{path}: give a binary PPM (P6) or a .npy file")
+    return np.frombuffer(data[header.end() :], np.uint8).reshape(int(header[2]), int(header[1]), 3)
+
+'''
+
+READ_ARRAY = """
+def read(path):
+    return np.load(path)
+
+"""
+
+RESIZE = '''
+def axis(old, new):
+    """For each of `new` pixels the two of `old` that it lies between, and their weights, of 2048 together."""
+    at = ((np.arange(new) + 0.5) * (old / new) - 0.5).astype(np.float32)
+    low = np.floor(at)
+    weight = np.rint((at - low) * 2048).astype(np.int32)
+    low = low.astype(int)
+    return low.clip(0, old - 1), (low + 1).clip(0, old - 1), 2048 - weight, weight
+
+
+def resize(picture, height, width):
+    """Bilinear, byte for byte as OpenCV's INTER_LINEAR."""
+    x0, x1, u0, u1 = axis(picture.shape[1], width)
+    y0, y1, v0, v1 = axis(picture.shape[0], height)
+    rows = picture[:, x0] * u0[:, None] + picture[:, x1] * u1[:, None] >> 4
+    sums = (rows[y0] * v0[:, None, None] >> 16) + (rows[y1] * v1[:, None, None] >> 16)
+    return (sums + 2 >> 2).astype(np.uint8)
+
+'''
+
+FIT = '''
+def place(picture):
+    """The input, and where the picture lies in it: its left, top, left, top, and its scales."""
+    height, width = picture.shape[:2]
+    r = min((HEIGHT - {margin}) / height, (WIDTH - {margin}) / width)
+    new_height, new_width = max(1, round(height * r)), max(1, round(width * r))
+    top, left = {corner}
+    image = np.full((HEIGHT, WIDTH, 3), {grey}, np.uint8)
+    image[top : top + new_height, left : left + new_width] = resize(picture, new_height, new_width)
+    return image, [left, top] * 2, [new_width / width, new_height / height] * 2
+
+'''
+
+STRETCH = '''
+def place(picture):
+    """The input, and where the picture lies in it: its left, top, left, top, and its scales."""
+    height, width = picture.shape[:2]
+    return resize(picture, HEIGHT, WIDTH), [0] * 4, [WIDTH / width, HEIGHT / height] * 2
+
+'''
+
+AS_IT_IS = '''
+def place(picture):
+    """The input, and where the picture lies in it: all over it, as it is."""
+    return picture, [0] * 4, [1] * 4
+
+'''
+
+RUN = '''
+def run(images):
+    """{takes} → the outputs by name."""
+{encode}    return {outputs}
+
+'''
+
+BATCH = '''
+def rows(outputs, i):
+    """Of picture i: boxes [n, 4], scores [n], classes [n], best first."""
+    n = outputs["num_predictions"][i, 0]
+    return outputs["pred_boxes"][i, :n], outputs["pred_scores"][i, :n], outputs["pred_classes"][i, :n]
+
+'''
+
+FLAT = '''
+def rows(outputs, i):
+    """Of picture i: boxes [n, 4], scores [n], classes [n], best first."""
+    table = outputs["flat_predictions"]
+    own = table[table[:, 0] == i]
+    return own[:, 1:5], own[:, 5], own[:, 6].astype(int)
+
+'''
+
+WITHOUT_NMS = '''
+def rows(outputs, i):
+    """Of picture i every box of the network [n, 4], its best score [n] and class [n], best first.
+
+    There is no NMS in the artifact: many of them are of one object, and most are of none."""
+    boxes, scores = outputs["pred_boxes"][i], outputs["pred_scores"][i]
+    order = np.argsort(-scores.max(axis=1), kind="stable")
+    return boxes[order], scores.max(axis=1)[order], scores.argmax(axis=1)[order]
+
+'''
+
+ONE_BY_ONE = '''
+def detect(pictures):
+    """{takes} → of each its detections, best first:
+    (name, score, [x1, y1, x2, y2] in {pixels})."""
+    found = []
+    for picture in pictures:
+        image, corner, scale = place(picture)
+        boxes, scores, classes = rows(run({images}), 0)
+{back}        found.append([(NAMES[c], float(s), box.tolist()) for c, s, box in zip(classes, scores, boxes)])
+    return found
+
+'''
+
+IN_GROUPS = '''
+def detect(pictures):
+    """{takes} → of each its detections, best first:
+    (name, score, [x1, y1, x2, y2] in {pixels})."""
+    found = []
+    for start in range(0, len(pictures), {step}):
+        group = pictures[start : start + {step}]
+        placed = [place(picture) for picture in group]
+        outputs = run({images})
+        for i, (picture, (_, corner, scale)) in enumerate(zip(group, placed)):
+            boxes, scores, classes = rows(outputs, i)
+{back}            found.append([(NAMES[c], float(s), box.tolist()) for c, s, box in zip(classes, scores, boxes)])
+    return found
+
+'''
+
+MAIN = """
+if __name__ == "__main__":
+    for path, found in zip(sys.argv[1:], detect([read(path) for path in sys.argv[1:]])):
+        print(path)
+        for name, score, box in found{shown}:
+            print(f"  {{name}} {{score:.4f}}", *(f"{{side:.1f}}" for side in box))
+"""
+
+OWN_FORMAT = """
+if __name__ == "__main__":
+    for path in sys.argv[1:]:
+        image, corner, scale = place(read(path))
+        print(path)
+        # What these are, their author knows. Pixels of the input become the picture's own as (x - corner) / scale.
+        for name, value in run({images}).items():
+            print(f"  {{name}} {{list(value.shape)}}")
+"""

@@ -1,0 +1,28 @@
+"""The program for an artifact on the disk, in the wanted language."""
+
+from pathlib import Path
+
+from exporter.artifact.manifest import read_manifest
+from exporter.common.errors import RequestError
+from exporter.deploy.snippet import cpp, python
+from exporter.deploy.snippet.facts import facts
+
+PROGRAMS = {"python": python.program, "cpp": cpp.program}
+
+
+def snippet(folder: Path, language: str) -> str:
+    """A program that runs the artifact in `folder` as its manifest says, and needs nothing of the exporter.
+
+    Raises RequestError where there is no artifact, or one that ONNX Runtime cannot run by itself."""
+    manifest = read_manifest(folder)
+    if foreign := [name for name in manifest.artifact.operators if "::" in name]:
+        raise RequestError(
+            f"{folder}: holds {', '.join(foreign)}, which ONNX Runtime cannot run by itself: snippets are for ONNX"
+            " Runtime: build it with backend=onnxruntime"
+        )
+    if manifest.backend.name == "openvino" and language != "python":
+        raise RequestError(
+            f"{folder}: is for OpenVINO, whose program is in Python only: take --language python, or build it with"
+            " backend=onnxruntime"
+        )
+    return PROGRAMS[language](facts(manifest, folder / manifest.artifact.file))

@@ -1,0 +1,118 @@
+"""A model repository of Triton Inference Server: a folder a model, its configuration, a folder a version.
+
+Sources: Triton's user guide (Model Repository, Model Configuration) and `model_config.proto`. Where `max_batch_size` is
+N above 0, every input and output has a first dimension of at most N that `dims` leaves out; where it is 0, `dims` is
+the whole shape.
+"""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from exporter.artifact.manifest import Manifest, file_digest, read_manifest
+from exporter.artifact.publish import publishing
+from exporter.common.errors import RequestError
+from exporter.common.files import exists, is_file
+
+TYPES = {"bool": "TYPE_BOOL", "uint8": "TYPE_UINT8", "int8": "TYPE_INT8", "int32": "TYPE_INT32", "int64": "TYPE_INT64",
+         "float16": "TYPE_FP16", "float32": "TYPE_FP32", "float64": "TYPE_FP64"}  # fmt: skip
+PLATFORMS = {"onnxruntime": ("onnxruntime_onnx", "model.onnx"), "tensorrt": ("tensorrt_plan", "model.plan")}
+"""Triton's names of the two backends, and of the file that each looks for in a version's folder."""
+DEFAULT_BATCH = 8
+PLUGIN = "trt.plugins::EfficientNMS_TRT"
+
+
+def write_repository(folder: Path, out: Path, backend: str | None, max_batch_size: int | None) -> str:
+    """Writes `out`/NAME/ with the artifact of `folder`, or its engine, as version 1; a line that says so.
+
+    `backend`: onnxruntime or tensorrt, None for tensorrt where there is an engine. `max_batch_size`: of an artifact
+    whose batch is free; by default that of its profile, else 8. Raises RequestError where Triton cannot serve it so,
+    and where the model is in the repository already."""
+    manifest = read_manifest(folder)
+    backend = backend or ("tensorrt" if manifest.engine else "onnxruntime")
+    source = _source(folder, manifest, backend)
+    text = config(manifest, backend, max_batch_size)
+    model = out / manifest.name
+    if model.name != manifest.name or exists(model):
+        raise RequestError(f"--out {out}: {manifest.name} is there already or no name of a folder: give another one")
+    with publishing(model, (), "--out ") as new:
+        (new / "1").mkdir()
+        shutil.copyfile(source, new / "1" / PLATFORMS[backend][1])
+        (new / "config.pbtxt").write_text(text, encoding="utf-8")
+    built = manifest.engine if backend == "tensorrt" else None
+    needs = f"; the server needs TensorRT {built.tensorrt} and the GPU that it was built on" if built else ""
+    return f"{model}: for Triton's {backend} backend{needs}; not run in Triton"
+
+
+def config(manifest: Manifest, backend: str, max_batch_size: int | None) -> str:
+    """The text of config.pbtxt. Raises RequestError where Triton cannot serve the artifact so."""
+    limit = _max_batch_size(manifest, backend, max_batch_size)
+    lines = [
+        "# Written by exporter from the artifact's manifest.",
+        f"name: {_quoted(manifest.name)}",
+        f"platform: {_quoted(PLATFORMS[backend][0])}",
+        f"max_batch_size: {limit}",
+        *_tensor("input", manifest.input.name, manifest.input.dtype, manifest.input.shape, limit),
+    ]
+    for output in manifest.outputs:
+        lines += _tensor("output", output.name, output.dtype, output.shape, limit)
+    if limit:
+        lines.append("dynamic_batching { }")
+    return "\n".join(lines) + "\n"
+
+
+def _max_batch_size(manifest: Manifest, backend: str, wanted: int | None) -> int:
+    """How many pictures Triton may put together; 0 where the batch is fixed, or an output (`flat`) has none."""
+    name = manifest.input.shape[0]
+    shared = isinstance(name, str) and manifest.input.layout != "hwc"
+    if not shared or any(output.shape[0] != name for output in manifest.outputs):
+        if wanted is not None:
+            why = "its outputs have no batch: take postprocessing/format=batch" if shared else "its batch is fixed"
+            raise RequestError(f"--max-batch-size {wanted}: {manifest.name} cannot be batched by Triton, {why}")
+        return 0
+    profile = manifest.backend.profile if backend == "tensorrt" else None
+    if profile is not None and profile.min[0] > 1:
+        raise RequestError(
+            f"backend.batch: least {profile.min[0]}: Triton also sends single pictures, which this engine does not"
+            " take: build it with a least batch of 1"
+        )
+    allowed = manifest.input.allowed[str(name)].max
+    most = profile.max[0] if profile is not None else allowed
+    if wanted is not None and most is not None and wanted > most:
+        raise RequestError(f"--max-batch-size {wanted}: {manifest.name} takes at most {most}")
+    return wanted or most or DEFAULT_BATCH
+
+
+def _source(folder: Path, manifest: Manifest, backend: str) -> Path:
+    """The file to serve, if it is what the manifest says."""
+    if backend == "onnxruntime" and PLUGIN in manifest.artifact.operators:
+        raise RequestError(
+            f"{folder}: ONNX Runtime has no EfficientNMS_TRT: build the engine, exporter engine {folder}"
+        )
+    if backend == "tensorrt" and manifest.engine is None:
+        raise RequestError(f"{folder}: has no engine yet: exporter engine {folder}, on a machine with the server's GPU")
+    facts = manifest.engine if backend == "tensorrt" and manifest.engine else manifest.artifact
+    file = folder / Path(facts.file).name
+    if not is_file(file) or file_digest(file) != facts.sha256:
+        raise RequestError(f"{file}: is missing or not what its manifest says: exporter verify {folder} says more")
+    return file
+
+
+def _tensor(kind: str, name: str, dtype: str, shape: list[int | str], limit: int) -> Iterator[str]:
+    """A message ModelInput or ModelOutput; -1 is a free dimension."""
+    if dtype not in TYPES:
+        raise RequestError(
+            f"{name} is {dtype}: Triton is given {', '.join(TYPES)}: let the recipe's format give one of them"
+        )
+    dims = [-1 if isinstance(side, str) else side for side in (shape[1:] if limit else shape)]
+    yield f"{kind} {{"
+    yield f"  name: {_quoted(name)}"
+    yield f"  data_type: {TYPES[dtype]}"
+    yield f"  dims: [ {', '.join(map(str, dims))} ]"
+    yield "}"
+
+
+def _quoted(text: str) -> str:
+    """A string as protobuf's text format writes it; JSON's escapes are among its own."""
+    return json.dumps(text, ensure_ascii=False)

@@ -1,0 +1,27 @@
+"""What calibration and quantization leave: all that the stages behind them get."""
+
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel
+
+from exporter.artifact import manifest as m
+from exporter.quantization.quantized import Quantized
+
+
+class Calibrated(NamedTuple):
+    """A core in the wanted precision, and what it was calibrated on (None where that takes no pictures)."""
+
+    quantized: Quantized
+    calibration: m.Calibration | None
+
+
+class Summary(BaseModel):
+    """What the manifest says of a `Calibrated`; `quantization` is JSON-able."""
+
+    quantization: dict[str, Any]
+    calibration: m.Calibration | None
+
+
+def summed_up(calibrated: Calibrated) -> Summary:
+    """Without the graphs, which are large."""
+    return Summary(quantization=calibrated.quantized.summary, calibration=calibrated.calibration)

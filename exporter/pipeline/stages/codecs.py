@@ -1,0 +1,71 @@
+"""How the results of stages lie in the store."""
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import BaseModel
+
+from exporter.artifact import manifest as m
+from exporter.pipeline.stages.calibrated import Calibrated, Summary, summed_up
+from exporter.quantization.quantized import Quantized
+from exporter.store.codec import Codec, pack_json, pack_model, unpack_json, unpack_model
+from exporter.store.place import Files
+
+if TYPE_CHECKING:
+    import onnx
+
+    from exporter.model.loaded import ModelFacts
+
+B = TypeVar("B", bound=BaseModel)
+
+_VALUE, _MODEL, _VARIANT = "value.json", "model.onnx", "variant"
+
+
+def _facts_of(files: Files) -> "ModelFacts":
+    from exporter.model.loaded import ModelFacts
+
+    found = unpack_json(files[_VALUE])
+    found["class_names"] = tuple(found["class_names"])
+    return ModelFacts(**{**found, "weights": m.Weights.model_validate(found["weights"])})
+
+
+def _facts(facts: "ModelFacts") -> Files:
+    plain = {"name": facts.name, "class_names": facts.class_names, "parameters": facts.parameters}
+    return {_VALUE: pack_json({**plain, "weights": facts.weights.model_dump()})}
+
+
+def _calibrated(found: Calibrated) -> Files:
+    quantized = found.quantized
+    models = {f"{_VARIANT}{in_int8}.onnx": pack_model(variant()) for in_int8, variant in quantized.variants.items()}
+    return {**SUMMARY.pack(summed_up(found)), **models, **MODEL.pack(quantized.model)}
+
+
+def _calibrated_of(files: Files) -> Calibrated:
+    summary = SUMMARY.unpack(files)
+    contents = {name: content for name, content in files.items() if name.startswith(_VARIANT)}
+    variants = {
+        int(name.removeprefix(_VARIANT).removesuffix(".onnx")): partial(unpack_model, content)
+        for name, content in contents.items()
+    }
+    quantized = Quantized(MODEL.unpack(files), summary.quantization, dict(sorted(variants.items())))
+    return Calibrated(quantized, summary.calibration)
+
+
+def _section(kind: type[B]) -> Codec[B]:
+    return Codec(
+        lambda found: {_VALUE: found.model_dump_json().encode()},
+        lambda files: kind.model_validate_json(files[_VALUE]),
+    )
+
+
+MODEL: "Codec[onnx.ModelProto]" = Codec(
+    lambda model: {_MODEL: pack_model(model)}, lambda files: unpack_model(files[_MODEL])
+)
+BYTES = Codec[bytes](lambda content: {_MODEL: content}, lambda files: files[_MODEL])
+JSON = Codec[Any](lambda value: {_VALUE: pack_json(value)}, lambda files: unpack_json(files[_VALUE]))
+FOLDER = Codec[Files](lambda files: files, lambda files: files)
+FACTS = Codec["ModelFacts"](_facts, _facts_of)
+SUMMARY = _section(Summary)
+CALIBRATED = Codec[Calibrated](_calibrated, _calibrated_of)
+EVALUATION = _section(m.Evaluation)
+BENCHMARK = _section(m.Benchmark)

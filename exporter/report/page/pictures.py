@@ -1,0 +1,129 @@
+"""Pictures for the page: the same ones under the artifact and under the FP32 reference, the differences marked."""
+
+import base64
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from exporter.artifact.inference import Detections, Detector
+from exporter.artifact.manifest import Manifest
+from exporter.demo.scenes import scene
+from exporter.evaluation.examples import Example, spread
+from exporter.proof.detections import pairs
+from exporter.report.drawing import draw
+from exporter.runtime.engine import engine_of
+
+CANDIDATES, SHOWN = 8, 3
+SIDE = 560  # pixels of the longer side on the page
+LOST, NEW, MATCHED = (213, 94, 0), (0, 114, 178), (255, 255, 255)  # told apart by colour-blind eyes too
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One picture, drawn: JPEG as data URIs, `reference` None where there is none to compare with; how many boxes both
+    have, and how many only one of them."""
+
+    name: str
+    own: str
+    reference: str | None
+    matched: int
+    lost: int
+    new: int
+
+
+def compared(
+    manifest: Manifest,
+    artifact: bytes,
+    reference: Callable[[np.ndarray], Detections] | None,
+    examples: Sequence[Example],
+) -> list[Compared]:
+    """The `SHOWN` pictures of `CANDIDATES` on which both differ most, or the first ones where there is no reference.
+
+    They are the evaluation's, else demo scenes; empty where neither belongs to the weights, or without NMS inside.
+    """
+    sources = _sources(manifest, examples)
+    if not sources:
+        return []
+    names = manifest.model.class_names
+    own = Detector(engine_of(manifest.backend).session(artifact), manifest.input, manifest.preprocessing)
+    if reference is None:
+        pictures = [(name, read()) for name, read in sources[:SHOWN]]
+        found = own([picture for _, picture in pictures])
+        return [_alone(name, picture, f, names) for (name, picture), f in zip(pictures, found, strict=True)]
+    pictures = [(name, read()) for name, read in sources]
+    found = own([picture for _, picture in pictures])
+    drawn = [_side_by_side(name, p, f, reference(p), names) for (name, p), f in zip(pictures, found, strict=True)]
+    return sorted(drawn, key=lambda each: -(each.lost + each.new))[:SHOWN]
+
+
+def _sources(manifest: Manifest, examples: Sequence[Example]) -> list[tuple[str, Callable[[], np.ndarray]]]:
+    if not manifest.postprocessing.readable or manifest.preprocessing.geometry is None:
+        return []
+    if examples:
+        return [(examples[i].name, examples[i].read) for i in spread(len(examples), CANDIDATES)]
+    if manifest.model.weights.source != "demo":
+        return []
+    size = manifest.input.nominal_picture
+    return [(f"scene {i}", lambda i=i: scene("evaluation", i, *size).image) for i in range(CANDIDATES)]
+
+
+def _alone(name: str, picture: np.ndarray, found: Detections, names: Sequence[str]) -> Compared:
+    scaled, factor = _scaled(picture)
+    placed = Detections(found.boxes * factor, found.scores, found.classes)
+    return Compared(name, _jpeg(draw(scaled, placed, names)), None, len(found.scores), 0, 0)
+
+
+def _side_by_side(
+    name: str, picture: np.ndarray, found: Detections, reference: Detections, names: Sequence[str]
+) -> Compared:
+    matches = pairs(found, reference)
+    new = sorted(set(range(len(found.scores))) - {i for i, _, _ in matches})
+    lost = sorted(set(range(len(reference.scores))) - {j for _, j, _ in matches})
+    own = _marked(picture, found, new, NEW, "new", names)
+    other = _marked(picture, reference, lost, LOST, "lost", names)
+    return Compared(name, _jpeg(own), _jpeg(other), len(matches), len(lost), len(new))
+
+
+def _marked(
+    picture: np.ndarray, found: Detections, marked: Sequence[int], colour: tuple[int, int, int], word: str,
+    names: Sequence[str],
+) -> np.ndarray:  # fmt: skip
+    """Thin boxes, and heavy ones with their class and score for those marked, on top."""
+    import cv2
+
+    drawn, factor = _scaled(picture)
+    corners = [tuple(round(float(side) * factor) for side in box) for box in found.boxes]
+    for i, (left, top, right, bottom) in enumerate(corners):
+        if i not in marked:
+            cv2.rectangle(drawn, (left, top), (right, bottom), (0, 0, 0), 2, cv2.LINE_AA)
+            cv2.rectangle(drawn, (left, top), (right, bottom), MATCHED, 1, cv2.LINE_AA)
+    for i in reversed(marked):
+        left, top, right, bottom = corners[i]
+        cv2.rectangle(drawn, (left, top), (right, bottom), colour, 4, cv2.LINE_AA)
+        index = int(found.classes[i])
+        label = f"{word}: {names[index] if index < len(names) else index} {found.scores[i]:.2f}"
+        (width, height), base = cv2.getTextSize(label, cv2.FONT_HERSHEY_SIMPLEX, 0.45, 1)
+        x = min(max(left - 2, 0), max(drawn.shape[1] - width - 6, 0))
+        y = top - base - 2 if top >= height + base + 6 else min(bottom + height + 6, drawn.shape[0] - base)
+        cv2.rectangle(drawn, (x, y - height - 3), (x + width + 6, y + base), colour, -1)
+        cv2.putText(drawn, label, (x + 3, y), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (255, 255, 255), 1, cv2.LINE_AA)
+    return drawn
+
+
+def _scaled(picture: np.ndarray) -> tuple[np.ndarray, float]:
+    """A copy whose longer side is `SIDE`, and by what it was multiplied."""
+    import cv2
+
+    height, width = picture.shape[:2]
+    factor = SIDE / max(height, width)
+    size = max(round(width * factor), 1), max(round(height * factor), 1)
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC), factor
+
+
+def _jpeg(picture: np.ndarray) -> str:
+    import cv2
+
+    done, data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
+    assert done  # encoding uint8 BGR in memory has no way to fail
+    return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode("ascii")

@@ -1,0 +1,78 @@
+"""`sensitivity.png` and `tradeoff.png`: the same figures as on the page, for a document of somebody's own."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from exporter.artifact.manifest import Manifest
+from exporter.report.page.figures import signed
+from exporter.report.page.sensitivity import MOST_LAYERS, points
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+FILES = ("sensitivity.png", "tradeoff.png")
+INT8, FLOAT, LOST = "#0b6bcb", "#8c959f", "#d55e00"
+
+
+def write_plots(folder: Path, manifest: Manifest) -> None:
+    """Writes both pictures into the folder, or nothing where the precision was not chosen layer by layer."""
+    if not manifest.quantization.get("ranking"):
+        return
+    import matplotlib
+
+    with matplotlib.rc_context({"text.parse_math": False}):  # a layer's name may hold dollar signs
+        for name, figure in zip(FILES, (_sensitivity(manifest), _tradeoff(manifest)), strict=True):
+            figure.savefig(folder / name, dpi=120, metadata={"Software": None})
+
+
+def _figure(width: float, height: float, rows: int) -> "tuple[Figure, list[Axes]]":
+    """Inches. Without pyplot, which would look for a screen and keep what it draws."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.subplots(rows, 1, sharex=True, squeeze=False)[:, 0]
+    for each in axes:
+        each.spines[["top", "right"]].set_visible(False)
+    return figure, list(axes)
+
+
+def _sensitivity(manifest: Manifest) -> "Figure":
+    quantization = manifest.quantization
+    rows, in_float = quantization["ranking"][:MOST_LAYERS], set(quantization["left_for_accuracy"])
+    figure, (axes,) = _figure(9, 1.4 + 0.24 * len(rows), 1)
+    colours = [FLOAT if row["layer"] in in_float else INT8 for row in rows]
+    bars = axes.barh([row["layer"] for row in rows], [row["error"] for row in rows], color=colours)
+    axes.bar_label(bars, [_label(row["error"], row["map_drop"]) for row in rows], padding=4, fontsize=7)
+    axes.invert_yaxis()
+    axes.margins(x=0.18, y=0.01)
+    axes.tick_params(axis="y", labelsize=7)
+    axes.set_xlabel("error at the outputs when only this layer is in INT8; change of mAP in points")
+    left = f"grey: {len(in_float)} left in float" if in_float else "none had to be left in float"
+    count = len(quantization["ranking"])
+    axes.set_title(f"The most sensitive {len(rows)} of {count} layers ({left})", loc="left", fontsize=10)
+    return figure
+
+
+def _label(error: float, drop: float | None) -> str:
+    return f"{error:.2g}" if drop is None else f"{error:.2g}; {signed(-drop, 2)}"
+
+
+def _tradeoff(manifest: Manifest) -> "Figure":
+    known, max_drop = points(manifest), manifest.quantization["max_drop"]
+    figure, (above, below) = _figure(8, 6, 2)
+    counts = [point.in_int8 for point in known]
+    above.plot(counts, [point.drop for point in known], "o-", color=LOST)
+    above.axhline(max_drop, color=FLOAT, linestyle="--", linewidth=1)
+    above.annotate(f"allowed: {max_drop:g}", (0, max_drop), (0, 3), textcoords="offset points", fontsize=8, color=FLOAT)
+    above.set_ylabel("points of mAP lost")
+    below.plot(counts, [point.ratio for point in known], "o-", color=INT8)
+    below.set_ylim(bottom=0)
+    below.set_ylabel("time end to end, of FP32's")
+    below.set_xlabel("layers in INT8")
+    for point in known:
+        if point.chosen:
+            above.plot(point.in_int8, point.drop, "o", color="black", markersize=11, fillstyle="none")
+            below.plot(point.in_int8, point.ratio, "o", color="black", markersize=11, fillstyle="none")
+    above.set_title("What layers in INT8 cost and gain (circle: this artifact)", loc="left", fontsize=10)
+    return figure

@@ -1,0 +1,25 @@
+"""`preview.png`: what the artifact sees on a few demo scenes, drawn from its own outputs."""
+
+from pathlib import Path
+
+import numpy as np
+
+from exporter.artifact.inference import Detector
+from exporter.artifact.manifest import Manifest
+from exporter.demo.scenes import scene
+from exporter.report.drawing import draw, write_png
+
+COLUMNS, GAP = 3, 8
+
+
+def write_preview(folder: Path, manifest: Manifest) -> None:
+    """Runs the artifact in `folder` on three scenes; without NMS inside there is nothing to draw and no picture."""
+    if not manifest.postprocessing.readable or manifest.preprocessing.geometry is None:
+        return
+    height, width = manifest.input.nominal_picture
+    scenes = [scene("evaluation", 1000 + i, height, width).image for i in range(COLUMNS)]
+    found = Detector.of(folder, manifest)(scenes)
+    drawn = [draw(picture, each, manifest.model.class_names) for picture, each in zip(scenes, found, strict=True)]
+    gap = np.full((height, GAP, 3), 255, np.uint8)
+    strip = [part for picture in drawn for part in (picture, gap)][:-1]
+    write_png(folder / "preview.png", np.concatenate(strip, axis=1))

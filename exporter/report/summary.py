@@ -1,0 +1,99 @@
+"""What a person wants to know when a build is done, in a few lines from the manifest."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from exporter.artifact.manifest import Manifest
+
+
+def summary_lines(manifest: Manifest) -> Iterator[str]:
+    """Lines for the terminal: the artifact, its input and outputs, its precision, its proof."""
+    a, proof = manifest.artifact, manifest.proof
+    yield f"{manifest.name}: {a.file}, {a.bytes / 1e6:.1f} MB, opset {a.opset}, sha256 {a.sha256[:12]}…"
+    free = "".join(f"; {side} {allowed}" for side, allowed in manifest.input.allowed.items())
+    yield f"  input      {_tensor(manifest.input)} {manifest.input.layout} {manifest.input.channels}{free}"
+    for output in manifest.outputs:
+        yield f"  output     {_tensor(output)}  {output.meaning}"
+    if line := _trained_line(manifest):
+        yield line
+    if manifest.model.weights.source.startswith("random"):
+        yield "  weights    random: for shape and speed work only, it detects nothing"
+    convolutions = manifest.quantization.get("convolutions")
+    if convolutions:
+        scheme = manifest.quantization.get("scheme")
+        kind = f"int8 ({scheme})" if scheme else "int8"
+        yield f"  precision  {convolutions['int8']} convolutions in {kind}, {convolutions['float']} in float"
+    left = manifest.quantization.get("left_for_accuracy")
+    if left is not None:
+        yield (
+            f"  accuracy   {len(left)} layers left in float for it: a drop of {manifest.quantization['drop']:.2f}"
+            f" points of mAP on calibration pictures, {manifest.quantization['max_drop']:g} allowed"
+        )
+    network, rows = proof["network"], proof["postprocessing"]
+    yield (
+        f"  proof      boxes within {network['max_box_error']:.3g} px (mean {network['mean_box_error']:.2g}),"
+        f" scores within {network['max_score_error']:.2g} (mean {network['mean_score_error']:.2g}) of torch"
+        + (f"; NMS: {rows['rows']} rows, {rows['unexplained']} wrong" if rows else "")
+    )
+    if placed := proof.get("nodes_by_provider"):
+        yield f"  ran in     {', '.join(f'{name}: {count} nodes' for name, count in placed.items())}"
+    found = proof["detections"]
+    if found["map"] is not None:
+        yield (
+            f"  detections mAP {found['map']:.1f} (torch {found['torch_map']:.1f}) on {found['scenes']} scenes,"
+            f" {found['matched']}/{found['boxes']} boxes matched at mean IoU {found['mean_iou']}"
+        )
+        if shift := found.get("score_shift"):  # older manifests do not have it
+            yield f"  scores     {_moved(shift)} torch's"
+    if warning := proof.get("sight", {}).get("warning"):  # older manifests do not have it
+        yield f"  warning    proof.blind: {warning}"
+    yield from measured_lines(manifest)
+
+
+def _trained_line(manifest: Manifest) -> str | None:
+    """What the network is fed, where that does not go without saying, and who said it."""
+    trained, source = manifest.preprocessing.trained, manifest.preprocessing.source
+    if trained is None or source is None or trained.preprocessing is None:
+        return None
+    if trained.declared:
+        others = [key for key, who in (("normalisation", source.normalization), ("resize and padding", source.geometry))
+                  if who == "recipe"]  # fmt: skip
+        but = f"; the recipe has its own {' and '.join(others)}" if others else ""
+        return f"  trained on {trained.preprocessing}, as the {trained.source} says{but}"
+    own = manifest.model.weights.source
+    if source.normalization == "model" and (own.startswith("file") or own == "in memory"):
+        return (
+            f"  trained on {trained.preprocessing}: assumed, the model's usual; the weights say nothing of it"
+            " (preprocessing=declared says otherwise)"
+        )
+    return None
+
+
+def measured_lines(manifest: Manifest) -> Iterator[str]:
+    """What evaluation and benchmark found, where they were on."""
+    evaluation, benchmark = manifest.evaluation, manifest.benchmark
+    if evaluation:
+        scores, drop = evaluation.artifact, evaluation.drop
+        against = f" (FP32 {evaluation.reference.map:.2f}, drop {drop:.2f})" if evaluation.reference else ""
+        yield (
+            f"  evaluation mAP {scores.map:.2f}{against}, AP50 {scores.ap50:.2f} on {evaluation.num_images} pictures"
+            f" with {evaluation.num_boxes} objects"
+        )
+        if evaluation.score_shift:
+            yield f"  scores     {_moved(evaluation.score_shift.model_dump())} FP32's"
+    if benchmark:
+        own, ratio = benchmark.end_to_end.artifact, benchmark.end_to_end.ratio
+        against = f", {ratio.median:.2f} of FP32 (quartiles {ratio.low:.2f} to {ratio.high:.2f})" if ratio else ""
+        yield f"  benchmark  p50 {own.p50_ms:.1f} ms, p99 {own.p99_ms:.1f} ms{against}, {benchmark.threads} threads"
+
+
+def _moved(shift: dict[str, Any]) -> str:
+    return (
+        f"of {shift['matched']} detections: median {shift['median']:+.3f}, 5 % below {shift['p5']:+.3f},"
+        f" 5 % above {shift['p95']:+.3f} of"
+    )
+
+
+def _tensor(tensor) -> str:  # noqa: ANN001 - an input or an output section: both have these three
+    shape = ", ".join(str(side) for side in tensor.shape)
+    return f"{tensor.name} {tensor.dtype} [{shape}]"
