@@ -5,10 +5,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from exporter.artifact.manifest import Ratio
-from exporter.artifact.provenance import cpu
 from exporter.benchmark.cases import Case
 from exporter.benchmark.paired import interleaved, ratio, summarized
 from exporter.common.errors import BuildError, RequestError
+from exporter.common.provenance import cpu
 from exporter.runtime.openvino import OpenVinoSession
 
 

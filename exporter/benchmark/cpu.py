@@ -41,9 +41,9 @@ class CpuBenchmark(Node):
         a run fails.
         """
         from exporter.artifact import manifest as m
-        from exporter.artifact.provenance import cpu
         from exporter.benchmark.memory import peak_memory
         from exporter.benchmark.paired import interleaved
+        from exporter.common.provenance import cpu
 
         threads = cores() if self.threads == "auto" else self.threads
         subjects = [artifact, core] if reference is None else [artifact, reference, core, reference_core]

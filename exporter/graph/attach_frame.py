@@ -14,7 +14,7 @@ import onnx_ir as ir
 
 from exporter.common.geometry import Geometry
 from exporter.graph import facts
-from exporter.postprocessing.append import Op, Outputs, Tensor, append, written
+from exporter.graph.append import Op, Outputs, Tensor, append, written
 
 FRAME = "frame"
 IMAGES = "images"  # the detector's input, which becomes what the geometry makes of a frame

@@ -15,9 +15,9 @@ from omegaconf import OmegaConf
 
 from exporter.artifact import manifest as m
 from exporter.artifact import signature
-from exporter.artifact.provenance import run_section
 from exporter.artifact.publish import publishing
 from exporter.common.progress import Progress
+from exporter.common.provenance import run_section
 from exporter.config.recipe import Recipe
 from exporter.evaluation.notes import warning
 from exporter.model.autocast import no_autocast

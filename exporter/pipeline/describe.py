@@ -9,7 +9,7 @@ from typing import Any
 import onnx
 
 from exporter.artifact import manifest as m
-from exporter.artifact.provenance import versions
+from exporter.common.provenance import versions
 from exporter.config.recipe import Recipe
 from exporter.config.settings import STRIDE
 from exporter.graph import facts

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 import onnx
 
 from exporter.common.errors import RequestError
-from exporter.graph import qdq
-from exporter.quantization import policy, ranges, statistics, upsample
+from exporter.quantization import policy, qdq, ranges, statistics, upsample
 from exporter.quantization.collapse import check_filled
 from exporter.quantization.scheme import SCHEMES, Scheme
 from exporter.quantization.selection import selected
@@ -80,7 +79,7 @@ def _read_by(core: onnx.ModelProto, layers: Collection[str]) -> list[str]:
 
 
 def _products(core: onnx.ModelProto, nodes: Collection[str]) -> list[str]:
-    """What multiplications give. Where both sides of one are on integers it is no operation (see `exporter.graph.qdq`);
+    """What multiplications give. Where both sides of one are on integers it is no operation (see `exporter.quantization.qdq`);
     where fewer layers are, it needs a range of its own."""
     wanted = set(nodes)
     return [node.output[0] for node in core.graph.node if node.name in wanted and node.op_type == "Mul"]

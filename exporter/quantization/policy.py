@@ -18,7 +18,7 @@ import onnx
 import onnx_ir as ir
 
 from exporter.common.errors import RequestError
-from exporter.graph.qdq import COMPUTING, MOVING, WEIGHTED, positive_gain
+from exporter.quantization.qdq import COMPUTING, MOVING, WEIGHTED, positive_gain
 
 
 def matching(model: onnx.ModelProto, patterns: Iterable[str], key: str) -> dict[str, list[str]]:

@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from exporter.graph.qdq import WEIGHTED
+from exporter.quantization.qdq import WEIGHTED
 
 
 class Operands(NamedTuple):

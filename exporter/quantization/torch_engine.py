@@ -41,7 +41,7 @@ class TorchEngine(Engine):
         """A TensorQuantizer for a whole tensor that only collects; calibrator: "max" or "histogram"."""
 
     def _quantized(self, task: Task, selection: "Selection") -> "onnx.ModelProto":
-        from exporter.graph.qdq_at_inputs import insert_at_inputs
+        from exporter.quantization.qdq_at_inputs import insert_at_inputs
 
         return insert_at_inputs(task.core, self._limits(task, selection))
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from exporter.artifact.provenance import repository
 from exporter.cli import main
+from exporter.common.provenance import repository
 
 S = "defaults:\n  - override /model: yolo_nas_s\n"
 LAUGHS = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(

@@ -6,7 +6,7 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from exporter.graph.attach_input import attach_input
+from exporter.preprocessing.attach_input import attach_input
 from exporter.preprocessing.normalization import Normalization
 
 BYTES = Normalization(std=(255, 255, 255))

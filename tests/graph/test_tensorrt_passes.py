@@ -6,10 +6,10 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from exporter.graph.attach_input import attach_input
 from exporter.graph.cast_first import cast_first
 from exporter.graph.half_scales import SMALLEST, has_half_scales, round_scales
 from exporter.graph.lower_opset import to_opset_17
+from exporter.preprocessing.attach_input import attach_input
 from exporter.preprocessing.normalization import Normalization
 from exporter.quantization.int8 import Int8
 from exporter.quantization.task import Task

@@ -13,9 +13,9 @@ from pydantic import ValidationError
 
 from exporter.artifact.inference import rows
 from exporter.common.errors import BuildError, RequestError
-from exporter.graph.emulate_plugin import emulated
 from exporter.postprocessing.agreement import unexplained
 from exporter.postprocessing.efficientnms_reference import Attributes, PluginOutputs, efficient_nms
+from exporter.postprocessing.emulate_plugin import emulated
 from exporter.postprocessing.format.batch import BatchFormat
 from exporter.postprocessing.format.flat import FlatFormat
 from exporter.postprocessing.nms.efficientnms import EfficientNms

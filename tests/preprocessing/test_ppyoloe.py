@@ -8,9 +8,9 @@ from torch import nn
 
 from exporter.config.compose import compose
 from exporter.config.recipe import check
-from exporter.graph.attach_input import attach_input
 from exporter.graph.trace import trace
 from exporter.model.ppyoloe import SIZES, Backbone
+from exporter.preprocessing.attach_input import attach_input
 from exporter.preprocessing.ppyoloe import PPYoloE
 
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)

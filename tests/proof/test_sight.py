@@ -11,7 +11,7 @@ from exporter.common.errors import BuildError
 from exporter.config.compose import compose
 from exporter.config.recipe import check
 from exporter.demo.scenes import scene
-from exporter.graph.attach_input import attach_input
+from exporter.preprocessing.attach_input import attach_input
 from exporter.preprocessing.normalization import UNCHANGED, Normalization
 from exporter.preprocessing.yolo_nas import YoloNas
 from exporter.proof import sight

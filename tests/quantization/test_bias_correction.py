@@ -4,9 +4,9 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from exporter.graph.qdq import insert, tensors_with_pairs
 from exporter.quantization.bias_correction import correction
 from exporter.quantization.int8 import Int8
+from exporter.quantization.qdq import insert, tensors_with_pairs
 from exporter.quantization.scheme import SCHEMES
 from exporter.quantization.task import Task
 from tests.quantization.networks import Builder, constants, detector, pictures, run

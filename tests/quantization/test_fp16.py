@@ -25,13 +25,13 @@ from exporter.common.errors import BuildError, RequestError
 from exporter.config.compose import compose
 from exporter.config.recipe import check
 from exporter.demo.scenes import scene
-from exporter.graph.attach_input import attach_input
 from exporter.graph.clean import simplify
 from exporter.graph.half import nodes_in_half, to_half
 from exporter.graph.trace import trace
 from exporter.model import dfl
 from exporter.pipeline.stages.finish import attach
 from exporter.pipeline.stages.trace import core_graph
+from exporter.preprocessing.attach_input import attach_input
 from exporter.preprocessing.normalization import Normalization
 from exporter.proof.prove import prove, torch_outputs
 from exporter.quantization.fp16 import Fp16

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from exporter.common.errors import BuildError
-from exporter.graph.qdq import insert, tensors_with_pairs
+from exporter.quantization.qdq import insert, tensors_with_pairs
 from exporter.quantization.scheme import S8S8, SCHEMES, U8S8
 from tests.quantization.networks import Builder, by_name, constants, detector, pictures, relative_error, run
 

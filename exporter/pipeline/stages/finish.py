@@ -7,11 +7,11 @@ import onnx
 from exporter.common.heap import trim
 from exporter.config.recipe import Recipe
 from exporter.graph.attach_frame import attach_frame
-from exporter.graph.attach_input import attach_input
 from exporter.graph.clean import check
 from exporter.graph.guard_sizes import guard_sizes
 from exporter.model.loaded import ModelFacts
 from exporter.pipeline.describe import runtime_properties
+from exporter.preprocessing.attach_input import attach_input
 from exporter.preprocessing.normalization import UNCHANGED
 
 if TYPE_CHECKING:

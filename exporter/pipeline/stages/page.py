@@ -35,7 +35,7 @@ def page(
 
     sight: what the network makes of the images at hand, None where nobody looked; tradeoff: what the variants of a
     mixed precision took; intermediate: the artifact in OpenVINO's own form, if that is wanted; repository: of the
-    recipe, see `exporter.artifact.provenance.repository`; outputs: see `exporter.proof.prove`, None where there is no
+    recipe, see `exporter.common.provenance.repository`; outputs: see `exporter.proof.prove`, None where there is no
     other precision to compare with."""
     examples = recipe.evaluation.examples(model.class_names, *recipe.nominal_picture)
     looked = proof | ({"sight": sight} if sight else {})

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from exporter.artifact.provenance import cpu, repository
 from exporter.benchmark.cpu import cores
 from exporter.common.node import UnknownOriginError
+from exporter.common.provenance import cpu, repository
 from exporter.config.recipe import Recipe
 from exporter.config.settings import MAX_LOOKED_AT
 from exporter.pipeline.stages.codecs import (

@@ -7,7 +7,7 @@ from exporter.common.node import Node
 if TYPE_CHECKING:
     import onnx
 
-    from exporter.postprocessing.append import Op, Outputs, Tensor
+    from exporter.graph.append import Op, Outputs, Tensor
 
 
 class BatchFormat(Node):
@@ -20,7 +20,7 @@ class BatchFormat(Node):
         [B, max, 4] float32 xyxy in input pixels, pred_scores [B, max] float32, pred_classes [B, max] int64, best first;
         rows from num_predictions on are -1. Of TensorRT's plugin, whose integers are int32, its outputs as they are:
         those rows are unspecified."""
-        from exporter.postprocessing.append import append
+        from exporter.graph.append import append
 
         return append(kept, "format", _tail)
 

@@ -7,7 +7,7 @@ from exporter.common.node import Node
 if TYPE_CHECKING:
     import onnx
 
-    from exporter.postprocessing.append import Op, Outputs, Tensor
+    from exporter.graph.append import Op, Outputs, Tensor
 
 
 class FlatFormat(Node):
@@ -18,7 +18,7 @@ class FlatFormat(Node):
     def attach(self, kept: "onnx.ModelProto") -> "onnx.ModelProto":
         """`kept` (what an NMS node returns) with its final output: flat_predictions [detections, 7] float32 (image
         index, x1, y1, x2, y2 in input pixels, score, class), images in order, the best of each first."""
-        from exporter.postprocessing.append import append
+        from exporter.graph.append import append
 
         return append(kept, "format", _tail)
 

@@ -11,7 +11,7 @@ Letters: B images, N boxes, C classes, K boxes behind the cut.
 import numpy as np
 import onnx_ir as ir
 
-from exporter.postprocessing.append import Op, Tensor
+from exporter.graph.append import Op, Tensor
 
 FARTHEST = 1e18
 """Pixels: what the sides of a box, their signs taken off, may add up to; its area is then a finite float32."""

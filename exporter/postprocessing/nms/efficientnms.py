@@ -10,7 +10,7 @@ from exporter.postprocessing.nms.onnx import Threshold
 if TYPE_CHECKING:
     import onnx
 
-    from exporter.postprocessing.append import Op, Outputs, Tensor
+    from exporter.graph.append import Op, Outputs, Tensor
 
 DOMAIN = "trt.plugins"
 """ONNX's checker refuses an operator that it does not know in the default domain; TensorRT looks plugins up by name."""
@@ -67,7 +67,7 @@ class EfficientNms(Node):
 
         Raises RequestError for `score_activation` with a network that gives scores, ValueError while a threshold is
         "auto"."""
-        from exporter.postprocessing.append import append
+        from exporter.graph.append import append
 
         return append(core, "nms", self._tail)
 

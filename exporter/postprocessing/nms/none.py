@@ -7,7 +7,7 @@ from exporter.common.node import Node
 if TYPE_CHECKING:
     import onnx
 
-    from exporter.postprocessing.append import Op, Outputs, Tensor
+    from exporter.graph.append import Op, Outputs, Tensor
 
 
 class NoNms(Node):
@@ -16,7 +16,7 @@ class NoNms(Node):
     def attach(self, core: "onnx.ModelProto") -> "onnx.ModelProto":
         """`core` with its final outputs: pred_boxes [B, N, 4] float32 xyxy in input pixels, not clipped, and
         pred_scores [B, N, C] float32 after the sigmoid."""
-        from exporter.postprocessing.append import append
+        from exporter.graph.append import append
 
         return append(core, "decode", _tail)
 

@@ -16,7 +16,7 @@ from exporter.common.node import Node
 if TYPE_CHECKING:
     import onnx
 
-    from exporter.postprocessing.append import Op, Outputs, Tensor
+    from exporter.graph.append import Op, Outputs, Tensor
 
 
 def _one_message(value: Any, check: ValidatorFunctionWrapHandler) -> float | Literal["auto"]:
@@ -78,7 +78,7 @@ class OnnxNms(Node):
         """`core` with NMS on its outputs. B and max as in the contract, rows by score, ties by box, then by class:
         kept_boxes [B, max, 4] float32 xyxy pixels, kept_scores [B, max] float32, kept_classes [B, max] int64,
         num_kept [B, 1] int64; rows from num_kept on mean nothing. Raises ValueError while a threshold is "auto"."""
-        from exporter.postprocessing.append import append
+        from exporter.graph.append import append
 
         return append(core, "nms", self._tail)
 

@@ -7,7 +7,7 @@ kept": no score of a candidate is 0, since candidates lie strictly above a thres
 import numpy as np
 import onnx_ir as ir
 
-from exporter.postprocessing.append import Op, Outputs, Tensor
+from exporter.graph.append import Op, Outputs, Tensor
 from exporter.postprocessing.nms.candidates import reduce_max
 
 

@@ -20,7 +20,7 @@ import onnx_ir as ir
 
 from exporter.common.errors import BuildError
 from exporter.graph import facts
-from exporter.postprocessing.append import Op, Outputs, Tensor, written
+from exporter.graph.append import Op, Outputs, Tensor, written
 from exporter.postprocessing.efficientnms_reference import MAX_SELECTED, Attributes, threshold_of
 from exporter.postprocessing.nms.efficientnms import DOMAIN, OPERATOR
 
