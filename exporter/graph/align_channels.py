@@ -14,7 +14,7 @@ _LANES = 4
 
 
 def align_channels(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy of a quantized graph (see `exporter.quantization.qdq`) in which every ungrouped integer Conv reads a multiple of
+    """A copy of a quantized graph (see `quantization.qdq`) in which every ungrouped integer Conv reads a multiple of
     four channels: a Pad stands between QuantizeLinear and DequantizeLinear where they are fewer. Left as they are:
     weights that came quantized, and those that are not stored as integers."""
     aligned = ir.from_proto(model)

@@ -16,7 +16,7 @@ SMALLEST = 2.0**-18
 
 
 def round_scales(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy of a quantized graph (see `exporter.quantization.qdq`) whose scales, still float32, are numbers of float16; those
+    """A copy of a quantized graph (see `quantization.qdq`) whose scales, still float32, are numbers of float16; those
     that are `beyond_half` are left: their pairs have to stay in float32."""
     rounded = ir.from_proto(model)
     done: dict[ir.Value, np.ndarray] = {}

@@ -79,7 +79,7 @@ def _read_by(core: onnx.ModelProto, layers: Collection[str]) -> list[str]:
 
 
 def _products(core: onnx.ModelProto, nodes: Collection[str]) -> list[str]:
-    """What multiplications give. Where both sides of one are on integers it is no operation (see `exporter.quantization.qdq`);
+    """What multiplications give. Where both sides of one are on integers it is no operation (see `quantization.qdq`);
     where fewer layers are, it needs a range of its own."""
     wanted = set(nodes)
     return [node.output[0] for node in core.graph.node if node.name in wanted and node.op_type == "Mul"]
