@@ -12,10 +12,11 @@ import onnx
 import pytest
 
 import exporter
-from exporter.artifact.manifest import Manifest, file_digest, read_manifest
+from exporter.artifact.manifest import Manifest, read_manifest
 from exporter.artifact.verify import verify
 from exporter.cli import main
 from exporter.common.errors import BuildError, RequestError
+from exporter.common.files import file_digest
 from exporter.demo.scenes import CLASS_NAMES, scene
 from exporter.runtime.onnx_runtime import session
 

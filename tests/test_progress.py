@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from exporter.artifact.manifest import file_digest
 from exporter.cli import main
+from exporter.common.files import file_digest
 from exporter.common.progress import JsonLines, Lines, Progress, progress_in
 
 WORDS = ["+recipe=yolo_nas_s", "input.size=64", "proof.num_images=1", "proof.num_scenes=0"]

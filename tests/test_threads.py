@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import exporter
-from exporter.artifact.manifest import file_digest
+from exporter.common.files import file_digest
 
 
 def test_each_thread_builds_its_own_recipe_and_one_at_a_time(monkeypatch):

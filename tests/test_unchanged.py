@@ -8,7 +8,7 @@ import sys
 import onnx
 import pytest
 
-from exporter.artifact.manifest import file_digest
+from exporter.common.files import file_digest
 from exporter.config.compose import compose
 from exporter.config.recipe import check
 from exporter.model.loaded import LoadedModel

@@ -8,10 +8,10 @@ import numpy as np
 import onnx
 
 from exporter.artifact.bounded_session import artifact_session, check_artifact
-from exporter.artifact.manifest import Manifest, file_digest, read_manifest
+from exporter.artifact.manifest import Manifest, read_manifest
 from exporter.backend.lint.read import read_model
 from exporter.common.errors import BuildError, RequestError
-from exporter.common.files import is_file
+from exporter.common.files import file_digest, is_file
 from exporter.common.limits import bounded, memory_for
 from exporter.common.messages import in_one_line
 from exporter.graph import facts

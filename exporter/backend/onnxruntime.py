@@ -8,7 +8,8 @@ from exporter.common.node import Node
 if TYPE_CHECKING:
     import onnx
 
-    from exporter.artifact import manifest as m
+    from exporter.backend.section import Backend as BackendSection
+    from exporter.preprocessing.section import Input as InputSection
     from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
 
 
@@ -54,15 +55,15 @@ class OnnxRuntime(Node):
 
         return strip_metadata(align_channels(model))
 
-    def section(self, model: "onnx.ModelProto", input: "m.Input") -> "m.Backend":
+    def section(self, model: "onnx.ModelProto", input: "InputSection") -> "BackendSection":
         """The manifest's section `backend` of the finished `model`."""
         import onnxruntime
 
-        from exporter.artifact import manifest as m
+        from exporter.backend.section import Backend as BackendSection
         from exporter.runtime.onnx_runtime import PROVIDERS
 
         where = "on CPU" if self.provider == "cpu" else f"with {PROVIDERS[self.provider]}"
-        return m.Backend(
+        return BackendSection(
             name=self.name,
             minimum_version="1.17",  # reads IR 8 and opset 18 with all the int8 kernels used here
             verified=f"run and proved in onnxruntime {onnxruntime.__version__} {where}",

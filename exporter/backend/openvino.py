@@ -15,7 +15,8 @@ from exporter.common.node import Node
 if TYPE_CHECKING:
     import onnx
 
-    from exporter.artifact import manifest as m
+    from exporter.backend.section import Backend as BackendSection
+    from exporter.preprocessing.section import Input as InputSection
     from exporter.runtime.openvino import OpenVinoEngine
 
 
@@ -72,12 +73,12 @@ class OpenVino(Node):
 
         return strip_metadata(model)
 
-    def section(self, model: "onnx.ModelProto", input: "m.Input") -> "m.Backend":
+    def section(self, model: "onnx.ModelProto", input: "InputSection") -> "BackendSection":
         """The manifest's section `backend` of the finished `model`."""
-        from exporter.artifact import manifest as m
+        from exporter.backend.section import Backend as BackendSection
         from exporter.runtime.openvino import about
 
-        return m.Backend(
+        return BackendSection(
             name=self.name,
             minimum_version="2026.4",  # older ones were not tried
             verified=f"run and proved in openvino {about()['version']} on CPU",

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from exporter.artifact.manifest import Ratio
 from exporter.benchmark.cases import Case
 from exporter.benchmark.paired import interleaved, ratio, summarized
+from exporter.benchmark.section import Ratio
 from exporter.common.errors import BuildError, RequestError
 from exporter.common.provenance import cpu
 from exporter.runtime.openvino import OpenVinoSession

@@ -8,7 +8,8 @@ from pydantic import Field
 from exporter.common.node import Node
 
 if TYPE_CHECKING:
-    from exporter.artifact import manifest as m
+    from exporter.benchmark.section import Benchmark as BenchmarkSection
+    from exporter.benchmark.section import Latency, Throughput
     from exporter.benchmark.subject import Subject
 
 Count = Annotated[int, Field(ge=1)]
@@ -32,7 +33,7 @@ class CpuBenchmark(Node):
         reference_core: "Subject | None",
         *,
         dynamic_batch: bool,
-    ) -> "m.Benchmark":
+    ) -> "BenchmarkSection":
         """The manifest's section `benchmark`. Bytes of the input's size in, detections out, on one demo scene (as many
         as a fixed batch holds).
 
@@ -40,9 +41,10 @@ class CpuBenchmark(Node):
         post-processing. dynamic_batch: whether throughput can be tried with other batches. Raises BuildError where
         a run fails.
         """
-        from exporter.artifact import manifest as m
         from exporter.benchmark.memory import peak_memory
         from exporter.benchmark.paired import interleaved
+        from exporter.benchmark.section import Benchmark as BenchmarkSection
+        from exporter.benchmark.section import Sizes
         from exporter.common.provenance import cpu
 
         threads = cores() if self.threads == "auto" else self.threads
@@ -51,7 +53,7 @@ class CpuBenchmark(Node):
         pairs = [times[:1], times[1:]] if reference is None else [times[:2], times[2:]]
         end_to_end, bare = (_latency(*pair) for pair in pairs)
         memory = [peak_memory(s, threads) if s is not None else None for s in (artifact, reference)]
-        return m.Benchmark(
+        return BenchmarkSection(
             name=self.name,
             engine=artifact.engine.label(artifact.model),
             cpu=cpu(),
@@ -61,17 +63,15 @@ class CpuBenchmark(Node):
             end_to_end=end_to_end,
             core=bare,
             throughput=self._throughput(artifact, reference, dynamic_batch),
-            peak_memory_bytes=m.Sizes(artifact=memory[0], reference=memory[1]),
-            file_bytes=m.Sizes(artifact=_bytes(artifact), reference=_bytes(reference)),
+            peak_memory_bytes=Sizes(artifact=memory[0], reference=memory[1]),
+            file_bytes=Sizes(artifact=_bytes(artifact), reference=_bytes(reference)),
             warnings=list(_warnings(end_to_end)),
         )
 
-    def _throughput(
-        self, artifact: "Subject", reference: "Subject | None", dynamic_batch: bool
-    ) -> "list[m.Throughput]":
+    def _throughput(self, artifact: "Subject", reference: "Subject | None", dynamic_batch: bool) -> "list[Throughput]":
         """Pictures a second for every number of threads and every batch."""
-        from exporter.artifact import manifest as m
         from exporter.benchmark.paired import interleaved, ratio
+        from exporter.benchmark.section import Throughput
 
         tried = _powers_of_two(cores()) if self.throughput_threads == "auto" else self.throughput_threads
         rows = []
@@ -84,7 +84,7 @@ class CpuBenchmark(Node):
                 # More pictures a second is less time a picture: the ratio of speeds is that of times upside down.
                 gained = ratio(times[1], times[0]) if len(times) > 1 else None
                 rows.append(
-                    m.Throughput(
+                    Throughput(
                         threads=threads,
                         batch=batch,
                         artifact=speeds[0],
@@ -95,18 +95,18 @@ class CpuBenchmark(Node):
         return rows
 
 
-def _latency(times: Sequence[float], baseline: Sequence[float] | None = None) -> "m.Latency":
-    from exporter.artifact import manifest as m
+def _latency(times: Sequence[float], baseline: Sequence[float] | None = None) -> "Latency":
     from exporter.benchmark.paired import ratio, summarized
+    from exporter.benchmark.section import Latency
 
-    return m.Latency(
+    return Latency(
         artifact=summarized(times),
         reference=summarized(baseline) if baseline else None,
         ratio=ratio(times, baseline) if baseline else None,
     )
 
 
-def _warnings(latency: "m.Latency") -> "Sequence[str]":
+def _warnings(latency: "Latency") -> "Sequence[str]":
     """What nobody should have to look for."""
     r = latency.ratio
     if r is None or latency.reference is None or r.median <= 1:

@@ -3,7 +3,7 @@
 import statistics
 from collections.abc import Sequence
 
-from exporter.artifact.manifest import Ratio, Times
+from exporter.benchmark.section import Ratio, Times
 from exporter.runtime.engine import Timed
 
 WARM_UP = 3  # the first runs allocate

@@ -7,10 +7,11 @@ import numpy as np
 import onnx
 
 from exporter.artifact.inference import encode
-from exporter.artifact.manifest import Input, Manifest, Preprocessing
+from exporter.artifact.manifest import Manifest
 from exporter.common.errors import RequestError
 from exporter.demo.scenes import scene
 from exporter.graph import facts
+from exporter.preprocessing.section import Input, Preprocessing
 from exporter.runtime.engine import Engine, Timed, engine_of
 
 

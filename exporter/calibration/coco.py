@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from exporter.artifact.manifest import files_digest
 from exporter.calibration.folder import spread
 from exporter.calibration.labelled import LabelledCalibration, truths_of
 from exporter.calibration.settings import Tell
 from exporter.common.errors import RequestError
-from exporter.common.files import user_path
+from exporter.common.files import files_digest, user_path
 from exporter.common.geometry import Geometry
 from exporter.evaluation.notes import Notes
 

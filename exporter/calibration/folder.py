@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import Field
 
-from exporter.artifact.manifest import files_digest
 from exporter.calibration.images import CalibrationImages
 from exporter.calibration.settings import CalibrationNode
 from exporter.common.bit_depth import BitDepth, Depth
 from exporter.common.errors import RequestError
-from exporter.common.files import user_path
+from exporter.common.files import files_digest, user_path
 from exporter.common.geometry import Geometry
 from exporter.common.images import list_pictures
 from exporter.common.picture_files import whole_size

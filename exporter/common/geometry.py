@@ -12,6 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 if TYPE_CHECKING:
     import numpy as np
 
+STRIDE = 32
+"""Pixels: the largest stride of the networks, which their inputs' sides are multiples of."""
+MAX_PIXELS = 2**27
+"""Of all pictures of one run: beyond, a recipe asks for more memory than machines have, by mistake or not."""
+
 
 class Resize(BaseModel):
     """`fit`: r = min((H - margin) / h, (W - margin) / w), the new size is h·r × w·r rounded, at least 1 pixel a side.

@@ -9,15 +9,12 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from exporter.common.files import user_path
+from exporter.common.geometry import MAX_PIXELS, STRIDE
 from exporter.common.messages import one_of
 from exporter.common.progress import Form
 from exporter.pipeline.sweep.constraint import parse
 from exporter.pipeline.sweep.figures import NAMES
 
-STRIDE = 32
-"""Pixels: the largest stride of the networks, which their inputs' sides are multiples of."""
-MAX_PIXELS = 2**27
-"""Of all pictures of one run: beyond, a recipe asks for more memory than machines have, by mistake or not."""
 MAX_LOOKED_AT = 32
 """Images that `proof.blind` looks at."""
 OPTIONS = (

@@ -10,10 +10,10 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from exporter.artifact.manifest import Manifest, file_digest, read_manifest
+from exporter.artifact.manifest import Manifest, read_manifest
 from exporter.artifact.publish import publishing
 from exporter.common.errors import RequestError
-from exporter.common.files import exists, is_file
+from exporter.common.files import exists, file_digest, is_file
 
 TYPES = {"bool": "TYPE_BOOL", "uint8": "TYPE_UINT8", "int8": "TYPE_INT8", "int32": "TYPE_INT32", "int64": "TYPE_INT64",
          "float16": "TYPE_FP16", "float32": "TYPE_FP32", "float64": "TYPE_FP64"}  # fmt: skip

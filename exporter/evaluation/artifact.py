@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from exporter.artifact.inference import Detector
-from exporter.artifact.manifest import Evaluation, read_manifest
+from exporter.artifact.manifest import read_manifest
 from exporter.common.bit_depth import BitDepth
 from exporter.common.errors import RequestError
 from exporter.common.messages import validation_lines
@@ -15,6 +15,7 @@ from exporter.evaluation.coco import CocoEvaluation
 from exporter.evaluation.demo import DemoEvaluation
 from exporter.evaluation.evaluate import evaluate
 from exporter.evaluation.notes import warning
+from exporter.evaluation.section import Evaluation
 from exporter.evaluation.yolo import YoloEvaluation
 from exporter.runtime.engine import engine_of
 

@@ -5,13 +5,13 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from exporter.artifact import manifest as m
 from exporter.artifact.inference import Detections, Detector
 from exporter.common.contrast import has_contrast, low_contrast_line
 from exporter.common.errors import BuildError
 from exporter.common.progress import Progress
 from exporter.evaluation.examples import Example
 from exporter.evaluation.scores import scores
+from exporter.evaluation.section import Evaluation as EvaluationSection
 from exporter.proof.detections import bounded_shift, score_shift
 
 CHECK = (
@@ -34,7 +34,7 @@ def evaluate(
     max_score_shift: float | None = None,
     must_find: bool = False,
     depth_key: str = "evaluation.bit_depth=",
-) -> m.Evaluation:
+) -> EvaluationSection:
     """The manifest's section `evaluation`. Both run on the same pictures, as their manifest would have it run.
 
     reference: the FP32 artifact of the same recipe, None where the artifact is that itself; depth_key: how the bits of
@@ -65,7 +65,7 @@ def evaluate(
     truths = [example.truth for example in examples]
     own, *others = (scores(each, truths, num_classes) for each in found)
     counted = np.bincount(np.concatenate([t.classes[~t.crowd] for t in truths]), minlength=num_classes)
-    evaluation = m.Evaluation(
+    evaluation = EvaluationSection(
         name=name,
         num_images=len(examples),
         num_boxes=int(counted.sum()),
@@ -97,7 +97,7 @@ def _groups(examples: Iterable[Example], size: int) -> Iterable[list[Example]]:
         yield group
 
 
-def _hold(evaluation: m.Evaluation, must_find: bool) -> None:
+def _hold(evaluation: EvaluationSection, must_find: bool) -> None:
     """The gates. Raises BuildError."""
     found, least = evaluation.artifact.map, evaluation.min_map
     drop, allowed, reference = evaluation.drop, evaluation.max_drop, evaluation.reference

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from pydantic import Field
 
-from exporter.artifact.manifest import files_digest
 from exporter.common.bit_depth import BitDepth, Depth
 from exporter.common.errors import RequestError
+from exporter.common.files import files_digest
 from exporter.common.images import read_picture
 from exporter.evaluation.classes import listed, matched, only
 from exporter.evaluation.examples import Example, Examples, Truth

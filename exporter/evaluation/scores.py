@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from exporter.artifact import manifest as m
 from exporter.evaluation.examples import Truth
+from exporter.evaluation.section import Scores
 
 if TYPE_CHECKING:
     from exporter.artifact.inference import Detections
@@ -19,7 +19,7 @@ def _quiet(*_: object) -> None:
     pass
 
 
-def scores(found: Sequence["Detections"], truths: Sequence[Truth], num_classes: int) -> m.Scores:
+def scores(found: Sequence["Detections"], truths: Sequence[Truth], num_classes: int) -> Scores:
     """Points of 100 over at most 100 detections a picture; found[i] and truths[i] are of the same picture.
 
     Raises ValueError where they differ in number, or where there is no object at all: precision has no meaning then.
@@ -41,7 +41,7 @@ def scores(found: Sequence["Detections"], truths: Sequence[Truth], num_classes: 
     evaluation.accumulate()
     # [10 IoU thresholds, 101 recalls, classes, 4 sizes (0: all), 3 limits of detections]; -1: no such object
     precision = evaluation.eval["precision"][..., -1]
-    return m.Scores(
+    return Scores(
         map=_mean(precision[..., 0]) or 0.0,
         ap50=_mean(precision[0, ..., 0]) or 0.0,
         ap75=_mean(precision[5, ..., 0]) or 0.0,

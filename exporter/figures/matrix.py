@@ -7,8 +7,8 @@ from itertools import product
 from pathlib import Path
 
 from exporter.benchmark.compare import processor
+from exporter.common.geometry import STRIDE
 from exporter.common.progress import Progress
-from exporter.config.settings import STRIDE
 from exporter.figures import markdown
 from exporter.figures.markdown import Missing
 from exporter.figures.measured import built, time_ratio

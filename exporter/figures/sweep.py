@@ -9,9 +9,10 @@ from collections.abc import Collection, Sequence
 from itertools import product
 from pathlib import Path
 
-from exporter.artifact.manifest import ARTIFACT, file_digest, read_manifest
+from exporter.artifact.manifest import ARTIFACT, read_manifest
+from exporter.common.files import file_digest
+from exporter.common.geometry import STRIDE
 from exporter.common.progress import Progress
-from exporter.config.settings import STRIDE
 from exporter.store.stage import BUILT
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 
-from exporter.config.settings import STRIDE
+from exporter.common.geometry import STRIDE
 
 _ANY = np.iinfo(np.int64).max
 

@@ -20,8 +20,8 @@ import torch
 from torch import nn
 
 from exporter.common.errors import RequestError
+from exporter.common.geometry import STRIDE
 from exporter.common.messages import in_one_line
-from exporter.config.settings import STRIDE
 from exporter.graph.clean import strip_metadata
 from exporter.graph.core_outputs import DECODED_OUTPUTS, RAW_OUTPUTS
 from exporter.graph.export_torch import export_torch

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from exporter.artifact.manifest import Weights
 from exporter.common.errors import RequestError
 from exporter.common.messages import in_one_line
 from exporter.common.node import Node, UnknownOriginError, own_code_identity
 from exporter.model.in_memory import names_in_memory, trained_in_memory
 from exporter.model.loaded import LoadedModel
+from exporter.model.section import Weights
 from exporter.preprocessing.trained import Trained
 
 if TYPE_CHECKING:

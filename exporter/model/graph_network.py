@@ -10,8 +10,8 @@ from torch import Tensor
 
 from exporter.artifact.bounded_session import limits
 from exporter.common.errors import BuildError, RequestError
+from exporter.common.geometry import MAX_PIXELS
 from exporter.common.messages import in_one_line
-from exporter.config.settings import MAX_PIXELS
 from exporter.graph.core_outputs import RAW_OUTPUTS
 from exporter.model import probe
 from exporter.model.dfl import decode

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import field_validator
 
-from exporter.artifact.manifest import Weights, file_digest
 from exporter.common.errors import RequestError
-from exporter.common.files import exists, is_file, user_path
+from exporter.common.files import exists, file_digest, is_file, user_path
 from exporter.common.node import Node
 from exporter.model.architectures import ARCHITECTURES, Architecture
 from exporter.model.loaded import LoadedModel
+from exporter.model.section import Weights
 from exporter.preprocessing.trained import Trained
 
 if TYPE_CHECKING:

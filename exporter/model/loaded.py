@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import nn
 
-    from exporter.artifact.manifest import Weights
     from exporter.model.graph_network import GraphNetwork
+    from exporter.model.section import Weights
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from exporter.artifact.manifest import Weights, file_digest
 from exporter.common.errors import RequestError
-from exporter.common.files import is_file, user_path
+from exporter.common.files import file_digest, is_file, user_path
 from exporter.common.node import Node
 from exporter.model.loaded import LoadedModel
+from exporter.model.section import Weights
 from exporter.preprocessing.trained import Trained
 
 

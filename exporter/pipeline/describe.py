@@ -9,9 +9,9 @@ from typing import Any
 import onnx
 
 from exporter.artifact import manifest as m
+from exporter.common.geometry import STRIDE
 from exporter.common.provenance import versions
 from exporter.config.recipe import Recipe
-from exporter.config.settings import STRIDE
 from exporter.graph import facts
 from exporter.model.loaded import ModelFacts
 from exporter.quantization.summary import summarize

@@ -9,9 +9,9 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from exporter.artifact.manifest import Manifest, file_digest, read_manifest
+from exporter.artifact.manifest import Manifest, read_manifest
 from exporter.common.errors import BuildError, RequestError
-from exporter.common.files import is_file
+from exporter.common.files import file_digest, is_file
 from exporter.common.progress import progress_in
 from exporter.common.provenance import versions
 from exporter.config.compose import Composed

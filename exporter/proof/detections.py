@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from exporter.artifact import manifest as m
 from exporter.artifact.inference import Detections, Detector
 from exporter.common.geometry import Geometry
 from exporter.demo.scenes import CLASS_NAMES, scene
 from exporter.demo.scoring import coco_scores
+from exporter.evaluation.section import ScoreShift
 from exporter.postprocessing import reference
 from exporter.postprocessing.nms.onnx import OnnxNms
 
@@ -81,7 +81,7 @@ def matched(found: Sequence[Detections], wanted: Sequence[Detections]) -> dict[s
     }
 
 
-def score_shift(found: Sequence[Detections], wanted: Sequence[Detections]) -> m.ScoreShift | None:
+def score_shift(found: Sequence[Detections], wanted: Sequence[Detections]) -> ScoreShift | None:
     """How scores moved from `wanted`, those of at least `SURE`, to `found`, picture by picture; None where nothing can
     be matched."""
     moves = []
@@ -92,10 +92,10 @@ def score_shift(found: Sequence[Detections], wanted: Sequence[Detections]) -> m.
     if not moves:
         return None
     median, low, high = (round(float(each), 5) for each in np.percentile(moves, (50, 5, 95)))
-    return m.ScoreShift(matched=len(moves), median=median, p5=low, p95=high)
+    return ScoreShift(matched=len(moves), median=median, p5=low, p95=high)
 
 
-def bounded_shift(shift: m.ScoreShift | None) -> float | None:
+def bounded_shift(shift: ScoreShift | None) -> float | None:
     """What `proof.max_score_shift` bounds: the median, either way. Tails are noise, of boxes that are hard to see; what
     squeezes all scores moves it. None where it is of fewer than `MIN_MATCHED`."""
     return abs(shift.median) if shift and shift.matched >= MIN_MATCHED else None

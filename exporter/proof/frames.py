@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from exporter.artifact.manifest import Input
 from exporter.common.geometry import Geometry
+from exporter.preprocessing.section import Input
 from exporter.proof.tensors import Tensors
 
 MAX_BEYOND = 1e-3  # of all values: OpenCV itself rounds one way or the other, but by one grey level only

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from exporter.artifact.inference import encode
-from exporter.artifact.manifest import Input, Preprocessing
 from exporter.graph.own_code import OwnCode
 from exporter.postprocessing.format.custom import BATCH, INNER
+from exporter.preprocessing.section import Input, Preprocessing
 from exporter.proof.tensors import exposed
 from exporter.runtime.engine import Engine
 

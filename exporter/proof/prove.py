@@ -20,19 +20,19 @@ from typing import Any
 import numpy as np
 import onnx
 
-from exporter.artifact import manifest as m
 from exporter.artifact.inference import Detections, Detector, encode
-from exporter.artifact.manifest import Input, Preprocessing
 from exporter.common.errors import BuildError
 from exporter.common.geometry import Geometry
 from exporter.config.recipe import Recipe
 from exporter.demo.scenes import scene
+from exporter.evaluation.section import ScoreShift
 from exporter.graph.facts import is_quantized
 from exporter.model.loaded import LoadedModel, ModelFacts
 from exporter.pipeline.describe import input_section, preprocessing_section
 from exporter.postprocessing import reference
 from exporter.postprocessing.agreement import unexplained
 from exporter.preprocessing.normalization import Normalization
+from exporter.preprocessing.section import Input, Preprocessing
 from exporter.proof.detections import TorchOutputs, bounded_shift, detection_errors, torch_detections
 from exporter.proof.frames import MAX_BEYOND, MAX_BOX_ERROR, MAX_MAP_DROP, frame_errors, seen
 from exporter.proof.own_format import own_format_errors
@@ -217,7 +217,7 @@ def torch_detector(
 def _hold(proof: dict[str, Any]) -> None:
     """Raises BuildError that names every figure beyond its bound."""
     found = proof["detections"]
-    shift = m.ScoreShift.model_validate(found["score_shift"]) if found.get("score_shift") else None
+    shift = ScoreShift.model_validate(found["score_shift"]) if found.get("score_shift") else None
     figures = proof["network"] | {"max_map_drop": found.get("map_drop"), "max_score_shift": bounded_shift(shift)}
     beyond = [
         f"{key} is {figures[key]:.4g}, allowed {bound:g}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 if TYPE_CHECKING:
     import numpy as np
 
-    from exporter.artifact import manifest as m
+    from exporter.backend.section import Backend as BackendSection
 
 Timed = Callable[[], float]
 """Runs something once; gives the seconds that took."""
@@ -69,7 +69,7 @@ class Engine(Protocol):
         ...
 
 
-def engine_of(backend: "m.Backend") -> Engine:
+def engine_of(backend: "BackendSection") -> Engine:
     """The engine in which the artifact of a manifest was proved. Raises RequestError where it is not installed."""
     if backend.name == "openvino":
         from exporter.runtime.openvino import OpenVinoEngine

@@ -8,10 +8,11 @@ import pytest
 
 import exporter
 from exporter.artifact.inference import Detector
-from exporter.artifact.manifest import file_digest, read_manifest
+from exporter.artifact.manifest import read_manifest
 from exporter.artifact.verify import verify
 from exporter.backend.openvino import OpenVino
 from exporter.common.errors import BuildError, RequestError
+from exporter.common.files import file_digest
 from exporter.config.compose import compose
 from exporter.config.recipe import check
 from exporter.proof.detections import matched

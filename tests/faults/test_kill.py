@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from exporter.artifact.manifest import file_digest
 from exporter.artifact.verify import verify
+from exporter.common.files import file_digest
 
 WORDS = ["+recipe=yolo_nas_s", "input.size=64", "proof.num_scenes=0", "proof.num_images=1"]
 

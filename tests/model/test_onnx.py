@@ -10,10 +10,11 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from exporter.artifact.manifest import file_digest, read_manifest
+from exporter.artifact.manifest import read_manifest
 from exporter.artifact.verify import verify
 from exporter.cli import main
 from exporter.common.errors import BuildError, RequestError
+from exporter.common.files import file_digest
 from exporter.config.compose import compose
 from exporter.config.recipe import check
 from exporter.graph import facts

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 import exporter
-from exporter.artifact.manifest import file_digest, read_manifest
+from exporter.artifact.manifest import read_manifest
 from exporter.cli import main
+from exporter.common.files import file_digest
 from exporter.config.compose import compose
 from exporter.config.recipe import check
 

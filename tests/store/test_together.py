@@ -9,7 +9,8 @@ import time
 
 import pytest
 
-from exporter.artifact.manifest import file_digest, read_manifest
+from exporter.artifact.manifest import read_manifest
+from exporter.common.files import file_digest
 from exporter.store.place import Store
 from tests.store.test_builds import WORDS
 

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from exporter.artifact.manifest import file_digest
+from exporter.common.files import file_digest
 from exporter.pipeline.sweep.chart import ticks
 from exporter.pipeline.sweep.page import page
 from exporter.pipeline.sweep.rows import varied_keys

@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from exporter.artifact.manifest import file_digest
 from exporter.artifact.signature import SIGNATURE, SUMS
 from exporter.common.errors import BuildError, RequestError
+from exporter.common.files import file_digest
 
 MAX_BYTES = 1_000_000
 """Of SHA256SUMS: some 10,000 files."""

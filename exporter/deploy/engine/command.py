@@ -8,11 +8,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, get_args
 
-from exporter.artifact.manifest import FILE, Engine, Manifest, file_digest, read_manifest
+from exporter.artifact.manifest import FILE, Engine, Manifest, read_manifest
 from exporter.artifact.signature.sign import remove_signature
 from exporter.backend.tensorrt import TensorRT, Version, trtexec_command
 from exporter.common.errors import BuildError, RequestError
-from exporter.common.files import is_file
+from exporter.common.files import file_digest, is_file
 from exporter.common.interrupts import has_published, held
 from exporter.common.progress import progress_in
 from exporter.deploy.engine.build import build_engine

@@ -9,8 +9,9 @@ from typing import Any
 
 import onnx
 
-from exporter.artifact.manifest import Benchmark, Evaluation, Manifest, file_digest, read_manifest
+from exporter.artifact.manifest import Benchmark, Evaluation, Manifest, read_manifest
 from exporter.backend.lint.read import read
+from exporter.common.files import file_digest
 from exporter.graph import facts
 from exporter.quantization.summary import summarize, summarize_half
 

@@ -1,14 +1,6 @@
-"""The manifest's sections of figures: what was measured on an artifact, on labelled pictures and on the clock."""
+"""The manifest's section on what detections are worth."""
 
-from typing import Any
-
-from pydantic import BaseModel, ConfigDict
-
-
-class Section(BaseModel):
-    """Base of the sections: what is not known to this version is an error, not ignored."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from exporter.common.section import Section
 
 
 class Scores(Section):
@@ -54,67 +46,7 @@ class Evaluation(Section):
     drop: float | None
     max_drop: float | None
     min_map: float | None = None
-    labels: dict[str, int] = {}
+    labels: dict[str, int] = {}  # noqa: RUF012 - pydantic copies it
     score_shift: ScoreShift | None = None
     max_score_shift: float | None = None
     bit_depth: int | None = None
-
-
-class Ratio(Section):
-    """Artifact to reference, round by round: the median and the quartiles about it."""
-
-    median: float
-    low: float
-    high: float
-
-
-class Times(Section):
-    """Milliseconds a run: percentiles, and every round."""
-
-    p50_ms: float
-    p90_ms: float
-    p99_ms: float
-    times_ms: list[float]
-
-
-class Latency(Section):
-    """Of the artifact and of the FP32 artifact of the same recipe, in turn; null where the artifact is that itself."""
-
-    artifact: Times
-    reference: Times | None
-    ratio: Ratio | None
-
-
-class Throughput(Section):
-    """Pictures a second; `ratio` above 1 means that the artifact does more of them than the reference."""
-
-    threads: int
-    batch: int
-    artifact: float
-    reference: float | None
-    ratio: Ratio | None
-
-
-class Sizes(Section):
-    """Bytes; null where there is no reference, or where the system does not tell."""
-
-    artifact: int | None
-    reference: int | None
-
-
-class Benchmark(Section):
-    """How fast it was on the machine that built it, in an engine's words. `end_to_end` is bytes of the input's size in,
-    finished detections out; `core` the network alone. `warnings` are what nobody should overlook."""
-
-    name: str
-    engine: str
-    cpu: dict[str, Any]
-    threads: int
-    batch: int
-    rounds: int
-    end_to_end: Latency
-    core: Latency
-    throughput: list[Throughput]
-    peak_memory_bytes: Sizes
-    file_bytes: Sizes
-    warnings: list[str]
