@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import exporter
-from exporter.artifact.inference import Detector
+from exporter.artifact.detector import detector_of
 from exporter.artifact.manifest import read_manifest
 from exporter.artifact.verify import verify
 from exporter.cli import main
@@ -120,7 +120,7 @@ def test_a_frame_goes_in_and_boxes_in_its_pixels_come_out(letterbox):
 @pytest.mark.parametrize("size", [(1, 1), (300, 7), (480, 640), (64, 96)], ids=str)
 def test_the_detector_gives_a_letterbox_any_picture(letterbox, size):
     picture = scene("evaluation", 1, *size).image
-    detector = Detector.of(letterbox, read_manifest(letterbox))
+    detector = detector_of(letterbox, read_manifest(letterbox))
     (found,) = detector([picture])
     (rows,) = session(letterbox / "model.onnx").run(None, {"frame": np.ascontiguousarray(picture[..., ::-1])})
     np.testing.assert_array_equal(found.boxes, rows[:, 1:5])
@@ -129,9 +129,9 @@ def test_the_detector_gives_a_letterbox_any_picture(letterbox, size):
 
 def test_a_letterbox_takes_no_size_and_no_empty_picture(letterbox):
     with pytest.raises(RequestError, match="takes pictures of any size"):
-        Detector.of(letterbox, read_manifest(letterbox), (64, 64))
+        detector_of(letterbox, read_manifest(letterbox), (64, 64))
     with pytest.raises(RequestError, match="height 0"):
-        list(Detector.of(letterbox, read_manifest(letterbox))([np.zeros((0, 9, 3), np.uint8)]))
+        list(detector_of(letterbox, read_manifest(letterbox))([np.zeros((0, 9, 3), np.uint8)]))
 
 
 def test_a_dynamic_artifact_says_what_it_takes(dynamic):
@@ -149,7 +149,7 @@ def test_a_dynamic_artifact_says_what_it_takes(dynamic):
 @pytest.mark.parametrize("size", [None, (64, 160), (128, 96)], ids=str)
 def test_any_size_that_is_allowed_gives_what_torch_gives(dynamic, size):
     picture = scene("evaluation", 2, 120, 200).image
-    (found,) = Detector.of(dynamic, read_manifest(dynamic), size)([picture])
+    (found,) = detector_of(dynamic, read_manifest(dynamic), size)([picture])
     got = np.concatenate([found.boxes, found.scores[:, None], found.classes[:, None]], axis=1, dtype=np.float32)
     expected = by_hand(picture, Geometry.stretch(*(size or (96, 96))))
     assert len(expected) > 3
@@ -278,7 +278,7 @@ def test_the_geometry_inside_costs_no_accuracy(tmp_path, quantization):
         folder = tmp_path / preprocessing
         words = ["model=yolo_nas_s", f"quantization={quantization}", f"preprocessing={preprocessing}", "input.size=320"]
         manifest = exporter.build(overrides=[*words, "proof.num_scenes=0", f"output_dir={folder}"])
-        rows = Detector.of(folder, manifest)([each.image for each in scenes])
+        rows = detector_of(folder, manifest)([each.image for each in scenes])
         found.append(100 * coco_scores([(d.boxes, d.scores, d.classes) for d in rows], truths, CLASS_NAMES)["map"])
     assert found[0] - found[1] <= 0.2
     assert quantization == "int8" or abs(found[0] - found[1]) <= 0.2

@@ -9,17 +9,24 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from exporter.backend.section import Backend, Intermediate, Profile  # noqa: F401 - the sections, by the name of their file
-from exporter.benchmark.section import Benchmark, Latency, Ratio, Sizes, Throughput, Times  # noqa: F401 - the sections, by the name of their file
+from exporter.backend.section import Backend, Intermediate, Profile
+from exporter.benchmark.section import Benchmark, Latency, Ratio, Sizes, Throughput, Times
 from exporter.calibration.section import Calibration
 from exporter.common.errors import RequestError
-from exporter.common.files import check_file, file_digest, files_digest, is_file, is_folder  # noqa: F401 - the sections, by the name of their file
+from exporter.common.files import check_file, is_file, is_folder
 from exporter.common.messages import validation_lines
-from exporter.common.section import FileName, Section, StoredFile, Tensor  # noqa: F401 - the sections, by the name of their file
-from exporter.evaluation.section import Evaluation, Scores, ScoreShift  # noqa: F401 - the sections, by the name of their file
-from exporter.model.section import Model, Weights  # noqa: F401 - the sections, by the name of their file
+from exporter.common.section import FileName, Section, StoredFile, Tensor
+from exporter.evaluation.section import Evaluation, Scores, ScoreShift
+from exporter.model.section import Model, Weights
 from exporter.postprocessing.section import Postprocessing
-from exporter.preprocessing.section import Allowed, Input, Preprocessing, PreprocessingSource  # noqa: F401 - the sections, by the name of their file
+from exporter.preprocessing.section import Allowed, Input, Preprocessing, PreprocessingSource
+
+__all__ = [
+    "Allowed", "Artifact", "Backend", "Benchmark", "Calibration", "Engine", "Evaluation", "Input", "Intermediate",
+    "Latency", "Manifest", "Model", "Postprocessing", "Preprocessing", "PreprocessingSource", "Profile", "Ratio",
+    "Recipe", "ScoreShift", "Scores", "Sizes", "StoredFile", "Tensor", "Throughput", "Times", "Weights",
+    "read_manifest",
+]  # fmt: skip
 
 SCHEMA_VERSION = 1
 ARTIFACT = "model.onnx"

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from exporter.artifact.inference import Detector
+from exporter.artifact.detector import detector_of
 from exporter.benchmark.cases import Case, cases, engine_names
 from exporter.benchmark.chart import draw
 from exporter.benchmark.compare import Row, compared, lines, processor
@@ -78,7 +78,7 @@ def mean_precision(case: Case, pictures: Pictures, progress: Progress) -> float:
     """mAP@[.5:.95] in points. Raises BuildError where the engine fails on a picture."""
     names = case.manifest.model.class_names
     node = pictures_node(*pictures)
-    detector = Detector.of(case.folder, case.manifest, engine=case.engine)
+    detector = detector_of(case.folder, case.manifest, engine=case.engine)
     examples = node.examples(names, *case.manifest.input.nominal_picture)
     if line := warning(examples.notes, "--strict"):
         progress.warn(line)

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from exporter.artifact.inference import encode
 from exporter.artifact.manifest import Manifest
 from exporter.common.errors import RequestError
 from exporter.demo.scenes import scene
 from exporter.graph import facts
+from exporter.preprocessing.encode import encode
 from exporter.preprocessing.section import Input, Preprocessing
 from exporter.runtime.engine import Engine, Timed, engine_of
 

@@ -10,13 +10,14 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
-from exporter.artifact.inference import Detections, Detector
+from exporter.artifact.detector import detector_of
 from exporter.artifact.manifest import read_manifest
 from exporter.common.bit_depth import BitDepth, Depth
 from exporter.common.errors import BuildError, RequestError
 from exporter.common.files import is_folder
 from exporter.common.images import list_pictures
 from exporter.common.progress import progress_in
+from exporter.postprocessing.detections import Detections
 from exporter.report.drawing import draw, write_png
 from exporter.runtime.engine import engine_of
 
@@ -34,7 +35,7 @@ def predict(
     a picture. predictions.json appears at the end, whole or not at all.
     """
     manifest = read_manifest(folder)
-    detector = Detector.of(folder, manifest, size)
+    detector = detector_of(folder, manifest, size)
     files = [file for image in images for file in (list_pictures(image, "IMAGE") if is_folder(image) else [image])]
     depth = Depth(files, bit_depth)
     drawings = [out / f"{name}.png" for name in _names(files)]

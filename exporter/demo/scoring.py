@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from exporter.artifact.inference import Detections as Found
 from exporter.evaluation.examples import Truth
 from exporter.evaluation.scores import scores
+from exporter.postprocessing.detections import Detections as Found
 
 Detections = tuple[np.ndarray, np.ndarray, np.ndarray]
 """Of one picture: boxes float [n, 4] xyxy pixels, scores float [n] in 0..1, classes int [n]."""

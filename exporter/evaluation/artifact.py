@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from exporter.artifact.inference import Detector
+from exporter.artifact.detector import detector_of
 from exporter.artifact.manifest import read_manifest
 from exporter.common.bit_depth import BitDepth
 from exporter.common.errors import RequestError
@@ -34,7 +34,7 @@ def evaluate_artifact(
     Raises RequestError for a folder without an artifact, for labels that cannot be right or are not of its classes."""
     manifest = read_manifest(folder)
     node = pictures_node(num_images, yolo, coco, strict, bit_depth)
-    detector, names = Detector.of(folder, manifest), manifest.model.class_names
+    detector, names = detector_of(folder, manifest), manifest.model.class_names
     examples = node.examples(names, *manifest.input.nominal_picture)
     if line := warning(examples.notes, "--strict"):
         progress.warn(line)

@@ -5,13 +5,14 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from exporter.artifact.inference import Detections, Detector
 from exporter.common.contrast import has_contrast, low_contrast_line
 from exporter.common.errors import BuildError
 from exporter.common.progress import Progress
+from exporter.evaluation.detector import Detector
 from exporter.evaluation.examples import Example
 from exporter.evaluation.scores import scores
 from exporter.evaluation.section import Evaluation as EvaluationSection
+from exporter.postprocessing.detections import Detections
 from exporter.proof.detections import bounded_shift, score_shift
 
 CHECK = (

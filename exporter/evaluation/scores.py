@@ -9,7 +9,7 @@ from exporter.evaluation.examples import Truth
 from exporter.evaluation.section import Scores
 
 if TYPE_CHECKING:
-    from exporter.artifact.inference import Detections
+    from exporter.postprocessing.detections import Detections
 
 SIZES = ("small", "medium", "large")
 """Objects of an area below 32², below 96² and above, in pixels of the picture."""

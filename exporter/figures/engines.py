@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from exporter.artifact.inference import Detections, Detector
+from exporter.artifact.detector import detector_of
 from exporter.benchmark.cases import Case, cases, engine_names
 from exporter.benchmark.chart import draw
 from exporter.benchmark.command import mean_precision
@@ -18,6 +18,7 @@ from exporter.figures import markdown
 from exporter.figures.markdown import Missing
 from exporter.figures.measured import built
 from exporter.figures.precision import WIDE
+from exporter.postprocessing.detections import Detections
 from exporter.proof.detections import matched
 from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
 from exporter.runtime.openvino import CAPABILITIES, Precision, about
@@ -94,7 +95,7 @@ def _alike(case: Case, size: int) -> str:
         return "itself"
     pictures = [scene("proof", i, size, size).image for i in range(SHOWN)]
     ours, theirs = (
-        [_sure(each) for each in Detector.of(case.folder, case.manifest, engine=engine)(pictures)]
+        [_sure(each) for each in detector_of(case.folder, case.manifest, engine=engine)(pictures)]
         for engine in (case.engine, OnnxRuntimeEngine())
     )
     found = matched(ours, theirs)

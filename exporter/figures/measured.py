@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from exporter.artifact.inference import Detector
+from exporter.artifact.detector import detector_of
 from exporter.artifact.manifest import Manifest, Ratio, read_manifest
 from exporter.benchmark.cpu import cores
 from exporter.benchmark.paired import interleaved, ratio
@@ -37,7 +37,7 @@ def demo_map(folder: Path, scenes: int) -> float:
     manifest = read_manifest(folder)
     names = manifest.model.class_names
     examples = DemoEvaluation(num_images=scenes).examples(names, *manifest.input.nominal_picture)
-    detector = Detector.of(folder, manifest)
+    detector = detector_of(folder, manifest)
     return evaluate(detector, None, examples, len(names), progress_in("text"), name="demo").artifact.map
 
 

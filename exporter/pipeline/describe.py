@@ -9,6 +9,7 @@ from typing import Any
 import onnx
 
 from exporter.artifact import manifest as m
+from exporter.common.files import file_digest
 from exporter.common.geometry import STRIDE
 from exporter.common.provenance import versions
 from exporter.config.recipe import Recipe
@@ -98,7 +99,7 @@ def describe(
         name=recipe.name,
         artifact=m.Artifact(
             file=file.name,
-            sha256=m.file_digest(file),
+            sha256=file_digest(file),
             bytes=file.stat().st_size,
             opset=facts.opset(model),
             ir_version=model.ir_version,

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from exporter.artifact.inference import Detections, Detector
 from exporter.common.geometry import Geometry
 from exporter.demo.scenes import CLASS_NAMES, scene
 from exporter.demo.scoring import coco_scores
+from exporter.evaluation.detector import Detector
 from exporter.evaluation.section import ScoreShift
 from exporter.postprocessing import reference
+from exporter.postprocessing.detections import Detections
 from exporter.postprocessing.nms.onnx import OnnxNms
 
 SURE, MIN_MATCHED = 0.25, 10

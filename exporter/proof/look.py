@@ -7,9 +7,9 @@ from itertools import islice
 
 import numpy as np
 
-from exporter.artifact.inference import Detections
 from exporter.demo.scenes import scene
 from exporter.evaluation.scores import scores as average_precision
+from exporter.postprocessing.detections import Detections
 from exporter.proof.at_hand import AtHand
 
 NUM_PROBES = 4

@@ -20,17 +20,19 @@ from typing import Any
 import numpy as np
 import onnx
 
-from exporter.artifact.inference import Detections, Detector, encode
 from exporter.common.errors import BuildError
 from exporter.common.geometry import Geometry
 from exporter.config.recipe import Recipe
 from exporter.demo.scenes import scene
+from exporter.evaluation.detector import Detector
 from exporter.evaluation.section import ScoreShift
 from exporter.graph.facts import is_quantized
 from exporter.model.loaded import LoadedModel, ModelFacts
 from exporter.pipeline.describe import input_section, preprocessing_section
 from exporter.postprocessing import reference
 from exporter.postprocessing.agreement import unexplained
+from exporter.postprocessing.detections import Detections
+from exporter.preprocessing.encode import encode
 from exporter.preprocessing.normalization import Normalization
 from exporter.preprocessing.section import Input, Preprocessing
 from exporter.proof.detections import TorchOutputs, bounded_shift, detection_errors, torch_detections

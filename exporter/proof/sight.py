@@ -23,12 +23,12 @@ from typing import Any, Literal
 import numpy as np
 import onnx
 
-from exporter.artifact.inference import Detections
 from exporter.common.errors import BuildError
 from exporter.config.recipe import Recipe
 from exporter.model.loaded import ModelFacts
 from exporter.pipeline.describe import input_section, preprocessing_section
 from exporter.postprocessing import reference
+from exporter.postprocessing.detections import Detections
 from exporter.preprocessing.section import Preprocessing
 from exporter.proof.at_hand import AtHand, at_hand
 from exporter.proof.look import QUIET, RUNAWAY, SATURATED, Look, look, probes

@@ -13,10 +13,10 @@ from itertools import islice
 import numpy as np
 import onnx
 
-from exporter.artifact.inference import Detections
 from exporter.common.errors import BuildError
 from exporter.evaluation.examples import Truth
 from exporter.evaluation.scores import scores
+from exporter.postprocessing.detections import Detections
 from exporter.postprocessing.format.batch import BatchFormat
 from exporter.postprocessing.nms.efficientnms import EfficientNms
 from exporter.postprocessing.nms.onnx import OnnxNms

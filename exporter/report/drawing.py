@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from exporter.artifact.inference import Detections
+from exporter.postprocessing.detections import Detections
 
 # Matplotlib's tab10 without its grey: colours that are told apart on any background.
 COLOURS = (

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from exporter.artifact.inference import Detector
+from exporter.artifact.detector import detector_of
 from exporter.artifact.manifest import Manifest
 from exporter.demo.scenes import scene
 from exporter.report.drawing import draw, write_png
@@ -18,7 +18,7 @@ def write_preview(folder: Path, manifest: Manifest) -> None:
         return
     height, width = manifest.input.nominal_picture
     scenes = [scene("evaluation", 1000 + i, height, width).image for i in range(COLUMNS)]
-    found = Detector.of(folder, manifest)(scenes)
+    found = detector_of(folder, manifest)(scenes)
     drawn = [draw(picture, each, manifest.model.class_names) for picture, each in zip(scenes, found, strict=True)]
     gap = np.full((height, GAP, 3), 255, np.uint8)
     strip = [part for picture in drawn for part in (picture, gap)][:-1]

@@ -7,7 +7,7 @@ import onnx
 import pytest
 
 import exporter
-from exporter.artifact.inference import Detector
+from exporter.artifact.detector import detector_of
 from exporter.artifact.manifest import read_manifest
 from exporter.artifact.verify import verify
 from exporter.backend.openvino import OpenVino
@@ -56,7 +56,7 @@ def test_both_engines_find_the_same_in_it(artifact):
     manifest = read_manifest(artifact)
     pictures = [np.random.default_rng(i).integers(0, 256, (90 + i, 120, 3), dtype=np.uint8) for i in range(3)]
     ours, theirs = (
-        list(Detector.of(artifact, manifest, engine=engine)(pictures)) for engine in (None, OnnxRuntimeEngine())
+        list(detector_of(artifact, manifest, engine=engine)(pictures)) for engine in (None, OnnxRuntimeEngine())
     )
     found = matched(ours, theirs)
     assert 0 < found["boxes"] == found["matched"]
@@ -118,7 +118,7 @@ def test_dynamic_sides_and_batch_are_proved_and_others_refused(tmp_path):
         np.testing.assert_array_equal(got, want)
     for size in ((32, 96), (160, 96), (95, 96), (100, 100)):
         with pytest.raises(RequestError, match="the artifact takes 64 to 128, multiples of 32"):
-            Detector.of(folder, manifest, size)
+            detector_of(folder, manifest, size)
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_an_operator_that_it_lacks_is_said_before_calibration():
 def test_predict_without_openvino_says_so(artifact, monkeypatch):
     monkeypatch.setattr(openvino, "installed", lambda: False)
     with pytest.raises(RequestError, match="openvino is not installed here"):
-        Detector.of(artifact, read_manifest(artifact))
+        detector_of(artifact, read_manifest(artifact))
 
 
 def test_the_manifest_is_plain_json(artifact):

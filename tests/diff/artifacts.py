@@ -63,7 +63,7 @@ def write(folder: Path, graph: onnx.ModelProto | None = None, **changes: Any) ->
         schema_version=1,
         name="small",
         artifact=m.Artifact(
-            file=file.name, sha256=m.file_digest(file), bytes=file.stat().st_size, opset=facts.opset(model),
+            file=file.name, sha256=file_digest(file), bytes=file.stat().st_size, opset=facts.opset(model),
             ir_version=model.ir_version, operators=facts.operators(model),
         ),
         input=m.Input(**facts.tensor(value), allowed={}, layout="nchw", channels="rgb", range=None),

@@ -6,7 +6,6 @@ import torch
 from torch import nn
 
 import exporter
-from exporter.artifact.inference import Detections
 from exporter.common.errors import BuildError
 from exporter.common.progress import Progress
 from exporter.config.compose import compose
@@ -14,6 +13,7 @@ from exporter.config.recipe import check
 from exporter.demo.scenes import CLASS_NAMES
 from exporter.evaluation.evaluate import evaluate
 from exporter.evaluation.examples import Example, Truth
+from exporter.postprocessing.detections import Detections
 from tests.evaluation.colours import NAMES, labelled
 
 NETWORK = ["model=custom", "model._target_=tests.evaluation.colours.network", f"model.class_names=[{','.join(NAMES)}]"]

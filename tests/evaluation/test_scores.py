@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from exporter.artifact.inference import Detections
 from exporter.common.errors import BuildError
 from exporter.common.progress import Progress
 from exporter.evaluation.evaluate import evaluate
 from exporter.evaluation.examples import Example, Truth, spread
 from exporter.evaluation.scores import scores
+from exporter.postprocessing.detections import Detections
 
 SMALL, MEDIUM, LARGE = [0, 0, 20, 20], [30, 30, 90, 90], [100, 100, 300, 300]
 

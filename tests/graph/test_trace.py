@@ -5,10 +5,10 @@ import onnx
 import pytest
 import torch
 
-from exporter.artifact.inference import rows
 from exporter.common.errors import RequestError
 from exporter.graph.trace import trace
 from exporter.postprocessing import reference
+from exporter.postprocessing.detections import rows
 from exporter.postprocessing.format.batch import BatchFormat
 from exporter.postprocessing.format.flat import FlatFormat
 from exporter.postprocessing.nms.onnx import OnnxNms

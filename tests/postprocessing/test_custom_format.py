@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 import pytest
 
-from exporter.artifact.inference import Detector
+from exporter.artifact.detector import detector_of
 from exporter.artifact.manifest import read_manifest
 from exporter.artifact.verify import verify
 from exporter.cli import main
@@ -74,7 +74,7 @@ def test_the_artifact_gives_what_the_code_makes_of_the_detections(core_file, tmp
     assert np.allclose(table, corners(batch), atol=1e-5)
 
     with pytest.raises(RequestError, match=r"its outputs \(count, table\) are in a format of its recipe's own"):
-        Detector.of(tmp_path / "out", manifest)
+        detector_of(tmp_path / "out", manifest)
     compile(snippet(tmp_path / "out", "python"), "snippet", "exec")
 
 

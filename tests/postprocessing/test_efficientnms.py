@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from exporter.artifact.inference import rows
 from exporter.common.errors import BuildError, RequestError
 from exporter.postprocessing.agreement import unexplained
+from exporter.postprocessing.detections import rows
 from exporter.postprocessing.efficientnms_reference import Attributes, PluginOutputs, efficient_nms
 from exporter.postprocessing.emulate_plugin import emulated
 from exporter.postprocessing.format.batch import BatchFormat

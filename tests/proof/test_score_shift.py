@@ -6,11 +6,11 @@ from functools import partial
 import numpy as np
 import pytest
 
-from exporter.artifact.inference import Detections
 from exporter.common.errors import BuildError
 from exporter.config.compose import compose
 from exporter.config.recipe import check
 from exporter.pipeline.stages.finish import attach
+from exporter.postprocessing.detections import Detections
 from exporter.proof.detections import bounded_shift, score_shift
 from exporter.proof.prove import prove, torch_outputs
 from tests.proof.spoiled import squeezed

@@ -11,11 +11,11 @@ import yaml
 from onnx import numpy_helper
 from pydantic import ValidationError
 
-from exporter.artifact.inference import Detections
 from exporter.common.errors import BuildError
 from exporter.evaluation.examples import Truth
 from exporter.evaluation.scores import scores
 from exporter.postprocessing import reference
+from exporter.postprocessing.detections import Detections
 from exporter.postprocessing.nms.onnx import OnnxNms
 from exporter.quantization.int8 import Int8
 from exporter.quantization.mixed import Mixed

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 import exporter
-from exporter.artifact.inference import Detections
 from exporter.artifact.manifest import Evaluation, Scores, read_manifest
 from exporter.artifact.signature import KEY_ID, SIGNATURE, SUMS
 from exporter.common.errors import BuildError
 from exporter.demo.scenes import CLASS_NAMES
 from exporter.graph.trace import trace
 from exporter.pipeline.build import OWNED
+from exporter.postprocessing.detections import Detections
 from exporter.report.page.charts import MOST_CLASSES, class_bars, distribution
 from exporter.report.page.page import page, write_report
 from exporter.report.page.pictures import Compared, _side_by_side

@@ -16,7 +16,7 @@ import onnxruntime
 import pytest
 
 import exporter
-from exporter.artifact.inference import Detector
+from exporter.artifact.detector import detector_of
 from exporter.artifact.manifest import read_manifest
 from exporter.cli import main
 from exporter.common.errors import RequestError
@@ -49,7 +49,7 @@ def module(folder: Path, name: str = "snippet"):
 def agree(folder: Path, pictures=PICTURES) -> int:
     """Holds what the program finds against what `predict` does; how many detections there were."""
     manifest = read_manifest(folder)
-    wanted = list(Detector.of(folder, manifest)(pictures))
+    wanted = list(detector_of(folder, manifest)(pictures))
     found = module(folder).detect(pictures)
     assert len(found) == len(pictures)
     for want, rows in zip(wanted, found, strict=True):

@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from exporter.artifact.inference import Detector
+from exporter.artifact.detector import detector_of
 from exporter.artifact.manifest import Manifest
 from exporter.benchmark.subject import example_input
 from exporter.common.errors import BuildError
 from exporter.demo.scenes import scene
 from exporter.deploy.engine.session import EngineSession
+from exporter.evaluation.detector import Detector
 from exporter.proof.detections import matched
 from exporter.runtime.onnx_runtime import emulation, session
 
@@ -29,7 +30,7 @@ def prove_engine(trt: ModuleType, plan: bytes, folder: Path, manifest: Manifest,
         return _tensors(engine, folder, manifest)
     height, width = manifest.input.nominal_picture
     pictures = [scene("proof", i, height, width).image for i in range(PICTURES)]
-    wanted = list(Detector.of(folder, manifest)(pictures))
+    wanted = list(detector_of(folder, manifest)(pictures))
     found = list(Detector(engine, manifest.input, manifest.preprocessing)(pictures))
     figures = {"pictures": PICTURES, "reference": _reference(folder, manifest), **matched(found, wanted)}
     boxes, pairs = figures["boxes"], figures["matched"]

@@ -5,12 +5,12 @@ from typing import Any
 import onnx
 
 from exporter.artifact import manifest as m
-from exporter.artifact.inference import Detector
 from exporter.benchmark.cpu import cores
 from exporter.benchmark.subject import Subject, core_subject, example_input
 from exporter.benchmark.tradeoff import timed
 from exporter.common.progress import Progress
 from exporter.config.recipe import Recipe
+from exporter.evaluation.detector import Detector
 from exporter.evaluation.evaluate import evaluate
 from exporter.model.loaded import ModelFacts
 from exporter.pipeline.describe import input_section, preprocessing_section

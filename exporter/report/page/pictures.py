@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from exporter.artifact.inference import Detections, Detector
 from exporter.artifact.manifest import Manifest
 from exporter.demo.scenes import scene
+from exporter.evaluation.detector import Detector
 from exporter.evaluation.examples import Example, spread
+from exporter.postprocessing.detections import Detections
 from exporter.proof.detections import pairs
 from exporter.report.drawing import draw
 from exporter.runtime.engine import engine_of

@@ -1,60 +1,18 @@
-"""Runs an artifact by what its manifest says, and nothing else: from pictures of any size to boxes in their pixels."""
+"""Runs an artifact by what its manifest says, and nothing else: from images of any size to boxes in their pixels."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from exporter.artifact.manifest import Input, Manifest, Preprocessing
 from exporter.common.errors import BuildError, RequestError
 from exporter.common.messages import in_one_line
+from exporter.postprocessing.detections import Detections, rows
+from exporter.preprocessing.encode import encode
+from exporter.preprocessing.section import Input, Preprocessing
 
 if TYPE_CHECKING:
-    from exporter.runtime.engine import Engine, Runnable
-
-
-@dataclass(frozen=True)
-class Detections:
-    """Of one picture, best first: boxes [n, 4] float32 xyxy, scores [n] float32, classes [n] int64."""
-
-    boxes: np.ndarray
-    scores: np.ndarray
-    classes: np.ndarray
-
-
-def encode(pictures: np.ndarray, input: Input, preprocessing: Preprocessing) -> np.ndarray:
-    """uint8 [B, H, W, 3] RGB of the input's size → what the artifact takes: its dtype, layout, order and range. Raises
-    RequestError for a size that it does not take."""
-    input.check_picture(*pictures.shape[1:3])
-    nchw = pictures.transpose(0, 3, 1, 2)
-    if not preprocessing.inside_graph:
-        if preprocessing.normalization is None:
-            raise RequestError("the manifest has no normalization, and the artifact none inside: it takes no pictures")
-        return np.ascontiguousarray(preprocessing.normalization.apply(nchw))
-    if input.channels == "bgr":
-        nchw = nchw[:, ::-1]
-    array = nchw if input.layout == "nchw" else nchw.transpose(0, 2, 3, 1)
-    if input.layout == "hwc":
-        (array,) = array
-    return np.ascontiguousarray(array.astype(input.dtype))
-
-
-def rows(outputs: dict[str, np.ndarray], batch: int) -> list[Detections]:
-    """The artifact's outputs, in either format, for each picture of the batch."""
-    if "flat_predictions" in outputs:
-        flat = outputs["flat_predictions"]
-        own = [flat[flat[:, 0] == i] for i in range(batch)]
-        return [Detections(r[:, 1:5], r[:, 5], r[:, 6].astype(np.int64)) for r in own]
-    found = []
-    for i in range(batch):
-        n = int(outputs["num_predictions"][i, 0])
-        if not 0 <= n <= outputs["pred_scores"].shape[1]:
-            raise ValueError(f"num_predictions is {n}")
-        boxes, scores, classes = (outputs[f"pred_{k}"][i, :n] for k in ("boxes", "scores", "classes"))
-        found.append(Detections(boxes, scores, classes.astype(np.int64)))
-    return found
+    from exporter.runtime.engine import Runnable
 
 
 class Detector:
@@ -78,23 +36,6 @@ class Detector:
                 raise RequestError("the artifact takes pictures of any size and resizes them inside: give no size")
             input.check_picture(*size)
             self._geometry = self._geometry.at(*size)
-
-    @classmethod
-    def of(
-        cls, folder: Path, manifest: Manifest, size: tuple[int, int] | None = None, engine: "Engine | None" = None
-    ) -> "Detector":
-        """The artifact in a folder that a build wrote, in the engine that it is for, or in this one. Raises
-        RequestError also where its outputs are in a format of its recipe's own."""
-        if manifest.postprocessing.format is not None and not manifest.postprocessing.readable:
-            names = ", ".join(output.name for output in manifest.outputs)
-            raise RequestError(
-                f"{folder}: its outputs ({names}) are in a format of its recipe's own"
-                f" (postprocessing/format={manifest.postprocessing.format}), which only its author can read: run it in"
-                " your own program, or build it with postprocessing/format=batch"
-            )
-        from exporter.artifact.bounded_session import artifact_session
-
-        return cls(artifact_session(folder, manifest, engine), manifest.input, manifest.preprocessing, size)
 
     @property
     def batch(self) -> int:

@@ -1,0 +1,30 @@
+"""Finished detections, and how they are read from an artifact's outputs."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Detections:
+    """Of one picture, best first: boxes [n, 4] float32 xyxy, scores [n] float32, classes [n] int64."""
+
+    boxes: np.ndarray
+    scores: np.ndarray
+    classes: np.ndarray
+
+
+def rows(outputs: dict[str, np.ndarray], batch: int) -> list[Detections]:
+    """The artifact's outputs, in either format, for each picture of the batch."""
+    if "flat_predictions" in outputs:
+        flat = outputs["flat_predictions"]
+        own = [flat[flat[:, 0] == i] for i in range(batch)]
+        return [Detections(r[:, 1:5], r[:, 5], r[:, 6].astype(np.int64)) for r in own]
+    found = []
+    for i in range(batch):
+        n = int(outputs["num_predictions"][i, 0])
+        if not 0 <= n <= outputs["pred_scores"].shape[1]:
+            raise ValueError(f"num_predictions is {n}")
+        boxes, scores, classes = (outputs[f"pred_{k}"][i, :n] for k in ("boxes", "scores", "classes"))
+        found.append(Detections(boxes, scores, classes.astype(np.int64)))
+    return found
