@@ -8,6 +8,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from exporter.artifact import manifest as m
+from exporter.common.files import file_digest
 from exporter.graph import facts
 
 WEIGHTS = np.arange(4 * 3 * 3 * 3, dtype=np.float32).reshape(4, 3, 3, 3)
