@@ -1,7 +1,6 @@
 """Blindness: networks that are fed with what they were not trained on are caught, and others are not accused."""
 
 from dataclasses import replace
-from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -14,6 +13,7 @@ from exporter.evaluation.examples import Truth
 from exporter.graph.attach_input import attach_input
 from exporter.manifest import read_manifest
 from exporter.preprocessing.normalization import UNCHANGED, Normalization
+from exporter.preprocessing.trained import Trained
 from exporter.preprocessing.yolo_nas import YoloNas
 from exporter.proof import sight
 from exporter.proof.at_hand import AtHand
@@ -40,7 +40,7 @@ def few(monkeypatch):
 class Raw(YoloNas):
     """YOLO-NAS on 0..255."""
 
-    normalization: ClassVar[Normalization] = UNCHANGED
+    max_value: float = 1.0
 
 
 def divided(normalization, by):
@@ -50,7 +50,8 @@ def divided(normalization, by):
 def at(parts, blind="auto", *, trained_on=1.0, declared=False, preprocessing=None, calibration=None, weak=False):
     """`looked` at the network as if it had been trained on RGB from 0 to `trained_on`, behind this preprocessing."""
     recipe, loaded, core = parts
-    recipe = replace(recipe, calibration=calibration, preprocessing=preprocessing or recipe.preprocessing)
+    said = Trained(source="checkpoint" if declared else "model", preprocessing=recipe.preprocessing)
+    recipe = replace(recipe, calibration=calibration, preprocessing=preprocessing or recipe.preprocessing, trained=said)
     given = divided(recipe.preprocessing.normalization, trained_on)
     core = through(core, [("Mul", 0.1), ("Sub", 4.0)]) if weak else core
     model = recipe.format.attach(recipe.nms.attach(attach_input(core, given, "uint8", "nchw", "rgb")))
@@ -60,7 +61,7 @@ def at(parts, blind="auto", *, trained_on=1.0, declared=False, preprocessing=Non
         boxes, scores = torch_outputs(loaded, pictures, divided(normalization, trained_on))
         return boxes, 1 / (1 + np.exp(4) * (1 / scores.clip(1e-12) - 1) ** 0.1) if weak else scores
 
-    return looked(artifact, replace(loaded, declared=declared), recipe, blind, outputs)
+    return looked(artifact, loaded, recipe, blind, outputs)
 
 
 def pictures_in(folder, images):
