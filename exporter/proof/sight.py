@@ -134,8 +134,8 @@ def _of_artifact(artifact: bytes, images: AtHand, preprocessing: Preprocessing, 
 
 def _of_torch(normalization: Any, images: AtHand, outputs: Outputs, recipe: Recipe) -> Outcomes:
     """What `look` takes. normalization: a usual one, or what the artifact is built with."""
-    for picture in (*probes(*images.images.shape[1:3]), *images.images):
-        boxes, scores = (each[0] for each in outputs(picture[None], normalization))
+    pictures = np.concatenate([probes(*images.images.shape[1:3]), images.images])
+    for boxes, scores in zip(*outputs(pictures, normalization), strict=True):
         found = None
         if images.truths is not None:
             rows = reference.detections(boxes, scores, recipe.nms)

@@ -14,6 +14,7 @@ class Int8(QuantizationNode):
 
     name: ClassVar[str] = "int8"
     needs_calibration: ClassVar[bool] = True
+    # Of the demo weights at 320 px the median score moves by 0.002 at most; a fifth less of each is 0.18.
     bounds: ClassVar[dict[str, float]] = {
         "mean_score_error": 0.01, "mean_box_error": 8.0, "max_map_drop": 1.0, "max_score_shift": 0.05,
     }  # fmt: skip

@@ -1,24 +1,30 @@
 """Blindness: networks that are fed with what they were not trained on are caught, and others are not accused."""
 
 from dataclasses import replace
-from typing import ClassVar
 
 import cv2
 import numpy as np
 import pytest
 
+from exporter.artifact.manifest import read_manifest
 from exporter.common.errors import BuildError
 from exporter.config.compose import compose
 from exporter.config.recipe import check
+from exporter.config.settings import ProofSettings
 from exporter.demo.scenes import scene
+from exporter.evaluation.examples import Truth
 from exporter.preprocessing.attach_input import attach_input
 from exporter.preprocessing.normalization import UNCHANGED, Normalization
+from exporter.preprocessing.trained import Trained
 from exporter.preprocessing.yolo_nas import YoloNas
 from exporter.proof import sight
-from exporter.proof.look import QUIET, RUNAWAY
+from exporter.proof.at_hand import AtHand
+from exporter.proof.look import QUIET, RUNAWAY, Look
 from exporter.proof.prove import torch_outputs
 from exporter.proof.sight import looked
 from exporter.proof.usual import in_words
+from exporter.report.summary import summary_lines
+from tests.diff.artifacts import write
 from tests.proof.spoiled import through
 
 SIZE = 96
@@ -34,7 +40,7 @@ def few(monkeypatch):
 class Raw(YoloNas):
     """YOLO-NAS on 0..255."""
 
-    normalization: ClassVar[Normalization] = UNCHANGED
+    max_value: float = 1.0
 
 
 def divided(normalization, by):
@@ -44,7 +50,8 @@ def divided(normalization, by):
 def at(parts, blind="auto", *, trained_on=1.0, declared=False, preprocessing=None, calibration=None, weak=False):
     """`looked` at the network as if it had been trained on RGB from 0 to `trained_on`, behind this preprocessing."""
     recipe, loaded, core = parts
-    recipe = replace(recipe, calibration=calibration, preprocessing=preprocessing or recipe.preprocessing)
+    said = Trained(source="checkpoint" if declared else "model", preprocessing=recipe.preprocessing)
+    recipe = replace(recipe, calibration=calibration, preprocessing=preprocessing or recipe.preprocessing, trained=said)
     given = divided(recipe.preprocessing.normalization, trained_on)
     core = through(core, [("Mul", 0.1), ("Sub", 4.0)]) if weak else core
     model = recipe.format.attach(recipe.nms.attach(attach_input(core, given, "uint8", "nchw", "rgb")))
@@ -54,7 +61,7 @@ def at(parts, blind="auto", *, trained_on=1.0, declared=False, preprocessing=Non
         boxes, scores = torch_outputs(loaded, pictures, divided(normalization, trained_on))
         return boxes, 1 / (1 + np.exp(4) * (1 / scores.clip(1e-12) - 1) ** 0.1) if weak else scores
 
-    return looked(artifact, replace(loaded, declared=declared), recipe, blind, outputs)
+    return looked(artifact, loaded, recipe, blind, outputs)
 
 
 def pictures_in(folder, images):
@@ -116,6 +123,58 @@ def test_a_hardly_trained_network_is_no_accusation(parts, tmp_path):
     """Its logits move a tenth as far as they will: nothing is above the threshold, however it is fed."""
     section = at(parts, declared=True, calibration=pictures_in(tmp_path / "a", scenes()), weak=True)
     assert section["detected_on"] == 0 and section["response"] < QUIET and section["warning"]
+
+
+def seen(best=0.1, saturated=0.0, ap50=None, response=5.0):
+    return Look(np.full(8, best), saturated, ap50, response)
+
+
+def judged(given, tried, own="RGB, 0..1", count=8, objects=None, users=True):
+    """`_is_blind` for images of which, with `objects`, each holds as many."""
+    truths = objects and [Truth.of(np.zeros((objects, 4)), np.zeros(objects))] * count
+    images = AtHand(np.zeros((count, 1, 1, 3), np.uint8), truths, "images", users)
+    return sight._is_blind(given, {own: given, **tried}, own, images, 0.25)
+
+
+@pytest.mark.parametrize(
+    ("blind", "given", "tried", "more"),
+    [
+        (True, seen(0.95, saturated=0.995), {}, {}),
+        (False, seen(0.95, saturated=0.9), {}, {}),
+        (True, seen(0.2), {}, {"objects": 2}),
+        (False, seen(0.2), {}, {"objects": 1}),  # 8 objects in all
+        (True, seen(0.9, ap50=1), {"BGR, 0..1": seen(0.9, ap50=30)}, {"objects": 2}),
+        (False, seen(0.9, ap50=1), {"BGR, 0..1": seen(0.9, ap50=10)}, {"objects": 2}),
+        (False, seen(0.9, ap50=5), {"BGR, 0..1": seen(0.9, ap50=30)}, {"objects": 2}),
+        (True, seen(0.2), {"BGR, 0..1": seen(0.7)}, {}),
+        (False, seen(0.2), {"BGR, 0..1": seen(0.5)}, {}),
+        (False, seen(0.2), {"BGR, 0..1": seen(0.7)}, {"count": 7}),
+        (False, seen(0.2), {"BGR, 0..1": seen(0.7)}, {"users": False}),
+        (False, seen(0.2), {"RGB, 0..255": seen(0.9)}, {}),  # which makes detections of nothing
+        (True, seen(0.06, response=0.1), {"RGB, 0..255": seen(0.9)}, {"users": False}),
+        (False, seen(0.06, response=0.1), {"RGB, 0..255": seen(0.9, response=25)}, {}),
+        (False, seen(0.06, response=0.1), {"RGB, 0..255": seen(0.2)}, {}),
+    ],
+)
+def test_what_is_certain(blind, given, tried, more):
+    assert judged(given, tried, **more) == blind
+
+
+def test_a_closing_line_says_it(tmp_path):
+    manifest = read_manifest(write(tmp_path / "a"))
+    network = dict.fromkeys(["max_box_error", "mean_box_error", "max_score_error", "mean_score_error"], 0.0)
+    proof = {"network": network, "postprocessing": None, "detections": {"map": None}}
+    older, newer = (
+        list(summary_lines(manifest.model_copy(update={"proof": proof | more})))
+        for more in ({}, {"sight": {"warning": "nothing is detected"}})
+    )
+    assert [line for line in newer if line not in older] == ["  warning    proof.blind: nothing is detected"]
+
+
+def test_configurations_of_older_versions_have_no_such_keys():
+    given = compose(["+recipe=yolo_nas_s"]).config.proof
+    older = {key: value for key, value in given.items() if key not in ("blind", "max_score_shift")}
+    assert ProofSettings.model_validate(older) == ProofSettings.model_validate(dict(given))
 
 
 def test_random_weights_are_not_judged(parts):
