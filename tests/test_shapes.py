@@ -19,7 +19,7 @@ from exporter.common.geometry import Geometry
 from exporter.config.compose import compose
 from exporter.config.recipe import check
 from exporter.demo.scenes import CLASS_NAMES, scene
-from exporter.demo.scoring import coco_scores
+from exporter.evaluation.map_of_scenes import coco_scores
 from exporter.model.loaded import LoadedModel
 from exporter.postprocessing import reference
 from exporter.postprocessing.nms.onnx import OnnxNms

@@ -11,9 +11,9 @@ import onnx
 
 from exporter.artifact.manifest import Manifest
 from exporter.backend.lint.read import read_model
-from exporter.backend.lint.walk import graphs
 from exporter.common.errors import BuildError, RequestError
 from exporter.common.limits import memory_for
+from exporter.graph.walk import graphs
 from exporter.runtime.engine import Engine, Limits, Session, engine_of
 
 RUN_SECONDS = 600.0

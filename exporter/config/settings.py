@@ -12,8 +12,8 @@ from exporter.common.files import user_path
 from exporter.common.geometry import MAX_PIXELS, STRIDE
 from exporter.common.messages import one_of
 from exporter.common.progress import Form
-from exporter.pipeline.sweep.constraint import parse
-from exporter.pipeline.sweep.figures import NAMES
+from exporter.config.sweep_constraint import parse
+from exporter.config.sweep_figures import NAMES
 
 MAX_LOOKED_AT = 32
 """Images that `proof.blind` looks at."""

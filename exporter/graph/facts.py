@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from exporter.backend.lint.walk import nodes
+from exporter.graph.walk import nodes
 from exporter.postprocessing.format.custom import INNER
 from exporter.postprocessing.nms.efficientnms import OPERATOR
 

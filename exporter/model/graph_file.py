@@ -9,11 +9,11 @@ import onnx
 from google.protobuf.message import DecodeError
 from onnx import external_data_helper
 
-from exporter.backend.lint import walk
 from exporter.backend.lint.functions import inlined
 from exporter.backend.lint.read import is_model
 from exporter.common.errors import RequestError
 from exporter.common.files import check_file, file_digest
+from exporter.graph import walk
 
 LARGEST = 2**31 - 1  # bytes that protobuf serialises
 

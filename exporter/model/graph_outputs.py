@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import onnx
 
-from exporter.backend.lint import walk
+from exporter.graph import walk
 
 WANTED = "one input float32 [B, 3, H, W], and outputs boxes [B, N, 4] (xyxy, pixels) and scores [B, N, C], float32"
 WITHOUT_NMS = f"export the network without it; wanted is {WANTED}"

@@ -10,8 +10,8 @@ import numpy as np
 
 from exporter.common.geometry import Geometry
 from exporter.demo.scenes import CLASS_NAMES, scene
-from exporter.demo.scoring import coco_scores
 from exporter.evaluation.detector import Detector
+from exporter.evaluation.map_of_scenes import coco_scores
 from exporter.evaluation.section import ScoreShift
 from exporter.postprocessing import reference
 from exporter.postprocessing.detections import Detections

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from exporter.demo.assigner import assign, pairwise_iou
-from exporter.demo.loss import detection_loss, distribution_loss, giou_loss, varifocal
 from exporter.model.dfl import NUM_BINS, anchors, decode
+from tests.demo.training.assigner import assign, pairwise_iou
+from tests.demo.training.loss import detection_loss, distribution_loss, giou_loss, varifocal
 
 POINTS = anchors([(12, 12), (6, 6), (3, 3)], (8, 16, 32), torch.device("cpu"))
 BOXES = torch.tensor([[8.0, 10.0, 50.0, 60.0], [40.0, 30.0, 92.0, 90.0]])

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from exporter.demo.evaluate import detect
 from exporter.demo.scenes import CLASS_NAMES, scene
-from exporter.demo.scoring import Detections, Truths, coco_scores
+from exporter.evaluation.map_of_scenes import Detections, Truths, coco_scores
+from tests.demo.training.evaluate import detect
 
 
 def perfect(count: int = 12) -> tuple[list[Detections], list[Truths]]:

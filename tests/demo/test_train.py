@@ -8,11 +8,11 @@ import torch
 from safetensors import safe_open
 from torch import nn
 
-from exporter.demo.batches import SIZES, batch, batches
-from exporter.demo.evaluate import evaluate, load
-from exporter.demo.networks import create
 from exporter.demo.scenes import CLASS_NAMES
-from exporter.demo.train import (
+from tests.demo.training.batches import SIZES, batch, batches
+from tests.demo.training.evaluate import evaluate, load
+from tests.demo.training.networks import create
+from tests.demo.training.train import (
     WARM_UP_STEPS,
     Settings,
     learning_rate_factor,

@@ -12,11 +12,11 @@ from exporter.common.errors import BuildError
 from exporter.common.progress import Progress
 from exporter.config.compose import compose
 from exporter.config.recipe import check
-from exporter.figures import matrix, precision
-from exporter.figures.__main__ import main
-from exporter.figures.markdown import Missing, table
-from exporter.figures.measured import built
-from exporter.figures.rows import Row, fill
+from tests.tables import matrix, precision
+from tests.tables.__main__ import main
+from tests.tables.markdown import Missing, table
+from tests.tables.measured import built
+from tests.tables.rows import Row, fill
 
 QUIET = Progress()
 
@@ -144,7 +144,7 @@ def test_a_build_that_fails_gives_its_own_reason(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("words", [["precision", "--scenes", "4", "--limit", "3"], ["matrix", "--limit", "2"]])
 def test_the_commands(words, tmp_path):
-    command = [sys.executable, "-m", "exporter.figures", *words, "--size", "64", "--rounds", "2"]
+    command = [sys.executable, "-m", "tests.tables", *words, "--size", "64", "--rounds", "2"]
     run = subprocess.run([*command, "--file", str(tmp_path / "f.jsonl")], capture_output=True, text=True, check=True)
     rows = lines(run.stdout)[2:]
     assert len(rows) == int(words[-1])

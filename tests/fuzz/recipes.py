@@ -31,7 +31,7 @@ FITTING = [
     "auto", "true", "false", "null", "0", "1", "2", "3", "7", "18", "19", "20", "0.01", "0.5", "0.25", "1.0", "99.9", "64", "96", "320", "dynamic",
     "uint8", "float32", "float16", "nchw", "nhwc", "rgb", "bgr", "cpu", "u8s8", "s8s8", "minmax", "mse", "entropy", "percentile", "moving_average",
     "demo", "random", "yolo_nas", "ppyoloe", "none", "[]", "{}", "[1,2,4]", "[a]", "[a,b]", "text", "json", "val", "drop<=0.5", "drop", "1 GB",
-    "[Conv]", "['*']", "exporter.demo.networks.small",
+    "[Conv]", "['*']", "tests.demo.training.networks.small",
 ]  # fmt: skip
 ODD = [
     "", " ", "'", '"', "[", "]", "{", "}", "(", "a,b", "a=b", "a:b", "${name}", "${input.size}", "${no.such}", "${oc.env:HOME}", "${", "}$",

@@ -11,9 +11,9 @@ from exporter.common.errors import BuildError, RequestError
 from exporter.config.compose import compose
 from exporter.config.recipe import check
 from exporter.config.settings import StoreSettings
+from exporter.config.sweep_constraint import parse
 from exporter.evaluation.yolo import YoloEvaluation
 from exporter.model.graph_file import read_graph
-from exporter.pipeline.sweep.constraint import parse
 from exporter.postprocessing.nms.onnx import OnnxNms
 from exporter.preprocessing.normalization import Normalization
 from exporter.quantization.int8 import Int8

@@ -8,8 +8,8 @@ from pydantic import ValidationError
 
 from exporter.common.messages import explained
 from exporter.config.settings import Export, Input, ProgressSettings, ProofSettings, StoreSettings, Sweep
-from exporter.pipeline.sweep.constraint import COMPARISONS, parse
-from exporter.pipeline.sweep.figures import NAMES
+from exporter.config.sweep_constraint import COMPARISONS, parse
+from exporter.config.sweep_figures import NAMES
 from tests.fuzz.campaign import fuzz
 from tests.fuzz.mutations import STRANGE, refused_or
 

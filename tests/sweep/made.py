@@ -1,7 +1,7 @@
 """Manifests, outcomes and rows as runs leave them, without a build."""
 
 from exporter.artifact import manifest as m
-from exporter.pipeline.sweep.figures import Figures
+from exporter.config.sweep_figures import Figures
 from exporter.pipeline.sweep.outcome import Outcome
 from exporter.pipeline.sweep.rows import Row
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from exporter.pipeline.sweep.constraint import Bound, parse
-from exporter.pipeline.sweep.figures import Figures
+from exporter.config.sweep_constraint import Bound, parse
+from exporter.config.sweep_figures import Figures
 
 
 @pytest.mark.parametrize(

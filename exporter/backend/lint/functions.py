@@ -3,8 +3,8 @@
 import onnx
 from onnx.inliner import inline_local_functions
 
-from exporter.backend.lint import walk
 from exporter.common.errors import RequestError
+from exporter.graph import walk
 
 MAX_NODES = 1_000_000
 """A few nested functions can stand for more nodes than any memory holds."""

@@ -6,7 +6,7 @@ import numpy as np
 from onnx import TensorProto
 
 from exporter.backend.lint.view import View, label
-from exporter.backend.lint.walk import attribute
+from exporter.graph.walk import attribute
 
 LARGEST = float(np.finfo(np.float16).max)
 NMS = ("NonMaxSuppression", "EfficientNMS_TRT")

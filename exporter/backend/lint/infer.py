@@ -4,7 +4,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto
 
-from exporter.backend.lint.walk import attribute, shape_of
+from exporter.graph.walk import attribute, shape_of
 
 KEPT = 4096
 """Elements up to which an initializer is shown to shape inference; weights would only cost it memory."""

@@ -7,7 +7,7 @@ from onnx import AttributeProto, TensorProto
 
 from exporter.backend.lint.operators import DOMAINS, PLUGIN_DOMAIN
 from exporter.backend.lint.view import View, label, type_name
-from exporter.backend.lint.walk import attribute
+from exporter.graph.walk import attribute
 
 CANDIDATES = 5000
 PLUGIN = "EfficientNMS_TRT"

@@ -7,7 +7,7 @@ import onnx
 from onnx import TensorProto
 
 from exporter.backend.lint.view import View, label, type_name
-from exporter.backend.lint.walk import attribute
+from exporter.graph.walk import attribute
 
 UNSIGNED = (TensorProto.UINT8, TensorProto.UINT16, TensorProto.UINT4, TensorProto.UINT2)
 TAKEN = (TensorProto.INT8, TensorProto.INT4, TensorProto.FLOAT8E4M3FN, TensorProto.FLOAT4E2M1)

@@ -6,7 +6,7 @@ import onnx
 
 from exporter.backend.lint.operators import DOMAINS
 from exporter.backend.lint.view import View, label
-from exporter.backend.lint.walk import attribute
+from exporter.graph.walk import attribute
 
 ONES = "1s only"
 TRANSFORMS = ("half_pixel", "pytorch_half_pixel", "tf_half_pixel_for_nn", "asymmetric", "align_corners")

@@ -6,7 +6,7 @@ import onnx
 
 from exporter.backend.lint.operators import DOMAINS
 from exporter.backend.lint.view import View, label
-from exporter.backend.lint.walk import attribute
+from exporter.graph.walk import attribute
 
 COUNTING = ("NonZero", "NonMaxSuppression", "Compress", "Unique")
 """Operators whose result is as long as the data makes it."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import onnx
 from onnx.checker import C, ValidationError
 
-from exporter.backend.lint import walk
+from exporter.graph import walk
 
 OWN = ("", "ai.onnx")
 BITS_31 = 2**31 - 1

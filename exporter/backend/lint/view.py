@@ -12,12 +12,12 @@ import numpy as np
 import onnx
 from onnx import TensorProto
 
-from exporter.backend.lint import walk
 from exporter.backend.lint.external import located
 from exporter.backend.lint.functions import inlined
 from exporter.backend.lint.infer import inferred
 from exporter.backend.lint.validity import invalid_nodes
 from exporter.common.errors import RequestError
+from exporter.graph import walk
 
 
 @dataclass(frozen=True)

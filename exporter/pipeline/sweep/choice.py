@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from exporter.pipeline.sweep.constraint import Bound, parse
+from exporter.config.sweep_constraint import Bound, parse
 from exporter.pipeline.sweep.rows import Row
 
 

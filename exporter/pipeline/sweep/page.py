@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
+from exporter.config.sweep_figures import NAMES
 from exporter.pipeline.sweep.chart import Point, scatter
-from exporter.pipeline.sweep.figures import NAMES
 from exporter.pipeline.sweep.rows import Row
 from exporter.pipeline.sweep.summary import Summary
 from exporter.report.page import page as report_page

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from exporter.artifact.manifest import read_manifest
 from exporter.common.errors import RequestError
-from exporter.pipeline.sweep.figures import Figures, figures, measured_on
+from exporter.config.sweep_figures import Figures, figures, measured_on
 from exporter.pipeline.sweep.outcome import Outcome
 
 

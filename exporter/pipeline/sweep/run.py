@@ -11,7 +11,7 @@ from exporter.common.errors import BuildError, RequestError
 from exporter.common.messages import in_one_line
 from exporter.config.compose import Composed
 from exporter.config.recipe import Recipe, check
-from exporter.pipeline.sweep.figures import NAMES, Figures, figures
+from exporter.config.sweep_figures import NAMES, Figures, figures
 from exporter.pipeline.sweep.folder import RUNS, claim
 from exporter.pipeline.sweep.outcome import Outcome
 from exporter.pipeline.sweep.words import refuse_neighbours

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from exporter.common.files import write_whole
+from exporter.config.sweep_figures import NAMES
 from exporter.pipeline.sweep.choice import cost_of, pareto, recommended
-from exporter.pipeline.sweep.figures import NAMES
 from exporter.pipeline.sweep.outcome import Outcome
 from exporter.pipeline.sweep.rows import Row, rows
 

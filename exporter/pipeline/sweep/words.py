@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 from exporter.common.errors import RequestError
 from exporter.common.messages import explained
 from exporter.common.paths import CONF
-from exporter.pipeline.sweep.constraint import parse
+from exporter.config.sweep_constraint import parse
 
 # Hydra's plugins by the group and option that need them, with the extra that brings them.
 PLUGINS = {

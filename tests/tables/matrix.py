@@ -9,12 +9,12 @@ from pathlib import Path
 from exporter.benchmark.compare import processor
 from exporter.common.geometry import STRIDE
 from exporter.common.progress import Progress
-from exporter.figures import markdown
-from exporter.figures.markdown import Missing
-from exporter.figures.measured import built, time_ratio
-from exporter.figures.rows import Figures, Row, fill
 from exporter.model.architectures import ARCHITECTURES
 from exporter.model.known import DEMO
+from tests.tables import markdown
+from tests.tables.markdown import Missing
+from tests.tables.measured import built, time_ratio
+from tests.tables.rows import Figures, Row, fill
 
 PRECISIONS, FORMATS, SHAPES = ("none", "fp16", "int8"), ("batch", "flat"), ("fixed", "dynamic")
 

@@ -1,4 +1,4 @@
-"""`python -m exporter.figures precision|matrix|tensorrt|sweep|engines`: fills a table of the README and prints it."""
+"""`python -m tests.tables precision|matrix|tensorrt|sweep|engines`: fills a table of the README and prints it."""
 
 import argparse
 import sys
@@ -9,7 +9,7 @@ from exporter.common.errors import RequestError
 
 def main(arguments: list[str] | None = None) -> int:
     """Prints the table and returns 0; 2 for a request that cannot be met."""
-    parser = argparse.ArgumentParser(prog="python -m exporter.figures", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.tables", description=__doc__)
     parser.add_argument("table", choices=["precision", "matrix", "tensorrt", "sweep", "engines"])
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N rows")
     parser.add_argument("--size", type=int, default=640, metavar="S", help="pixels of the input's sides (640)")
@@ -20,7 +20,7 @@ def main(arguments: list[str] | None = None) -> int:
                         " not measured again; remove it to begin anew")  # fmt: skip
     given = parser.parse_args(arguments)
     from exporter.common.progress import progress_in
-    from exporter.figures import engines, matrix, precision, sweep, tensorrt
+    from tests.tables import engines, matrix, precision, sweep, tensorrt
 
     file = given.file or Path("outputs") / "figures" / f"{given.table}.jsonl"
     try:
@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
         else:
             table = matrix.table(given.size, given.rounds, given.limit, file, progress)
     except RequestError as error:
-        print(f"exporter.figures: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"tests.tables: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     print(table)
     return 0

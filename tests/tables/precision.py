@@ -9,10 +9,10 @@ from typing import get_args
 from exporter.benchmark.compare import processor
 from exporter.calibration.settings import CalibrationNode
 from exporter.common.progress import Progress
-from exporter.figures import markdown
-from exporter.figures.markdown import Missing
-from exporter.figures.measured import built, demo_map, time_ratio
-from exporter.figures.rows import Figures, Row, fill
+from tests.tables import markdown
+from tests.tables.markdown import Missing
+from tests.tables.measured import built, demo_map, time_ratio
+from tests.tables.rows import Figures, Row, fill
 
 METHODS = get_args(CalibrationNode.model_fields["method"].annotation)
 

@@ -1,4 +1,4 @@
-"""Average precision of demo weights: python -m exporter.demo.evaluate --weights FILE --size 640 --num-images 200"""
+"""Average precision of demo weights: python -m tests.demo.training.evaluate --weights FILE --size 640 --num-images 200"""
 
 import argparse
 import json
@@ -9,17 +9,17 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from exporter.demo.assigner import pairwise_iou
-from exporter.demo.networks import create, network_input
 from exporter.demo.scenes import scene
-from exporter.demo.scoring import Detections, coco_scores
+from exporter.evaluation.map_of_scenes import Detections, coco_scores
 from exporter.model.dfl import DflDetector
+from tests.demo.training.assigner import pairwise_iou
+from tests.demo.training.networks import create, network_input
 
 SCORE_THRESHOLD, IOU_THRESHOLD, CANDIDATES, DETECTIONS = 0.01, 0.7, 2000, 300
 
 
 def load(weights: Path) -> tuple[DflDetector, str, list[str]]:
-    """The network of a safetensors file that `exporter.demo.train` wrote, its architecture and classes."""
+    """The network of a safetensors file that `tests.demo.training.train` wrote, its architecture and classes."""
     with safe_open(weights, "pt") as file:
         metadata = file.metadata()
         state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - a safetensors file is no dict

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from exporter.common.messages import one_of
-from exporter.pipeline.sweep.figures import NAMES, Figures
+from exporter.config.sweep_figures import NAMES, Figures
 
 COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     "<=": operator.le, ">=": operator.ge, "<": operator.lt, ">": operator.gt,

@@ -1,7 +1,7 @@
 """The training loss of the anchor-free detectors: varifocal classification, GIoU and distribution focal boxes.
 
 PP-YOLOE (Xu et al. 2022, arXiv:2203.16250) put these parts together and YOLO-NAS kept them. Anchors are matched to
-objects by `exporter.demo.assigner`.
+objects by `tests.demo.training.assigner`.
 """
 
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from exporter.demo.assigner import assign
 from exporter.model.dfl import NUM_BINS, decode
+from tests.demo.training.assigner import assign
 
 BOX_WEIGHT, DISTRIBUTION_WEIGHT = 2.5, 0.5
 

@@ -14,14 +14,14 @@ from exporter.benchmark.cpu import cores
 from exporter.common.errors import BuildError
 from exporter.common.progress import Progress
 from exporter.demo.scenes import scene
-from exporter.figures import markdown
-from exporter.figures.markdown import Missing
-from exporter.figures.measured import built
-from exporter.figures.precision import WIDE
 from exporter.postprocessing.detections import Detections
 from exporter.proof.detections import matched
 from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
 from exporter.runtime.openvino import CAPABILITIES, Precision, about
+from tests.tables import markdown
+from tests.tables.markdown import Missing
+from tests.tables.measured import built
+from tests.tables.precision import WIDE
 
 FILES = {
     "FP32": ("quantization=none",),

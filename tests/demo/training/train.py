@@ -1,4 +1,4 @@
-"""Train the weights that the project ships: python -m exporter.demo.train --model yolo_nas_s --out FILE
+"""Train the weights that the project ships: python -m tests.demo.training.train --model yolo_nas_s --out FILE
 
 Resumes from FILE.checkpoint where one lies beside the output; the finished weights are the moving average of the
 parameters in the original (unfused) layout, float16 safetensors.
@@ -16,12 +16,12 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from exporter.demo.batches import SHARES, SIZES, Batch, batch, batches
-from exporter.demo.loss import Losses, detection_loss
-from exporter.demo.networks import create, network_input
 from exporter.demo.scenes import CLASS_NAMES
 from exporter.model.architectures import ARCHITECTURES
 from exporter.model.dfl import DflDetector
+from tests.demo.training.batches import SHARES, SIZES, Batch, batch, batches
+from tests.demo.training.loss import Losses, detection_loss
+from tests.demo.training.networks import create, network_input
 
 LEARNING_RATE, WARM_UP_STEPS, WEIGHT_DECAY, LARGEST_GRADIENT = 1.2e-3, 80, 1e-4, 10.0
 EMA_DECAY = 0.995

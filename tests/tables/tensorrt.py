@@ -8,13 +8,13 @@ from pathlib import Path
 import onnx
 
 from exporter.common.progress import Progress
-from exporter.figures import markdown
-from exporter.figures.markdown import Missing
-from exporter.figures.matrix import common
-from exporter.figures.measured import built, demo_map
-from exporter.figures.rows import Figures, Row, fill
 from exporter.model.architectures import ARCHITECTURES
 from exporter.quantization.summary import summarize, summarize_half
+from tests.tables import markdown
+from tests.tables.markdown import Missing
+from tests.tables.matrix import common
+from tests.tables.measured import built, demo_map
+from tests.tables.rows import Figures, Row, fill
 
 PRECISIONS = {"": "FP32", "_fp16": "FP16", "_int8": "INT8", "_int8_fp16": "INT8 and FP16"}
 

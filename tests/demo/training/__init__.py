@@ -1,0 +1,1 @@
+"""How the demo weights were trained; not part of the package."""
