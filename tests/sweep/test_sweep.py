@@ -6,6 +6,7 @@ import signal
 from pathlib import Path
 
 import pytest
+import torch
 from pydantic import ValidationError
 
 from exporter.cli import main
@@ -98,7 +99,7 @@ def test_names_that_no_folder_can_have(builds, tmp_path):
     long = ",".join("abcdefgh" * 5 for _ in range(8))
     for path in ("a/b.pth", "a_b.pth", "c d.pth"):
         (tmp_path / path).parent.mkdir(exist_ok=True)
-        (tmp_path / path).touch()
+        torch.save({"net": {}}, tmp_path / path)  # what it says of its training is read before a run
     paths = f"model.weights=a/b.pth,a_b.pth,'{tmp_path}/c d.pth'"
     assert main(["-m", "model=yolo_nas_s", paths, "input.size=64", f"model.class_names=[{long}]"]) == 0
     folders = [run["folder"] for run in summary()["runs"]]
