@@ -11,7 +11,7 @@ from exporter.common.errors import RequestError
 
 
 def test_the_published_schema_is_the_models():
-    published = json.loads((Path(exporter.__file__).parent / "manifest.schema.json").read_text())
+    published = json.loads((Path(exporter.__file__).parent / "artifact" / "manifest.schema.json").read_text())
     assert published == Manifest.model_json_schema()
 
 
