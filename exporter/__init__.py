@@ -4,12 +4,14 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from exporter.common.errors import BuildError, RequestError
+
 if TYPE_CHECKING:
     from torch import nn
 
     from exporter.artifact.manifest import Manifest
 
-__all__ = ["build"]
+__all__ = ["BuildError", "RequestError", "build"]
 
 _BUILDING = threading.RLock()
 
