@@ -10,6 +10,6 @@ from exporter.pipeline.stages.trace import core_graph
 
 def made(loaded: LoadedModel, recipe: Recipe) -> bytes:
     """What is published for the recipe."""
-    core = core_graph(loaded.network, recipe)
+    core = core_graph(loaded.network, recipe.export, recipe.input)
     quantized, _ = quantize(core, loaded, recipe, Progress(), lambda: loaded)
     return finished(quantized.model, loaded, recipe)

@@ -12,17 +12,8 @@ import onnx
 from exporter.artifact.manifest import Manifest
 from exporter.backend.lint.read import read_model
 from exporter.common.errors import BuildError, RequestError
-from exporter.common.limits import memory_for
 from exporter.graph.walk import graphs
-from exporter.runtime.engine import Engine, Limits, Session, engine_of
-
-RUN_SECONDS = 600.0
-"""For one run."""
-
-
-def limits(file: int, pixels: int, label: object) -> Limits:
-    """For a graph whose file has `file` bytes, and its input at most `pixels` pixels."""
-    return Limits(memory_for(file, pixels), RUN_SECONDS, label)
+from exporter.runtime.engine import Engine, Session, engine_of, limits
 
 
 def artifact_session(folder: Path, manifest: Manifest, engine: Engine | None = None) -> Session:

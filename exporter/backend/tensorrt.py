@@ -115,12 +115,12 @@ class TensorRT(Node):
 
         from exporter.artifact import manifest as m
         from exporter.graph import facts
-        from exporter.postprocessing.nms.efficientnms import OPERATOR
+        from exporter.graph.core_outputs import PLUGIN
 
         flags = {"10": ["--stronglyTyped"], "11": []}
         if facts.opset(model) <= 17:
             flags = {"8.6": _flags_8_6(model)} | flags
-        emulated = any(node.op_type == OPERATOR for node in model.graph.node)
+        emulated = any(node.op_type == PLUGIN for node in model.graph.node)
         return m.Backend(
             name=self.name,
             minimum_version="8.6" if "8.6" in flags else "10.0",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from exporter.artifact.detector import detector_of
+from exporter.artifact.evaluate import pictures_node
 from exporter.benchmark.cases import Case, cases, engine_names
 from exporter.benchmark.chart import draw
 from exporter.benchmark.compare import Row, compared, lines, processor
@@ -14,7 +15,6 @@ from exporter.common.bit_depth import BitDepth
 from exporter.common.errors import BuildError, RequestError
 from exporter.common.messages import one_of
 from exporter.common.progress import Progress
-from exporter.evaluation.artifact import pictures_node
 from exporter.evaluation.evaluate import evaluate
 from exporter.evaluation.notes import warning
 from exporter.runtime.openvino import Hint, Precision

@@ -96,8 +96,8 @@ def _evaluate(words: list[str]) -> int:
     parser.add_argument("dir", type=Path)
     _add_pictures(parser, "at most so many (demo: 300, others: all)")
     given = parser.parse_args(words)
+    from exporter.artifact.evaluate import evaluate_artifact
     from exporter.common.progress import progress_in
-    from exporter.evaluation.artifact import evaluate_artifact
 
     pictures = (given.num_images, given.yolo, given.coco, given.strict, given.bit_depth)
     for line in evaluate_artifact(given.dir, *pictures, progress_in("text")):
@@ -210,7 +210,7 @@ def _store(words: list[str]) -> int:
     parser.add_argument("--path", default="auto", help="as store.path (the user's cache directory)")
     parser.add_argument("--max-size", default="20 GB", help="gc: as store.max_size (20 GB)")
     given = parser.parse_args(words)
-    from exporter.store.command import collect, list_entries, opened
+    from exporter.cli.store import collect, list_entries, opened
 
     store = opened(given.path, given.max_size)
     for line in list_entries(store) if given.action == "ls" else [collect(store, given.action == "clear")]:

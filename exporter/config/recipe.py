@@ -98,7 +98,7 @@ class Recipe:
     @property
     def num_batch(self) -> int | None:
         """The batch size, None where it is dynamic."""
-        return None if self.input.batch == "dynamic" else self.input.batch
+        return self.input.fixed_batch
 
     @property
     def quantization_scheme(self) -> str:

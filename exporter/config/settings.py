@@ -78,6 +78,11 @@ class Input(Settings):
         return value
 
     @property
+    def fixed_batch(self) -> int | None:
+        """The batch size, None where it is dynamic."""
+        return None if self.batch == "dynamic" else self.batch
+
+    @property
     def dynamic_sides(self) -> tuple[str, ...]:
         """Those of "height" and "width" that are dynamic."""
         return tuple(side for side in ("height", "width") if getattr(self, side) == "dynamic")

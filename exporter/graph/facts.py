@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 import onnx
 
+from exporter.graph.core_outputs import INNER, PLUGIN
 from exporter.graph.walk import nodes
-from exporter.postprocessing.format.custom import INNER
-from exporter.postprocessing.nms.efficientnms import OPERATOR
 
 MEANINGS = {
     "num_predictions": "detections of each image",
@@ -59,7 +58,7 @@ def outputs(model: onnx.ModelProto) -> list[dict[str, Any]]:
     """The outputs with their meaning. Behind a recipe's own format nobody but its author knows it. What takes one frame
     [h, w, 3] also gives boxes in its pixels."""
     takes_frame = len(model.graph.input[0].type.tensor_type.shape.dim) == 3
-    has_plugin = any(node.op_type == OPERATOR for node in model.graph.node)
+    has_plugin = any(node.op_type == PLUGIN for node in model.graph.node)
     if any(name.startswith(INNER) for node in model.graph.node for name in node.output):
         return [tensor(v) | {"meaning": "the recipe's own format"} for v in model.graph.output]
     meanings = MEANINGS | (MEANINGS_OF_A_FRAME if takes_frame else {}) | (MEANINGS_OF_THE_PLUGIN if has_plugin else {})

@@ -8,7 +8,6 @@ import onnx
 import torch
 from torch import Tensor
 
-from exporter.artifact.bounded_session import limits
 from exporter.common.errors import BuildError, RequestError
 from exporter.common.geometry import MAX_PIXELS
 from exporter.common.messages import in_one_line
@@ -17,6 +16,7 @@ from exporter.model import probe
 from exporter.model.dfl import decode
 from exporter.model.graph_core import converted, named_apart, names_of, renamed, shaped, sized
 from exporter.model.graph_outputs import WANTED, WITHOUT_NMS, convert, mismatch
+from exporter.runtime.engine import limits
 from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
 
 TRIED = 64  # pixels of a blank picture where any size goes

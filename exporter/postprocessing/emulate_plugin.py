@@ -21,8 +21,9 @@ import onnx_ir as ir
 from exporter.common.errors import BuildError
 from exporter.graph import facts
 from exporter.graph.append import Op, Outputs, Tensor, written
+from exporter.graph.core_outputs import PLUGIN
 from exporter.postprocessing.efficientnms_reference import MAX_SELECTED, Attributes, threshold_of
-from exporter.postprocessing.nms.efficientnms import DOMAIN, OPERATOR
+from exporter.postprocessing.nms.efficientnms import DOMAIN
 
 _LOWEST = float(np.finfo(np.float32).min)  # the score of what is no candidate: below every threshold
 
@@ -30,7 +31,7 @@ _LOWEST = float(np.finfo(np.float32).min)  # the score of what is no candidate: 
 def has_plugin(model: bytes | Path) -> bool:
     """Whether a serialized graph or file has the plugin."""
     content = model if isinstance(model, bytes) else model.read_bytes()
-    return OPERATOR.encode() in content and DOMAIN.encode() in content
+    return PLUGIN.encode() in content and DOMAIN.encode() in content
 
 
 def emulated(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -44,7 +45,7 @@ def emulated(model: onnx.ModelProto) -> onnx.ModelProto:
     del replaced.graph.node[:]
     types = _types(model)
     for node in model.graph.node:
-        if node.op_type != OPERATOR:
+        if node.op_type != PLUGIN:
             replaced.graph.node.append(node)
             continue
         tail = partial(_tail, attributes=_attributes(node), names=list(node.output))

@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from exporter.graph.core_outputs import INNER
 from exporter.graph.own_code import OwnCode
-from exporter.postprocessing.format.custom import BATCH, INNER
+from exporter.postprocessing.format.custom import BATCH
 from exporter.preprocessing.encode import encode
 from exporter.preprocessing.section import Input, Preprocessing
 from exporter.proof.tensors import exposed

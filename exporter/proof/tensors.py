@@ -10,10 +10,10 @@ import onnx
 from exporter.common.errors import BuildError
 from exporter.common.messages import in_one_line
 from exporter.graph.attach_frame import IMAGES, INPUT_BOXES
-from exporter.graph.core_outputs import DECODED_OUTPUTS, RAW_OUTPUTS
+from exporter.graph.core_outputs import DECODED_OUTPUTS, INNER, RAW_OUTPUTS
 from exporter.postprocessing import reference
 from exporter.postprocessing.detections import Detections, rows
-from exporter.postprocessing.format.custom import BATCH, INNER
+from exporter.postprocessing.format.custom import BATCH
 from exporter.preprocessing.encode import encode
 from exporter.preprocessing.section import Input, Preprocessing
 from exporter.runtime.engine import Engine

@@ -4,11 +4,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from exporter.common.limits import memory_for
+
 if TYPE_CHECKING:
     import numpy as np
 
     from exporter.backend.section import Backend as BackendSection
 
+RUN_SECONDS = 600.0
+"""For one run of a graph that somebody else made."""
 Timed = Callable[[], float]
 """Runs something once; gives the seconds that took."""
 
@@ -19,6 +23,11 @@ class Limits(NamedTuple):
     memory: int
     seconds: float
     label: object
+
+
+def limits(file: int, pixels: int, label: object) -> Limits:
+    """For a graph that somebody else made, whose file has `file` bytes, and its input at most `pixels` pixels."""
+    return Limits(memory_for(file, pixels), RUN_SECONDS, label)
 
 
 class Runnable(Protocol):

@@ -86,7 +86,7 @@ def test_what_it_computes_is_what_the_file_computes(options, outputs):
 def test_our_own_raw_core_comes_back(tmp_path):
     recipe = check(compose(["+recipe=yolo_nas_s", "input.size=64", "input.batch=dynamic", "export.simplify=false"]))
     loaded = recipe.model.load()
-    core = core_graph(loaded.network, recipe)
+    core = core_graph(loaded.network, recipe.export, recipe.input)
     again = node(saved(tmp_path / "core.onnx", core)).load()
     assert [output.name for output in again.network.core(18, None, 64, 64).graph.output] == [
         "box_logits",
@@ -131,7 +131,7 @@ def test_the_proof_holds_the_artifact_against_the_file(tmp_path):
     words = ["model=onnx", f"model.weights={file}", "preprocessing=yolo_nas", *SMALL]
     recipe = check(compose(words))
     loaded = recipe.model.load()
-    core = core_graph(loaded.network, recipe)
+    core = core_graph(loaded.network, recipe.export, recipe.input)
     assert (
         prove(finished(core, loaded, recipe), loaded, recipe, partial(torch_outputs, loaded))["network"][
             "max_score_error"

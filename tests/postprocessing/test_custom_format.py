@@ -65,7 +65,9 @@ def test_the_artifact_gives_what_the_code_makes_of_the_detections(core_file, tmp
     assert len(list(verify(tmp_path / "out"))) == 5
 
     recipe = check(compose(words_of(core_file, "Corners", "input.batch=dynamic")))
-    plain = attach(core_graph(recipe.model.load().network, recipe), replace(recipe, format=BatchFormat()))
+    plain = attach(
+        core_graph(recipe.model.load().network, recipe.export, recipe.input), replace(recipe, format=BatchFormat())
+    )
     images = np.random.default_rng(0).integers(0, 256, (3, 3, 64, 96), dtype=np.uint8)
     names = [output.name for output in plain.graph.output]
     batch = dict(zip(names, session(plain.SerializeToString()).run(None, {"images": images}), strict=True))
@@ -80,7 +82,7 @@ def test_the_artifact_gives_what_the_code_makes_of_the_detections(core_file, tmp
 
 def test_an_onnxscript_function(core_file):
     recipe = check(compose(words_of(core_file, "areas")))
-    model = attach(core_graph(recipe.model.load().network, recipe), recipe)
+    model = attach(core_graph(recipe.model.load().network, recipe.export, recipe.input), recipe)
     onnx.checker.check_model(model, full_check=True)
     assert [facts.tensor(o)["shape"] for o in model.graph.output] == [[1, 1], [1, 300]]
 
@@ -88,7 +90,7 @@ def test_an_onnxscript_function(core_file):
 def test_the_proof_runs_the_code_by_itself(core_file):
     recipe = check(compose(words_of(core_file, "Corners")))
     loaded = recipe.model.load()
-    core = core_graph(loaded.network, recipe)
+    core = core_graph(loaded.network, recipe.export, recipe.input)
     other = replace(recipe, format=node("Pixels"))
     with pytest.raises(BuildError, match="table: not what the recipe's own format gives by itself"):
         prove(finished(core, loaded, other), loaded, recipe, partial(torch_outputs, loaded))
@@ -104,7 +106,7 @@ def test_the_proof_runs_the_code_by_itself(core_file):
 )
 def test_code_that_cannot_be_a_format_is_refused(core_file, name, said):
     recipe = check(compose(words_of(core_file, "Corners")))
-    core = core_graph(recipe.model.load().network, recipe)
+    core = core_graph(recipe.model.load().network, recipe.export, recipe.input)
     with pytest.raises(RequestError, match=rf"postprocessing\.format\._target_={OWN}\.{name}: {said}"):
         attach(core, replace(recipe, format=node(name)))
 

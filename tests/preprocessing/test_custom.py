@@ -67,7 +67,7 @@ OTHER = ["input.dtype=float16", "input.layout=nhwc", "input.channels=bgr", "inpu
 def test_the_graph_computes_the_code_and_then_the_network(core_file, name, words):
     recipe = recipe_of(core_file, name, *words, "postprocessing/nms=none")
     network = recipe.model.load().network
-    model = attach(core_graph(network, recipe), recipe)
+    model = attach(core_graph(network, recipe.export, recipe.input), recipe)
     onnx.checker.check_model(model, full_check=True)
     rgb = np.random.default_rng(0).integers(0, 256, (2 if words else 1, 3, 64, 96), dtype=np.uint8)
     given = rgb[:, ::-1].transpose(0, 2, 3, 1).astype(np.float16) if words else rgb
@@ -89,7 +89,7 @@ def test_attributes_and_arguments_reach_the_code():
 def test_the_proof_runs_the_code_by_itself(core_file):
     recipe = recipe_of(core_file, "Normalise")
     loaded = recipe.model.load()
-    core = core_graph(loaded.network, recipe)
+    core = core_graph(loaded.network, recipe.export, recipe.input)
     assert (
         prove(finished(core, loaded, recipe), loaded, recipe, partial(torch_outputs, loaded))["network"][
             "max_score_error"
@@ -140,7 +140,7 @@ def test_code_that_cannot_be_one_is_refused(name, arguments, said):
 @pytest.mark.parametrize("name", ["Undecided", "Halved", "Two"])
 def test_code_that_cannot_stand_in_front_is_refused(core_file, name):
     recipe = recipe_of(core_file, name)
-    core = core_graph(recipe.model.load().network, recipe)
+    core = core_graph(recipe.model.load().network, recipe.export, recipe.input)
     with pytest.raises(RequestError, match=rf"preprocessing\._target_={OWN}\.{name}"):
         attach(core, recipe)
 

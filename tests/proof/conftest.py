@@ -14,4 +14,4 @@ def parts():
     """The recipe, the loaded network, which was trained on RGB in 0..1, and its core graph; nobody changes them."""
     recipe = check(compose(WORDS))
     loaded = recipe.model.load()
-    return recipe, loaded, core_graph(loaded.network, recipe)
+    return recipe, loaded, core_graph(loaded.network, recipe.export, recipe.input)

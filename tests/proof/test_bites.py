@@ -86,7 +86,7 @@ def test_without_pre_processing_the_same_network_passes(parts):
     _, loaded, _ = parts
     recipe = check(compose([*WORDS, "preprocessing=none", "postprocessing/nms=none"]))
     proof = prove(
-        attach(core_graph(loaded.network, recipe), recipe).SerializeToString(),
+        attach(core_graph(loaded.network, recipe.export, recipe.input), recipe).SerializeToString(),
         loaded,
         recipe,
         partial(torch_outputs, loaded),

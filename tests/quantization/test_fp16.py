@@ -341,7 +341,7 @@ def yolo_nas():
     """The recipe, the network, its core and that in float16, at 96 px."""
     recipe = check(compose(["+recipe=yolo_nas_s_fp16", "input.size=96", "proof.num_scenes=0", "proof.num_images=2"]))
     loaded = recipe.model.load()
-    core = core_graph(loaded.network, recipe)
+    core = core_graph(loaded.network, recipe.export, recipe.input)
     return recipe, loaded, core, recipe.quantization.quantize(Task(core, recipe.preprocessing.normalization))
 
 

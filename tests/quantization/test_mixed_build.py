@@ -55,7 +55,11 @@ def test_the_demo_with_a_planted_outlier_is_mended_on_scenes_that_nobody_chose_b
     recipe = check(compose(["+recipe=yolo_nas_s_mixed", f"input.size={size}", "calibration.num_images=12"]))
     loaded = recipe.model.load()
     block = "neck.neck2.blocks.bottlenecks.1"
-    core = plant(core_graph(loaded.network, recipe), f"{block}.cv1.rbr_reparam/Conv", f"{block}.cv2.rbr_reparam/Conv")
+    core = plant(
+        core_graph(loaded.network, recipe.export, recipe.input),
+        f"{block}.cv1.rbr_reparam/Conv",
+        f"{block}.cv2.rbr_reparam/Conv",
+    )
     geometry, normalization = recipe.preprocessing.geometry(size, size), recipe.preprocessing.normalization
     images = recipe.calibration.images(geometry, normalization)
     truths = partial(recipe.calibration.truths, CLASS_NAMES, geometry)

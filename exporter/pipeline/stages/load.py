@@ -1,13 +1,14 @@
 """The network, and what is known of it."""
 
+from typing import Any
+
 from exporter.common.heap import trim
-from exporter.config.recipe import Recipe
 from exporter.model.loaded import LoadedModel, ModelFacts
 
 
-def load(recipe: Recipe) -> LoadedModel:
-    """Reads the recipe's `model`."""
-    loaded = recipe.model.load()
+def load(model: Any) -> LoadedModel:
+    """model: the recipe's node."""
+    loaded = model.load()
     trim()
     return loaded
 

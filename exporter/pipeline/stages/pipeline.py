@@ -49,12 +49,12 @@ def pipeline(recipe: Recipe, run: Run) -> Pipeline:
     plain = recipe.input.model_copy(update={"dtype": "auto", "layout": "nchw", "channels": "auto"})
     attached = recipe.part(*ATTACHED)
 
-    network = Stage("load weights", "exporter.pipeline.stages.load.load", {"recipe": recipe.part("model")}, {}, None)
+    network = Stage("load weights", "exporter.pipeline.stages.load.load", {"model": recipe.model}, {}, None)
     facts = Stage("read facts", "exporter.pipeline.stages.load.facts", {}, {"network": network}, FACTS)
     traced = Stage(
         "trace",
         "exporter.pipeline.stages.trace.traced",
-        {"recipe": recipe.part("export", input=plain)},
+        {"export": recipe.export, "input": plain},
         {"network": network},
         MODEL,
     )

@@ -45,7 +45,7 @@ def quantize(
         section.normalization,
         recipe.input.nominal,
         network=torch_network if isinstance(torch_network, nn.Module) else None,
-        trace=partial(core_graph, recipe=recipe),
+        trace=partial(core_graph, export=recipe.export, input=recipe.input),
     )
     if hasattr(recipe.backend, "check_core"):
         recipe.backend.check_core(core)

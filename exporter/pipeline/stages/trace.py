@@ -1,32 +1,32 @@
 """The network as a graph."""
 
+from typing import TYPE_CHECKING
+
 import onnx
 from torch import nn
 
 from exporter.common.heap import trim
-from exporter.config.recipe import Recipe
 from exporter.graph.clean import simplify
 from exporter.graph.trace import trace
 from exporter.model.graph_network import GraphNetwork
 from exporter.model.loaded import LoadedModel
 
+if TYPE_CHECKING:
+    from exporter.config.settings import Export, Input
 
-def traced(network: LoadedModel, recipe: Recipe) -> onnx.ModelProto:
+
+def traced(network: LoadedModel, export: "Export", input: "Input") -> onnx.ModelProto:
     """See `core_graph`."""
     trim()
-    core = core_graph(network.network, recipe)
+    core = core_graph(network.network, export, input)
     trim()
     return core
 
 
-def core_graph(network: nn.Module | GraphNetwork, recipe: Recipe) -> onnx.ModelProto:
-    """The network (eval mode, fused, or a graph already) as a pure graph, float32, simplified where that is wanted.
-    Reads the recipe's `input` and `export`."""
+def core_graph(network: nn.Module | GraphNetwork, export: "Export", input: "Input") -> onnx.ModelProto:
+    """The network (eval mode, fused, or a graph already) as a pure graph, float32, simplified where that is wanted."""
     if isinstance(network, GraphNetwork):
-        core = network.core(recipe.export.opset, recipe.num_batch, *recipe.input.fixed)
+        core = network.core(export.opset, input.fixed_batch, *input.fixed)
     else:
-        core = trace(
-            network, recipe.num_batch, *recipe.input.fixed, recipe.export.opset, recipe.export.options,
-            recipe.export.device,
-        )  # fmt: skip
-    return simplify(core) if recipe.export.simplify else core
+        core = trace(network, input.fixed_batch, *input.fixed, export.opset, export.options, export.device)
+    return simplify(core) if export.simplify else core

@@ -5,14 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 from exporter.common.errors import RequestError
 from exporter.common.node import Node, own_code_identity
+from exporter.graph.core_outputs import INNER
 
 if TYPE_CHECKING:
     import onnx
 
     from exporter.graph.own_code import OwnCode
 
-INNER = "detections/"
-"""What the tensors of the batch format are called below, which the code gets."""
 BATCH = ("num_predictions", "pred_boxes", "pred_scores", "pred_classes")
 
 

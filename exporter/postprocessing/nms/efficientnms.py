@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 DOMAIN = "trt.plugins"
 """ONNX's checker refuses an operator that it does not know in the default domain; TensorRT looks plugins up by name."""
-OPERATOR = "EfficientNMS_TRT"
 
 
 class EfficientNms(Node):
