@@ -8,11 +8,11 @@ from torch import nn
 from exporter.common.heap import trim
 from exporter.graph.clean import simplify
 from exporter.graph.trace import trace
-from exporter.model.graph_network import GraphNetwork
 from exporter.model.loaded import LoadedModel
 
 if TYPE_CHECKING:
     from exporter.config.settings import Export, Input
+    from exporter.model.graph_network import GraphNetwork
 
 
 def traced(network: LoadedModel, export: "Export", input: "Input") -> onnx.ModelProto:
@@ -23,10 +23,10 @@ def traced(network: LoadedModel, export: "Export", input: "Input") -> onnx.Model
     return core
 
 
-def core_graph(network: nn.Module | GraphNetwork, export: "Export", input: "Input") -> onnx.ModelProto:
+def core_graph(network: "nn.Module | GraphNetwork", export: "Export", input: "Input") -> onnx.ModelProto:
     """The network (eval mode, fused, or a graph already) as a pure graph, float32, simplified where that is wanted."""
-    if isinstance(network, GraphNetwork):
-        core = network.core(export.opset, input.fixed_batch, *input.fixed)
-    else:
+    if isinstance(network, nn.Module):
         core = trace(network, input.fixed_batch, *input.fixed, export.opset, export.options, export.device)
+    else:  # a graph's own code is part of what its loading depends on
+        core = network.core(export.opset, input.fixed_batch, *input.fixed)
     return simplify(core) if export.simplify else core
