@@ -41,6 +41,7 @@ def checkpoint(path, state, scale, channels, placement):
     state = dict(state)
     for name in STEMS:
         weight = state[name] if channels == "rgb" else state[name][:, [2, 1, 0]]
+        weight = weight.float()  # stored in float16, which has no room for a 255th of it
         state[name] = (weight if scale == "255" else weight / 255).contiguous()
     shape = {"output_shape": (SIZE, SIZE)}
     pad = {"center": "DetectionCenterPadding", "bottom_right": "DetectionBottomRightPadding"}.get(placement)
