@@ -176,7 +176,7 @@ UNREAD = {"text as bytes", "too many bytes"}
 
 @pytest.fixture(autouse=True)
 def limits(monkeypatch):
-    monkeypatch.setattr("exporter.artifact.bounded_session.RUN_SECONDS", 0.3)
+    monkeypatch.setattr("exporter.runtime.engine.RUN_SECONDS", 0.3)
     monkeypatch.setattr("exporter.common.limits.MEMORY", 400_000_000)
 
 

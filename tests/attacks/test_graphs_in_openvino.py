@@ -26,7 +26,7 @@ def cases():
 
 @pytest.fixture(autouse=True)
 def limits(monkeypatch):
-    monkeypatch.setattr("exporter.artifact.bounded_session.RUN_SECONDS", 20.0)  # to compile counts as well
+    monkeypatch.setattr("exporter.runtime.engine.RUN_SECONDS", 20.0)  # to compile counts as well
     monkeypatch.setattr("exporter.common.limits.MEMORY", 1_000_000_000)
 
 
