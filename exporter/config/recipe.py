@@ -18,7 +18,6 @@ from exporter.config.contradictions import contradictions
 from exporter.config.recipe_file import NAME
 from exporter.config.settings import Export, Input, ProgressSettings, ProofSettings, Settings, StoreSettings, Sweep
 from exporter.model.custom import ModelInMemory
-from exporter.preprocessing.declared import Declared
 from exporter.preprocessing.trained import Trained
 
 # Where a node stands in the configuration, by the name it has in `Recipe`.
@@ -105,13 +104,6 @@ class Recipe:
         """What `quantization.scheme` says, or the backend where that is "auto"."""
         said = getattr(self.quantization, "scheme", "auto")
         return self.backend.quantization_scheme if said == "auto" else said
-
-    @property
-    def preprocessing_holds(self) -> bool:
-        """Whether the recipe's own word on what the network is fed is what it is proved with: user code, declared by
-        hand, or insisted on."""
-        node = self.preprocessing
-        return hasattr(node, "attach") or type(node) is Declared or getattr(node, "override", False)
 
     @property
     def takes_frames(self) -> bool:

@@ -63,12 +63,10 @@ class KnownModel(Node):
         if self.weights in ("demo", "random", "coco") or not is_file(path):
             return self.usual()
         stored = read_stored(path)
-        thresholds = (stored.confidence_threshold, stored.nms_threshold)
+        confidence, overlap = stored.confidence_threshold, stored.nms_threshold
         if stored.steps is not None:
-            return trained("checkpoint", stored.steps, *thresholds)
-        return self.usual().model_copy(
-            update=dict(zip(("confidence_threshold", "nms_threshold"), thresholds, strict=True))
-        )
+            return trained("checkpoint", stored.steps, confidence, overlap)
+        return self.usual().model_copy(update={"confidence_threshold": confidence, "nms_threshold": overlap})
 
     @property
     def _demo(self) -> Path:

@@ -57,6 +57,7 @@ class CustomPreprocessing(Node):
     own input of the same shape. conf/preprocessing/custom.yaml says what the other field is."""
 
     inside_graph: ClassVar[bool] = True
+    holds: ClassVar[bool] = True  # the user's code says what is right
 
     target: str
     arguments: dict[str, Any]

@@ -21,6 +21,7 @@ class Declared(Node):
     `override`: insists on this where the checkpoint says something else."""
 
     inside_graph: ClassVar[bool] = True
+    by_hand: ClassVar[bool] = True
 
     max_value: float = Field(255.0, gt=0, allow_inf_nan=False)
     mean: Triple = (0.0, 0.0, 0.0)
@@ -46,6 +47,12 @@ class Declared(Node):
         if self.margin and self.resize != "letterbox":
             raise ValueError(f"margin={self.margin} has no effect with resize={self.resize}: take letterbox, or 0")
         return self
+
+    @property
+    def holds(self) -> bool:
+        """Whether the recipe's own word on what the network is fed is what it is proved with: declared by hand, or
+        insisted on. A model's usual is not: it is proved with what is known of the training."""
+        return self.by_hand or self.override
 
     @property
     def normalization(self) -> Normalization:

@@ -66,6 +66,11 @@ class Letterbox(Node):
         return self.node
 
     @property
+    def holds(self) -> bool:
+        """See `Declared.holds`."""
+        return self.override or self._resolved.holds
+
+    @property
     def normalization(self) -> Normalization:
         """What is done to the resized and padded image."""
         return self._resolved.normalization

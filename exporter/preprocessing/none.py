@@ -10,6 +10,7 @@ class NoPreprocessing(Node):
     """The artifact takes the network's own input: float32 NCHW, normalised and in the channel order of training."""
 
     inside_graph: ClassVar[bool] = False
+    holds: ClassVar[bool] = False  # it says nothing of it
 
     def resolved(self, trained: Trained) -> "NoPreprocessing":
         """Itself: it contradicts nothing."""

@@ -4,7 +4,7 @@ Source: the SuperGradients processing of the published COCO weights (channels re
 ImageNet gives them for RGB, in that order; resize without keeping proportions), as the project's contracts state it.
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -14,6 +14,8 @@ from exporter.preprocessing.normalization import Triple
 
 class PPYoloE(Declared):
     """`Declared` with these values."""
+
+    by_hand: ClassVar[bool] = False
 
     max_value: float = Field(1.0, gt=0, allow_inf_nan=False)
     mean: Triple = (123.675, 116.28, 103.53)

@@ -38,11 +38,8 @@ class Trained(BaseModel):
 
     def thresholds(self, confidence: float, overlap: float) -> tuple[float, float]:
         """Confidence and IoU of the NMS: those declared, else these, the model's."""
-        own = (self.confidence_threshold, self.nms_threshold)
-        first, second = (
-            given if each is None else each for each, given in zip(own, (confidence, overlap), strict=True)
-        )
-        return first, second
+        own, own_overlap = self.confidence_threshold, self.nms_threshold
+        return confidence if own is None else own, overlap if own_overlap is None else own_overlap
 
     def at(self, height: int, width: int) -> "Trained":
         """The same for an input of that size: a margin keeps its proportion to the shorter side."""

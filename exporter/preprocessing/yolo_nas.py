@@ -4,6 +4,8 @@ Source: the SuperGradients processing of the published COCO weights (longest sid
 padding 114, x / 255), as the project's contracts state it.
 """
 
+from typing import ClassVar
+
 from pydantic import Field
 
 from exporter.preprocessing.declared import Declared
@@ -11,5 +13,7 @@ from exporter.preprocessing.declared import Declared
 
 class YoloNas(Declared):
     """`Declared` as it already stands, but for the margin."""
+
+    by_hand: ClassVar[bool] = False
 
     margin: int = Field(4, ge=0)

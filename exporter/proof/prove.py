@@ -119,7 +119,7 @@ def _widths_and_heights(recipe: Recipe) -> list[str]:
 def _normalization(recipe: Recipe) -> Normalization:
     """What the network is to be fed: as it was trained, where that is known and the recipe does not say otherwise
     itself; an artifact that normalises otherwise must not pass."""
-    node = recipe.preprocessing if recipe.preprocessing_holds else recipe.trained.preprocessing
+    node = recipe.preprocessing if recipe.preprocessing.holds else recipe.trained.preprocessing
     return getattr(node or recipe.preprocessing, "normalization", PROBE)
 
 

@@ -100,6 +100,22 @@ def test_a_geometry_set_by_itself_leaves_the_normalisation(says):
     assert (section.source.normalization, section.source.geometry) == ("checkpoint", "recipe")
 
 
+@pytest.mark.parametrize(
+    ("words", "holds"),
+    [
+        (["preprocessing=declared", "preprocessing.max_value=1"], True),
+        (["preprocessing=letterbox", "preprocessing.like=declared", "preprocessing.max_value=1"], True),
+        (["preprocessing=letterbox", "preprocessing.like=ppyoloe"], False),
+        (["preprocessing=letterbox", "preprocessing.like=ppyoloe", "preprocessing.override=true"], True),
+        (["preprocessing=ppyoloe"], False),
+        (["preprocessing=ppyoloe", "preprocessing.override=true"], True),
+        (["preprocessing=none"], False),
+    ],
+)
+def test_what_is_declared_by_hand_or_insisted_on_is_what_it_is_proved_with(words, holds, silent):
+    assert recipe(silent, *words).preprocessing.holds is holds
+
+
 def test_letterbox_inside_takes_the_checkpoints(says):
     found = recipe(says, "preprocessing=letterbox", "preprocessing.pad_value=9")
     assert found.preprocessing.normalization.order == (2, 1, 0)
