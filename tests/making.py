@@ -1,15 +1,54 @@
-"""An artifact of a network that is loaded already, stage by stage and without a store."""
+"""The stages of a build one by one, for a recipe and a network that is loaded already, without a store."""
+
+from functools import partial
 
 from exporter.common.progress import Progress
 from exporter.config.recipe import Recipe
 from exporter.model.loaded import LoadedModel
-from exporter.pipeline.stages.finish import finished
-from exporter.pipeline.stages.quantize import quantize
+from exporter.pipeline.stages import attach as attaching
+from exporter.pipeline.stages.calibrated import Calibrated
+from exporter.pipeline.stages.quantize import quantize as quantizing
 from exporter.pipeline.stages.trace import core_graph
+from exporter.pipeline.steps import _calibration, _weighing
+from exporter.proof import prove as proving
+from exporter.proof import sight
+
+
+def quantize(core, loaded: LoadedModel, recipe: Recipe, progress=None) -> Calibrated:
+    """The core in the recipe's precision."""
+    weighs = recipe.quantization.weighs_detections
+    return quantizing(
+        core, loaded, recipe.input, recipe.export, recipe.preprocessing, recipe.trained, recipe.quantization,
+        _calibration(recipe), _weighing(recipe) if weighs else None, recipe.backend, progress or Progress(),
+        lambda: loaded,
+    )  # fmt: skip
+
+
+def attach(core, recipe: Recipe):
+    """The core with pre- and post-processing."""
+    return attaching.attach(core, recipe.request, recipe.backend)
+
+
+def finished(core, loaded: LoadedModel, recipe: Recipe) -> bytes:
+    """The artifact of a core."""
+    return attaching.finished(core, loaded, recipe.name, recipe.request, recipe.backend)
 
 
 def made(loaded: LoadedModel, recipe: Recipe) -> bytes:
     """What is published for the recipe."""
     core = core_graph(loaded.network, recipe.export, recipe.input)
-    quantized, _ = quantize(core, loaded, recipe, Progress(), lambda: loaded)
-    return finished(quantized.model, loaded, recipe)
+    return finished(quantize(core, loaded, recipe).quantized.model, loaded, recipe)
+
+
+def prove(artifact: bytes, loaded: LoadedModel, recipe: Recipe, outputs=None):
+    """The manifest's section `proof`."""
+    outputs = outputs or partial(proving.torch_outputs, loaded)
+    return proving.prove(artifact, loaded, recipe.request, recipe.backend, recipe.quantization, recipe.proof, outputs)
+
+
+def looked(artifact: bytes, loaded: LoadedModel, recipe: Recipe, blind: str, outputs):
+    """Its part `sight`."""
+    calibration = _calibration(recipe, 32)
+    return sight.looked(
+        artifact, loaded, recipe.request, recipe.backend, recipe.evaluation, calibration, blind, outputs
+    )

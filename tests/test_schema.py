@@ -15,7 +15,8 @@ from exporter.cli.help import summary
 from exporter.common.errors import RequestError
 from exporter.common.paths import CONF, RECIPES
 from exporter.config.compose import compose
-from exporter.config.recipe import KEYS, NODES, SETTINGS, check
+from exporter.config.nodes import PLACES
+from exporter.config.recipe import KEYS, SETTINGS, check
 from exporter.config.schema.comments import read_comments
 from exporter.config.schema.schema import recipe_schema, schema_text
 
@@ -25,9 +26,7 @@ VALIDATORS = [
     Draft202012Validator(SCHEMA),
     Draft7Validator({**SCHEMA, "$schema": "http://json-schema.org/draft-07/schema#"}),
 ]
-OPTIONS = [
-    path for place in (*SETTINGS, *NODES.values()) for path in sorted((CONF / place.replace(".", "/")).glob("*.yaml"))
-]
+OPTIONS = [path for place in (*SETTINGS, *PLACES) for path in sorted((CONF / place.replace(".", "/")).glob("*.yaml"))]
 
 
 def load(text):
@@ -111,8 +110,7 @@ REFUSED = [
     "benchmark: {rounds: 1}",
     "model: {wieghts: mine.pth}",
     "model: {accept_license: 2}",
-    "model: {_target_: exporter.model.known.KnownModels}",
-    "backend: {_target_: mine.Backend}",
+    "model: {_target_: exporter.model.KnownModels}",
     "evaluation: {max_drop: -1}",
     "calibration: {method: median}",
     "quantization: {scheme: u8u8}",

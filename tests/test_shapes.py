@@ -24,10 +24,11 @@ from exporter.model.loaded import LoadedModel
 from exporter.postprocessing import reference
 from exporter.postprocessing.nms.onnx import OnnxNms
 from exporter.preprocessing.ppyoloe import PPYoloE
-from exporter.proof.prove import prove, torch_outputs
+from exporter.proof.prove import torch_outputs
 from exporter.proof.tensors import tensors
 from exporter.report.drawing import write_png
 from exporter.runtime.onnx_runtime import session
+from tests.making import prove
 from tests.small_network import SmallDetector, fixed_core
 
 KNOBS = {
@@ -226,15 +227,15 @@ def test_a_run_that_fails_is_one_line(dynamic):
 def test_one_side_alone_and_what_is_proved(recipe):
     asked = recipe("input.height=dynamic", "input.width=480")
     assert asked.input.fixed == (None, 480) and asked.input.nominal == (640, 480)
-    assert asked.picture_sizes == [(640, 480), (320, 480), (1280, 480)]
-    assert recipe("input.size=96").picture_sizes == [(96, 96)]
-    assert recipe(*DYNAMIC).picture_sizes == [(96, 96), (64, 160), (160, 64)]
+    assert asked.request.image_sizes == [(640, 480), (320, 480), (1280, 480)]
+    assert recipe("input.size=96").request.image_sizes == [(96, 96)]
+    assert recipe(*DYNAMIC).request.image_sizes == [(96, 96), (64, 160), (160, 64)]
 
 
 @pytest.mark.parametrize("name", ["yolo_nas_s_letterbox", "yolo_nas_s_dynamic"])
 def test_the_recipes_compose(name):
     made = check(compose([f"+recipe={name}"]))
-    assert made.takes_frames == name.endswith("letterbox")
+    assert made.preprocessing.takes_raw_images == name.endswith("letterbox")
     assert bool(made.input.dynamic_sides) == name.endswith("dynamic")
 
 

@@ -1,1 +1,62 @@
-"""The engines an artifact is for: what they can take, and the last step before it is published."""
+"""The engines that an artifact is for: what they can take, and the last step before it is published.
+
+Not here: running them (`runtime`), and files for those who serve an artifact (`deploy`).
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+from exporter.backend.capabilities import Capabilities
+from exporter.common.node import Node
+from exporter.common.options import lazily
+
+if TYPE_CHECKING:
+    import numpy as np
+    import onnx
+
+    from exporter.backend.request import Request
+    from exporter.backend.section import Backend
+    from exporter.preprocessing.section import Input
+    from exporter.runtime.engine import Engine
+else:
+    __getattr__ = lazily(__name__)
+
+
+class BackendNode(Node, ABC):
+    """Base of the backends. package: on the index, for `versions` in the manifest."""
+
+    place: ClassVar[str] = "backend"
+    capabilities: ClassVar[Capabilities] = Capabilities()
+    package: ClassVar[str | None] = None
+
+    def problems(self, request: "Request", scheme: str) -> Iterator[str]:
+        """Clauses for what the engine cannot take or run well, from the recipe and this machine alone; scheme: that of
+        the quantization."""
+        yield from ()
+
+    @property
+    @abstractmethod
+    def engine(self) -> "Engine":
+        """What the artifact is proved and measured in, here."""
+
+    def check_core(self, core: "onnx.ModelProto") -> None:
+        """Before the long work: raises RequestError where the engine lacks an operator of the network."""
+
+    @abstractmethod
+    def finish(self, model: "onnx.ModelProto") -> "onnx.ModelProto":
+        """The graph as it will be published. Raises BuildError where the engine would not take it."""
+
+    @abstractmethod
+    def section(self, model: "onnx.ModelProto", input: "Input") -> "Backend":
+        """The manifest's section `backend` of the finished `model`."""
+
+    @property
+    def writes_files(self) -> bool:
+        """Whether `files` are wanted beside the artifact."""
+        return False
+
+    def files(self, artifact: bytes, feeds: "Mapping[str, np.ndarray]") -> dict[str, bytes]:
+        """The engine's own form of the artifact, by file name, proved to give the same for `feeds`. Raises BuildError
+        where it does not."""
+        return {}

@@ -1,31 +1,27 @@
 """ONNX Runtime, on the CPU unless told otherwise: what an artifact for it is proved on, here, when it is built."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
-from exporter.common.node import Node
+from exporter.backend import BackendNode
 
 if TYPE_CHECKING:
     import onnx
 
+    from exporter.backend.request import Request
     from exporter.backend.section import Backend as BackendSection
     from exporter.preprocessing.section import Input as InputSection
     from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
 
 
-class OnnxRuntime(Node):
+class OnnxRuntime(BackendNode):
     """uint8 activations with int8 per-channel weights (U8S8) are what its CPU kernels are fast with; symmetric int8
     activations run, but slower than FP32 (measured 1.3 to 1.4 times its time), so they must be asked for."""
 
-    name: ClassVar[str] = "onnxruntime"
-    quantization_scheme: ClassVar[str] = "u8s8"
-    max_candidates: ClassVar[int | None] = None  # that enter suppression
-    takes_any_size: ClassVar[bool] = True  # so a graph of a dynamic size has to refuse some by itself
-
     provider: Literal["cpu", "openvino", "cuda", "tensorrt"] = "cpu"
 
-    def problems(self, recipe: Any) -> Iterator[str]:
-        """Clauses for what this engine cannot run well, from the recipe alone."""
+    def problems(self, request: "Request", scheme: str) -> Iterator[str]:
+        """A provider that is not there, and INT8 that is slow."""
         from exporter.common.errors import RequestError
         from exporter.runtime.onnx_runtime import check_provider
 
@@ -33,8 +29,7 @@ class OnnxRuntime(Node):
             check_provider(self.provider)
         except RequestError as error:
             yield str(error)
-        scheme = getattr(recipe.quantization, "scheme", "auto")
-        if scheme not in ("auto", self.quantization_scheme):
+        if scheme != self.capabilities.scheme:
             yield (
                 f"quantization.scheme={scheme}: slower than FP32 in ONNX Runtime on a CPU, which wants u8s8: leave it"
                 " auto, or choose the backend it is for"

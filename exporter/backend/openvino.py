@@ -7,41 +7,43 @@ Symmetric int8 (s8s8) is fast in it, and wrong without VNNI: its activations are
 with 8 bits of weights saturate in 16 (10 of 91 points of mAP were left of YOLO-NAS-S on a CPU with AVX2 alone).
 """
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from exporter.common.node import Node
+from exporter.backend import BackendNode
+from exporter.backend.capabilities import Capabilities
 
 if TYPE_CHECKING:
+    import numpy as np
     import onnx
 
+    from exporter.backend.request import Request
     from exporter.backend.section import Backend as BackendSection
     from exporter.preprocessing.section import Input as InputSection
     from exporter.runtime.openvino import OpenVinoEngine
 
 
-class OpenVino(Node):
+IR = ("model.xml", "model.bin")
+
+
+class OpenVino(BackendNode):
     """conf/backend/openvino.yaml says what the fields are."""
 
-    name: ClassVar[str] = "openvino"
-    package: ClassVar[str] = "openvino"
-    quantization_scheme: ClassVar[str] = "u8s8"
-    max_candidates: ClassVar[int | None] = None  # that enter suppression
-    takes_any_size: ClassVar[bool] = True  # so a graph of a dynamic size has to refuse some by itself
+    capabilities: ClassVar[Capabilities] = Capabilities(exact_pairs=False)
+    package: ClassVar[str | None] = "openvino"
 
     precision: Literal["f32", "bf16", "f16"] = "f32"
     ir: bool = False
 
-    def problems(self, recipe: Any) -> Iterator[str]:
-        """Clauses for what cannot be built here, from the recipe and this machine alone."""
+    def problems(self, request: "Request", scheme: str) -> Iterator[str]:
+        """INT8 that saturates, a package or a precision that is not there."""
         from exporter.common.errors import RequestError
         from exporter.runtime.openvino import check_precision, installed
 
-        scheme = getattr(recipe.quantization, "scheme", "auto")
-        if scheme not in ("auto", self.quantization_scheme):
+        if scheme != self.capabilities.scheme:
             yield (
                 f"quantization.scheme={scheme}: saturates in OpenVINO on a CPU without VNNI, and then detects nothing:"
-                f" leave it auto ({self.quantization_scheme}), or take the backend it is for"
+                f" leave it auto ({self.capabilities.scheme}), or take the backend it is for"
             )
         if not installed():
             yield (
@@ -60,6 +62,32 @@ class OpenVino(Node):
         from exporter.runtime.openvino import OpenVinoEngine
 
         return OpenVinoEngine(self.precision)
+
+    @property
+    def writes_files(self) -> bool:
+        """Whether OpenVINO's own form (IR) is wanted."""
+        return self.ir
+
+    def files(self, artifact: bytes, feeds: "Mapping[str, np.ndarray]") -> dict[str, bytes]:
+        """model.xml and model.bin. Raises BuildError where OpenVINO cannot write them, or where they do not give what
+        the artifact gives for `feeds`, bit for bit."""
+        import tempfile
+        from pathlib import Path
+
+        import numpy as np
+
+        from exporter.common.errors import BuildError
+        from exporter.runtime.openvino import converted
+
+        with tempfile.TemporaryDirectory() as folder:
+            converted(artifact, Path(folder))
+            wanted = self.engine.session(artifact).run(None, dict(feeds))
+            found = self.engine.session(Path(folder) / IR[0]).run(None, dict(feeds))
+            if not all(np.array_equal(a, b, equal_nan=True) for a, b in zip(found, wanted, strict=True)):
+                raise BuildError(
+                    "backend.ir: OpenVINO's own form of the artifact gives something else; nothing was published"
+                )
+            return {name: (Path(folder) / name).read_bytes() for name in IR}
 
     def check_core(self, core: "onnx.ModelProto") -> None:
         """Before the long work: raises RequestError where OpenVINO lacks an operator of the network."""

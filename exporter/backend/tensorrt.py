@@ -11,32 +11,36 @@ follows its documents, is proved on a CPU, and says so.
   are, and which layers stay in float32 beside FP16; it reads opsets up to 17.
 """
 
-import shlex
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+from dataclasses import asdict
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import field_validator
 
-from exporter.common.errors import BuildError, RequestError
-from exporter.common.node import Node
+from exporter.backend import BackendNode
+from exporter.backend.capabilities import Capabilities
+from exporter.backend.lint.shapes import MAX_TOP_K
+from exporter.common.errors import BuildError
+from exporter.postprocessing.nms import NmsNode
 
 if TYPE_CHECKING:
     import onnx
 
-    from exporter.artifact import manifest as m
+    from exporter.backend.request import Request
+    from exporter.backend.section import Backend, Profile
+    from exporter.preprocessing.section import Input
     from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
 
 Version = Literal["8.6", "10", "11"]
-MAX_TOP_K = 3839
 
 
-class TensorRT(Node):
+class TensorRT(BackendNode):
     """conf/backend/tensorrt.yaml says what the field is."""
 
-    name: ClassVar[str] = "tensorrt"
-    quantization_scheme: ClassVar[str] = "s8s8"
-    max_candidates: ClassVar[int | None] = MAX_TOP_K
-    takes_any_size: ClassVar[bool] = False  # an engine refuses what lies outside its profile
+    # An engine refuses by itself what lies outside its profile.
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        scheme="s8s8", max_candidates=MAX_TOP_K, any_size=False, own_nms="EfficientNms"
+    )
 
     batch: tuple[int, int, int] | None = None
 
@@ -47,40 +51,39 @@ class TensorRT(Node):
             raise ValueError(f"{list(value)}: least, usual and most must be at least 1 and in that order, as [1,8,16]")
         return value
 
-    def problems(self, recipe: Any) -> Iterator[str]:
-        """Clauses for what TensorRT cannot take, from the recipe alone."""
-        scheme = getattr(recipe.quantization, "scheme", "auto")
-        if scheme not in ("auto", self.quantization_scheme):
+    def problems(self, request: "Request", scheme: str) -> Iterator[str]:
+        """What TensorRT cannot take."""
+        batch = request.input.batch
+        if scheme != self.capabilities.scheme:
             yield (
                 f"quantization.scheme={scheme}: TensorRT takes symmetric int8 with zero point 0 only: leave it auto"
                 " (s8s8), or take backend=onnxruntime"
             )
-        if recipe.takes_frames:
+        if request.preprocessing.takes_raw_images:
             yield (
                 "preprocessing: TensorRT tunes an engine for a range of sizes, and a frame may have any: take the"
                 " model's own (preprocessing=yolo_nas, ppyoloe), and resize outside"
             )
-        if recipe.input.batch == "dynamic" and self.batch is None:
+        if batch == "dynamic" and self.batch is None:
             yield (
                 "input.batch=dynamic: TensorRT tunes an engine for a range of batch sizes, and none is given: add"
                 " backend.batch=[1,8,16] (least, usual, most), or fix input.batch"
             )
-        if recipe.input.batch != "dynamic" and self.batch is not None:
-            yield f"backend.batch: has no effect with input.batch={recipe.input.batch}: leave one of them out"
-        yield from self._nms_problems(recipe.nms)
-        has_nms = hasattr(recipe.nms, "max_predictions_per_image")
-        if has_nms and recipe.input.batch != 1 and not getattr(recipe.format, "rows_by_image", True):
+        if batch != "dynamic" and self.batch is not None:
+            yield f"backend.batch: has no effect with input.batch={batch}: leave one of them out"
+        yield from self._nms_problems(request.nms)
+        if request.nms.detects and batch != 1 and not request.format.rows_by_image:
             yield (
-                f"postprocessing/format=flat with input.batch={recipe.input.batch}: TensorRT's servers split a batch"
+                f"postprocessing/format=flat with input.batch={batch}: TensorRT's servers split a batch"
                 " along the first dimension of each output, and one table has none: take postprocessing/format=batch,"
                 " or input.batch=1"
             )
 
-    def _nms_problems(self, nms: Any) -> Iterator[str]:
-        if hasattr(nms, "needs_backend"):
-            return  # the plugin's own
+    def _nms_problems(self, nms: NmsNode) -> Iterator[str]:
+        if nms.parameters is None or nms.only_for is not None:
+            return  # what is TensorRT's own does not sort with TopK
         for key in ("num_pre_nms_predictions", "max_candidates_per_image", "max_predictions_per_image"):
-            value = getattr(nms, key, None)
+            value = asdict(nms.parameters)[key]
             if value is not None and value > MAX_TOP_K:
                 yield (
                     f"postprocessing.nms.{key}={value}: TensorRT sorts at most {MAX_TOP_K}: take that or less, or"
@@ -109,11 +112,11 @@ class TensorRT(Node):
         _lint(finished)
         return finished
 
-    def section(self, model: "onnx.ModelProto", input: "m.Input") -> "m.Backend":
+    def section(self, model: "onnx.ModelProto", input: "Input") -> "Backend":
         """The manifest's section `backend` of the finished `model`."""
         import importlib.metadata
 
-        from exporter.artifact import manifest as m
+        from exporter.backend.section import Backend
         from exporter.graph import facts
         from exporter.graph.core_outputs import PLUGIN
 
@@ -121,7 +124,7 @@ class TensorRT(Node):
         if facts.opset(model) <= 17:
             flags = {"8.6": _flags_8_6(model)} | flags
         emulated = any(node.op_type == PLUGIN for node in model.graph.node)
-        return m.Backend(
+        return Backend(
             name=self.name,
             minimum_version="8.6" if "8.6" in flags else "10.0",
             verified=f"proved on CPU {'with an emulated plugin ' if emulated else ''}in onnxruntime"
@@ -130,9 +133,9 @@ class TensorRT(Node):
             build_flags=flags,
         )
 
-    def _profile(self, input: "m.Input") -> "m.Profile | None":
+    def _profile(self, input: "Input") -> "Profile | None":
         """None where the input's shape is fixed."""
-        from exporter.artifact import manifest as m
+        from exporter.backend.section import Profile
 
         if all(isinstance(side, int) for side in input.shape):
             return None
@@ -140,7 +143,7 @@ class TensorRT(Node):
         if self.batch is not None:
             ends["batch"] = self.batch
         shapes = ([ends[side][i] if isinstance(side, str) else side for side in input.shape] for i in range(3))
-        return m.Profile.model_validate(dict(zip(("min", "opt", "max"), shapes, strict=True)))
+        return Profile.model_validate(dict(zip(("min", "opt", "max"), shapes, strict=True)))
 
 
 def _lint(model: "onnx.ModelProto") -> None:
@@ -171,29 +174,3 @@ def _flags_8_6(model: "onnx.ModelProto") -> list[str]:
         flags += ["--fp16", "--precisionConstraints=prefer"]
         flags += [f"--layerPrecisions={layers}", f"--layerOutputTypes={outputs}"]
     return flags
-
-
-def trtexec_command(manifest: "m.Manifest", version: Version) -> str:
-    """The command that builds an engine of an artifact, run in its folder, for TensorRT `version`.
-
-    Raises RequestError for another backend's artifact, for versions outside the known range, and for one that this
-    artifact is not for."""
-    from exporter.common.messages import one_of
-
-    backend = manifest.backend
-    if backend.name != TensorRT.name:
-        raise RequestError(f"{manifest.name}: is for backend={backend.name}: build it with backend=tensorrt")
-    if version not in get_args(Version):
-        raise RequestError(f"TensorRT {version}: {one_of('not known', version, list(get_args(Version)))}")
-    if version not in backend.build_flags:
-        raise RequestError(
-            f"{manifest.name}: needs TensorRT {backend.minimum_version} or later, since its opset is"
-            f" {manifest.artifact.opset} and {version} reads up to 17: build it with export.opset=18 and without FP16"
-            " scales (quantization=int8 or fp16)"
-        )
-    engine = f"{manifest.artifact.file.removesuffix('.onnx')}.engine"
-    words = ["trtexec", f"--onnx={manifest.artifact.file}", f"--saveEngine={engine}", *backend.build_flags[version]]
-    if backend.profile is not None:
-        for end, shape in backend.profile.model_dump().items():
-            words.append(f"--{end}Shapes={manifest.input.name}:{'x'.join(map(str, shape))}")
-    return shlex.join(words)

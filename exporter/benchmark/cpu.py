@@ -1,11 +1,11 @@
 """Benchmark on the CPU, in the recipe's engine, in turn with the FP32 artifact of the same recipe."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from exporter.common.node import Node
+from exporter.benchmark import BenchmarkNode
 
 if TYPE_CHECKING:
     from exporter.benchmark.section import Benchmark as BenchmarkSection
@@ -15,10 +15,8 @@ if TYPE_CHECKING:
 Count = Annotated[int, Field(ge=1)]
 
 
-class CpuBenchmark(Node):
+class CpuBenchmark(BenchmarkNode):
     """conf/benchmark/cpu.yaml says what the fields are."""
-
-    name: ClassVar[str] = "cpu"
 
     threads: Count | Literal["auto"]
     rounds: int = Field(ge=2)
@@ -34,13 +32,8 @@ class CpuBenchmark(Node):
         *,
         dynamic_batch: bool,
     ) -> "BenchmarkSection":
-        """The manifest's section `benchmark`. Bytes of the input's size in, detections out, on one demo scene (as many
-        as a fixed batch holds).
-
-        reference: the FP32 artifact, None where the artifact is that itself; cores: the graphs between pre- and
-        post-processing. dynamic_batch: whether throughput can be tried with other batches. Raises BuildError where
-        a run fails.
-        """
+        """Bytes of the input's size in, detections out, on one demo scene (as many as a fixed batch holds); see the
+        base."""
         from exporter.benchmark.memory import peak_memory
         from exporter.benchmark.paired import interleaved
         from exporter.benchmark.section import Benchmark as BenchmarkSection

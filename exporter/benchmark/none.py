@@ -2,10 +2,10 @@
 
 from typing import ClassVar
 
-from exporter.common.node import Node
+from exporter.benchmark import BenchmarkNode
 
 
-class NoBenchmark(Node):
+class NoBenchmark(BenchmarkNode):
     """conf/benchmark/none.yaml."""
 
-    name: ClassVar[str] = "none"
+    measures: ClassVar[bool] = False

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from exporter.calibration import Tell
 from exporter.calibration.folder import spread
 from exporter.calibration.labelled import LabelledCalibration, truths_of
-from exporter.calibration.settings import Tell
 from exporter.common.errors import RequestError
 from exporter.common.files import files_digest, user_path
 from exporter.common.geometry import Geometry

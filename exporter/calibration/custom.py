@@ -3,19 +3,19 @@
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from exporter.calibration import CalibrationNode
 from exporter.calibration.images import CalibrationImages
-from exporter.calibration.settings import CalibrationNode
 from exporter.common.errors import RequestError
 from exporter.common.geometry import Geometry
 from exporter.common.messages import in_one_line
-from exporter.common.node import own_code_identity
-from exporter.preprocessing.normalization import Normalization
+from exporter.common.node import UserCode
+from exporter.preprocessing.own_normalization import AnyNormalization
 
 if TYPE_CHECKING:
     import numpy as np
 
 
-class CustomCalibration(CalibrationNode):
+class CustomCalibration(UserCode, CalibrationNode):
     """The first `num_images` images of what `target`, a function or class, gives for `arguments`: a DataLoader, a list,
     a generator, or a function that starts a pass.
 
@@ -23,19 +23,7 @@ class CustomCalibration(CalibrationNode):
     raw RGB pixels; float is taken as normalised as in training.
     """
 
-    target: str
-    arguments: dict[str, Any]
-    digest: str | None = None
-
-    def identity(self) -> dict[str, Any]:
-        """With the `digest` that the user gives for the code and what it reads."""
-        return own_code_identity(self, "calibration")
-
-    def problems(self, weights: str) -> Iterator[str]:
-        """None that can be known before the loader runs."""
-        yield from ()
-
-    def images(self, geometry: Geometry, normalization: Normalization) -> CalibrationImages:
+    def images(self, geometry: Geometry, normalization: AnyNormalization) -> CalibrationImages:
         """The images as network inputs; `digest` is over each one's bytes as the loader gave them.
 
         Makes the loader at once. Raises RequestError if that fails, and during a pass for a batch of another kind, for

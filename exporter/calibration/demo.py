@@ -1,14 +1,14 @@
 """Calibration on the synthetic scenes of the demo: for its own weights, and to try things out."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
+from exporter.calibration import CalibrationNode, Tell
 from exporter.calibration.images import CalibrationImages
-from exporter.calibration.settings import CalibrationNode, Tell
 from exporter.common.geometry import Geometry
-from exporter.preprocessing.normalization import Normalization
+from exporter.preprocessing.own_normalization import AnyNormalization
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,13 +20,11 @@ if TYPE_CHECKING:
 class DemoCalibration(CalibrationNode):
     """Scenes `seed · num_images` and following of the split that is for calibration only, drawn at the input's size."""
 
+    users: ClassVar[bool] = False
+
     seed: int = Field(ge=0)
 
-    def problems(self, weights: str) -> Iterator[str]:
-        """None: whoever names the demo scenes gets them."""
-        yield from ()
-
-    def images(self, geometry: Geometry, normalization: Normalization) -> CalibrationImages:
+    def images(self, geometry: Geometry, normalization: AnyNormalization) -> CalibrationImages:
         """The scenes as network inputs of the geometry's size; `digest` is over uint8 [H, W, 3] RGB."""
 
         def pictures() -> "Iterator[tuple[np.ndarray, np.ndarray]]":

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import Field
 
+from exporter.calibration import CalibrationNode
 from exporter.calibration.images import CalibrationImages
-from exporter.calibration.settings import CalibrationNode
 from exporter.common.bit_depth import BitDepth, Depth
 from exporter.common.errors import RequestError
 from exporter.common.files import files_digest, user_path
@@ -17,7 +17,7 @@ from exporter.common.geometry import Geometry
 from exporter.common.images import list_pictures
 from exporter.common.picture_files import whole_size
 from exporter.evaluation.notes import Notes
-from exporter.preprocessing.normalization import Normalization
+from exporter.preprocessing.own_normalization import AnyNormalization
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,7 +47,7 @@ class FolderCalibration(CalibrationNode):
         except RequestError as error:
             yield str(error)
 
-    def images(self, geometry: Geometry, normalization: Normalization) -> CalibrationImages:
+    def images(self, geometry: Geometry, normalization: AnyNormalization) -> CalibrationImages:
         """The pictures as network inputs, resized and padded as for inference; `digest` is over uint8 [h, w, 3] RGB as
         decoded. Raises RequestError for a folder without pictures, at once, and during a pass for pictures that
         cannot be read: at its beginning for all that are none or half of one."""

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from exporter.calibration import Tell
 from exporter.calibration.folder import FolderCalibration, check_whole
-from exporter.calibration.settings import Tell
 from exporter.common.errors import RequestError
 from exporter.common.geometry import Geometry
 

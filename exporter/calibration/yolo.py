@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from exporter.calibration import Tell
 from exporter.calibration.folder import spread
 from exporter.calibration.labelled import LabelledCalibration, truths_of
-from exporter.calibration.settings import Tell
 from exporter.common.files import file_digest, user_path
 from exporter.common.geometry import Geometry
 from exporter.evaluation.notes import Notes

@@ -2,10 +2,11 @@
 
 A node is a pydantic model. Its fields are the keys that its YAML may hold; a key too many, a wrong type or a value out
 of range is an error that names the key. Creating a node does no work and imports nothing heavy: the work is in its
-methods, which import what they need where they need it.
+methods, which import what they need where they need it. Each group has a base class of its own nodes in its package,
+and what differs between its options is data and methods of that class: nobody outside asks which option it is.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -15,10 +16,19 @@ class UnknownOriginError(Exception):
     made anew each time."""
 
 
-class Node(BaseModel):
-    """Base of the nodes that ship with the exporter; a recipe may name only these as `_target_` without trust."""
+class Settings(BaseModel):
+    """Plain values of a recipe: a key too many or a wrong type is an error; nobody changes them."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Node(Settings):
+    """Base of the groups' base classes; a recipe may name only such classes as `_target_`."""
+
+    @property
+    def name(self) -> str:
+        """The name under which a recipe chooses the option: that of its module (the rule of the house)."""
+        return type(self).__module__.rpartition(".")[2]
 
     def identity(self) -> dict[str, Any]:
         """JSON-able: all that the node's work comes from besides what its methods get. These are its fields; a node
@@ -26,9 +36,19 @@ class Node(BaseModel):
         return {"node": type(self).__qualname__, **self.model_dump(mode="json")}
 
 
-def own_code_identity(node: Any, group: str) -> dict[str, Any]:
-    """The identity of a node that carries a user's own code: `digest`, which the user vouches for. Raises
-    UnknownOriginError where it is not given."""
-    if node.digest is None:
-        raise UnknownOriginError(f"{node.target} is code of your own: {group}.digest says when it changes")
-    return {"node": type(node).__qualname__, **node.model_dump(mode="json")}
+class UserCode(Node):
+    """Mixed into a node that carries a user's code: the callable at the dotted path `target`, and what it is called
+    with. `digest` is the user's word for what this code and all that it reads is."""
+
+    place: ClassVar[str]
+    """Where the group stands in a recipe."""
+
+    target: str
+    arguments: dict[str, Any]
+    digest: str | None = None
+
+    def identity(self) -> dict[str, Any]:
+        """With the `digest` that the user vouches for. Raises UnknownOriginError where it is not given."""
+        if self.digest is None:
+            raise UnknownOriginError(f"{self.target} is code of your own: {self.place}.digest says when it changes")
+        return super().identity()

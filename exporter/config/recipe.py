@@ -1,59 +1,44 @@
-"""A checked recipe: what `runner.build` gets. Everything that can be known from the words alone is checked here."""
+"""A checked recipe: what a build gets. Everything that can be known from the command line alone is checked here."""
 
-import importlib
-import inspect
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from omegaconf import MISSING, OmegaConf
 from pydantic import ValidationError
 
+from exporter.backend import BackendNode
+from exporter.backend.request import Request
+from exporter.benchmark import BenchmarkNode
+from exporter.calibration import CalibrationNode
 from exporter.common.errors import RequestError
-from exporter.common.messages import explained, in_one_line, one_of, validation_lines
-from exporter.common.node import Node
+from exporter.common.messages import explained, one_of, validation_lines
+from exporter.common.node import Settings
 from exporter.config.compose import Composed, resolved
 from exporter.config.contradictions import contradictions
+from exporter.config.nodes import GROUPS, PLACES, node_of
 from exporter.config.recipe_file import NAME
-from exporter.config.settings import Export, Input, ProgressSettings, ProofSettings, Settings, StoreSettings, Sweep
-from exporter.model.custom import ModelInMemory
+from exporter.config.settings import Export, ProgressSettings, StoreSettings, Sweep
+from exporter.evaluation import EvaluationNode
+from exporter.model import ModelNode
+from exporter.model.in_memory import InMemory
+from exporter.postprocessing.format import FormatNode
+from exporter.postprocessing.nms import NmsNode
+from exporter.preprocessing import PreprocessingNode
+from exporter.preprocessing.input import Input
 from exporter.preprocessing.trained import Trained
-
-# Where a node stands in the configuration, by the name it has in `Recipe`.
-NODES = {
-    "model": "model",
-    "preprocessing": "preprocessing",
-    "quantization": "quantization",
-    "calibration": "calibration",
-    "nms": "postprocessing.nms",
-    "format": "postprocessing.format",
-    "backend": "backend",
-    "evaluation": "evaluation",
-    "benchmark": "benchmark",
-}
+from exporter.proof.settings import ProofSettings
+from exporter.quantization import QuantizationNode
 
 SETTINGS: dict[str, type[Settings]] = {
     "input": Input, "export": Export, "proof": ProofSettings,
     "store": StoreSettings, "progress": ProgressSettings, "sweep": Sweep,
 }  # fmt: skip
 
-OTHERS = (*SETTINGS, *(name for name in NODES if name != "model"))
-"""What is checked once the model is known."""
+UNNAMED = "exporter.model.Unnamed"
 
-UNNAMED = "exporter.model.custom.Unnamed"
-
-KEYS = ("name", "output_dir", "trust", "postprocessing", *SETTINGS, *(p for p in NODES.values() if "." not in p))
-
-
-class _LeftOut:
-    """Stands where a part of a recipe has nothing: whoever reads it depends on more than was said."""
-
-    def __getattr__(self, name: str) -> Any:
-        raise RuntimeError(f"{name}: of a field that this part of the recipe leaves out")
-
-
-LEFT_OUT: Any = _LeftOut()
+KEYS = ("name", "output_dir", "trust", "postprocessing", *SETTINGS, *(p for p in PLACES if "." not in p))
 
 
 @dataclass(frozen=True)
@@ -68,59 +53,29 @@ class Recipe:
     store: StoreSettings
     progress: ProgressSettings
     sweep: Sweep
-    model: Any
-    preprocessing: Any
-    quantization: Any
-    calibration: Any
-    nms: Any
-    format: Any
-    backend: Any
-    evaluation: Any
-    benchmark: Any
+    model: ModelNode
+    preprocessing: PreprocessingNode
+    quantization: QuantizationNode
+    calibration: CalibrationNode
+    nms: NmsNode
+    format: FormatNode
+    backend: BackendNode
+    evaluation: EvaluationNode
+    benchmark: BenchmarkNode
     trained: Trained
     config: dict[str, Any]
     recipe_name: str | None
     overrides: tuple[str, ...]
 
-    def part(self, *names: str, **others: Any) -> "Recipe":
-        """The recipe with the fields of these names alone, and `others` in place of what it has: to read anything else
-        is an error. What is made of a part depends on nothing but the part."""
-        rest = {field.name: LEFT_OUT for field in fields(self) if field.name not in names}
-        return replace(self, **{**rest, **others})
+    @property
+    def request(self) -> Request:
+        """What is asked for around the network."""
+        return Request(self.input, self.preprocessing, self.trained, self.nms, self.format)
 
     @property
-    def nodes(self) -> dict[str, Any]:
-        """What is not left out, by name."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: value for name, value in values.items() if value is not LEFT_OUT}
-
-    @property
-    def num_batch(self) -> int | None:
-        """The batch size, None where it is dynamic."""
-        return self.input.fixed_batch
-
-    @property
-    def quantization_scheme(self) -> str:
-        """What `quantization.scheme` says, or the backend where that is "auto"."""
-        said = getattr(self.quantization, "scheme", "auto")
-        return self.backend.quantization_scheme if said == "auto" else said
-
-    @property
-    def takes_frames(self) -> bool:
-        """Whether resize and padding are inside the graph, which then takes one frame of any size."""
-        return hasattr(self.preprocessing, "frame_sizes")
-
-    @property
-    def picture_sizes(self) -> list[tuple[int, int]]:
-        """Heights and widths that show all that the artifact takes, the nominal ones first."""
-        if self.takes_frames:
-            return self.preprocessing.frame_sizes(*self.input.nominal)
-        return self.input.sizes_to_prove
-
-    @property
-    def nominal_picture(self) -> tuple[int, int]:
-        """Height and width of the pictures that the artifact is evaluated, timed and shown with."""
-        return self.picture_sizes[0]
+    def scheme(self) -> str:
+        """ "u8s8" or "s8s8": what the quantization asks for, else the backend."""
+        return self.quantization.scheme_for(self.backend.capabilities.scheme)
 
 
 def check(composed: Composed, model: Any = None, digest: str | None = None, as_declared: bool = True) -> Recipe:
@@ -149,8 +104,11 @@ def check(composed: Composed, model: Any = None, digest: str | None = None, as_d
             _trained_size(config, trained)
         except RequestError as error:
             problems.append(str(error))
-    values, others = _values(config)
-    problems += others
+    values, others = _values(config, [name for name in GROUPS if name != "model"])
+    _opset(config, values.get("quantization"))
+    settings, more = _values(config, SETTINGS)
+    values |= settings
+    problems += others + more
     problems += [f"{key}: {one_of('no such key', key, KEYS)}" for key in config if key not in KEYS]
     problems += _place_problems(config)
     behind = ("nms", "format")
@@ -159,10 +117,10 @@ def check(composed: Composed, model: Any = None, digest: str | None = None, as_d
     if problems:
         raise RequestError("; ".join(problems))
     assert network is not None  # what is wrong with it was a problem
-    if hasattr(values["nms"], "resolved"):
-        values["nms"] = values["nms"].resolved(
-            *trained.thresholds(*network.thresholds), values["backend"].max_candidates
-        )
+    fixed = not values["input"].dynamic_sides and values["input"].fixed_batch is not None
+    values["nms"] = values["nms"].resolved(
+        *trained.thresholds(*network.thresholds), values["backend"].capabilities, fixed
+    )
     trained = trained.at(*values["input"].nominal)
     values["preprocessing"] = values["preprocessing"].resolved(trained)
     recipe = Recipe(
@@ -179,7 +137,7 @@ def _model(config: dict[str, Any], model: Any, digest: str | None) -> tuple[Any,
     values, problems = _values(config, ("model",))
     node = values.get("model")
     if node is not None and model is not None:
-        node = ModelInMemory(network=model, replaced=node, digest=digest)
+        node = InMemory(network=model, replaced=node, digest=digest, class_names=node.class_names)
     return node, problems
 
 
@@ -198,15 +156,24 @@ def _trained_size(config: dict[str, Any], trained: Trained) -> None:
         sides.update({key: width if key == "width" else height for key in wanted})
 
 
-def _values(config: dict[str, Any], names: Sequence[str] = OTHERS) -> tuple[dict[str, Any], list[str]]:
+def _opset(config: dict[str, Any], quantization: QuantizationNode | None) -> None:
+    """Puts the lowest opset that does in place of `auto`."""
+    export = config.get("export")
+    if isinstance(export, dict) and export.get("opset") == "auto":
+        export["opset"] = quantization.minimum_opset if quantization else QuantizationNode.minimum_opset
+
+
+def _values(config: dict[str, Any], names: Iterable[str]) -> tuple[dict[str, Any], list[str]]:
     """Settings and nodes by their name in `Recipe`, and a clause for each mistake."""
     values: dict[str, Any] = {}
     problems: list[str] = []
     for name in names:
-        place = NODES.get(name, name)
+        place = name if name in SETTINGS else GROUPS[name].place
         try:
-            kind = SETTINGS.get(name)
-            values[name] = kind.model_validate(config.get(name, {})) if kind else _node(_at(config, place), place)
+            if kind := SETTINGS.get(name):
+                values[name] = kind.model_validate(config.get(name, {}))
+            else:
+                values[name] = node_of(_at(config, place), GROUPS[name])
         except ValidationError as error:
             problems += validation_lines(error, place)
         except RequestError as error:
@@ -256,7 +223,7 @@ def _untrusted(value: Any, trusted: tuple[str, ...], place: str) -> Iterator[str
     if isinstance(value, dict):
         if "_target_" in value:
             target = value["_target_"]
-            allowed = ("exporter", *trusted) if place in NODES.values() else trusted
+            allowed = ("exporter", *trusted) if place in PLACES else trusted
             if not (isinstance(target, str) and any(target.startswith(f"{name}.") for name in allowed)):
                 yield (
                     f"{place}._target_={target}: not allowed; a recipe may name exporter.… and what the command line"
@@ -267,40 +234,6 @@ def _untrusted(value: Any, trusted: tuple[str, ...], place: str) -> Iterator[str
     elif isinstance(value, list):
         for i, item in enumerate(value):
             yield from _untrusted(item, trusted, f"{place}[{i}]")
-
-
-def _node(values: Any, place: str) -> Any:
-    """The node that `values` describe. Of the exporter's own code only node classes can be named."""
-    if not isinstance(values, dict) or "_target_" not in values:
-        raise RequestError(f"{place}: not a node: it has no _target_")
-    target = values["_target_"]
-    arguments = {key: value for key, value in values.items() if key != "_target_"}
-    module_name, _, name = target.rpartition(".")
-    try:
-        node = getattr(importlib.import_module(module_name), name)
-    except Exception as error:  # a user's own code, which can raise anything
-        raise RequestError(f"{place}._target_={target}: cannot be imported: {in_one_line(error)}") from error
-    if not target.startswith("exporter."):
-        if place not in ADAPTERS:
-            raise RequestError(f"{place}._target_={target}: this group takes only the exporter's own nodes")
-        module_name, _, name = ADAPTERS[place].rpartition(".")
-        adapter = getattr(importlib.import_module(module_name), name)
-        own = {key: value for key, value in arguments.items() if key in adapter.model_fields}
-        rest = {key: value for key, value in arguments.items() if key not in adapter.model_fields}
-        return adapter(target=target, arguments=rest, **own)
-    if not (inspect.isclass(node) and issubclass(node, Node)):
-        raise RequestError(f"{place}._target_={target}: not a node of the exporter")
-    return node.model_validate(arguments)
-
-
-# Nodes that carry a user's own callable, which gets every argument that the node does not know itself.
-ADAPTERS = {
-    "model": "exporter.model.custom.CustomModel",
-    "preprocessing": "exporter.preprocessing.custom.CustomPreprocessing",
-    "calibration": "exporter.calibration.custom.CustomCalibration",
-    "postprocessing.format": "exporter.postprocessing.format.custom.CustomFormat",
-    "evaluation": "exporter.evaluation.custom.CustomEvaluation",
-}
 
 
 def _choices(key: str) -> str:

@@ -1,7 +1,6 @@
 """Evaluation on a folder of pictures and labels in COCO's json."""
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 from pydantic import Field
 
@@ -14,8 +13,6 @@ from exporter.evaluation.notes import Notes
 class CocoEvaluation(LabelledEvaluation):
     """Pictures that the json lists; those without annotations are background, files that it does not list are left
     alone. Categories may have gaps in their ids. Crowds and areas count as in COCO's own evaluation."""
-
-    name: ClassVar[str] = "coco"
 
     annotations: str = Field(coerce_numbers_to_str=True)
 

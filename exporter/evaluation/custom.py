@@ -1,8 +1,8 @@
 """Evaluation on a user's own labelled pictures, from a function or class of theirs."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
@@ -10,18 +10,18 @@ from exporter.common.bit_depth import BitDepth
 from exporter.common.errors import RequestError
 from exporter.common.images import read_picture
 from exporter.common.messages import in_one_line
-from exporter.common.node import own_code_identity
+from exporter.common.node import UserCode
 from exporter.evaluation.classes import listed
 from exporter.evaluation.examples import Examples, spread
+from exporter.evaluation.gated import GatedEvaluation
 from exporter.evaluation.labels import Label, Labelled, LabelledSet, area_of, check_some, examples, fitted
 from exporter.evaluation.notes import Notes
-from exporter.evaluation.settings import EvaluationNode
 
 if TYPE_CHECKING:
     import numpy as np
 
 
-class CustomEvaluation(EvaluationNode):
+class CustomEvaluation(UserCode, GatedEvaluation):
     """What `target` gives for `arguments`: a list, or anything else with a length and items, as a torch Dataset has.
 
     Each item is (picture, boxes, classes). picture: uint8 [h, w, 3] RGB of any size, or the path of a picture file;
@@ -31,23 +31,10 @@ class CustomEvaluation(EvaluationNode):
     An item is asked for once for its labels and again for its picture, so that no two need to be held at once.
     """
 
-    name: ClassVar[str] = "custom"
-
-    target: str
-    arguments: dict[str, Any]
     class_names: tuple[str, ...] | None
     num_images: int | None = Field(ge=1)
     strict: bool = False
     bit_depth: BitDepth = "auto"
-    digest: str | None = None
-
-    def identity(self) -> dict[str, Any]:
-        """With the `digest` that the user gives for the code and what it reads."""
-        return own_code_identity(self, "evaluation")
-
-    def problems(self) -> Iterator[str]:
-        """None that can be known before the function runs."""
-        yield from ()
 
     def examples(self, class_names: Sequence[str], height: int, width: int) -> Examples:
         """The pictures and their objects. Calls the target. Raises RequestError if that fails or gives something else,

@@ -1,6 +1,6 @@
 """Evaluation on the synthetic scenes of the demo."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import ClassVar
 
 from pydantic import Field
@@ -8,19 +8,15 @@ from pydantic import Field
 from exporter.common.errors import RequestError
 from exporter.evaluation.classes import listed
 from exporter.evaluation.examples import Example, Examples, Truth
-from exporter.evaluation.settings import EvaluationNode
+from exporter.evaluation.gated import GatedEvaluation
 
 
-class DemoEvaluation(EvaluationNode):
+class DemoEvaluation(GatedEvaluation):
     """The first scenes of the split that is neither trained nor calibrated on, drawn at the input's size."""
 
-    name: ClassVar[str] = "demo"
+    users: ClassVar[bool] = False
 
     num_images: int = Field(ge=1)
-
-    def problems(self) -> Iterator[str]:
-        """None: whether the model's classes are the demo's is known once its weights are read."""
-        yield from ()
 
     def examples(self, class_names: Sequence[str], height: int, width: int) -> Examples:
         """The scenes. Raises RequestError where the model's classes are not the demo's."""

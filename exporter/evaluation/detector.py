@@ -1,6 +1,6 @@
 """Runs an artifact by what its manifest says, and nothing else: from images of any size to boxes in their pixels."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,16 +17,22 @@ if TYPE_CHECKING:
 
 class Detector:
     """An artifact ready to run in an engine. `size`: the height and width that pictures are brought to, for one that
-    takes several (None: its nominal ones). Raises RequestError where it gives no finished detections, or does not take
-    that size."""
+    takes several (None: its nominal ones); `read`: see `FormatNode.read`, None: one of the exporter's own formats.
+    Raises RequestError where it gives no finished detections, or does not take that size."""
 
     def __init__(
-        self, session: "Runnable", input: Input, preprocessing: Preprocessing, size: tuple[int, int] | None = None
+        self,
+        session: "Runnable",
+        input: Input,
+        preprocessing: Preprocessing,
+        size: tuple[int, int] | None = None,
+        read: Callable[[Mapping[str, np.ndarray], int], list[Detections]] | None = None,
     ):
         self._session = session
         self._input, self._preprocessing = input, preprocessing
         self._outputs = [output.name for output in self._session.get_outputs()]
-        if "pred_classes" not in self._outputs and "flat_predictions" not in self._outputs:
+        self._read = read or rows
+        if read is None and "pred_classes" not in self._outputs and "flat_predictions" not in self._outputs:
             raise RequestError("the artifact has no NMS inside (postprocessing/nms=none), so it gives no detections")
         if preprocessing.geometry is None:
             raise RequestError("the manifest has no geometry: how a picture becomes the input is not known")
@@ -54,7 +60,7 @@ class Detector:
             batch = encode(np.stack(fitted), self._input, self._preprocessing)
             outputs = self._session.run(None, {self._input.name: batch})
             try:
-                found = rows(dict(zip(self._outputs, outputs, strict=True)), len(filled))
+                found = self._read(dict(zip(self._outputs, outputs, strict=True)), len(filled))
             except (LookupError, ValueError, TypeError) as error:
                 raise BuildError(f"what the artifact gives is not in its format: {in_one_line(error)}") from error
             for picture, detections in zip(group, found, strict=False):

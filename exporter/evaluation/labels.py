@@ -17,8 +17,8 @@ from exporter.common.files import files_digest
 from exporter.common.images import read_picture
 from exporter.evaluation.classes import listed, matched, only
 from exporter.evaluation.examples import Example, Examples, Truth
+from exporter.evaluation.gated import GatedEvaluation
 from exporter.evaluation.notes import Notes, in_words
-from exporter.evaluation.settings import EvaluationNode
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,7 +29,7 @@ TOLERANCE = 1.0
 Box = tuple[float, float, float, float]
 
 
-class LabelledEvaluation(EvaluationNode):
+class LabelledEvaluation(GatedEvaluation):
     """Base of the evaluations on a data set on the disk; a subclass reads its own way of keeping labels."""
 
     path: str = Field(coerce_numbers_to_str=True)

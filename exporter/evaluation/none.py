@@ -1,23 +1,17 @@
 """No evaluation."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import ClassVar
 
-from exporter.common.node import Node
+from exporter.evaluation import EvaluationNode
 from exporter.evaluation.examples import Examples
 
 
-class NoEvaluation(Node):
+class NoEvaluation(EvaluationNode):
     """conf/evaluation/none.yaml."""
 
-    name: ClassVar[str] = "none"
-    max_drop: ClassVar[None] = None
-    min_map: ClassVar[None] = None
-
-    def problems(self) -> Iterator[str]:
-        """None."""
-        yield from ()
+    measures: ClassVar[bool] = False
 
     def examples(self, class_names: Sequence[str], height: int, width: int) -> Examples:
-        """No pictures, so nothing is run."""
+        """No images, so nothing is run."""
         return Examples([], {})

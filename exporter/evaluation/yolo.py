@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import ClassVar
 
 from exporter.evaluation.examples import Examples, spread
 from exporter.evaluation.labels import LabelledEvaluation, LabelledSet, check_some, examples
@@ -19,8 +18,6 @@ class YoloEvaluation(LabelledEvaluation):
     Labels of the other tasks have boxes too: of a polygon, `class x1 y1 x2 y2 x3 y3 …` (segmentation, oriented boxes),
     it is the one around it, as Ultralytics takes it; key points (`kpt_shape` in the data.yaml) stand behind one. Five
     numbers are a box wherever they stand."""
-
-    name: ClassVar[str] = "yolo"
 
     split: Split
 

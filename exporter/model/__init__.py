@@ -1,1 +1,64 @@
-"""The networks, their weights, and what the exporter knows of them."""
+"""The networks, their weights, and what the exporter knows of them.
+
+Not here: how an image becomes the network's input (`preprocessing`), and what becomes of its outputs
+(`postprocessing`).
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from exporter.common.node import Node
+from exporter.common.options import lazily
+from exporter.preprocessing.trained import Trained
+
+if TYPE_CHECKING:
+    from exporter.model.loaded import LoadedModel
+else:
+    __getattr__ = lazily(__name__)
+
+
+class ModelNode(Node, ABC):
+    """Base of the networks that a recipe can name. class_names: in the order of the scores; "auto": as the weights
+    say, else class_0, class_1, …"""
+
+    place: ClassVar[str] = "model"
+
+    class_names: tuple[str, ...] | Literal["auto"]
+
+    @property
+    @abstractmethod
+    def weights_given(self) -> str:
+        """Where the weights come from, as the recipe has it: a path, or a word."""
+
+    @property
+    @abstractmethod
+    def thresholds(self) -> tuple[float, float]:
+        """Confidence and IoU, 0..1, that the NMS takes where neither the recipe nor the training says them."""
+
+    @property
+    def network_name(self) -> str:
+        """What the manifest calls the network."""
+        return "custom"
+
+    def problems(self) -> Iterator[str]:
+        """Clauses for what cannot be loaded, as far as that can be told without loading it."""
+        yield from ()
+
+    def usual(self) -> Trained:
+        """What networks of its kind are trained with; by default nobody knows."""
+        return Trained()
+
+    def trained(self) -> Trained:
+        """What these weights were trained with, where they say so; else `usual`. Raises RequestError for a file that
+        cannot be read."""
+        return self.usual()
+
+    def is_quantized(self) -> bool:
+        """Whether it computes on integers already. Raises RequestError for a file that cannot be read."""
+        return False
+
+    @abstractmethod
+    def load(self) -> "LoadedModel":
+        """The network with its weights, ready to be traced. Raises RequestError where it cannot be had, or is not of
+        the contract: images [B, 3, H, W] float32 → boxes [B, N, 4] xyxy in input pixels, scores [B, N, C] in 0..1."""

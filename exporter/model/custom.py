@@ -1,18 +1,16 @@
-"""Any network of the contract that is not ours: from a user's function, or handed over in memory."""
+"""Any network of the contract that is not ours, from a user's function."""
 
 import hashlib
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from exporter.common.errors import RequestError
 from exporter.common.messages import in_one_line
-from exporter.common.node import Node, UnknownOriginError, own_code_identity
-from exporter.model.in_memory import names_in_memory, trained_in_memory
+from exporter.common.node import UserCode
+from exporter.model import ModelNode
 from exporter.model.loaded import LoadedModel
 from exporter.model.section import Weights
-from exporter.preprocessing.trained import Trained
 
 if TYPE_CHECKING:
     from torch import nn
@@ -20,22 +18,14 @@ if TYPE_CHECKING:
 CONTRACT = "give images [B, 3, H, W] → (boxes [B, N, 4] xyxy in input pixels, scores [B, N, C] in 0..1), both float32"
 
 
-class CustomModel(Node):
+class CustomModel(UserCode, ModelNode):
     """The network that `target`, a function or class, gives for `arguments`. Its weights are its own business."""
 
-    target: str
-    arguments: dict[str, Any]
-    class_names: tuple[str, ...] | Literal["auto"]
     confidence_threshold: float = Field(ge=0, le=1)
     nms_threshold: float = Field(ge=0, le=1)
-    digest: str | None = None
-
-    def identity(self) -> dict[str, Any]:
-        """With the `digest` that the user gives for the code and what it reads."""
-        return own_code_identity(self, "model")
 
     @property
-    def weights(self) -> str:
+    def weights_given(self) -> str:
         """Where they come from, in a word."""
         return "custom"
 
@@ -43,16 +33,6 @@ class CustomModel(Node):
     def thresholds(self) -> tuple[float, float]:
         """Confidence and IoU that the NMS takes where the recipe leaves them auto."""
         return self.confidence_threshold, self.nms_threshold
-
-    def problems(self) -> Iterator[str]:
-        """None that can be known before the function runs."""
-        yield from ()
-
-    def trained(self) -> Trained:
-        """Nothing is known of that."""
-        return Trained()
-
-    usual = trained
 
     def load(self) -> LoadedModel:
         """Calls the target. Raises RequestError where it fails or gives no network of the contract."""
@@ -67,73 +47,6 @@ class CustomModel(Node):
             kind = type(network).__name__
             raise RequestError(f"model._target_={self.target}: gives a {kind}: let it give a torch.nn.Module")
         return loaded(network, self.target.rpartition(".")[2], f"made by {self.target}", self.class_names)
-
-
-class Unnamed(Node):
-    """What `model=custom` says of a network that is in memory, besides the function that would give it."""
-
-    class_names: tuple[str, ...] | Literal["auto"]
-    confidence_threshold: float = Field(ge=0, le=1)
-    nms_threshold: float = Field(ge=0, le=1)
-    digest: str | None = None
-
-    @property
-    def thresholds(self) -> tuple[float, float]:
-        """Confidence and IoU that the NMS takes where the recipe leaves them auto."""
-        return self.confidence_threshold, self.nms_threshold
-
-    def trained(self) -> Trained:
-        """Nothing is known of that."""
-        return Trained()
-
-    usual = trained
-
-
-class ModelInMemory(Node):
-    """A network in the caller's hands, in place of the one that a recipe names: that one's thresholds, names and
-    pre-processing hold for it."""
-
-    model_config = ConfigDict(arbitrary_types_allowed=True, **Node.model_config)
-
-    network: Any
-    replaced: Any
-    digest: str | None
-
-    def identity(self) -> dict[str, Any]:
-        """The `digest` that the caller gives for the network's code and weights."""
-        if self.digest is None:
-            raise UnknownOriginError("the network is in memory: exporter.build(digest=…) says when it changes")
-        return {"node": type(self).__qualname__, "digest": self.digest, "thresholds": self.thresholds}
-
-    @property
-    def weights(self) -> str:
-        """Where they come from, in a word."""
-        return "in memory"
-
-    @property
-    def thresholds(self) -> tuple[float, float]:
-        """Those of the network it stands for."""
-        return self.replaced.thresholds
-
-    def problems(self) -> Iterator[str]:
-        """None: it is there."""
-        yield from ()
-
-    def trained(self) -> Trained:
-        """What the network itself says (SuperGradients' do), else that of the network it stands for."""
-        return trained_in_memory(self.network) or self.usual()
-
-    def usual(self) -> Trained:
-        """That of the network it stands for."""
-        return self.replaced.usual()
-
-    def load(self) -> LoadedModel:
-        """A copy of the network; the caller's own stays as it is. Raises RequestError if it is not of the contract."""
-        name = getattr(self.replaced, "architecture", "custom")
-        names = self.replaced.class_names
-        if names == "auto":
-            names = names_in_memory(self.network) or names
-        return loaded(self.network, name, "in memory", names)
 
 
 def loaded(network: "nn.Module", name: str, source: str, class_names: tuple[str, ...] | Literal["auto"]) -> LoadedModel:

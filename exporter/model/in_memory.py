@@ -1,45 +1,59 @@
-"""What a torch network in memory says of itself: SuperGradients' networks keep it in attributes of their own."""
+"""A torch network that is in memory already, in place of the one that a recipe names."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from pydantic import ConfigDict
+
+from exporter.common.node import UnknownOriginError
+from exporter.model import ModelNode
+from exporter.model.custom import loaded
+from exporter.model.loaded import LoadedModel
+from exporter.model.said_in_memory import names_in_memory, trained_in_memory
 from exporter.preprocessing.trained import Trained
 
-if TYPE_CHECKING:
-    from torch import nn
 
-PROCESSING = "_image_processor"
-"""Source: super_gradients.training.models.detection_models.customizable_detector (3.7.1), as are the other names."""
+class InMemory(ModelNode):
+    """A network in the caller's hands: thresholds, names and pre-processing of the node that it stands for hold for
+    it."""
 
+    model_config = ConfigDict(arbitrary_types_allowed=True, **ModelNode.model_config)
 
-def trained_in_memory(network: "nn.Module") -> Trained | None:
-    """Its pre-processing and thresholds; None where it says nothing."""
-    from exporter.preprocessing.supergradients import trained
+    network: Any
+    replaced: ModelNode
+    digest: str | None
 
-    said = network.__dict__
-    if said.get(PROCESSING) is None:
-        return None
-    return trained(
-        "network", list(_steps(said[PROCESSING])), said.get("_default_nms_conf"), said.get("_default_nms_iou")
-    )
+    def identity(self) -> dict[str, Any]:
+        """The `digest` that the caller gives for the network's code and weights."""
+        if self.digest is None:
+            raise UnknownOriginError("the network is in memory: exporter.build(digest=…) says when it changes")
+        return {"node": type(self).__qualname__, "digest": self.digest, "thresholds": self.thresholds}
 
+    @property
+    def weights_given(self) -> str:
+        """In a word."""
+        return "in memory"
 
-def names_in_memory(network: "nn.Module") -> tuple[str, ...] | None:
-    """Its class names, None where it says nothing."""
-    names = network.__dict__.get("_class_names")
-    return tuple(map(str, names)) if names else None
+    @property
+    def network_name(self) -> str:
+        """That of the node that it stands for."""
+        return self.replaced.network_name
 
+    @property
+    def thresholds(self) -> tuple[float, float]:
+        """Those of the node that it stands for."""
+        return self.replaced.thresholds
 
-def _steps(processing: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Name and parameters of each step, of a processing object or of one that is composed of them."""
-    inner = vars(processing).get("processings")
-    if inner is not None:
-        for each in inner:
-            yield from _steps(each)
-    else:
-        yield type(processing).__name__, {key: _plain(value) for key, value in vars(processing).items()}
+    def usual(self) -> Trained:
+        """That of the node that it stands for."""
+        return self.replaced.usual()
 
+    def trained(self) -> Trained:
+        """What the network itself says (SuperGradients' do), else `usual`."""
+        return trained_in_memory(self.network) or self.usual()
 
-def _plain(value: Any) -> Any:
-    """Arrays as lists."""
-    return value.tolist() if type(value).__module__ == "numpy" else value
+    def load(self) -> LoadedModel:
+        """A copy of the network; the caller's own stays as it is. Raises RequestError if it is not of the contract."""
+        names = self.class_names
+        if names == "auto":
+            names = names_in_memory(self.network) or names
+        return loaded(self.network, self.network_name, "in memory", names)

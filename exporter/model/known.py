@@ -8,7 +8,7 @@ from pydantic import field_validator
 
 from exporter.common.errors import RequestError
 from exporter.common.files import exists, file_digest, is_file, user_path
-from exporter.common.node import Node
+from exporter.model import ModelNode
 from exporter.model.architectures import ARCHITECTURES, Architecture
 from exporter.model.loaded import LoadedModel
 from exporter.model.section import Weights
@@ -21,13 +21,12 @@ COCO_CLASSES = 80
 DEMO = Path(__file__).parent.parent / "demo"
 
 
-class KnownModel(Node):
+class KnownModel(ModelNode):
     """One of `ARCHITECTURES`. `load` is strict: each entry of the checkpoint has its place, each place an entry."""
 
     architecture: str
     weights: str
     num_classes: int | Literal["auto"]
-    class_names: tuple[str, ...] | Literal["auto"]
     accept_license: bool
     coco_url: str
     seed: int
@@ -43,6 +42,16 @@ class KnownModel(Node):
     def known(self) -> Architecture:
         """What the exporter knows of the network."""
         return ARCHITECTURES[self.architecture]
+
+    @property
+    def weights_given(self) -> str:
+        """A path, or demo, coco, random."""
+        return self.weights
+
+    @property
+    def network_name(self) -> str:
+        """That of the architecture."""
+        return self.architecture
 
     @property
     def thresholds(self) -> tuple[float, float]:

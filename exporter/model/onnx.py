@@ -8,21 +8,24 @@ from pydantic import Field
 
 from exporter.common.errors import RequestError
 from exporter.common.files import file_digest, is_file, user_path
-from exporter.common.node import Node
+from exporter.model import ModelNode
 from exporter.model.loaded import LoadedModel
 from exporter.model.section import Weights
-from exporter.preprocessing.trained import Trained
 
 
-class OnnxModel(Node):
+class OnnxModel(ModelNode):
     """conf/model/onnx.yaml says what the fields are. The file itself, run in ONNX Runtime, is the network that the
     artifact is proved against."""
 
     weights: str
     outputs: tuple[str, str] | Literal["auto"]
-    class_names: tuple[str, ...] | Literal["auto"]
     confidence_threshold: float = Field(ge=0, le=1)
     nms_threshold: float = Field(ge=0, le=1)
+
+    @property
+    def weights_given(self) -> str:
+        """The file."""
+        return self.weights
 
     @property
     def thresholds(self) -> tuple[float, float]:
@@ -43,12 +46,6 @@ class OnnxModel(Node):
         """Clauses for what is no ONNX file, as far as its name tells."""
         if self._path.suffix != ".onnx" or not is_file(self._path):
             yield f"model.weights={self.weights}: no such ONNX file: give the path of a core graph (.onnx)"
-
-    def trained(self) -> Trained:
-        """Nothing is known of that."""
-        return Trained()
-
-    usual = trained
 
     def is_quantized(self) -> bool:
         """Whether the file computes on integers already. Raises RequestError for what `load` cannot read."""

@@ -1,6 +1,6 @@
 """From a checked recipe to a published, proven artifact.
 
-What the stages are is in `exporter.pipeline.stages.pipeline`; here their results are asked for and published. Nothing
+What the stages are is in `exporter.pipeline.steps`; here their results are asked for and published. Nothing
 is written to `output_dir` before the block's end.
 """
 
@@ -21,7 +21,7 @@ from exporter.common.provenance import run_section
 from exporter.config.recipe import Recipe
 from exporter.evaluation.notes import warning
 from exporter.model.autocast import no_autocast
-from exporter.pipeline.stages.pipeline import Pipeline, pipeline
+from exporter.pipeline.steps import Steps, steps
 from exporter.store.place import Files, Store
 from exporter.store.stage import REUSED, UNNEEDED, Run
 
@@ -49,32 +49,32 @@ def build(recipe: Recipe, progress: Progress, fresh: bool = False) -> m.Manifest
     started, clock = time.time(), time.perf_counter()  # the first may be set back meanwhile
     run = Run(None if fresh else store_of(recipe, progress), recipe.name, progress)
     with no_autocast(), publishing(recipe.output_dir, OWNED) as staging:
-        steps, files, artifact = _made(recipe, run)
+        made, files, artifact = _made(recipe, run)
         manifest = m.Manifest.model_validate(json.loads(files[m.FILE]))
         if manifest.artifact.sha256 != hashlib.sha256(artifact).hexdigest():
             # Two kinds of processor that share a store, and one of two results has left it.
             progress.warn("store: its results are not of one artifact: nothing of it is used")
-            steps, files, artifact = _made(recipe, replace(run, store=None))
+            made, files, artifact = _made(recipe, replace(run, store=None))
             manifest = m.Manifest.model_validate(json.loads(files[m.FILE]))
         for name, content in {**files, m.ARTIFACT: artifact}.items():
             (staging / name).write_bytes(content)
-        manifest.run.update(run_section(recipe.output_dir, started, time.perf_counter() - clock, stages(steps)))
+        manifest.run.update(run_section(recipe.output_dir, started, time.perf_counter() - clock, stages(made)))
         manifest.write(staging)
         _write_config(staging / ".hydra", recipe)
     return manifest
 
 
-def _made(recipe: Recipe, run: Run) -> tuple[Pipeline, Files, bytes]:
+def _made(recipe: Recipe, run: Run) -> tuple[Steps, Files, bytes]:
     """The stages, and what they give: all other files by name, and the artifact."""
-    steps = pipeline(recipe, run)
-    if not steps.page.kept(run.store):
+    made = steps(recipe, run)
+    if not made.page.kept(run.store):
         # A mistake in the labels is said before the work, not after it.
-        examples = recipe.evaluation.examples(steps.facts.value(run).class_names, *recipe.nominal_picture)
+        examples = recipe.evaluation.examples(made.facts.value(run).class_names, *recipe.request.nominal_image)
         if line := warning(examples.notes, "evaluation.strict=true"):
             run.progress.warn(f"evaluation: {line}")
-    files, artifact = steps.page.value(run), steps.artifact.value(run)
-    more = steps.intermediate.value(run) if steps.intermediate else {}
-    return steps, files | more, artifact
+    files, artifact = made.page.value(run), made.artifact.value(run)
+    more = made.engine_files.value(run) if made.engine_files else {}
+    return made, files | more, artifact
 
 
 def store_of(recipe: Recipe, progress: Progress) -> Store | None:
@@ -83,7 +83,7 @@ def store_of(recipe: Recipe, progress: Progress) -> Store | None:
     return Store(folder, recipe.store.max_size, progress.warn) if folder else None
 
 
-def stages(steps: Pipeline) -> list[dict[str, Any]]:
+def stages(made: Steps) -> list[dict[str, Any]]:
     """What became of each stage, JSON-able. One that was not asked for, since what came of it was there, was reused."""
     return [
         {
@@ -93,7 +93,7 @@ def stages(steps: Pipeline) -> list[dict[str, Any]]:
             "seconds": round(stage.seconds, 2),
             "because": stage.because,
         }
-        for stage in steps.stages
+        for stage in made.stages
     ]
 
 

@@ -11,7 +11,7 @@ against the graph only where no rounding can account for it. With both margins 0
 
 import numpy as np
 
-from exporter.postprocessing.nms.onnx import OnnxNms
+from exporter.postprocessing.parameters import NmsParameters
 from exporter.postprocessing.reference import alike, iou
 
 SCORE_MARGIN = 1e-6
@@ -21,15 +21,14 @@ IOU_MARGIN = 1e-3
 """An IoU within this of the threshold may suppress or not: what sides that are off by 0.002 px change in 8 px."""
 
 
-def unexplained(got: np.ndarray, boxes: np.ndarray, scores: np.ndarray, knobs: OnnxNms) -> int:
+def unexplained(got: np.ndarray, boxes: np.ndarray, scores: np.ndarray, parameters: NmsParameters) -> int:
     """How many decisions behind the rows `got` ([n, 6] float32: x1, y1, x2, y2, score, class) no rounding explains.
 
-    `boxes` [N, 4] xyxy and `scores` [N, C], float32, are what the network said of that image; the thresholds of
-    `knobs` must be numbers. Counted are rows that are none of its pairs (same class and `alike`; each pair once), are
-    out of order or too many, should not be candidates, or overlap a better row; and missing candidates that no better
-    row overlaps.
+    `boxes` [N, 4] xyxy and `scores` [N, C], float32, are what the network said of that image. Counted are rows that are
+    none of its pairs (same class and `alike`; each pair once), are out of order or too many, should not be candidates,
+    or overlap a better row; and missing candidates that no better row overlaps.
     """
-    limit = knobs.max_predictions_per_image
+    limit = parameters.max_predictions_per_image
     wrong = int((np.diff(got[:, 4]) > 0).sum()) + max(0, len(got) - limit)
 
     kept = np.zeros(scores.shape, dtype=bool)
@@ -42,7 +41,7 @@ def unexplained(got: np.ndarray, boxes: np.ndarray, scores: np.ndarray, knobs: O
         else:
             wrong += 1
 
-    inside = _inside(scores, knobs)
+    inside = _inside(scores, parameters)
     candidate = (inside > -SCORE_MARGIN) & (scores > 0)
     wrong += int((kept & ~candidate).sum())
 
@@ -50,27 +49,27 @@ def unexplained(got: np.ndarray, boxes: np.ndarray, scores: np.ndarray, knobs: O
     kept, inside, boxes, scores = kept[near], inside[near], boxes[near], scores[near]
     if len(got) >= limit:  # pairs no better than the last row may have been cut
         inside = np.where(kept, inside, np.minimum(inside, scores - got[limit - 1, 4]))
-    surely, maybe = _suppressed(boxes, scores, kept, knobs)
+    surely, maybe = _suppressed(boxes, scores, kept, parameters)
     wrong += int((kept & surely).sum())
     wrong += int((~kept & (inside > SCORE_MARGIN) & ~maybe).sum())
     return wrong
 
 
-def _inside(scores: np.ndarray, knobs: OnnxNms) -> np.ndarray:
+def _inside(scores: np.ndarray, parameters: NmsParameters) -> np.ndarray:
     """[N, C]: how much each score could fall, or has to rise where negative, for its pair to stay or become a
     candidate: above the threshold, of a box behind the pre-NMS cut, the box's best class where that matters, and among
     the best candidates where their number is bounded."""
-    inside = scores - np.float32(knobs.confidence_threshold)
+    inside = scores - np.float32(parameters.confidence_threshold)
     best = scores.max(axis=1, keepdims=True)
-    limit = knobs.num_pre_nms_predictions
-    if limit < len(scores):
+    limit = parameters.num_pre_nms_predictions
+    if limit is not None and limit < len(scores):
         descending = np.sort(best[:, 0])[::-1]
         last_in, first_out = descending[limit - 1], descending[limit]
         inside = np.minimum(inside, np.where(best >= last_in, best - first_out, best - last_in))
-    if not knobs.multi_label and scores.shape[1] > 1:
+    if not parameters.multi_label and scores.shape[1] > 1:
         second = np.sort(scores, axis=1)[:, -2:-1]
         inside = np.minimum(inside, np.where(scores == best, best - second, scores - best))
-    bound = knobs.max_candidates_per_image
+    bound = parameters.max_candidates_per_image
     if bound is not None:
         # A rounding at another limit may let a pair in or out and so move this one: its place lies between two scores.
         first_out = _descending(scores[inside > -SCORE_MARGIN], bound)
@@ -86,16 +85,16 @@ def _descending(scores: np.ndarray, place: int) -> np.float32:
 
 
 def _suppressed(
-    boxes: np.ndarray, scores: np.ndarray, kept: np.ndarray, knobs: OnnxNms
+    boxes: np.ndarray, scores: np.ndarray, kept: np.ndarray, parameters: NmsParameters
 ) -> tuple[np.ndarray, np.ndarray]:
     """[N, C] twice: which pairs a kept pair surely suppresses, and which one might."""
-    threshold = np.float32(knobs.nms_threshold)
+    threshold = np.float32(parameters.nms_threshold)
     surely, maybe = np.zeros_like(kept), np.zeros_like(kept)
     if threshold >= 1:  # which no IoU exceeds, however it is rounded
         return surely, maybe
     for box, c in np.argwhere(kept):
         overlap = iou(boxes[box : box + 1], boxes)[0][:, None]  # [N, 1]
-        others = slice(None) if knobs.class_agnostic else slice(c, c + 1)
+        others = slice(None) if parameters.class_agnostic else slice(c, c + 1)
         better = scores[box, c] - scores[:, others]  # [N, C] or [N, 1]
         surely[:, others] |= (overlap > threshold + IOU_MARGIN) & (better > SCORE_MARGIN)
         maybe[:, others] |= (overlap > 0) & (overlap >= threshold - IOU_MARGIN) & (better >= -SCORE_MARGIN)

@@ -1,5 +1,6 @@
 """Finished detections, and how they are read from an artifact's outputs."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,8 +15,8 @@ class Detections:
     classes: np.ndarray
 
 
-def rows(outputs: dict[str, np.ndarray], batch: int) -> list[Detections]:
-    """The artifact's outputs, in either format, for each picture of the batch."""
+def rows(outputs: Mapping[str, np.ndarray], batch: int) -> list[Detections]:
+    """The artifact's outputs, in either of the exporter's own formats, for each picture of the batch."""
     if "flat_predictions" in outputs:
         flat = outputs["flat_predictions"]
         own = [flat[flat[:, 0] == i] for i in range(batch)]

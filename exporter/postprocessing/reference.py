@@ -6,7 +6,7 @@ what lies "above a threshold" is decided in float32. One image at a time: boxes 
 
 import numpy as np
 
-from exporter.postprocessing.nms.onnx import OnnxNms
+from exporter.postprocessing.parameters import NmsParameters
 
 
 def sigmoid(logits: np.ndarray) -> np.ndarray:
@@ -43,32 +43,32 @@ def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.divide(overlap, union, out=np.zeros_like(overlap), where=overlap > 0)
 
 
-def detections(boxes: np.ndarray, scores: np.ndarray, knobs: OnnxNms) -> np.ndarray:
-    """Rows [n, 6] float32: x1, y1, x2, y2, score, class; best first. The thresholds of `knobs` must be numbers.
+def detections(boxes: np.ndarray, scores: np.ndarray, parameters: NmsParameters) -> np.ndarray:
+    """Rows [n, 6] float32: x1, y1, x2, y2, score, class; best first.
 
     A score that is NaN or infinite is no candidate's, nor is any of a box with such a corner, or beyond 1e18 pixels."""
-    confidence, overlap = np.float32(knobs.confidence_threshold), np.float32(knobs.nms_threshold)
+    confidence, overlap = np.float32(parameters.confidence_threshold), np.float32(parameters.nms_threshold)
     real = np.abs(boxes).sum(axis=1, dtype=np.float32) < 1e18  # where a corner is NaN or infinite this is not
     scores = np.where(np.isfinite(scores), scores, np.float32(0))
     best = scores.max(axis=1)
-    looked_at = np.sort(np.argsort(-best, kind="stable")[: knobs.num_pre_nms_predictions])
+    looked_at = np.sort(np.argsort(-best, kind="stable")[: parameters.num_pre_nms_predictions])
     boxes, scores, real = boxes[looked_at], scores[looked_at], real[looked_at]
 
     candidate = (scores > confidence) & real[:, None]
-    if not knobs.multi_label:
+    if not parameters.multi_label:
         candidate &= np.arange(scores.shape[1]) == scores.argmax(axis=1)[:, None]
     pairs = [(-float(scores[box, c]), int(box), int(c)) for box, c in np.argwhere(candidate)]
 
     dropped = np.zeros(scores.shape, dtype=bool)
     rows = []
-    for _, box, c in sorted(pairs)[: knobs.max_candidates_per_image]:
+    for _, box, c in sorted(pairs)[: parameters.max_candidates_per_image]:
         if dropped[box, c]:
             continue
         rows.append([*boxes[box], scores[box, c], c])
-        if len(rows) == knobs.max_predictions_per_image:
+        if len(rows) == parameters.max_predictions_per_image:
             break
         near = iou(boxes[box : box + 1], boxes)[0] > overlap
-        if knobs.class_agnostic:
+        if parameters.class_agnostic:
             dropped[near] = True
         else:
             dropped[near, c] = True

@@ -1,32 +1,30 @@
 """What the network was trained with: as its checkpoint says, else the model's own."""
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from exporter.common.errors import RequestError
 from exporter.common.node import Node
-from exporter.preprocessing.declared import Declared
-from exporter.preprocessing.trained import Trained, changed
+from exporter.preprocessing import PreprocessingNode, Training
+from exporter.preprocessing.declared import Declared, changed
 
 GEOMETRY = ("resize", "padding", "pad_value", "margin")
 
 
-class AutoPreprocessing(Node):
+class AutoPreprocessing(PreprocessingNode):
     """The fields are for a consumer that resizes otherwise than the training did; None: as it did. Where they are set,
     only the geometry is another: the normalisation stays what the network needs."""
-
-    inside_graph: ClassVar[bool] = True
 
     resize: Literal["letterbox", "longest_side", "stretch"] | None = None
     padding: Literal["center", "bottom_right"] | None = None
     pad_value: int | None = Field(None, ge=0, le=255)
     margin: int | None = Field(None, ge=0)
 
-    def resolved(self, trained: Trained) -> Declared:
+    def resolved(self, trained: Training) -> Declared:
         """The node for it. Raises RequestError where nobody knows how the network was trained."""
         node = trained.known()
-        if node is None:
+        if not isinstance(node, Declared):
             raise RequestError(
                 "preprocessing=auto: how this network was trained is not known: declare it (preprocessing=declared and"
                 " its keys), or take preprocessing=none and do it outside"

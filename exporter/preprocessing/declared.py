@@ -6,21 +6,20 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from exporter.common.geometry import Geometry
-from exporter.common.node import Node
+from exporter.preprocessing import PreprocessingNode, Training
 from exporter.preprocessing.normalization import Normalization, Triple
 
 if TYPE_CHECKING:
-    from exporter.preprocessing.trained import Trained
+    import onnx
 
 
-class Declared(Node):
+class Declared(PreprocessingNode):
     """Normalisation inside the graph: network channel c = (x[c] / max_value - mean[c]) / std[c], x in 0..255 in the
     network's order of channels. Resize and padding outside: `letterbox` and `longest_side` keep the proportions, r =
     min((H - margin) / h, (W - margin) / w), and pad what is left with `pad_value`; `stretch` fills the input.
 
     `override`: insists on this where the checkpoint says something else."""
 
-    inside_graph: ClassVar[bool] = True
     by_hand: ClassVar[bool] = True
 
     max_value: float = Field(255.0, gt=0, allow_inf_nan=False)
@@ -67,10 +66,14 @@ class Declared(Node):
             return Geometry.stretch(height, width)
         return Geometry.fit(height, width, margin=self.margin, padding=self.pad_value, placement=self.padding)
 
-    def resolved(self, trained: "Trained") -> "Declared":
+    def in_front_of(self, core: "onnx.ModelProto") -> "tuple[onnx.ModelProto, Normalization]":
+        """`core` as it is, and all of the normalization."""
+        return core, self.normalization
+
+    def resolved(self, trained: Training) -> "Declared":
         """Itself. Raises RequestError where the checkpoint says something else, unless `override` insists."""
         if not self.override:
-            trained.check_agreement(self, f"preprocessing={type(self).__module__.rpartition('.')[2]}")
+            trained.check_agreement(self, f"preprocessing={self.name}")
         return self
 
     def __str__(self) -> str:
@@ -82,6 +85,13 @@ class Declared(Node):
         margin = f", a margin of {self.margin} pixels" if self.margin else ""
         place = self.padding.replace("_", " ")
         return f"{self.channels.upper()} {values}, proportions kept, padding {place} with {self.pad_value}{margin}"
+
+
+def changed(node: Declared, **fields: object) -> Declared:
+    """A checked copy with other values; what has no effect with another `resize` goes back to none."""
+    if fields.get("resize") in ("stretch", "longest_side"):
+        fields = {"margin": 0, **fields}
+    return type(node).model_validate(node.model_dump() | fields)
 
 
 def _listed(values: Triple) -> str:

@@ -1,28 +1,31 @@
 """From the camera to the image's own pixels: resize and padding inside the graph, in front of the normalisation."""
 
 from collections.abc import Iterator
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
 from exporter.common.errors import RequestError
 from exporter.common.geometry import Geometry
-from exporter.common.node import Node
+from exporter.preprocessing import PreprocessingNode, Training
 from exporter.preprocessing.auto import with_geometry
-from exporter.preprocessing.declared import Declared
+from exporter.preprocessing.declared import Declared, changed
+from exporter.preprocessing.input import Input
 from exporter.preprocessing.normalization import Normalization, Triple
 from exporter.preprocessing.ppyoloe import PPYoloE
-from exporter.preprocessing.trained import Trained, changed
 from exporter.preprocessing.yolo_nas import YoloNas
+
+if TYPE_CHECKING:
+    import onnx
 
 KNOWN: dict[str, type[Declared]] = {"yolo_nas": YoloNas, "ppyoloe": PPYoloE, "declared": Declared}
 
 
-class Letterbox(Node):
+class Letterbox(PreprocessingNode):
     """conf/preprocessing/letterbox.yaml says what the fields are; None: as `like` has it. `node` is all of that
     together, once it is resolved."""
 
-    inside_graph: ClassVar[bool] = True
+    takes_raw_images: ClassVar[bool] = True
 
     like: Literal["auto", "yolo_nas", "ppyoloe", "declared"] = "auto"
     max_value: float | None = None
@@ -36,7 +39,7 @@ class Letterbox(Node):
     override: bool = False
     node: Declared | None = None
 
-    def resolved(self, trained: Trained) -> "Letterbox":
+    def resolved(self, trained: Training) -> "Letterbox":
         """A copy with its `node`. Raises RequestError where `auto` is not known, for a normalisation of its own beside
         a known one, and where the checkpoint says something else."""
         own = self.model_dump(include={"max_value", "mean", "std", "channels"}, exclude_none=True)
@@ -47,7 +50,7 @@ class Letterbox(Node):
             )
         if self.like == "auto":
             known = trained.known()
-            if known is None:
+            if not isinstance(known, Declared):
                 raise RequestError(
                     "preprocessing=letterbox: how this network was trained is not known: say whose resize, padding and"
                     f" normalisation it takes, preprocessing.like={', '.join(KNOWN)}"
@@ -79,15 +82,18 @@ class Letterbox(Node):
         """How a raw image of any size becomes one of height × width pixels."""
         return self._resolved.geometry(height, width)
 
-    def frame_sizes(self, height: int, width: int) -> list[tuple[int, int]]:
-        """Heights and widths of the frames that it is proved on. The first, of a camera's proportions and larger than
-        the network's height × width (1280 × 720 for 640 × 640), is also that of figures and pictures; the others are
-        the network's own size and a small frame that stands upright."""
+    def in_front_of(self, core: "onnx.ModelProto") -> "tuple[onnx.ModelProto, Normalization]":
+        """`core` as it is, and all of the normalization."""
+        return core, self.normalization
+
+    def image_sizes(self, input: Input) -> list[tuple[int, int]]:
+        """The first, of a camera's proportions and larger than the network's own size (1280 × 720 for 640 × 640), is
+        also that of metrics and images; the others are the network's own size and a small image that stands upright."""
+        height, width = input.nominal
         return [(height * 9 // 8, width * 2), (height, width), (height // 2 + 1, width // 3 + 1)]
 
-    def problems(self, recipe: Any) -> Iterator[str]:
-        """Clauses for what does not go together with a raw frame, from the recipe alone."""
-        input = recipe.input
+    def problems(self, input: Input, detects: bool) -> Iterator[str]:
+        """Clauses for what does not go together with a raw image."""
         if input.batch != 1:
             yield f"input.batch={input.batch}: preprocessing=letterbox takes one frame a run: leave it 1"
         if input.dtype not in ("auto", "uint8"):
@@ -99,7 +105,7 @@ class Letterbox(Node):
                 f"input.{input.dynamic_sides[0]}=dynamic: preprocessing=letterbox takes frames of any size and brings"
                 " them all to one: give that one, in pixels"
             )
-        if not hasattr(recipe.nms, "max_predictions_per_image"):
+        if not detects:
             yield (
                 "preprocessing=letterbox: gives detections in the frame's own pixels, and without the exporter's NMS"
                 " inside there are none: choose postprocessing/nms=onnx or another preprocessing"

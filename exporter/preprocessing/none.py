@@ -2,16 +2,19 @@
 
 from typing import ClassVar
 
-from exporter.common.node import Node
-from exporter.preprocessing.trained import Trained
+from exporter.preprocessing import PreprocessingNode, Training
 
 
-class NoPreprocessing(Node):
+class NoPreprocessing(PreprocessingNode):
     """The artifact takes the network's own input: float32 NCHW, normalised and in the channel order of training."""
 
     inside_graph: ClassVar[bool] = False
-    holds: ClassVar[bool] = False  # it says nothing of it
 
-    def resolved(self, trained: Trained) -> "NoPreprocessing":
+    @property
+    def holds(self) -> bool:
+        """It says nothing of it."""
+        return False
+
+    def resolved(self, trained: Training) -> "NoPreprocessing":
         """Itself: it contradicts nothing."""
         return self

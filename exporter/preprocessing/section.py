@@ -8,8 +8,7 @@ from pydantic import model_validator
 from exporter.common.errors import RequestError
 from exporter.common.geometry import MAX_PIXELS, Geometry
 from exporter.common.section import Section
-from exporter.preprocessing.custom import OwnNormalization
-from exporter.preprocessing.normalization import Normalization
+from exporter.preprocessing.own_normalization import AnyNormalization
 from exporter.preprocessing.trained import Trained
 
 
@@ -97,7 +96,7 @@ class Preprocessing(Section):
     name: str
     inside_graph: bool
     geometry_inside_graph: bool
-    normalization: Normalization | OwnNormalization | None
+    normalization: AnyNormalization | None
     geometry: Geometry | None
     source: PreprocessingSource | None = None
     trained: Trained | None = None

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from exporter.common.errors import RequestError
-from exporter.preprocessing.declared import Declared
+from exporter.preprocessing.declared import Declared, changed
 
 Source = Literal["checkpoint", "network", "model"]
 """Who says it: the checkpoint's file, the torch network in memory, or the exporter, which takes the model's usual."""
@@ -59,13 +59,6 @@ class Trained(BaseModel):
             f"{given}: {node}; but the {self.source} says that it was trained on {own}: take preprocessing=auto, or, if"
             " you know better, add preprocessing.override=true"
         )
-
-
-def changed(node: Declared, **fields: object) -> Declared:
-    """A checked copy with other values; what has no effect with another `resize` goes back to none."""
-    if fields.get("resize") in ("stretch", "longest_side"):
-        fields = {"margin": 0, **fields}
-    return type(node).model_validate(node.model_dump() | fields)
 
 
 def _alike(a: Declared, b: Declared) -> bool:

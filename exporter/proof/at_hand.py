@@ -5,14 +5,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from exporter.calibration.demo import DemoCalibration
+from exporter.calibration import CalibrationNode
 from exporter.common.geometry import Geometry
-from exporter.config.recipe import Recipe
-from exporter.config.settings import MAX_LOOKED_AT
 from exporter.demo.scenes import scene
-from exporter.evaluation.demo import DemoEvaluation
+from exporter.evaluation import EvaluationNode
 from exporter.evaluation.examples import Truth, spread
 from exporter.preprocessing.normalization import UNCHANGED
+from exporter.proof.settings import MAX_LOOKED_AT
 
 NUM_SCENES = 8
 
@@ -38,15 +37,17 @@ class AtHand:
         return replace(self, images=self.images[chosen], truths=self.truths and [self.truths[i] for i in chosen])
 
 
-def at_hand(recipe: Recipe, class_names: Sequence[str], geometry: Geometry) -> AtHand:
+def at_hand(
+    evaluation: EvaluationNode, calibration: CalibrationNode | None, class_names: Sequence[str], geometry: Geometry,
+    size: tuple[int, int],
+) -> AtHand:  # fmt: skip
     """At most `MAX_LOOKED_AT`: the evaluation's that hold objects; else the user's for calibration, where they are read
-    as pixels (floats are normalised already, rightly or not); else demo scenes. Reads the recipe's `evaluation`,
-    `calibration` (None where nothing is calibrated), `input` and `preprocessing`. Raises RequestError for an image that
-    cannot be read."""
-    if recipe.evaluation.name != "none" and (found := _labelled(recipe, class_names, geometry)):
+    as pixels (floats are normalised already, rightly or not); else demo scenes. size: height and width that synthetic
+    images are drawn at. Raises RequestError for an image that cannot be read."""
+    if evaluation.measures and (found := _labelled(evaluation, class_names, geometry, size)):
         return found
-    if recipe.calibration is not None and not isinstance(recipe.calibration, DemoCalibration):
-        pairs = recipe.calibration.images(geometry, UNCHANGED).pairs()
+    if calibration is not None and calibration.users:
+        pairs = calibration.images(geometry, UNCHANGED).pairs()
         shown = [given[0].transpose(1, 2, 0).astype(np.uint8) for read, given in pairs if read.dtype == np.uint8]
         if shown:
             return AtHand(np.stack(shown), None, "calibration images", users=True)
@@ -54,9 +55,11 @@ def at_hand(recipe: Recipe, class_names: Sequence[str], geometry: Geometry) -> A
     return AtHand(np.stack(scenes), None, "demo scenes", users=False)
 
 
-def _labelled(recipe: Recipe, class_names: Sequence[str], geometry: Geometry) -> AtHand | None:
+def _labelled(
+    evaluation: EvaluationNode, class_names: Sequence[str], geometry: Geometry, size: tuple[int, int]
+) -> AtHand | None:
     """None where no image of the evaluation holds an object."""
-    examples = recipe.evaluation.examples(class_names, *recipe.nominal_picture)
+    examples = evaluation.examples(class_names, *size)
     examples = [example for example in examples if not example.truth.crowd.all()]
     chosen = [examples[i] for i in spread(len(examples), MAX_LOOKED_AT)]
     images, truths = [], []
@@ -67,5 +70,4 @@ def _labelled(recipe: Recipe, class_names: Sequence[str], geometry: Geometry) ->
         truths.append(replace(example.truth, boxes=geometry.to_input(example.truth.boxes, placement)))
     if not images:
         return None
-    own = not isinstance(recipe.evaluation, DemoEvaluation)
-    return AtHand(np.stack(images), truths, f"images of evaluation={recipe.evaluation.name}", users=own)
+    return AtHand(np.stack(images), truths, f"images of evaluation={evaluation.name}", users=evaluation.users)

@@ -15,7 +15,7 @@ from exporter.evaluation.map_of_scenes import coco_scores
 from exporter.evaluation.section import ScoreShift
 from exporter.postprocessing import reference
 from exporter.postprocessing.detections import Detections
-from exporter.postprocessing.nms.onnx import OnnxNms
+from exporter.postprocessing.parameters import NmsParameters
 
 SURE, MIN_MATCHED = 0.25, 10
 """A score below which detections are many and move little, whatever becomes of those that count; and how many of them
@@ -52,14 +52,16 @@ def detection_errors(
     }
 
 
-def torch_detections(picture: np.ndarray, outputs: TorchOutputs, geometry: Geometry, knobs: OnnxNms) -> Detections:
+def torch_detections(
+    picture: np.ndarray, outputs: TorchOutputs, geometry: Geometry, parameters: NmsParameters
+) -> Detections:
     """What the torch network and a plain NMS find in a uint8 [h, w, 3] RGB picture, boxes in its own pixels.
 
-    `outputs` takes uint8 [B, H, W, 3] RGB and gives boxes [B, N, 4], scores [B, N, C] before NMS; `knobs` are those of
+    `outputs` takes uint8 [B, H, W, 3] RGB and gives boxes [B, N, 4], scores [B, N, C] before NMS; `parameters`: of
     the NMS that is in the artifact."""
     height, width = picture.shape[:2]
     boxes, scores = outputs(geometry.apply(picture)[None])
-    found = reference.detections(boxes[0], scores[0], knobs)
+    found = reference.detections(boxes[0], scores[0], parameters)
     placed = geometry.to_picture(found[:, :4], geometry.place(height, width), height, width)
     return Detections(placed, found[:, 4], found[:, 5].astype(np.int64))
 

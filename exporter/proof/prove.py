@@ -20,110 +20,100 @@ from typing import Any
 import numpy as np
 import onnx
 
+from exporter.backend import BackendNode
+from exporter.backend.request import Request
 from exporter.common.errors import BuildError
 from exporter.common.geometry import Geometry
-from exporter.config.recipe import Recipe
 from exporter.demo.scenes import scene
 from exporter.evaluation.detector import Detector
 from exporter.evaluation.section import ScoreShift
 from exporter.graph.facts import is_quantized
 from exporter.model.loaded import LoadedModel, ModelFacts
-from exporter.pipeline.describe import input_section, preprocessing_section
 from exporter.postprocessing import reference
 from exporter.postprocessing.agreement import unexplained
 from exporter.postprocessing.detections import Detections
 from exporter.preprocessing.encode import encode
 from exporter.preprocessing.normalization import Normalization
+from exporter.preprocessing.own_normalization import AnyNormalization
 from exporter.preprocessing.section import Input, Preprocessing
 from exporter.proof.detections import TorchOutputs, bounded_shift, detection_errors, torch_detections
 from exporter.proof.frames import MAX_BEYOND, MAX_BOX_ERROR, MAX_MAP_DROP, frame_errors, seen
 from exporter.proof.own_format import own_format_errors
+from exporter.proof.settings import ProofSettings
 from exporter.proof.tensors import Tensors, artifact_tensors
+from exporter.quantization import QuantizationNode
 from exporter.quantization.int8 import Int8
 
 PROBE = Normalization(std=(255.0, 255.0, 255.0))
 
 
-Outputs = Callable[[np.ndarray, Normalization], tuple[np.ndarray, ...]]
+Outputs = Callable[[np.ndarray, AnyNormalization], tuple[np.ndarray, ...]]
 """What the torch network gives for pictures, see `torch_outputs`."""
 
 
-def prove(artifact: bytes, model: ModelFacts, recipe: Recipe, outputs: Outputs) -> dict[str, Any]:
+def prove(
+    artifact: bytes, model: ModelFacts, request: Request, backend: BackendNode, quantization: QuantizationNode,
+    settings: ProofSettings, outputs: Outputs,
+) -> dict[str, Any]:  # fmt: skip
     """The manifest's section `proof`. outputs: `torch_outputs` of the network, or what gives the same. Raises
     BuildError where a figure is beyond its bound."""
-    input = input_section(onnx.load_from_string(artifact), recipe)
-    preprocessing = preprocessing_section(recipe)
+    input, preprocessing = request.input_section(onnx.load_from_string(artifact)), request.preprocessing_section()
     if preprocessing.normalization is None:  # nobody knows how pictures become this network's input: any range will do
         preprocessing = preprocessing.model_copy(update={"normalization": PROBE})
-    groups = _pictures(recipe)
+    engine, batch = backend.engine, request.input.fixed_batch
+    groups = _pictures(request, settings.num_images)
     pictures = [picture for group in groups for picture in group]
-    tensors = list(
-        artifact_tensors(artifact, groups, input, preprocessing, recipe.num_batch or 2, recipe.backend.engine)
-    )
+    tensors = list(artifact_tensors(artifact, groups, input, preprocessing, batch or 2, engine, request.read))
     shown = [seen(tensor, picture, input) for tensor, picture in zip(tensors, pictures, strict=True)]
+    feeds = {input.name: encode(groups[0][[0] * (batch or 1)], input, preprocessing)}
     proof = {
-        "engine": recipe.backend.engine.label(artifact),
-        "nodes_by_provider": _placement(artifact, groups, input, preprocessing, recipe),
-        "pictures": f"{len(pictures) - 1} demo scenes and noise, " + ", ".join(_widths_and_heights(recipe)),
-        "network": _network_errors(tensors, shown, _normalised(outputs, _normalization(recipe))),
-        "postprocessing": _postprocessing_errors(tensors, recipe),
-        "format": _format_errors(artifact, groups, input, preprocessing, recipe),
+        "engine": engine.label(artifact),
+        "nodes_by_provider": engine.placement(artifact, feeds),
+        "pictures": f"{len(pictures) - 1} demo scenes and noise, "
+        + ", ".join(f"{width} × {height}" for height, width in request.image_sizes),
+        "network": _network_errors(tensors, shown, _normalised(outputs, request)),
+        "postprocessing": _postprocessing_errors(tensors, request),
+        "format": _format_errors(artifact, groups, input, preprocessing, request, backend),
         "geometry": _geometry_errors(tensors, pictures, shown, preprocessing),
-        "detections": _detection_errors(artifact, model, recipe, input, preprocessing, outputs),
-        "bounds": _bounds(artifact, model, recipe),
+        "detections": _detection_errors(artifact, model, request, backend, settings, input, preprocessing, outputs),
+        "bounds": _bounds(artifact, model, request, backend, quantization, settings),
     }
     _hold(proof)
     return proof
 
 
-def _placement(
-    artifact: bytes, groups: list[np.ndarray], input: Input, preprocessing: Preprocessing, recipe: Recipe
-) -> dict[str, int] | None:
-    """See `Engine.placement`."""
-    pictures = groups[0][[0] * (recipe.num_batch or 1)]
-    return recipe.backend.engine.placement(artifact, {input.name: encode(pictures, input, preprocessing)})
+def _normalised(outputs: Outputs, request: Request) -> TorchOutputs:
+    return lambda pictures: outputs(pictures, request.normalization or PROBE)
 
 
-def _normalised(outputs: Outputs, normalization: Normalization) -> TorchOutputs:
-    return lambda pictures: outputs(pictures, normalization)
-
-
-def _bounds(artifact: bytes, model: ModelFacts, recipe: Recipe) -> dict[str, float]:
+def _bounds(
+    artifact: bytes, model: ModelFacts, request: Request, backend: BackendNode, quantization: QuantizationNode,
+    settings: ProofSettings,
+) -> dict[str, float]:  # fmt: skip
     """What the recipe sets, else what the quantization states for itself; what INT8 does for a network that came
     quantized, in an engine that rounds otherwise than ONNX Runtime. Nothing is stated for random weights in another
     precision: layer by layer they make every rounding larger, the more the deeper the network is."""
-    bounds = dict(recipe.quantization.bounds)
-    if recipe.quantization.name == "none" and recipe.backend.name == "openvino":
+    bounds = dict(quantization.bounds)
+    if not quantization.quantizes and not backend.capabilities.exact_pairs:
         bounds = dict(Int8.bounds) if is_quantized(onnx.load_from_string(artifact)) else bounds
-    if model.weights.source.startswith("random") and recipe.quantization.name != "none":
+    if model.weights.source.startswith("random") and quantization.quantizes:
         bounds = {}
-    if recipe.takes_frames and "max_map_drop" in bounds:
+    if request.preprocessing.takes_raw_images and "max_map_drop" in bounds:
         bounds["max_map_drop"] += MAX_MAP_DROP
-    own = recipe.proof.model_dump(exclude={"num_images", "num_scenes", "blind"})
+    own = settings.model_dump(exclude={"num_images", "num_scenes", "blind"})
     return bounds | {key: value for key, value in own.items() if value != "auto"}
 
 
-def _pictures(recipe: Recipe) -> list[np.ndarray]:
+def _pictures(request: Request, num_images: int) -> list[np.ndarray]:
     """uint8 [n, H, W, 3] RGB each: `num_images` of the nominal size, demo scenes of the split `proof` and the last one
     noise, and one scene of every other size that shows the whole range."""
-    size, *others = recipe.picture_sizes
-    pictures = [scene("proof", i, *size).image for i in range(recipe.proof.num_images - 1)]
+    size, *others = request.image_sizes
+    pictures = [scene("proof", i, *size).image for i in range(num_images - 1)]
     pictures.append(np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8))
     return [np.stack(pictures), *(scene("proof", 0, *other).image[None] for other in others)]
 
 
-def _widths_and_heights(recipe: Recipe) -> list[str]:
-    return [f"{width} × {height}" for height, width in recipe.picture_sizes]
-
-
-def _normalization(recipe: Recipe) -> Normalization:
-    """What the network is to be fed: as it was trained, where that is known and the recipe does not say otherwise
-    itself; an artifact that normalises otherwise must not pass."""
-    node = recipe.preprocessing if recipe.preprocessing.holds else recipe.trained.preprocessing
-    return getattr(node or recipe.preprocessing, "normalization", PROBE)
-
-
-def torch_outputs(loaded: LoadedModel, pictures: np.ndarray, normalization: Normalization) -> tuple[np.ndarray, ...]:
+def torch_outputs(loaded: LoadedModel, pictures: np.ndarray, normalization: AnyNormalization) -> tuple[np.ndarray, ...]:
     """boxes [B, N, 4] and scores [B, N, C] of the torch network for uint8 [B, H, W, 3] RGB pictures, one at a time."""
     import torch
 
@@ -149,32 +139,31 @@ def _network_errors(tensors: list[Tensors], pictures: list[np.ndarray], outputs:
     }
 
 
-def _postprocessing_errors(tensors: list[Tensors], recipe: Recipe) -> dict[str, Any] | None:
+def _postprocessing_errors(tensors: list[Tensors], request: Request) -> dict[str, Any] | None:
     """How many rows differ from the plain reference; None without NMS."""
     rows = different = wrong = 0
+    parameters = request.nms.parameters
     for tensor in tensors:
         found = tensor.detections
-        if found is None:
+        if found is None or parameters is None:
             return None
-        want = reference.detections(tensor.boxes, tensor.scores, recipe.nms)
+        want = reference.detections(tensor.boxes, tensor.scores, parameters)
         got = np.concatenate([found.boxes, found.scores[:, None], found.classes[:, None]], axis=1, dtype=np.float32)
         rows += len(want)
         differing = reference.mismatches(got, want)
         different += differing
         # Two computations in float32 may part at a tie or a threshold; a row that no rounding explains is a fault.
-        wrong += unexplained(got, tensor.boxes, tensor.scores, recipe.nms) if differing else 0
+        wrong += unexplained(got, tensor.boxes, tensor.scores, parameters) if differing else 0
     return {"reference": "plain numpy, from the contract", "rows": rows, "different": different, "unexplained": wrong}
 
 
 def _format_errors(
-    artifact: bytes, groups: list[np.ndarray], input: Input, preprocessing: Preprocessing, recipe: Recipe
-) -> dict[str, Any] | None:
-    """See `own_format_errors`; None where the format is one of the exporter's."""
-    if not hasattr(recipe.format, "code"):
-        return None
-    return own_format_errors(
-        artifact, groups, input, preprocessing, recipe.num_batch or 2, recipe.format.code, recipe.backend.engine
-    )
+    artifact: bytes, groups: list[np.ndarray], input: Input, preprocessing: Preprocessing, request: Request,
+    backend: BackendNode,
+) -> dict[str, Any] | None:  # fmt: skip
+    """See `own_format_errors`; None where the format is not a user's code."""
+    code, batch = request.format.code, request.input.fixed_batch or 2
+    return own_format_errors(artifact, groups, input, preprocessing, batch, code, backend.engine) if code else None
 
 
 def _geometry_errors(
@@ -187,33 +176,34 @@ def _geometry_errors(
 
 
 def _detection_errors(
-    artifact: bytes, model: ModelFacts, recipe: Recipe, input: Input, preprocessing: Preprocessing, outputs: Outputs
-) -> dict[str, Any]:
+    artifact: bytes, model: ModelFacts, request: Request, backend: BackendNode, settings: ProofSettings, input: Input,
+    preprocessing: Preprocessing, outputs: Outputs,
+) -> dict[str, Any]:  # fmt: skip
     """mAP and matched boxes against the torch network; or null and why."""
     why = None
     if model.weights.source != "demo":
         why = "the weights are not the demo's: no pictures here belong to them"
-    elif not hasattr(recipe.nms, "max_predictions_per_image"):
+    elif not request.nms.detects:
         why = "without NMS there are no detections"
-    elif hasattr(recipe.format, "code"):
+    elif not request.format.readable:
         why = "they are in the recipe's own format"
-    elif recipe.proof.num_scenes == 0:
+    elif settings.num_scenes == 0:
         why = "proof.num_scenes=0"
     if why or preprocessing.geometry is None:
         return {"scenes": 0, "map": None, "why": why or "how a picture becomes the input is not known"}
     return detection_errors(
-        Detector(recipe.backend.engine.session(artifact), input, preprocessing),
-        torch_detector(model, recipe, preprocessing.geometry, outputs),
-        recipe.proof.num_scenes, *recipe.nominal_picture,
+        Detector(backend.engine.session(artifact), input, preprocessing, read=request.read),
+        torch_detector(request, preprocessing.geometry, outputs),
+        settings.num_scenes, *request.nominal_image,
     )  # fmt: skip
 
 
-def torch_detector(
-    model: ModelFacts, recipe: Recipe, geometry: Geometry, outputs: Outputs
-) -> Callable[[np.ndarray], Detections]:
-    """`torch_detections` of pictures for the network and the NMS of a recipe."""
-    normalised = _normalised(outputs, _normalization(recipe))
-    return partial(torch_detections, outputs=normalised, geometry=geometry, knobs=recipe.nms)
+def torch_detector(request: Request, geometry: Geometry, outputs: Outputs) -> Callable[[np.ndarray], Detections]:
+    """`torch_detections` of pictures for the network and the NMS that were asked for."""
+    parameters = request.nms.parameters
+    assert parameters is not None  # whoever asks for detections has an NMS
+    normalised = _normalised(outputs, request)
+    return partial(torch_detections, outputs=normalised, geometry=geometry, parameters=parameters)
 
 
 def _hold(proof: dict[str, Any]) -> None:

@@ -23,12 +23,15 @@ from typing import Any, Literal
 import numpy as np
 import onnx
 
+from exporter.backend import BackendNode
+from exporter.backend.request import Request
+from exporter.calibration import CalibrationNode
 from exporter.common.errors import BuildError
-from exporter.config.recipe import Recipe
+from exporter.evaluation import EvaluationNode
 from exporter.model.loaded import ModelFacts
-from exporter.pipeline.describe import input_section, preprocessing_section
 from exporter.postprocessing import reference
 from exporter.postprocessing.detections import Detections
+from exporter.postprocessing.parameters import NmsParameters
 from exporter.preprocessing.section import Preprocessing
 from exporter.proof.at_hand import AtHand, at_hand
 from exporter.proof.look import QUIET, RUNAWAY, SATURATED, Look, look, probes
@@ -48,22 +51,23 @@ Outcomes = Iterator[tuple[np.ndarray, Detections | None]]
 
 
 def looked(
-    artifact: bytes, model: ModelFacts, recipe: Recipe, blind: Literal["auto", "error", "warn"], outputs: Outputs
-) -> dict[str, Any]:
+    artifact: bytes, model: ModelFacts, request: Request, backend: BackendNode, evaluation: EvaluationNode,
+    calibration: CalibrationNode | None, blind: Literal["auto", "error", "warn"], outputs: Outputs,
+) -> dict[str, Any]:  # fmt: skip
     """The manifest's section `proof.sight`. outputs: as for `exporter.proof.prove.prove`, asked only where something
     looks wrong. blind: "auto" is "error" for what is certain, where the checkpoint declares its processing or the
-    images are the user's, else "warn". Reads what `at_hand` reads, and the recipe's `nms`, `format` and `backend`.
+    images are the user's, else "warn". calibration: None where nothing is calibrated.
 
     Raises BuildError for an artifact that is blind, RequestError for an image that cannot be read."""
-    preprocessing = preprocessing_section(recipe)
+    preprocessing = request.preprocessing_section()
     if model.weights.source.startswith("random"):
         return {"images": 0, "why": "the weights are random"}
     if preprocessing.normalization is None or preprocessing.geometry is None:
         return {"images": 0, "why": "how a picture becomes the input is not known"}
-    images = at_hand(recipe, model.class_names, preprocessing.geometry)
-    has_nms = hasattr(recipe.nms, "max_predictions_per_image")
-    threshold = recipe.nms.confidence_threshold if has_nms else THRESHOLD
-    given = look(_of_artifact(artifact, images, preprocessing, recipe), images, model.num_classes)
+    images = at_hand(evaluation, calibration, model.class_names, preprocessing.geometry, request.nominal_image)
+    parameters = request.nms.parameters
+    threshold = parameters.confidence_threshold if parameters else THRESHOLD
+    given = look(_of_artifact(artifact, images, preprocessing, request, backend), images, model.num_classes)
     own = in_words(preprocessing.normalization)
     section = {
         "images": len(images.images),
@@ -77,7 +81,7 @@ def looked(
         return section
     some = images.some(TRIED)
     tried = {
-        words: look(_of_torch(each, some, outputs, recipe), some, model.num_classes)
+        words: look(_of_torch(each, some, outputs, parameters), some, model.num_classes)
         for words, each in {own: preprocessing.normalization, **USUAL}.items()
     }
     section |= {"tried_on": len(some.images), "tried": {k: each.figures(threshold) for k, each in tried.items()}}
@@ -85,7 +89,7 @@ def looked(
     if not sure and given.detected_on(threshold):
         return section
     text = told(section, sure)
-    if blind == "error" or (blind == "auto" and sure and (recipe.trained.declared or images.users)):
+    if blind == "error" or (blind == "auto" and sure and (request.trained.declared or images.users)):
         raise BuildError(f"proof.blind: {text}; nothing was published (proof.blind=warn would all the same)")
     return {**section, "warning": text}
 
@@ -120,24 +124,26 @@ def _clearly_more(other: Look, own: Look, threshold: float) -> bool:
     return QUIET <= other.response <= RUNAWAY and on_enough and other.best.max() >= 3 * own.best.max()
 
 
-def _of_artifact(artifact: bytes, images: AtHand, preprocessing: Preprocessing, recipe: Recipe) -> Outcomes:
+def _of_artifact(
+    artifact: bytes, images: AtHand, preprocessing: Preprocessing, request: Request, backend: BackendNode
+) -> Outcomes:
     """What `look` takes."""
     pictures = np.concatenate([probes(*images.images.shape[1:3]), images.images])
-    input = input_section(onnx.load_from_string(artifact), recipe)
-    engine, batch = recipe.backend.engine, recipe.num_batch or 1
-    for tensor in artifact_tensors(artifact, [pictures], input, preprocessing, batch, engine):
+    input, batch = request.input_section(onnx.load_from_string(artifact)), request.input.fixed_batch or 1
+    run = artifact_tensors(artifact, [pictures], input, preprocessing, batch, backend.engine, request.read)
+    for tensor in run:
         found = tensor.detections
         if found is not None and tensor.framed is not None:  # its frames were of the input's size already
             found = Detections(tensor.framed.boxes, found.scores, found.classes)
         yield tensor.scores, found
 
 
-def _of_torch(normalization: Any, images: AtHand, outputs: Outputs, recipe: Recipe) -> Outcomes:
+def _of_torch(normalization: Any, images: AtHand, outputs: Outputs, parameters: NmsParameters | None) -> Outcomes:
     """What `look` takes. normalization: a usual one, or what the artifact is built with."""
     pictures = np.concatenate([probes(*images.images.shape[1:3]), images.images])
     for boxes, scores in zip(*outputs(pictures, normalization), strict=True):
         found = None
-        if images.truths is not None:
-            rows = reference.detections(boxes, scores, recipe.nms)
+        if images.truths is not None and parameters is not None:
+            rows = reference.detections(boxes, scores, parameters)
             found = Detections(rows[:, :4], rows[:, 4], rows[:, 5].astype(np.int64))
         yield scores, found

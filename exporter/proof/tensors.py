@@ -1,6 +1,6 @@
 """The artifact's own tensors before NMS: what its post-processing was given, taken out of the very same run."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -20,6 +20,8 @@ from exporter.runtime.engine import Engine
 from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
 
 ONNX_RUNTIME = OnnxRuntimeEngine()
+Read = Callable[[Mapping[str, np.ndarray], int], list[Detections]]
+"""See `exporter.postprocessing.format.FormatNode.read`."""
 
 
 @dataclass(frozen=True)
@@ -44,21 +46,24 @@ class Tensors:
 
 def artifact_tensors(
     artifact: bytes, groups: Sequence[np.ndarray], input: Input, preprocessing: Preprocessing, batch: int,
-    engine: Engine = ONNX_RUNTIME,
+    engine: Engine = ONNX_RUNTIME, read: Read | None = None,
 ) -> Iterator[Tensors]:  # fmt: skip
     """Runs the artifact on groups of uint8 [n, H, W, 3] RGB pictures, each of one size, `batch` at a time.
 
-    The core's outputs are looked up by name in the finished graph; a graph that no longer has them is not provable.
+    read: of a format that is readable, None: by the outputs' names. The core's outputs are looked up by name in the
+    finished graph; a graph that no longer has them is not provable.
     """
     starts = [(group, start) for group in groups for start in range(0, len(group), batch)]
     # a fixed batch is filled up from the group's beginning
     chosen = (group[[(start + i) % len(group) for i in range(batch)]] for group, start in starts)
-    found = tensors(artifact, (encode(pictures, input, preprocessing) for pictures in chosen), engine)
+    found = tensors(artifact, (encode(pictures, input, preprocessing) for pictures in chosen), engine, read)
     for group, start in starts:
         yield from list(islice(found, batch))[: len(group) - start]
 
 
-def tensors(artifact: bytes, batches: Iterable[np.ndarray], engine: Engine = ONNX_RUNTIME) -> Iterator[Tensors]:
+def tensors(
+    artifact: bytes, batches: Iterable[np.ndarray], engine: Engine = ONNX_RUNTIME, read: Read | None = None
+) -> Iterator[Tensors]:
     """The same for each picture of each of the batches, arrays as the artifact takes them. Raises BuildError where a
     run fails."""
     run, fixed = engine.session(exposed(artifact)), constants(artifact)
@@ -70,9 +75,9 @@ def tensors(artifact: bytes, batches: Iterable[np.ndarray], engine: Engine = ONN
             raise BuildError(f"the artifact fails on an input of {list(batch.shape)}: {in_one_line(error)}") from error
         # What the recipe's own format was given, where it has one; else what the artifact gives.
         given = {name.removeprefix(INNER): value for name, value in values.items() if name.startswith(INNER)} or values
-        has_nms = {"num_predictions", "flat_predictions"} & given.keys()
+        understood = read or (rows if {"num_predictions", "flat_predictions"} & given.keys() else None)
         count = len(batch) if batch.ndim == 4 else 1  # one frame has no dimension for more
-        finished = rows(given, count) if has_nms else [None] * count
+        finished = understood(given, count) if understood else [None] * count
         for i in range(count):
             before, after = _before_nms(values, i), finished[i]
             if after is not None and INPUT_BOXES in values:

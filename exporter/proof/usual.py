@@ -1,7 +1,7 @@
 """The usual ways from bytes to a network's input, one of which a network was probably trained with."""
 
-from exporter.preprocessing.custom import OwnNormalization
 from exporter.preprocessing.normalization import UNCHANGED, Normalization
+from exporter.preprocessing.own_normalization import AnyNormalization, OwnNormalization
 
 IMAGENET_MEAN, IMAGENET_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 
@@ -17,7 +17,7 @@ USUAL = {
 """By what people call them. Mean and deviation stand in the order of the network's channels, as packages apply them."""
 
 
-def in_words(normalization: Normalization | OwnNormalization) -> str:
+def in_words(normalization: AnyNormalization) -> str:
     """What a picture's bytes become, as `USUAL` calls it, else in numbers."""
     if isinstance(normalization, OwnNormalization):
         return f"what {normalization.code} makes of them"

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field
 
 from exporter.common.errors import BuildError, RequestError
+from exporter.quantization import QuantizationNode
 from exporter.quantization.int8 import Int8
 from exporter.quantization.quantized import Quantized
-from exporter.quantization.settings import QuantizationNode
 from exporter.quantization.task import Task
 
 if TYPE_CHECKING:
@@ -25,14 +25,12 @@ if TYPE_CHECKING:
 
 
 class Engine(QuantizationNode):
-    """package: its name on the index, for `versions`; modules: what must be there to import it; remedy: what to do
+    """modules: what must be there to import it; remedy: what to do
     where one is not; methods: those of `calibration.method` that it has."""
 
-    package: ClassVar[str]
     modules: ClassVar[tuple[str, ...]]
     remedy: ClassVar[str]
     methods: ClassVar[tuple[str, ...]]
-    needs_calibration: ClassVar[bool] = True
     bounds: ClassVar[dict[str, float]] = Int8.bounds
 
     include: tuple[str, ...] = ()
@@ -66,7 +64,7 @@ class Engine(QuantizationNode):
         model = self._quantized(task, selection)
         summary = {
             "precision": "int8",
-            "engine": {"name": self.package, "version": importlib.metadata.version(self.package)},
+            "engine": {"name": self.package, "version": importlib.metadata.version(str(self.package))},
             **self._facts(task),
             **summarize(model),
             **selection.choices,

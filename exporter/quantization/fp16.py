@@ -8,8 +8,8 @@ whose values leave it: those stay in float32.
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, ClassVar
 
+from exporter.quantization import QuantizationNode
 from exporter.quantization.quantized import Quantized
-from exporter.quantization.settings import QuantizationNode
 from exporter.quantization.task import Task
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ MARGIN = 4  # other pictures may go beyond the largest value that is found on a 
 class Fp16(QuantizationNode):
     """conf/quantization/fp16.yaml says what the fields are."""
 
-    name: ClassVar[str] = "fp16"
     needs_calibration: ClassVar[bool] = False
     # Of the demo weights at 640 px in ONNX Runtime: scores 4e-3 at most and 2e-5 on average, boxes 0.02 px on average,
     # mAP 0.06 points. No bound on the largest error of a box: where the network sees nothing, a box means nothing (one

@@ -1,19 +1,18 @@
 """INT8 after training: statistics of calibration pictures, then Q/DQ pairs where the policy puts them."""
 
+from collections.abc import Iterator
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from exporter.quantization import QuantizationNode
 from exporter.quantization.quantized import Quantized
-from exporter.quantization.settings import QuantizationNode
 from exporter.quantization.task import Task
 
 
 class Int8(QuantizationNode):
     """conf/quantization/int8.yaml says what the fields are."""
 
-    name: ClassVar[str] = "int8"
-    needs_calibration: ClassVar[bool] = True
     # Of the demo weights at 320 px the median score moves by 0.002 at most; a fifth less of each is 0.18.
     bounds: ClassVar[dict[str, float]] = {
         "mean_score_error": 0.01, "mean_box_error": 8.0, "max_map_drop": 1.0, "max_score_shift": 0.05,
@@ -27,6 +26,18 @@ class Int8(QuantizationNode):
     exclude: tuple[str, ...] = ()
     first_n: int = Field(0, ge=0)
     last_n: int = Field(0, ge=0)
+
+    def scheme_for(self, backend: str) -> str:
+        """See the base."""
+        return backend if self.scheme == "auto" else self.scheme
+
+    def problems(self, method: str, scheme: str) -> Iterator[str]:
+        """A clause for a `reduce_range` that nothing needs."""
+        if self.reduce_range in (True, "measure") and scheme != "u8s8":
+            yield (
+                "quantization.reduce_range: only products with uint8 can saturate, and the scheme is"
+                f" {scheme}: leave it out"
+            )
 
     def quantize(self, task: Task) -> Quantized:
         """The core with its trunk in INT8.

@@ -15,9 +15,7 @@ if TYPE_CHECKING:
 class Int8Fp16(Int8):
     """conf/quantization/int8_fp16.yaml says what the fields are."""
 
-    name: ClassVar[str] = "int8_fp16"
-    needs_backend: ClassVar[str] = "tensorrt"
-    instead: ClassVar[str] = "int8"
+    only_for: ClassVar[str | None] = "tensorrt"
     minimum_opset: ClassVar[int] = 19
 
     def quantize(self, task: Task) -> Quantized:

@@ -26,7 +26,6 @@ SHARES = (0.25, 0.5, 0.75)
 class Mixed(Int8):
     """conf/quantization/mixed.yaml says what the fields are."""
 
-    name: ClassVar[str] = "mixed"
     weighs_detections: ClassVar[bool] = True
 
     max_drop: float = Field(0.5, ge=0, allow_inf_nan=False)

@@ -12,8 +12,7 @@ if TYPE_CHECKING:
 class ModelOpt(TorchEngine):
     """conf/quantization/modelopt.yaml says what the fields are."""
 
-    name: ClassVar[str] = "modelopt"
-    package: ClassVar[str] = "nvidia-modelopt"
+    package: ClassVar[str | None] = "nvidia-modelopt"
     modules: ClassVar[tuple[str, ...]] = ("modelopt", "requests", "huggingface_hub")  # it imports the last two unasked
     remedy: ClassVar[str] = 'pip install "exporter[modelopt]"'
 

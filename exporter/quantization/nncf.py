@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 class Nncf(Engine):
     """conf/quantization/nncf.yaml says what the fields are."""
 
-    name: ClassVar[str] = "nncf"
-    package: ClassVar[str] = "nncf"
+    package: ClassVar[str | None] = "nncf"
     modules: ClassVar[tuple[str, ...]] = ("nncf",)
     remedy: ClassVar[str] = 'pip install "exporter[nncf]"'
     methods: ClassVar[tuple[str, ...]] = ("minmax", "percentile", "mse")

@@ -2,15 +2,15 @@
 
 from typing import ClassVar
 
+from exporter.quantization import QuantizationNode
 from exporter.quantization.quantized import Quantized
-from exporter.quantization.settings import QuantizationNode
 from exporter.quantization.task import Task
 
 
 class NoQuantization(QuantizationNode):
     """conf/quantization/none.yaml."""
 
-    name: ClassVar[str] = "none"
+    quantizes: ClassVar[bool] = False
     needs_calibration: ClassVar[bool] = False
     # Float32 twice, in another order of operations; boxes reach 640 px, where a float32 ends at 6e-5 px.
     bounds: ClassVar[dict[str, float]] = {

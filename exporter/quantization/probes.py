@@ -7,15 +7,14 @@ if TYPE_CHECKING:
     import numpy as np
     import onnx
 
-    from exporter.preprocessing.custom import OwnNormalization
-    from exporter.preprocessing.normalization import Normalization
+    from exporter.preprocessing.own_normalization import AnyNormalization
 
 NUM_SCENES = 4
 DESCRIPTION = f"{NUM_SCENES} demo scenes, noise, black, white"
 
 
 def probes(
-    core: "onnx.ModelProto", size: tuple[int, int] | None, normalization: "Normalization | OwnNormalization"
+    core: "onnx.ModelProto", size: tuple[int, int] | None, normalization: "AnyNormalization"
 ) -> "Iterator[np.ndarray]":
     """float32 [1, 3, H, W] each, normalised, of this height and width (None: those of the core's input)."""
     import numpy as np

@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 class PytorchQuantization(TorchEngine):
     """conf/quantization/pytorch_quantization.yaml says what the fields are."""
 
-    name: ClassVar[str] = "pytorch_quantization"
-    package: ClassVar[str] = "pytorch-quantization"
+    package: ClassVar[str | None] = "pytorch-quantization"
     modules: ClassVar[tuple[str, ...]] = ("pytorch_quantization",)
     remedy: ClassVar[str] = (
         "it comes from NVIDIA's own package index (pip install pytorch-quantization --extra-index-url"

@@ -12,12 +12,16 @@ if TYPE_CHECKING:
     from torch import nn
 
     from exporter.evaluation.examples import Truth
-    from exporter.postprocessing.nms.efficientnms import EfficientNms
-    from exporter.postprocessing.nms.onnx import OnnxNms
-    from exporter.preprocessing.custom import OwnNormalization
-    from exporter.preprocessing.normalization import Normalization
+    from exporter.postprocessing.nms import NmsNode
+    from exporter.preprocessing.own_normalization import AnyNormalization
     from exporter.quantization.statistics import Statistics
 
+
+ALREADY = (
+    "the network is quantized already (it has operators on integers) and can only be taken as it is: set"
+    " quantization=none, or give the float network that it was made from"
+)
+"""Whatever quantizes refuses this."""
 
 Collect = Callable[..., "dict[str, Statistics]"]
 
@@ -45,7 +49,7 @@ class Task:
     """
 
     core: "onnx.ModelProto"
-    normalization: "Normalization | OwnNormalization | None" = None
+    normalization: "AnyNormalization | None" = None
     size: tuple[int, int] | None = None
     pictures: "Iterable[np.ndarray] | None" = None
     method: str = "minmax"
@@ -55,6 +59,6 @@ class Task:
     network: "nn.Module | None" = None
     trace: "Callable[[nn.Module], onnx.ModelProto] | None" = None
     truths: "Callable[[], Iterator[Truth] | None]" = lambda: None
-    nms: "OnnxNms | EfficientNms | None" = None
+    nms: "NmsNode | None" = None
     collect: Collect | None = None
     progress: Progress = field(default_factory=Progress)

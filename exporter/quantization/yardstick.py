@@ -18,8 +18,7 @@ from exporter.evaluation.examples import Truth
 from exporter.evaluation.scores import scores
 from exporter.postprocessing.detections import Detections
 from exporter.postprocessing.format.batch import BatchFormat
-from exporter.postprocessing.nms.efficientnms import EfficientNms
-from exporter.postprocessing.nms.onnx import OnnxNms
+from exporter.postprocessing.nms import NmsNode
 from exporter.proof.tensors import Tensors, tensors
 from exporter.quantization import observe
 from exporter.quantization.task import Task
@@ -38,7 +37,7 @@ class Yardstick:
     pictures: Sequence[np.ndarray]
     truths: Sequence[Truth]
     labels: str
-    nms: OnnxNms | EfficientNms
+    nms: NmsNode
     num_classes: int
     map: float
 
@@ -77,7 +76,7 @@ def yardstick(task: Task, num_images: int) -> Yardstick:
     return Yardstick(task.core, pictures, given, labels, task.nms, num_classes, float_map)
 
 
-def outcomes(core: onnx.ModelProto, nms: OnnxNms | EfficientNms, pictures: Sequence[np.ndarray]) -> Iterator[Tensors]:
+def outcomes(core: onnx.ModelProto, nms: NmsNode, pictures: Sequence[np.ndarray]) -> Iterator[Tensors]:
     """What a core gives for each picture before NMS, and the detections that the artifact would make of it."""
     model = BatchFormat().attach(nms.attach(core)).SerializeToString()
     batches = (batch for batch, _ in observe.batches(core, pictures))

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import is_dataclass
 from typing import Any
 
 from pydantic import BaseModel
@@ -26,8 +27,8 @@ def identity(value: Any) -> Any:
         return [identity(item) for item in value]
     if isinstance(value, Node):
         return value.identity()
-    if hasattr(value, "nodes"):  # a recipe, or a part of one
-        return identity(value.nodes)
+    if is_dataclass(value):
+        return identity(vars(value))
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
     if value is not None and not isinstance(value, bool | int | float | str):

@@ -6,10 +6,9 @@ anything is computed, and a result is needed only if something that needs it is 
 of a build gets it from the store and nothing else is read.
 """
 
-import importlib
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, is_dataclass
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
@@ -30,9 +29,9 @@ LARGE = 10**7  # bytes: what a look through all that Python holds, some 0.1 s, i
 
 @dataclass(eq=False)
 class Stage(Generic[T]):
-    """function: itself, or where it is, module and name with a dot between, so that it is imported only to run. It gets
-    `settings`, the results of `inputs` and the `tools` by name. Settings, inputs and the stages `beside` are all that
-    its result may depend on; tools do not matter (where progress is shown), or give results of those beside on demand.
+    """A call of `function` with `arguments` by name, put off until its result is asked for; an argument that is a stage
+    stands for its result. It also gets the `tools`. Arguments and the stages `beside` are all that its result may
+    depend on; tools do not matter (where progress is shown), or give results of those beside on demand.
 
     codec: None where the result cannot be kept: each process that needs it makes it again.
     machine: what figures depend on besides, None where nothing does.
@@ -41,10 +40,9 @@ class Stage(Generic[T]):
     again where it is kept, and held where it is not."""
 
     name: str
-    function: str | Callable[..., T]
-    settings: Mapping[str, Any]
-    inputs: "Mapping[str, Stage[Any]]"
-    codec: Codec[T] | None
+    function: Callable[..., T]
+    arguments: Mapping[str, Any]
+    codec: Codec[T] | None = None
     tools: Callable[[], Mapping[str, Any]] = dict
     beside: "Mapping[str, Stage[Any]]" = field(default_factory=dict)
     machine: Any = None
@@ -57,11 +55,21 @@ class Stage(Generic[T]):
     _asked: int = 0
 
     @cached_property
+    def inputs(self) -> "dict[str, Stage[Any]]":
+        """The arguments that are results of other stages."""
+        return {name: value for name, value in self.arguments.items() if isinstance(value, Stage)}
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """The others, which are known before anything is computed."""
+        return {name: value for name, value in self.arguments.items() if name not in self.inputs}
+
+    @cached_property
     def material(self) -> Material | None:
         """What the result comes from; None where that cannot be told (`unknown` says what)."""
         if self.unknown:
             return None
-        modules = sources([self._module, *_modules(self.settings)])
+        modules = sources([self.function.__module__, *_modules(self.settings)])
         return {
             "stage": self.name,
             "settings": self._identities,
@@ -137,21 +145,11 @@ class Stage(Generic[T]):
         heed()
         self.because = self._why(run)
         with insisting(), enough_memory(self.shown or self.name):
-            function = self._function()
             started = time.perf_counter()
             with run.progress.stage(self.shown or self.name):
-                value = function(**self.settings, **inputs, **self.tools())
+                value = self.function(**self.settings, **inputs, **self.tools())
         self.state, self.seconds = BUILT, time.perf_counter() - started
         return value
-
-    @property
-    def _module(self) -> str:
-        return self.function.rpartition(".")[0] if isinstance(self.function, str) else self.function.__module__
-
-    def _function(self) -> Callable[..., T]:
-        if not isinstance(self.function, str):
-            return self.function
-        return getattr(importlib.import_module(self._module), self.function.rpartition(".")[2])
 
     def _why(self, run: "Run") -> list[str]:
         """Why the result was not there: what is different from the last one that this recipe came to."""
@@ -188,6 +186,5 @@ def _modules(settings: Any) -> list[str]:
         return [module for value in settings.values() for module in _modules(value)]
     if isinstance(settings, list | tuple):
         return [module for value in settings for module in _modules(value)]
-    if hasattr(settings, "nodes"):
-        return _modules(settings.nodes)
-    return [type(settings).__module__] if type(settings).__module__.startswith("exporter.") else []
+    inner = _modules(vars(settings)) if is_dataclass(settings) else []
+    return [*inner, type(settings).__module__] if type(settings).__module__.startswith("exporter.") else inner

@@ -12,12 +12,13 @@ from torch import nn
 
 import exporter
 from exporter.artifact.manifest import Allowed, Input, Manifest, Profile, read_manifest
-from exporter.backend.tensorrt import TensorRT, trtexec_command
+from exporter.backend.tensorrt import TensorRT
 from exporter.cli import main
 from exporter.common.errors import RequestError
 from exporter.config.compose import compose
 from exporter.config.recipe import check
 from exporter.demo.scenes import scene
+from exporter.deploy.engine.trtexec import trtexec_command
 from exporter.graph import half
 from exporter.postprocessing.format.batch import BatchFormat
 from exporter.postprocessing.nms.onnx import OnnxNms
@@ -62,7 +63,7 @@ def test_what_tensorrt_cannot_take_is_refused_with_what_to_do(words, says):
 @pytest.mark.parametrize("backend", ["onnxruntime", "tensorrt"])
 def test_a_sweep_over_backends_needs_no_other_word(backend):
     recipe = check(compose(["+recipe=yolo_nas_s_int8", f"backend={backend}"]))
-    assert recipe.quantization_scheme == {"onnxruntime": "u8s8", "tensorrt": "s8s8"}[backend]
+    assert recipe.scheme == {"onnxruntime": "u8s8", "tensorrt": "s8s8"}[backend]
     assert recipe.nms.max_candidates_per_image == {"onnxruntime": None, "tensorrt": 3839}[backend]
 
 

@@ -13,11 +13,11 @@ import resource, sys
 from exporter.config.compose import compose
 from exporter.common.progress import Progress
 from exporter.config.recipe import check
-from exporter.pipeline.stages.quantize import quantize
+from tests.making import quantize
 from exporter.pipeline.stages.trace import core_graph
 recipe = check(compose(["+recipe=yolo_nas_s_int8", "input.size=320", *sys.argv[1:]]))
 loaded = recipe.model.load()
-_, calibration = quantize(core_graph(loaded.network, recipe.export, recipe.input), loaded, recipe, Progress(), lambda: loaded)
+_, calibration = quantize(core_graph(loaded.network, recipe.export, recipe.input), loaded, recipe)
 assert calibration.num_images == recipe.calibration.num_images
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """

@@ -7,9 +7,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from exporter.common.messages import explained
-from exporter.config.settings import Export, Input, ProgressSettings, ProofSettings, StoreSettings, Sweep
+from exporter.config.settings import Export, ProgressSettings, StoreSettings, Sweep
 from exporter.config.sweep_constraint import COMPARISONS, parse
 from exporter.config.sweep_figures import NAMES
+from exporter.preprocessing.input import Input
+from exporter.proof.settings import ProofSettings
 from tests.fuzz.campaign import fuzz
 from tests.fuzz.mutations import STRANGE, refused_or
 

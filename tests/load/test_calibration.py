@@ -14,11 +14,11 @@ import resource, sys
 from exporter.config.compose import compose
 from exporter.common.progress import Progress
 from exporter.config.recipe import check
-from exporter.pipeline.stages.quantize import quantize
+from tests.making import quantize
 from exporter.pipeline.stages.trace import core_graph
 recipe = check(compose(["+recipe=yolo_nas_s_int8", "input.size=64", "calibration=folder", *sys.argv[1:]]))
 loaded = recipe.model.load()
-_, calibration = quantize(core_graph(loaded.network, recipe.export, recipe.input), loaded, recipe, Progress(), lambda: loaded)
+_, calibration = quantize(core_graph(loaded.network, recipe.export, recipe.input), loaded, recipe)
 print(calibration.num_images, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 """
 

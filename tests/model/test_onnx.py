@@ -20,9 +20,9 @@ from exporter.config.recipe import check
 from exporter.graph import facts
 from exporter.model.graph_network import GraphNetwork
 from exporter.model.onnx import OnnxModel
-from exporter.pipeline.stages.finish import finished
 from exporter.pipeline.stages.trace import core_graph
-from exporter.proof.prove import prove, torch_outputs
+from exporter.proof.prove import torch_outputs
+from tests.making import finished, prove
 from tests.model.graphs import CLASSES, detector, edited
 
 SIZE = ["input.height=64", "input.width=96"]

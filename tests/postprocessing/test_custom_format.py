@@ -16,12 +16,12 @@ from exporter.config.compose import compose
 from exporter.config.recipe import check
 from exporter.deploy.snippet.write import snippet
 from exporter.graph import facts
-from exporter.pipeline.stages.finish import attach, finished
 from exporter.pipeline.stages.trace import core_graph
 from exporter.postprocessing.format.batch import BatchFormat
 from exporter.postprocessing.format.custom import CustomFormat
-from exporter.proof.prove import prove, torch_outputs
+from exporter.proof.prove import torch_outputs
 from exporter.runtime.onnx_runtime import session
+from tests.making import attach, finished, prove
 from tests.model.graphs import detector
 
 OWN = "tests.preprocessing.own"

@@ -11,7 +11,6 @@ from safetensors.torch import save_file
 from exporter.common.errors import RequestError
 from exporter.config.compose import compose
 from exporter.config.recipe import check
-from exporter.pipeline.describe import preprocessing_section
 from exporter.preprocessing.yolo_nas import YoloNas
 
 TRAINED = [
@@ -45,7 +44,7 @@ def recipe(*words, **others):
 
 
 def test_the_checkpoints_word_is_taken(says):
-    section = preprocessing_section(recipe(says, "input.size=auto"))
+    section = recipe(says, "input.size=auto").request.preprocessing_section()
     assert section.normalization.order == (2, 1, 0)
     assert section.normalization.std == (1.0, 1.0, 1.0)
     assert (section.geometry.height, section.geometry.width) == (448, 448)
@@ -71,7 +70,7 @@ def test_metadata_of_safetensors_says_the_same(tmp_path):
 def test_silence_is_the_models_usual(silent):
     found = recipe(silent)
     assert found.preprocessing == YoloNas()
-    assert preprocessing_section(found).source.normalization == "model"
+    assert found.request.preprocessing_section().source.normalization == "model"
 
 
 def test_what_contradicts_is_an_error_that_shows_both(says, silent):
@@ -94,7 +93,7 @@ def test_who_insists_is_obeyed_and_who_agrees_is_not_bothered(says):
 
 
 def test_a_geometry_set_by_itself_leaves_the_normalisation(says):
-    section = preprocessing_section(recipe(says, "preprocessing.resize=stretch"))
+    section = recipe(says, "preprocessing.resize=stretch").request.preprocessing_section()
     assert section.geometry.padding is None
     assert section.normalization.order == (2, 1, 0)
     assert (section.source.normalization, section.source.geometry) == ("checkpoint", "recipe")
@@ -138,8 +137,11 @@ def test_an_unknown_step_is_named_before_anything_is_loaded(tmp_path):
     with pytest.raises(RequestError, match="Blur is not known"):
         recipe(f"model.weights={tmp_path / 'a.pth'}", "preprocessing=letterbox")
     insists = recipe(f"model.weights={tmp_path / 'a.pth'}", "preprocessing=yolo_nas", "preprocessing.override=true")
-    assert preprocessing_section(insists).source.normalization == "recipe"
-    assert preprocessing_section(recipe(f"model.weights={tmp_path / 'a.pth'}", "preprocessing=none")).geometry is None
+    assert insists.request.preprocessing_section().source.normalization == "recipe"
+    assert (
+        recipe(f"model.weights={tmp_path / 'a.pth'}", "preprocessing=none").request.preprocessing_section().geometry
+        is None
+    )
 
 
 def test_manifests_of_0_1_0_are_rebuilt_as_they_were(says):
@@ -166,4 +168,4 @@ def test_a_network_in_memory_says_it_too():
     found = recipe("input.size=auto", model=network)
     assert found.preprocessing.normalization.mean == (1.0, 2.0, 3.0)
     assert (found.input.height, found.nms.confidence_threshold, found.nms.nms_threshold) == (96, 0.4, 0.5)
-    assert preprocessing_section(found).source.normalization == "network"
+    assert found.request.preprocessing_section().source.normalization == "network"

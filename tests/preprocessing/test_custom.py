@@ -12,13 +12,14 @@ from exporter.common.geometry import Geometry
 from exporter.config.compose import compose
 from exporter.config.recipe import check
 from exporter.graph import facts
-from exporter.pipeline.stages.finish import attach, finished
 from exporter.pipeline.stages.trace import core_graph
-from exporter.preprocessing.custom import CustomPreprocessing, OwnNormalization
+from exporter.preprocessing.custom import CustomPreprocessing
+from exporter.preprocessing.own_normalization import OwnNormalization
 from exporter.preprocessing.trained import Trained
 from exporter.preprocessing.yolo_nas import YoloNas
-from exporter.proof.prove import prove, torch_outputs
+from exporter.proof.prove import torch_outputs
 from exporter.runtime.onnx_runtime import session
+from tests.making import attach, finished, prove
 from tests.model.graphs import detector
 from tests.preprocessing import own
 

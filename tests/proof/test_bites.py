@@ -10,11 +10,11 @@ from onnx import numpy_helper
 from exporter.common.errors import BuildError
 from exporter.config.compose import compose
 from exporter.config.recipe import check
-from exporter.pipeline.stages.finish import attach
 from exporter.pipeline.stages.trace import core_graph
 from exporter.preprocessing.attach_input import attach_input
 from exporter.preprocessing.normalization import Normalization
-from exporter.proof.prove import prove, torch_outputs
+from exporter.proof.prove import torch_outputs
+from tests.making import attach, prove
 from tests.proof.conftest import WORDS
 
 

@@ -9,10 +9,10 @@ import pytest
 from exporter.common.errors import BuildError
 from exporter.config.compose import compose
 from exporter.config.recipe import check
-from exporter.pipeline.stages.finish import attach
 from exporter.postprocessing.detections import Detections
 from exporter.proof.detections import bounded_shift, score_shift
-from exporter.proof.prove import prove, torch_outputs
+from exporter.proof.prove import torch_outputs
+from tests.making import attach, prove
 from tests.proof.spoiled import squeezed
 
 

@@ -10,7 +10,6 @@ from exporter.artifact.manifest import read_manifest
 from exporter.common.errors import BuildError
 from exporter.config.compose import compose
 from exporter.config.recipe import check
-from exporter.config.settings import ProofSettings
 from exporter.demo.scenes import scene
 from exporter.evaluation.examples import Truth
 from exporter.preprocessing.attach_input import attach_input
@@ -21,10 +20,11 @@ from exporter.proof import sight
 from exporter.proof.at_hand import AtHand
 from exporter.proof.look import QUIET, RUNAWAY, Look
 from exporter.proof.prove import torch_outputs
-from exporter.proof.sight import looked
+from exporter.proof.settings import ProofSettings
 from exporter.proof.usual import in_words
 from exporter.report.summary import summary_lines
 from tests.diff.artifacts import write
+from tests.making import looked
 from tests.proof.spoiled import through
 
 SIZE = 96

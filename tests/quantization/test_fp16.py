@@ -29,14 +29,14 @@ from exporter.graph.clean import simplify
 from exporter.graph.half import nodes_in_half, to_half
 from exporter.graph.trace import trace
 from exporter.model import dfl
-from exporter.pipeline.stages.finish import attach
 from exporter.pipeline.stages.trace import core_graph
 from exporter.preprocessing.attach_input import attach_input
 from exporter.preprocessing.normalization import Normalization
-from exporter.proof.prove import prove, torch_outputs
+from exporter.proof.prove import torch_outputs
 from exporter.quantization.fp16 import Fp16
 from exporter.quantization.summary import summarize_half
 from exporter.quantization.task import Task
+from tests.making import attach, prove
 from tests.quantization.networks import Builder, by_name, constants, detector, pictures, relative_error, run
 from tests.quantization.test_random_networks import networks
 

@@ -159,5 +159,5 @@ def test_fields_that_mean_nothing_are_refused(fields):
 
 def test_the_yaml_holds_every_field_with_its_default():
     written = yaml.safe_load((CONF / "mixed.yaml").read_text(encoding="utf-8"))
-    assert written.pop("_target_") == "exporter.quantization.mixed.Mixed"
+    assert written.pop("_target_") == "exporter.quantization.Mixed"
     assert written == Mixed().model_dump(mode="json")

@@ -12,8 +12,6 @@ import exporter
 from exporter.artifact.manifest import read_manifest
 from exporter.cli import main
 from exporter.common.files import file_digest
-from exporter.config.compose import compose
-from exporter.config.recipe import check
 
 WORDS = ["input.size=64", "calibration.num_images=2", "proof.num_images=1", "proof.num_scenes=1",
          "proof.mean_score_error=1", "proof.mean_box_error=1000", "proof.max_map_drop=100"]  # fmt: skip
@@ -90,15 +88,6 @@ def test_methods_share_what_was_seen_of_the_pictures(place, monkeypatch):
             assert file_digest(folder / "mse" / "model.onnx") == file_digest(folder / "alone" / "model.onnx")
             del calls[shared:]
     assert calls == [True]
-
-
-def test_a_part_of_a_recipe_holds_nothing_else():
-    part = check(compose(["+recipe=yolo_nas_s"])).part("input", "export")
-    assert part.num_batch == 1 and part.export.opset == 18
-    with pytest.raises(RuntimeError, match="leaves out"):
-        _ = part.takes_frames
-    with pytest.raises(RuntimeError, match="leaves out"):
-        _ = part.nms.max_predictions_per_image
 
 
 def test_a_plan_says_what_will_run_and_does_nothing(place, capsys):

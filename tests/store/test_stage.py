@@ -31,8 +31,8 @@ def run(tmp_path):
 
 
 def chain(number=1, last=5, codec=JSON, machine=None):
-    first = Stage("first", double, {"number": number}, {}, codec)
-    return first, Stage("second", double, {"number": last}, {"of": first}, JSON, machine=machine)
+    first = Stage("first", double, {"number": number}, codec)
+    return first, Stage("second", double, {"number": last, "of": first}, JSON, machine=machine)
 
 
 def test_a_result_that_is_there_is_not_computed_and_nothing_before_it(run):
@@ -74,8 +74,8 @@ def test_an_unknown_origin_keeps_nothing_that_comes_of_it(run):
         return 3
 
     def made():
-        first = Stage("first", count, {"loader": Loader()}, {}, JSON)
-        return Stage("second", double, {"number": 1}, {"of": first}, JSON)
+        first = Stage("first", count, {"loader": Loader()}, JSON)
+        return Stage("second", double, {"number": 1, "of": first}, JSON)
 
     for _ in range(2):
         assert made().value(run) == 8
@@ -121,7 +121,7 @@ def test_sources_are_what_a_module_imports_anywhere():
     } <= found.keys()
     # Changes of what comes behind it, of pages and of the store itself trace nothing again.
     strange = (
-        "exporter.pipeline.stages.finish",
+        "exporter.pipeline.stages.attach",
         "exporter.report.page",
         "exporter.store",
         "exporter.pipeline.build",

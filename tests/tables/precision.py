@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import get_args
 
 from exporter.benchmark.compare import processor
-from exporter.calibration.settings import CalibrationNode
+from exporter.calibration import CalibrationNode
 from exporter.common.progress import Progress
 from tests.tables import markdown
 from tests.tables.markdown import Missing

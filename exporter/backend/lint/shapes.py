@@ -14,7 +14,8 @@ SHAPING = {"Reshape": (1,), "Expand": (1,), "ConstantOfShape": (0,), "Slice": (1
            "Range": (0, 1, 2), "TopK": (1,), "Resize": (2, 3), "OneHot": (1,), "Split": (1,)}  # fmt: skip
 """Operators with inputs that say how large the result is."""
 NMS = ("NonMaxSuppression", "EfficientNMS_TRT", "EfficientNMS_ONNX_TRT")
-TOPK_LIMIT = 3840
+MAX_TOP_K = 3839
+"""TopK and NonMaxSuppression sort fewer than 3840 (TensorRT's operator reference)."""
 
 
 def free_input(view: View) -> Iterator[tuple[str, str]]:
@@ -46,8 +47,8 @@ def topk_limit(view: View) -> Iterator[tuple[str, str]]:
     """TopK of more than TensorRT sorts."""
     for node in _topk(view):
         k = view.array(node.input[1]) if len(node.input) > 1 else None
-        if k is not None and k.size == 1 and k.item() >= TOPK_LIMIT:
-            yield label(node), f"K is {k.item()}; it must be less than {TOPK_LIMIT}"
+        if k is not None and k.size == 1 and k.item() > MAX_TOP_K:
+            yield label(node), f"K is {k.item()}; it must be less than {MAX_TOP_K + 1}"
 
 
 def topk_unsorted(view: View) -> Iterator[tuple[str, str]]:

@@ -1,6 +1,5 @@
 """The keys of one group: those of all its options together, each with the types that some option takes."""
 
-import importlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,8 @@ from omegaconf import OmegaConf
 from pydantic import BaseModel
 
 from exporter.common.paths import CONF
-from exporter.config.recipe import ADAPTERS, SETTINGS
+from exporter.config.nodes import GROUPS, adapter, own_class
+from exporter.config.recipe import SETTINGS
 from exporter.config.schema.comments import read_comments
 
 LATER = {"$ref": "#/$defs/later"}
@@ -60,9 +60,10 @@ def _option(path: Path, place: str) -> Option:
 def _model(values: Mapping[Any, Any], place: str) -> type[BaseModel]:
     if place in SETTINGS:
         return SETTINGS[place]
-    target = values["_target_"] if values["_target_"] != "???" else ADAPTERS[place]
-    module, _, name = target.rpartition(".")
-    return getattr(importlib.import_module(module), name)
+    group = next(group for group in GROUPS.values() if group.place == place)
+    found = adapter(group) if values["_target_"] == "???" else own_class(values["_target_"], group)
+    assert found is not None and issubclass(found, BaseModel)  # a file of conf/ names what there is
+    return found
 
 
 def _property(key: str, having: list[Option]) -> dict[str, Any]:
@@ -99,6 +100,5 @@ def _default(key: str, having: list[Option]) -> dict[str, Any]:
 
 def _target(place: str, listed: list[Option]) -> dict[str, Any]:
     known = sorted({option.values["_target_"] for option in listed} - {"???"})
-    own = [{"type": "string", "pattern": OWN_CODE}] if place in ADAPTERS else []
-    text = "what does the work; chosen with the option" + ("; or your own code, which needs trust" if own else "")
-    return {"anyOf": [{"enum": known}, *own, LATER], "description": text}
+    text = "what does the work; chosen with the option; or your own code, which needs trust"
+    return {"anyOf": [{"enum": known}, {"type": "string", "pattern": OWN_CODE}, LATER], "description": text}

@@ -7,7 +7,8 @@ import json
 from typing import Any
 
 from exporter.common.paths import CONF, RECIPES
-from exporter.config.recipe import ADAPTERS, KEYS, NODES, SETTINGS
+from exporter.config.nodes import PLACES
+from exporter.config.recipe import KEYS, SETTINGS
 from exporter.config.schema.comments import read_comments
 from exporter.config.schema.groups import LATER, described, options, properties
 
@@ -23,7 +24,7 @@ def schema_text() -> str:
 def recipe_schema() -> dict[str, Any]:
     """Nothing is required, since a recipe sets what differs; a key that no option has is refused."""
     said = read_comments(CONF / "export.yaml").keys
-    plain = [key for key in KEYS if key not in (TRUST, "postprocessing", *SETTINGS, *NODES.values())]
+    plain = [key for key in KEYS if key not in (TRUST, "postprocessing", *SETTINGS, *PLACES)]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A recipe of exporter",
@@ -35,7 +36,7 @@ def recipe_schema() -> dict[str, Any]:
             "hydra": {"type": "object", "description": "Hydra's own settings, such as those of a sweep"},
         },
         "additionalProperties": False,
-        "allOf": [_own_arguments(place) for place in ADAPTERS],
+        "allOf": [_own_arguments(place) for place in PLACES],
         "$defs": {
             "later": {
                 "type": "string",
@@ -49,12 +50,12 @@ def recipe_schema() -> dict[str, Any]:
 def _groups() -> dict[str, Any]:
     """A schema for the keys of each group, in the order of the configuration's sections."""
     groups: dict[str, Any] = {}
-    for place in (*SETTINGS, *NODES.values()):
+    for place in (*SETTINGS, *PLACES):
         *above, name = place.split(".")
         around = groups
         for part in above:
             around = around.setdefault(part, _mapping({}))["properties"]
-        around[name] = _mapping(properties(place), place not in ADAPTERS)
+        around[name] = _mapping(properties(place), place not in PLACES)
     return groups
 
 
@@ -65,7 +66,7 @@ def _mapping(keys: dict[str, Any], closed: bool = True) -> dict[str, Any]:
 def _defaults() -> dict[str, Any]:
     """The list of choices: `override /GROUP: OPTION`, other recipes to begin with, and `_self_`."""
     choices = {}
-    for place in (*SETTINGS, *NODES.values()):
+    for place in (*SETTINGS, *PLACES):
         listed = options(place)
         enum = {"enum": [option.name for option in listed]}
         choices[f"override /{place.replace('.', '/')}"] = {"anyOf": [enum, LATER], "description": described(listed)}

@@ -10,12 +10,13 @@ from typing import Any, get_args
 
 from exporter.artifact.manifest import FILE, Engine, Manifest, read_manifest
 from exporter.artifact.signature.sign import remove_signature
-from exporter.backend.tensorrt import TensorRT, Version, trtexec_command
+from exporter.backend.tensorrt import Version
 from exporter.common.errors import BuildError, RequestError
 from exporter.common.files import file_digest, is_file
 from exporter.common.interrupts import has_published, held
 from exporter.common.progress import progress_in
 from exporter.deploy.engine.build import build_engine
+from exporter.deploy.engine.trtexec import trtexec_command
 from exporter.deploy.engine.version import installed, major
 
 
@@ -26,7 +27,7 @@ def engine(folder: Path, workspace: int | None, timing_cache: Path | None, comma
     Raises RequestError for what is no TensorRT artifact and for an unknown TensorRT; BuildError where the package is
     missing (the commands are printed then), where TensorRT fails, and where the engine is not the artifact."""
     manifest = read_manifest(folder)
-    if manifest.backend.name != TensorRT.name:
+    if not manifest.backend.build_flags:
         raise RequestError(f"{folder}: was built for backend={manifest.backend.name}: build it with backend=tensorrt")
     file = folder / Path(manifest.artifact.file).name
     if not is_file(file) or file_digest(file) != manifest.artifact.sha256:

@@ -101,7 +101,7 @@ def table(tried: Sequence[Tried], best: Tried | None) -> Iterator[str]:
 
 def _check(recipes: dict[Variant, Recipe], words: Sequence[str], save: str | None) -> None:
     """Raises RequestError before anything is built."""
-    if all(recipe.evaluation.name == "none" for recipe in recipes.values()):
+    if all(not recipe.evaluation.measures for recipe in recipes.values()):
         raise RequestError(
             "advise: needs labelled pictures to know what a precision costs: add evaluation=demo (with demo weights),"
             " or evaluation=coco or yolo with yours"

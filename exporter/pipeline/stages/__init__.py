@@ -1,1 +1,4 @@
-"""The stages of a build: functions of what they are given, and `pipeline`, which says what is given to which."""
+"""What each stage of a build does: functions of values. `exporter.pipeline.steps` calls them in their order.
+
+What a stage needs is imported when it runs: a build whose results are all in the store waits for none of it.
+"""

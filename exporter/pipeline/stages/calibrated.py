@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
-from exporter.artifact import manifest as m
+from exporter.calibration.section import Calibration
 from exporter.quantization.quantized import Quantized
 
 
@@ -12,14 +12,14 @@ class Calibrated(NamedTuple):
     """A core in the wanted precision, and what it was calibrated on (None where that takes no pictures)."""
 
     quantized: Quantized
-    calibration: m.Calibration | None
+    calibration: Calibration | None
 
 
 class Summary(BaseModel):
     """What the manifest says of a `Calibrated`; `quantization` is JSON-able."""
 
     quantization: dict[str, Any]
-    calibration: m.Calibration | None
+    calibration: Calibration | None
 
 
 def summed_up(calibrated: Calibrated) -> Summary:

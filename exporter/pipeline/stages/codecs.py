@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel
 
-from exporter.artifact import manifest as m
+from exporter.benchmark.section import Benchmark
+from exporter.evaluation.section import Evaluation
+from exporter.model.section import Weights
 from exporter.pipeline.stages.calibrated import Calibrated, Summary, summed_up
 from exporter.quantization.quantized import Quantized
 from exporter.store.codec import Codec, pack_json, pack_model, unpack_json, unpack_model
@@ -26,7 +28,7 @@ def _facts_of(files: Files) -> "ModelFacts":
 
     found = unpack_json(files[_VALUE])
     found["class_names"] = tuple(found["class_names"])
-    return ModelFacts(**{**found, "weights": m.Weights.model_validate(found["weights"])})
+    return ModelFacts(**{**found, "weights": Weights.model_validate(found["weights"])})
 
 
 def _facts(facts: "ModelFacts") -> Files:
@@ -67,5 +69,5 @@ FOLDER = Codec[Files](lambda files: files, lambda files: files)
 FACTS = Codec["ModelFacts"](_facts, _facts_of)
 SUMMARY = _section(Summary)
 CALIBRATED = Codec[Calibrated](_calibrated, _calibrated_of)
-EVALUATION = _section(m.Evaluation)
-BENCHMARK = _section(m.Benchmark)
+EVALUATION = _section(Evaluation)
+BENCHMARK = _section(Benchmark)

@@ -1,18 +1,21 @@
 """The network, and what is known of it."""
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from exporter.common.heap import trim
-from exporter.model.loaded import LoadedModel, ModelFacts
+
+if TYPE_CHECKING:
+    from exporter.model import ModelNode
+    from exporter.model.loaded import LoadedModel, ModelFacts
 
 
-def load(model: Any) -> LoadedModel:
-    """model: the recipe's node."""
+def load(model: "ModelNode") -> "LoadedModel":
+    """Reads or makes the weights."""
     loaded = model.load()
     trim()
     return loaded
 
 
-def facts(network: LoadedModel) -> ModelFacts:
+def facts(network: "LoadedModel") -> "ModelFacts":
     """What is known of it."""
     return network.facts

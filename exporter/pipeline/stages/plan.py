@@ -10,7 +10,7 @@ from exporter.common.progress import Progress
 from exporter.config.compose import compose, composing
 from exporter.config.recipe import Recipe, check
 from exporter.pipeline.build import store_of
-from exporter.pipeline.stages.pipeline import pipeline
+from exporter.pipeline.steps import steps
 from exporter.pipeline.sweep.words import no_run
 from exporter.store.place import Entry
 from exporter.store.stage import BUILT, Run, Stage
@@ -59,10 +59,10 @@ def plan(recipes: Iterable[Recipe | str]) -> Iterator[str]:
             yield recipe
             continue
         run = Run(store_of(recipe, Progress()), recipe.name, Progress())
-        steps = pipeline(recipe, run)
-        needed = _needed([steps.page, steps.artifact], run, planned)
+        made = steps(recipe, run)
+        needed = _needed([made.page, made.artifact], run, planned)
         yield " ".join(recipe.overrides) or recipe.name
-        for stage in steps.stages:
+        for stage in made.stages:
             every += 1
             if id(stage) not in needed:
                 there = "in the store" if stage.kept(run.store) else "not needed"
@@ -72,7 +72,7 @@ def plan(recipes: Iterable[Recipe | str]) -> Iterator[str]:
             total, guessed, count = total + (about or 0), guessed or about is None, count + 1
             why = f"; never kept: {stage.unknown}" if stage.unknown else ""
             yield f"  {stage.name:<16} will run, {'not timed yet' if about is None else f'about {about:.1f} s'}{why}"
-        planned |= {stage.key for stage in steps.stages if id(stage) in needed and stage.key and stage.codec}
+        planned |= {stage.key for stage in made.stages if id(stage) in needed and stage.key and stage.codec}
     yield f"{count} of {every} stages will run: about {total:.1f} s{' and what was not timed yet' if guessed else ''}"
 
 

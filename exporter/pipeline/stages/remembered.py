@@ -30,7 +30,7 @@ def remembered_outputs(network: "Stage[LoadedModel]", run: Run) -> Callable[...,
             return {"boxes": boxes, "scores": scores}
 
         about = {"pictures": digest_of(pictures), "normalization": normalization}
-        stage = Stage("torch outputs", computed, {"about": about}, {}, ARRAYS, beside={"network": network})
+        stage = Stage("torch outputs", computed, {"about": about}, ARRAYS, beside={"network": network})
         found = stage.value(quietly)
         return found["boxes"], found["scores"]
 
@@ -56,7 +56,7 @@ def remembered_statistics(pictures: dict[str, Any], run: Run) -> Callable[..., d
             def computed(about: dict[str, Any]) -> dict[str, Statistics]:
                 return statistics.collect(model, tensors, images, with_histograms, averaged)
 
-            return Stage("statistics", computed, {"about": about | {"histograms": with_histograms}}, {}, STATISTICS)
+            return Stage("statistics", computed, {"about": about | {"histograms": with_histograms}}, STATISTICS)
 
         counted = stage(True)
         return (counted if histograms or counted.kept(run.store) else stage(False)).value(quietly)

@@ -2,20 +2,19 @@
 
 from typing import TYPE_CHECKING
 
-import onnx
-from torch import nn
-
 from exporter.common.heap import trim
-from exporter.graph.clean import simplify
-from exporter.graph.trace import trace
-from exporter.model.loaded import LoadedModel
 
 if TYPE_CHECKING:
-    from exporter.config.settings import Export, Input
+    import onnx
+    from torch import nn
+
+    from exporter.config.settings import Export
     from exporter.model.graph_network import GraphNetwork
+    from exporter.model.loaded import LoadedModel
+    from exporter.preprocessing.input import Input
 
 
-def traced(network: LoadedModel, export: "Export", input: "Input") -> onnx.ModelProto:
+def trace(network: "LoadedModel", export: "Export", input: "Input") -> "onnx.ModelProto":
     """See `core_graph`."""
     trim()
     core = core_graph(network.network, export, input)
@@ -23,8 +22,13 @@ def traced(network: LoadedModel, export: "Export", input: "Input") -> onnx.Model
     return core
 
 
-def core_graph(network: "nn.Module | GraphNetwork", export: "Export", input: "Input") -> onnx.ModelProto:
+def core_graph(network: "nn.Module | GraphNetwork", export: "Export", input: "Input") -> "onnx.ModelProto":
     """The network (eval mode, fused, or a graph already) as a pure graph, float32, simplified where that is wanted."""
+    from torch import nn
+
+    from exporter.graph.clean import simplify
+    from exporter.graph.trace import trace
+
     if isinstance(network, nn.Module):
         core = trace(network, input.fixed_batch, *input.fixed, export.opset, export.options, export.device)
     else:  # a graph's own code is part of what its loading depends on

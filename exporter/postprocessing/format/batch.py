@@ -1,8 +1,8 @@
 """Detections as one row of fixed length for each image."""
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-from exporter.common.node import Node
+from exporter.postprocessing.format import FormatNode
 
 if TYPE_CHECKING:
     import onnx
@@ -10,10 +10,8 @@ if TYPE_CHECKING:
     from exporter.graph.append import Op, Outputs, Tensor
 
 
-class BatchFormat(Node):
+class BatchFormat(FormatNode):
     """Has no settings."""
-
-    rows_by_image: ClassVar[bool] = True  # whether the first dimension of each output is the batch
 
     def attach(self, kept: "onnx.ModelProto") -> "onnx.ModelProto":
         """`kept` (what an NMS node returns) with its final outputs: num_predictions [B, 1] int64, pred_boxes

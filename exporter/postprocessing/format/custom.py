@@ -1,11 +1,12 @@
 """Detections in a user's own format: code behind the NMS, inside the graph."""
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, ClassVar
 
 from exporter.common.errors import RequestError
-from exporter.common.node import Node, own_code_identity
+from exporter.common.node import UserCode
 from exporter.graph.core_outputs import INNER
+from exporter.postprocessing.format import FormatNode
 
 if TYPE_CHECKING:
     import onnx
@@ -15,21 +16,19 @@ if TYPE_CHECKING:
 BATCH = ("num_predictions", "pred_boxes", "pred_scores", "pred_classes")
 
 
-class CustomFormat(Node):
+class CustomFormat(UserCode, FormatNode):
     """The code that `target`, a torch module or an onnxscript function, is or gives for `arguments`. It gets the four
     outputs of `BatchFormat`, in its order, and what it gives is what the artifact gives."""
 
-    target: str
-    arguments: dict[str, Any]
-    digest: str | None = None
+    readable: ClassVar[bool] = False
 
-    def identity(self) -> dict[str, Any]:
-        """With the `digest` that the user gives for the code and what it reads."""
-        return own_code_identity(self, "postprocessing.format")
-
-    @cached_property
+    @property
     def code(self) -> "OwnCode":
         """Raises RequestError where it cannot be made."""
+        return self._made
+
+    @cached_property
+    def _made(self) -> "OwnCode":
         from exporter.graph.own_code import own_code
 
         return own_code(self.target, self.arguments, "postprocessing.format")

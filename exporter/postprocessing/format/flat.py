@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, ClassVar
 
-from exporter.common.node import Node
+from exporter.postprocessing.format import FormatNode
 
 if TYPE_CHECKING:
     import onnx
@@ -10,10 +10,10 @@ if TYPE_CHECKING:
     from exporter.graph.append import Op, Outputs, Tensor
 
 
-class FlatFormat(Node):
+class FlatFormat(FormatNode):
     """Has no settings."""
 
-    rows_by_image: ClassVar[bool] = False  # whether the first dimension of each output is the batch
+    rows_by_image: ClassVar[bool] = False
 
     def attach(self, kept: "onnx.ModelProto") -> "onnx.ModelProto":
         """`kept` (what an NMS node returns) with its final output: flat_predictions [detections, 7] float32 (image

@@ -1,1 +1,44 @@
-"""Which of the network's boxes are detections: one node a file."""
+"""Non-maximum suppression: which of the network's boxes are detections. One node a file.
+
+Not here: how detections leave the graph (`postprocessing/format`).
+"""
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, ClassVar
+
+from exporter.backend.capabilities import Capabilities
+from exporter.common.node import Node
+from exporter.common.options import lazily
+from exporter.postprocessing.parameters import NmsParameters
+
+if TYPE_CHECKING:
+    import onnx
+else:
+    __getattr__ = lazily(__name__)
+
+
+class NmsNode(Node, ABC):
+    """Base of what can stand behind the network. detects: whether it makes detections; where not, all boxes leave the
+    graph, and no format is attached. only_for, instead: the one backend that can run it, and what others take in its
+    place."""
+
+    place: ClassVar[str] = "postprocessing.nms"
+    detects: ClassVar[bool] = True
+    only_for: ClassVar[str | None] = None
+    instead: ClassVar[str] = "onnx"
+
+    @property
+    def parameters(self) -> NmsParameters | None:
+        """What the plain reference computes with; None without detections. Raises ValueError while one is "auto"."""
+        return None
+
+    def resolved(self, confidence: float, overlap: float, backend: Capabilities, fixed: bool) -> "NmsNode":
+        """A copy with these thresholds, the model's, in place of "auto", and within the backend's limits. fixed:
+        whether batch and sides of the input are."""
+        return self
+
+    @abstractmethod
+    def attach(self, core: "onnx.ModelProto") -> "onnx.ModelProto":
+        """`core` (see `exporter.graph.trace` for its outputs) with kept_boxes [B, max, 4] float32 xyxy input pixels,
+        kept_scores [B, max] float32, kept_classes [B, max] and num_kept [B, 1], best first; or, without detections,
+        with final outputs of its own."""

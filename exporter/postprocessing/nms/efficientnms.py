@@ -4,8 +4,10 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, computed_field, field_validator
 
-from exporter.common.node import Node
-from exporter.postprocessing.nms.onnx import Threshold
+from exporter.backend.capabilities import ANY, Capabilities
+from exporter.postprocessing.nms import NmsNode
+from exporter.postprocessing.nms.onnx import Threshold, decided
+from exporter.postprocessing.parameters import NmsParameters
 
 if TYPE_CHECKING:
     import onnx
@@ -16,16 +18,14 @@ DOMAIN = "trt.plugins"
 """ONNX's checker refuses an operator that it does not know in the default domain; TensorRT looks plugins up by name."""
 
 
-class EfficientNms(Node):
+class EfficientNms(NmsNode):
     """conf/postprocessing/nms/efficientnms.yaml says what the fields are.
 
     The plugin looks at every box, and its own limit of 4096 candidates holds: what `OnnxNms` calls
     num_pre_nms_predictions, max_candidates_per_image and multi_label is fixed here.
     """
 
-    needs_backend: ClassVar[str] = "tensorrt"
-    instead: ClassVar[str] = "onnx"
-    num_pre_nms_predictions: ClassVar[int] = 2**31 - 1  # for `exporter.postprocessing.reference`: all of them
+    only_for: ClassVar[str | None] = "tensorrt"
 
     confidence_threshold: Threshold = "auto"
     nms_threshold: Threshold = "auto"
@@ -52,13 +52,30 @@ class EfficientNms(Node):
         """The plugin's own: a box may be detected as several classes."""
         return True
 
+    @property
+    def parameters(self) -> NmsParameters:
+        """Of all boxes; see the base."""
+        return NmsParameters(
+            *decided(self.confidence_threshold, self.nms_threshold),
+            None,
+            self.max_candidates_per_image,
+            self.max_predictions_per_image,
+            self.class_agnostic,
+            self.multi_label,
+        )
+
     def resolved(
-        self, confidence_threshold: float, nms_threshold: float, max_candidates_per_image: int | None = None
+        self, confidence: float, overlap: float, backend: Capabilities = ANY, fixed: bool = True
     ) -> "EfficientNms":
-        """A copy with the model's thresholds in place of "auto"; numbers that were set stay. How many candidates there
-        may be is up to the plugin."""
-        defaults = {"confidence_threshold": confidence_threshold, "nms_threshold": nms_threshold}
-        return self.model_copy(update={key: x for key, x in defaults.items() if getattr(self, key) == "auto"})
+        """Numbers that were set stay. How many candidates there may be is up to the plugin."""
+        return self.model_copy(
+            update={
+                "confidence_threshold": confidence
+                if self.confidence_threshold == "auto"
+                else self.confidence_threshold,
+                "nms_threshold": overlap if self.nms_threshold == "auto" else self.nms_threshold,
+            }
+        )
 
     def attach(self, core: "onnx.ModelProto") -> "onnx.ModelProto":
         """`core` with the plugin on its outputs: num_kept [B, 1] int32, kept_boxes [B, max, 4] float32 xyxy pixels,
@@ -73,9 +90,7 @@ class EfficientNms(Node):
     def _tail(self, op: "Op", core: dict[str, "Tensor"]) -> "Outputs":
         import onnx_ir as ir
 
-        confidence, iou = self.confidence_threshold, self.nms_threshold
-        if confidence == "auto" or iou == "auto":
-            raise ValueError('confidence_threshold and nms_threshold are "auto": call resolved() before attach()')
+        confidence, iou = decided(self.confidence_threshold, self.nms_threshold)
         boxes, scores = self._inputs(op, core)
         outputs = op.EfficientNMS_TRT(
             boxes, scores, _domain=DOMAIN, _version=1, _outputs=4, plugin_version="1",

@@ -1,8 +1,8 @@
 """No suppression: every box of the network, for applications with a post-processing of their own."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from exporter.common.node import Node
+from exporter.postprocessing.nms import NmsNode
 
 if TYPE_CHECKING:
     import onnx
@@ -10,8 +10,10 @@ if TYPE_CHECKING:
     from exporter.graph.append import Op, Outputs, Tensor
 
 
-class NoNms(Node):
+class NoNms(NmsNode):
     """Has no settings."""
+
+    detects: ClassVar[bool] = False
 
     def attach(self, core: "onnx.ModelProto") -> "onnx.ModelProto":
         """`core` with its final outputs: pred_boxes [B, N, 4] float32 xyxy in input pixels, not clipped, and

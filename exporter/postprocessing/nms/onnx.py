@@ -11,7 +11,9 @@ from pydantic import (
     field_validator,
 )
 
-from exporter.common.node import Node
+from exporter.backend.capabilities import ANY, Capabilities
+from exporter.postprocessing.nms import NmsNode
+from exporter.postprocessing.parameters import NmsParameters
 
 if TYPE_CHECKING:
     import onnx
@@ -32,7 +34,14 @@ Threshold = Annotated[
 ]
 
 
-class OnnxNms(Node):
+def decided(confidence: float | Literal["auto"], overlap: float | Literal["auto"]) -> tuple[float, float]:
+    """Both thresholds as numbers. Raises ValueError while one is "auto"."""
+    if confidence == "auto" or overlap == "auto":
+        raise ValueError('confidence_threshold and nms_threshold are "auto": call resolved() first')
+    return confidence, overlap
+
+
+class OnnxNms(NmsNode):
     """What counts as a detection, and how many of them. A score that is NaN or infinite is no candidate's, nor is any
     of a box with such a corner; see `exporter.postprocessing.nms.candidates`.
 
@@ -63,15 +72,26 @@ class OnnxNms(Node):
                 raise ValueError(f"{value} is more than {limit} ({most}): lower it or raise the other")
         return value
 
-    def resolved(
-        self, confidence_threshold: float, nms_threshold: float, max_candidates_per_image: int | None = None
-    ) -> "OnnxNms":
-        """A copy with the model's thresholds in place of "auto", and with what the backend takes (None: any number)
-        where the candidates are not limited; numbers that were set stay."""
-        defaults = {"confidence_threshold": confidence_threshold, "nms_threshold": nms_threshold}
-        unset: dict[str, float] = {key: x for key, x in defaults.items() if getattr(self, key) == "auto"}
-        if self.max_candidates_per_image is None and max_candidates_per_image is not None:
-            unset["max_candidates_per_image"] = max(max_candidates_per_image, self.max_predictions_per_image)
+    @property
+    def parameters(self) -> NmsParameters:
+        """See the base."""
+        return NmsParameters(
+            *decided(self.confidence_threshold, self.nms_threshold),
+            self.num_pre_nms_predictions,
+            self.max_candidates_per_image,
+            self.max_predictions_per_image,
+            self.class_agnostic,
+            self.multi_label,
+        )
+
+    def resolved(self, confidence: float, overlap: float, backend: Capabilities = ANY, fixed: bool = True) -> "OnnxNms":
+        """Numbers that were set stay; where candidates are not limited, as many as the backend takes."""
+        unset: dict[str, float] = {
+            "confidence_threshold": confidence if self.confidence_threshold == "auto" else self.confidence_threshold,
+            "nms_threshold": overlap if self.nms_threshold == "auto" else self.nms_threshold,
+        }
+        if self.max_candidates_per_image is None and backend.max_candidates is not None:
+            unset["max_candidates_per_image"] = max(backend.max_candidates, self.max_predictions_per_image)
         return OnnxNms.model_validate(self.model_dump() | unset)
 
     def attach(self, core: "onnx.ModelProto") -> "onnx.ModelProto":
@@ -87,9 +107,7 @@ class OnnxNms(Node):
 
         from exporter.postprocessing.nms import candidates, suppression
 
-        confidence, iou = self.confidence_threshold, self.nms_threshold
-        if confidence == "auto" or iou == "auto":
-            raise ValueError('confidence_threshold and nms_threshold are "auto": call resolved() before attach()')
+        confidence, iou = decided(self.confidence_threshold, self.nms_threshold)
         limit = self.max_predictions_per_image
         if "box_logits" in core:
             boxes, scores = candidates.from_raw(op, **core, limit=self.num_pre_nms_predictions)

@@ -1,0 +1,33 @@
+"""Whether the artifact is the network, and whether that sees anything."""
+
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from exporter.backend import BackendNode
+    from exporter.backend.request import Request
+    from exporter.calibration import CalibrationNode
+    from exporter.evaluation import EvaluationNode
+    from exporter.model.loaded import ModelFacts
+    from exporter.proof.prove import Outputs
+    from exporter.proof.settings import ProofSettings
+    from exporter.quantization import QuantizationNode
+
+
+def proved(
+    artifact: bytes, model: "ModelFacts", request: "Request", backend: "BackendNode", quantization: "QuantizationNode",
+    proof: "ProofSettings", outputs: "Outputs",
+) -> dict[str, Any]:  # fmt: skip
+    """See `exporter.proof.prove.prove`."""
+    from exporter.proof.prove import prove
+
+    return prove(artifact, model, request, backend, quantization, proof, outputs)
+
+
+def looked(
+    artifact: bytes, model: "ModelFacts", request: "Request", backend: "BackendNode", evaluation: "EvaluationNode",
+    calibration: "CalibrationNode | None", blind: Literal["auto", "error", "warn"], outputs: "Outputs",
+) -> dict[str, Any]:  # fmt: skip
+    """See `exporter.proof.sight.looked`."""
+    from exporter.proof.sight import looked
+
+    return looked(artifact, model, request, backend, evaluation, calibration, blind, outputs)

@@ -1,0 +1,30 @@
+"""The NMS that the backend is best with."""
+
+from pydantic import ValidationError
+
+from exporter.backend.capabilities import ANY, Capabilities
+from exporter.common.options import option_class
+from exporter.postprocessing.nms import NmsNode
+from exporter.postprocessing.nms.onnx import OnnxNms
+
+
+class AutoNms(OnnxNms):
+    """`OnnxNms`; where the backend has one of its own, batch and sides are fixed, and that takes all that was set, that
+    one."""
+
+    def resolved(self, confidence: float, overlap: float, backend: Capabilities = ANY, fixed: bool = True) -> NmsNode:  # pyright: ignore[reportIncompatibleMethodOverride] - not always an OnnxNms: that is its point
+        """The node that it stands for."""
+        node = (self._own(backend.own_nms) if fixed and backend.own_nms else None) or OnnxNms(**self.model_dump())
+        return node.resolved(confidence, overlap, backend, fixed)
+
+    def _own(self, name: str) -> NmsNode | None:
+        """That of the backend, with the same parameters; None where it does not take them."""
+        own = option_class(NmsNode.__module__, name)
+        assert issubclass(own, NmsNode)  # as a backend's capabilities say
+        said, usual = self.model_dump(), AutoNms().model_dump()
+        if any(said[key] != usual[key] for key in said.keys() - own.model_fields):
+            return None
+        try:
+            return own.model_validate({key: value for key, value in said.items() if key in own.model_fields})
+        except ValidationError:
+            return None
