@@ -37,13 +37,13 @@ postprocessing:
 ```
 
 To begin with your own, copy one into `./recipes`, where it is found by its name from then on; look at what it comes to
-without building; change a key, or sweep over several values:
+without building; change a key. Several values of a key are a [sweep](../exporter/pipeline/README.md#sweeps): `-m
+input.size=320,640`.
 
 ```bash
 python -m exporter recipes --copy yolo_nas_s_int8
 python -m exporter +recipe=my_camera --cfg job
 python -m exporter +recipe=yolo_nas_s input.batch=dynamic postprocessing.nms.max_predictions_per_image=20
-python -m exporter -m +recipe=yolo_nas_s,yolo_nas_s_int8 input.size=320,640
 ```
 
 A typo, an option without effect, a size that the network cannot take, weights of another network: each is one line that
