@@ -4,7 +4,6 @@ import json
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from jsonschema import Draft7Validator, Draft202012Validator
@@ -65,9 +64,7 @@ def test_every_option_could_stand_in_a_recipe(path):
 
 
 def test_the_readmes_recipe_is_valid():
-    (recipe,) = re.findall(
-        r"```yaml\n(# @package _global_.*?)```", (Path(__file__).parents[1] / "README.md").read_text(), re.DOTALL
-    )
+    (recipe,) = re.findall(r"```yaml\n(# @package _global_.*?)```", (CONF / "README.md").read_text(), re.DOTALL)
     assert accepted(load(recipe))
 
 

@@ -80,11 +80,11 @@ def print_help() -> None:
 
 def copy_recipe(name: str) -> Path:
     """Copies a recipe into ./recipes under the same name with `my_` before it. Raises RequestError where it cannot."""
-    from exporter.common.messages import one_of
+    from exporter.config.former_recipes import no_such_recipe
 
     files = recipe_files()
     if name not in files:
-        raise RequestError(f"recipes --copy {name}: {one_of('no such recipe', name, list(files))}")
+        raise RequestError(f"recipes --copy {name}: {no_such_recipe(name, list(files))}")
     target = Path("recipes") / f"my_{name}.yaml"
     if target.exists():
         raise RequestError(f"recipes --copy {name}: {target} is there already: remove it first")

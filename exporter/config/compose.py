@@ -27,7 +27,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from exporter.common.errors import RequestError
 from exporter.common.messages import explained, one_of
 from exporter.common.paths import CONF, recipe_files
-from exporter.config.recipe_file import read_recipe
+from exporter.config.former_recipes import no_such_recipe
+from exporter.config.recipe_file import NAME, read_recipe
 
 HYDRAS_CONF = Path(hydra.__file__).parent / "conf"
 
@@ -78,11 +79,19 @@ def check_named_recipes(overrides: Sequence[str]) -> None:
             if any(sign in name for sign in "*()[]$"):
                 continue  # a sweep's own grammar, which Hydra expands
             if name not in files:
-                raise RequestError(f"+recipe={name}: {one_of('no such recipe', name, list(files))}")
+                raise RequestError(f"+recipe={name}: {no_such_recipe(name, list(files))}")
             if len(files[name]) > 1:
                 both = " and ".join(str(path) for path in files[name])
                 raise RequestError(f"+recipe={name}: two files have this name, {both}: rename yours")
-            read_recipe(files[name][0])
+            _check_bases(files[name][0], list(files))
+
+
+def _check_bases(path: Path, known: Sequence[str]) -> None:
+    """The recipes that this one begins with, in its defaults list."""
+    for entry in read_recipe(path).get("defaults") or ():
+        base = str(entry).removeprefix("/recipe/")
+        if isinstance(entry, str) and NAME.fullmatch(base) and base not in known:
+            raise RequestError(f"recipe {path}: defaults: {entry}: {no_such_recipe(base, known)}")
 
 
 def _check_option(word: str, parser: OverridesParser) -> None:

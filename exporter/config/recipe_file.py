@@ -77,7 +77,7 @@ def _of_defaults(entries: Any) -> Iterator[str]:
         if not (fine and isinstance(entries, list)):
             yield (
                 f"defaults: {str(entry)[:80]!r}: each is `override /GROUP: OPTION`, another recipe's name or _self_,"
-                " and names no other place: see README, The recipe"
+                " and names no other place: see conf/README.md"
             )
 
 

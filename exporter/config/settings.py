@@ -5,9 +5,9 @@ import math
 import os
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, WithJsonSchema, field_validator
 
 from exporter.common.files import user_path
 from exporter.common.messages import one_of
@@ -22,10 +22,18 @@ OPTIONS = (
 """Those of `torch.onnx.export` that neither write files nor are the exporter's own business."""
 
 
+Opset = Annotated[
+    int,
+    Field(ge=18, le=20),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 18, "maximum": 20}, {"const": "auto"}]}),
+]
+"""In a recipe also auto, in whose place a number stands before it is checked."""
+
+
 class Export(Settings):
     """How the torch network becomes a graph."""
 
-    opset: Annotated[int, Field(ge=18, le=20), WithJsonSchema(_or_auto({"type": "integer", "minimum": 18, "maximum": 20}))]
+    opset: Opset
     simplify: bool
     device: Literal["cpu", "cuda"]
     options: dict[str, Any]

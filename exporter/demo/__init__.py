@@ -1,1 +1,4 @@
-"""A synthetic detection dataset and the detectors trained on it, so that the project works without downloads."""
+"""A synthetic detection dataset and the weights trained on it, so that the project works without downloads.
+
+Not their training, which is a tool below tests/.
+"""

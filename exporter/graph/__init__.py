@@ -1,1 +1,4 @@
-"""Everything that edits an ONNX graph, one pass a file. Nothing changes the model it was given."""
+"""Passes on ONNX graphs, one a file: a model in, another out; nothing changes the model it was given.
+
+Nothing here knows recipes, NMS options or backends.
+"""

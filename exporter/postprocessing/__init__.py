@@ -1,4 +1,6 @@
-"""From what a network computes to what an application takes, inside the graph.
+"""From what a network computes to what an application takes, inside the graph: NMS and output format.
+
+Not how detections are judged: that is `exporter.evaluation` and `exporter.proof`.
 
     core ── OnnxNms.attach ──▶ kept_boxes, kept_scores, kept_classes, num_kept ── format.attach ──▶ final outputs
          └─ NoNms.attach ──▶ pred_boxes, pred_scores

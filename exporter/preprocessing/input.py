@@ -1,21 +1,27 @@
 """The settings `input`: what the artifact is to take."""
 
 import math
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import field_validator, model_validator
+from pydantic import WithJsonSchema, field_validator, model_validator
 
 from exporter.common.geometry import MAX_PIXELS, STRIDE
 from exporter.common.node import Settings
+
+
+Side = Annotated[
+    int | Literal["dynamic"], WithJsonSchema({"anyOf": [{"type": "integer"}, {"enum": ["dynamic", "auto"]}]})
+]
+"""In a recipe also auto, in whose place the size of the training stands before it is checked."""
 
 
 class Input(Settings):
     """What the artifact takes. Sizes in pixels; `min_size`, `nominal_size` and `max_size` are those of a side that is
     dynamic."""
 
-    size: int | Literal["dynamic"]
-    height: int | Literal["dynamic"]
-    width: int | Literal["dynamic"]
+    size: Side
+    height: Side
+    width: Side
     min_size: int
     nominal_size: int
     max_size: int

@@ -30,27 +30,28 @@ from tests.postprocessing.test_graph import core
 from tests.quantization.networks import detector, pictures
 
 YAML = Path(__file__).parents[2] / "conf" / "backend" / "tensorrt.yaml"
-S_TRT = "+recipe=yolo_nas_s_trt"
+TRT = ["+recipe=yolo_nas_s", "backend=tensorrt"]
+PLUGIN = [*TRT, "postprocessing/nms=efficientnms"]
 ONNX_NMS = "postprocessing/nms=onnx"
 
 
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        ([S_TRT, "input.batch=dynamic"], r"input\.batch=dynamic: .* add backend\.batch=\[1,8,16\]"),
-        ([S_TRT, "input.batch=dynamic", "backend.batch=[1,16,8]"], r"backend\.batch=.*least, usual and most must be .* in that order"),
-        ([S_TRT, "input.batch=dynamic", "backend.batch=[0,1,1]"], r"at least 1"),
-        ([S_TRT, "backend.batch=[1,2,4]"], r"backend\.batch: has no effect with input\.batch=1"),
-        ([S_TRT, "postprocessing/format=flat", "input.batch=4"], r"format=flat with input\.batch=4: .* take postprocessing/format=batch"),
-        ([S_TRT, "quantization=int8", "quantization.scheme=u8s8"], r"scheme=u8s8: TensorRT takes symmetric int8.*: leave it auto"),
-        ([S_TRT, "quantization=int8_fp16"], r"export\.opset=18: quantization=int8_fp16 needs 19 or later: add export\.opset=19"),
-        ([S_TRT, "preprocessing=letterbox"], r"preprocessing: .* resize outside"),
-        ([S_TRT, ONNX_NMS, "postprocessing.nms.num_pre_nms_predictions=4000"], r"num_pre_nms_predictions=4000: .*nms=efficientnms"),
-        ([S_TRT, ONNX_NMS, "postprocessing.nms.max_candidates_per_image=4096"], r"max_candidates_per_image=4096: .* at most 3839"),
-        ([S_TRT, "postprocessing.nms.multi_label=false"], r"multi_label: no such key.*postprocessing/nms=onnx has it"),
-        ([S_TRT, "postprocessing.nms.num_pre_nms_predictions=9"], r"num_pre_nms_predictions: no such key.*postprocessing/nms=onnx has it"),
-        ([S_TRT, "postprocessing.nms.nms_threshold=0"], r"nms_threshold=0: the plugin takes a threshold above 0"),
-        ([S_TRT, "backend=onnxruntime"], r"nms=efficientnms: is for backend=tensorrt only: .* postprocessing/nms=onnx"),
+        ([*PLUGIN, "input.batch=dynamic"], r"input\.batch=dynamic: .* add backend\.batch=\[1,8,16\]"),
+        ([*PLUGIN, "input.batch=dynamic", "backend.batch=[1,16,8]"], r"backend\.batch=.*least, usual and most must be .* in that order"),
+        ([*PLUGIN, "input.batch=dynamic", "backend.batch=[0,1,1]"], r"at least 1"),
+        ([*PLUGIN, "backend.batch=[1,2,4]"], r"backend\.batch: has no effect with input\.batch=1"),
+        ([*PLUGIN, "postprocessing/format=flat", "input.batch=4"], r"format=flat with input\.batch=4: .* take postprocessing/format=batch"),
+        ([*PLUGIN, "quantization=int8", "quantization.scheme=u8s8"], r"scheme=u8s8: TensorRT takes symmetric int8.*: leave it auto"),
+        ([*PLUGIN, "quantization=int8_fp16", "export.opset=18"], r"export\.opset=18: quantization=int8_fp16 needs 19 or later: add export\.opset=19"),
+        ([*PLUGIN, "preprocessing=letterbox"], r"preprocessing: .* resize outside"),
+        ([*TRT, ONNX_NMS, "postprocessing.nms.num_pre_nms_predictions=4000"], r"num_pre_nms_predictions=4000: .*nms=efficientnms"),
+        ([*TRT, ONNX_NMS, "postprocessing.nms.max_candidates_per_image=4096"], r"max_candidates_per_image=4096: .* at most 3839"),
+        ([*PLUGIN, "postprocessing.nms.multi_label=false"], r"multi_label: no such key.*postprocessing/nms=onnx has it"),
+        ([*PLUGIN, "postprocessing.nms.num_pre_nms_predictions=9"], r"num_pre_nms_predictions: no such key.*postprocessing/nms=onnx has it"),
+        ([*PLUGIN, "postprocessing.nms.nms_threshold=0"], r"nms_threshold=0: the plugin takes a threshold above 0"),
+        (["+recipe=yolo_nas_s", "postprocessing/nms=efficientnms"], r"nms=efficientnms: is for backend=tensorrt only: .* postprocessing/nms=onnx"),
         (["+recipe=yolo_nas_s", "quantization=int8_fp16", "export.opset=19"], r"int8_fp16: is for backend=tensorrt only: .* quantization=int8"),
         (["+recipe=yolo_nas_s", "backend.batch=[1,2,4]"], r"backend\.batch: no such key.*backend=tensorrt has it"),
     ],
@@ -137,10 +138,11 @@ class Cells(nn.Module):
 def artifact(tmp_path_factory) -> Path:
     """INT8 and FP16 with the plugin, of a small network, for batches of 1 to 16."""
     folder = tmp_path_factory.mktemp("artifacts") / "trt"
-    words = ["input.size=96", "input.batch=dynamic", "backend.batch=[1,8,16]", "calibration=demo", "calibration.num_images=2",
+    words = ["quantization=int8_fp16", "export.opset=19", "backend=tensorrt", "postprocessing/nms=efficientnms",
+             "input.size=96", "input.batch=dynamic", "backend.batch=[1,8,16]", "calibration=demo", "calibration.num_images=2",
              "proof.num_images=2", "proof.num_scenes=0", f"output_dir={folder}"]  # fmt: skip
     torch.manual_seed(0)
-    exporter.build("yolo_nas_s_int8_fp16_trt", words, model=Cells())
+    exporter.build("yolo_nas_s", words, model=Cells())
     return folder
 
 

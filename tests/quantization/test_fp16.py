@@ -339,7 +339,11 @@ def test_the_yaml_holds_every_field_with_its_default():
 @pytest.fixture(scope="module")
 def yolo_nas():
     """The recipe, the network, its core and that in float16, at 96 px."""
-    recipe = check(compose(["+recipe=yolo_nas_s_fp16", "input.size=96", "proof.num_scenes=0", "proof.num_images=2"]))
+    recipe = check(
+        compose(
+            ["+recipe=yolo_nas_s", "quantization=fp16", "input.size=96", "proof.num_scenes=0", "proof.num_images=2"]
+        )
+    )
     loaded = recipe.model.load()
     core = core_graph(loaded.network, recipe.export, recipe.input)
     return recipe, loaded, core, recipe.quantization.quantize(Task(core, recipe.preprocessing.normalization))
@@ -349,7 +353,8 @@ def yolo_nas():
 def test_yolo_nas_passes_the_proof_for_every_type_of_input(yolo_nas, dtype):
     _, loaded, _, quantized = yolo_nas
     words = [
-        "+recipe=yolo_nas_s_fp16",
+        "+recipe=yolo_nas_s",
+        "quantization=fp16",
         "input.size=96",
         f"input.dtype={dtype}",
         "proof.num_scenes=0",

@@ -68,5 +68,6 @@ def test_a_layer_beyond_float16_stays_in_float32():
 
 
 def test_the_yaml_takes_every_default_from_int8s():
-    chosen = check(compose(["+recipe=yolo_nas_s_int8_fp16_trt"])).quantization
+    words = ["quantization=int8_fp16", "export.opset=19", "backend=tensorrt"]
+    chosen = check(compose(["+recipe=yolo_nas_s", *words])).quantization
     assert isinstance(chosen, Int8Fp16) and chosen == Int8Fp16()

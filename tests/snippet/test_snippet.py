@@ -104,9 +104,8 @@ def test_normalisation_outside(tmp_path, name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in sorted(recipe_files()) if not name.endswith("_trt")])
+@pytest.mark.parametrize("name", sorted(recipe_files()))
 def test_every_shipped_recipe(tmp_path, name):
-    """But those for TensorRT: ONNX Runtime cannot run them by itself, which is said (see below)."""
     words = ["model.weights=random", "proof.num_scenes=0", "proof.num_images=1", f"output_dir={tmp_path / name}"]
     words += ["postprocessing.nms.confidence_threshold=0.02", "proof.mean_score_error=1", "proof.mean_box_error=1000"]
     text = recipe_files()[name][0].read_text()

@@ -1,4 +1,6 @@
-"""`python -m tests.tables precision|matrix|tensorrt|sweep|engines`: fills a table of the README and prints it."""
+"""`python -m tests.tables precision|matrix|tensorrt|sweep|engines`: fills a table of the READMEs and prints it.
+
+`tests.tables` says in which README each stands."""
 
 import argparse
 import sys

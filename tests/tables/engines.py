@@ -31,7 +31,7 @@ FILES = {
 }
 """What the first column says, and the words that choose it; the first, in ONNX Runtime, is the baseline."""
 
-HEAD = ("file", "engine", "mAP", "latency ratio", "pictures/s, many at once", "detections as in ONNX Runtime")
+HEAD = ("file", "engine", "mAP", "latency ratio", "images/s, many at once", "detections as in ONNX Runtime")
 SHOWN = 16  # scenes whose detections are compared between the engines
 
 

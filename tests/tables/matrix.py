@@ -24,7 +24,7 @@ HEAD = ("network", "precision", "format", "shape", "box error, px", "score error
 ABOUT = """\
 Errors: the largest |artifact - torch| before NMS. Matched: boxes of artifact and torch network that have each other \
 (one class, IoU at least 0.5), of all that either has, on demo scenes. Latency: the artifact, pixels in, detections \
-out, against the plain network (neither pre-processing nor NMS inside, FP32, fixed shape), one picture of \
+out, against the plain network (neither pre-processing nor NMS inside, FP32, fixed shape), one image of \
 {size} × {size}, medians of {rounds} interleaved runs on {cpu}. Dynamic: batch, height and width. Networks without \
 demo weights: random ones."""
 

@@ -1,4 +1,5 @@
-"""Every recipe for TensorRT, proved and scored on the CPU: what is in which precision, and what that costs."""
+"""Every network in every precision for TensorRT, proved and scored on the CPU: what is in which precision, and what that
+costs."""
 
 import tempfile
 from collections.abc import Sequence
@@ -16,16 +17,17 @@ from tests.tables.matrix import common
 from tests.tables.measured import built, demo_map
 from tests.tables.rows import Figures, Row, fill
 
-PRECISIONS = {"": "FP32", "_fp16": "FP16", "_int8": "INT8", "_int8_fp16": "INT8 and FP16"}
+PRECISIONS = {"FP32": "none", "FP16": "fp16", "INT8": "int8", "INT8 and FP16": "int8_fp16"}
+"""What the second column says, and the option of `quantization` that it is."""
 
-HEAD = ("recipe", "mean box error, px", "mean score error", "matched boxes", "mAP", "drop",
+HEAD = ("network", "precision", "mean box error, px", "mean score error", "matched boxes", "mAP", "drop",
         "convolutions INT8 / FP16 / FP32", "MB")  # fmt: skip
 
 ABOUT = """\
 Run in ONNX Runtime on a CPU, TensorRT's plugin emulated by ONNX operators; never in TensorRT. {size} × {size}. \
 Errors: |artifact - torch| before NMS, boxes weighted by their score. Matched: boxes of artifact and torch network \
 that have each other, of all that either has, on demo scenes. mAP@[.5:.95] on {scenes} scenes neither trained nor \
-calibrated on, drop against the FP32 recipe. Networks without demo weights: random ones, which detect nothing."""
+calibrated on, drop against FP32. Networks without demo weights: random ones, which detect nothing."""
 
 
 def table(size: int, scenes: int, limit: int | None, file: Path, progress: Progress) -> str:
@@ -33,24 +35,21 @@ def table(size: int, scenes: int, limit: int | None, file: Path, progress: Progr
     first."""
     with_demo = sorted(ARCHITECTURES, key=lambda model: "model.weights=demo" not in common(model))
     rows = [
-        Row((f"{model}{precision}_trt",), words(model, precision, size), {"scenes": scenes})
+        Row((model, precision), words(model, PRECISIONS[precision], size), {"scenes": scenes})
         for model in with_demo
         for precision in PRECISIONS
     ][:limit]
     with tempfile.TemporaryDirectory() as folder:
         found = fill(rows, partial(measured, folder=Path(folder)), file, progress)
-    references = {row.name[0]: figures.get("map") for row, figures in zip(rows, found, strict=True)}
-    lines = []
-    for row, figures in zip(rows, found, strict=True):
-        model = next(m for m in ARCHITECTURES if row.name[0].startswith(f"{m}_"))
-        lines.append(cells(row, figures, references[f"{model}_trt"]))
+    references = {row.name: figures.get("map") for row, figures in zip(rows, found, strict=True)}
+    lines = [cells(row, figures, references[row.name[0], "FP32"]) for row, figures in zip(rows, found, strict=True)]
     return f"{ABOUT.format(size=size, scenes=scenes)}\n\n{markdown.table(HEAD, lines)}"
 
 
 def words(model: str, precision: str, size: int) -> tuple[str, ...]:
     """The build of one row; of INT8 with random weights, the demo scenes are as good as any."""
     _, weights = common(model)
-    said = [f"+recipe={model}{precision}_trt", weights, f"input.size={size}"]
+    said = [f"+recipe={model}", f"quantization={precision}", "backend=tensorrt", weights, f"input.size={size}"]
     said.append("postprocessing.nms.confidence_threshold=0.01")  # mAP is that of all detections, not of the sure ones
     return (*said, "calibration=demo") if "int8" in precision else tuple(said)
 
@@ -76,9 +75,9 @@ def measured(row: Row, folder: Path) -> Figures:
 
 
 def cells(row: Row, found: Figures, reference: float | None) -> Sequence[str | Missing]:
-    """One line of the table. reference: the mAP of the FP32 recipe of the same network."""
+    """One line of the table. reference: the mAP of FP32 of the same network."""
     if "reason" in found:
-        return [*row.name, *[Missing(found["reason"])] * (len(HEAD) - 1)]
+        return [*row.name, *[Missing(found["reason"])] * (len(HEAD) - len(row.name))]
     unscored = Missing("no trained weights ship for it")
     return [
         *row.name,

@@ -1,0 +1,54 @@
+"""Recipes of 0.1.0 that are gone: whoever asks for one is told the words, and these mean what the recipe meant."""
+
+import pytest
+import yaml
+
+from exporter.cli import main
+from exporter.common.errors import RequestError
+from exporter.common.paths import RECIPES
+from exporter.config.compose import compose
+from exporter.config.former_recipes import TABLE
+from exporter.config.recipe import check
+from exporter.postprocessing.nms.efficientnms import EfficientNms
+
+FORMER = yaml.safe_load(TABLE.read_text(encoding="utf-8"))
+
+
+def test_there_are_no_more_than_hold_a_decision():
+    shipped = {path.stem for path in RECIPES.glob("*.yaml")}
+    assert len(shipped) <= 30
+    assert not shipped & FORMER.keys()
+
+
+@pytest.mark.parametrize(("name", "words"), FORMER.items())
+def test_the_words_mean_what_the_recipe_meant(name, words):
+    recipe = check(compose([*words.split(), "model.weights=random", *["calibration=demo"] * ("int8" in name)]))
+    chosen = type(recipe.quantization).__name__
+    assert chosen == {"int8_fp16": "Int8Fp16", "int8": "Int8", "fp16": "Fp16"}.get(
+        next((each for each in ("int8_fp16", "int8", "fp16") if f"_{each}" in name), ""), "NoQuantization"
+    )
+    backend = {"trt": "TensorRT", "openvino": "OpenVino"}.get(name.rpartition("_")[2], "OnnxRuntime")
+    assert type(recipe.backend).__name__ == backend
+    assert isinstance(recipe.nms, EfficientNms) == name.endswith("_trt")
+    assert recipe.export.opset == (19 if "int8_fp16" in name else 18)
+
+
+@pytest.mark.parametrize("words", [["+recipe=yolo_nas_m_int8_trt"], ["recipes", "--copy", "yolo_nas_m_int8_trt"]])
+def test_one_line_says_what_to_write_instead(words, capsys):
+    assert main(words) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert line.endswith("a recipe of 0.1.0; write instead: +recipe=yolo_nas_m_int8 backend=tensorrt")
+
+
+def test_a_recipe_of_yours_that_begins_with_one_is_told_too(tmp_path, monkeypatch):
+    (tmp_path / "recipes").mkdir()
+    monkeypatch.chdir(tmp_path)
+    for base, says in {
+        "yolo_nas_s_trt": r"yolo_nas_s_trt: a recipe of 0\.1\.0; write instead: \+recipe=yolo_nas_s backend=tensorrt",
+        "/recipe/yolo_nas_z": "no such recipe; did you mean yolo_nas_s",
+    }.items():
+        (tmp_path / "recipes" / "mine.yaml").write_text(f"# @package _global_\ndefaults:\n  - {base}\n  - _self_\n")
+        with pytest.raises(RequestError, match=says):
+            compose(["+recipe=mine"])
+    (tmp_path / "recipes" / "mine.yaml").write_text("# @package _global_\ndefaults:\n  - yolo_nas_s\n  - _self_\n")
+    assert compose(["+recipe=mine"]).recipe_name == "mine"
