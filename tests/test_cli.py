@@ -1,0 +1,95 @@
+"""The verbs are the files of their folder: the help, the command line and the shell know each, and no list names them."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from exporter.cli import main, verbs
+
+HELLO = """
+from argparse import ArgumentParser
+
+USAGE = "WHOM [--loud]"
+SUMMARY = "greets somebody"
+
+
+def parser():
+    parser = ArgumentParser(prog="exporter hello")
+    parser.add_argument("whom")
+    return parser
+
+
+def run(words):
+    print(f"hello {parser().parse_args(words).whom}")
+    return 3
+"""
+
+
+def help_lines(capsys):
+    assert main(["--help"]) == 0
+    return capsys.readouterr().out.splitlines()
+
+
+def test_each_file_is_a_verb():
+    folder = Path(verbs.__file__).parent
+    files = {path.stem for path in folder.glob("*.py")} | {path.parent.name for path in folder.glob("*/__init__.py")}
+    assert set(verbs.names()) == files - {"__init__"} and len(verbs.names()) > 15
+
+
+@pytest.mark.parametrize("name", verbs.names())
+def test_a_verb_has_its_line_in_the_help_and_a_help_of_its_own(name, capsys):
+    verb = verbs.load(name)
+    (line,) = [line for line in help_lines(capsys) if line.split()[:2] == ["exporter", name]]
+    words, summary = line.split(maxsplit=2)[2].rsplit("  ", 1) if verb.USAGE else ("", line.split(name, 1)[1])
+    assert (words.strip(), summary.strip()) == (verb.USAGE, verb.SUMMARY)
+    assert len(line) <= 120
+    with pytest.raises(SystemExit) as left:
+        main([name, "--help"])
+    assert left.value.code == 0
+    assert capsys.readouterr().out.startswith(f"usage: exporter {name} ")
+
+
+def test_builds_stand_before_the_verbs(capsys):
+    lines = [line for line in help_lines(capsys) if line.startswith("  exporter ")]
+    assert [line.split()[1] for line in lines[:3]] == ["+recipe=NAME", "model=NAME", "-m"]
+    assert sorted(lines[4:]) == lines[4:] and len(lines) == 4 + len(verbs.names())
+
+
+def test_one_file_adds_a_verb(tmp_path, monkeypatch, capsys):
+    (tmp_path / "hello.py").write_text(HELLO)
+    monkeypatch.setattr(verbs, "__path__", [*verbs.__path__, str(tmp_path)])
+    assert [line.split() for line in help_lines(capsys) if "hello" in line] == [
+        ["exporter", "hello", "WHOM", "[--loud]", "greets", "somebody"]
+    ]
+    assert main(["hello", "you"]) == 3
+    assert capsys.readouterr().out == "hello you\n"
+    assert main(["helo"]) == 2
+    assert "did you mean hello?" in capsys.readouterr().err
+    monkeypatch.setenv("COMP_LINE", "exporter hel")
+    assert main(["-sc", "query=bash"]) == 0
+    assert capsys.readouterr().out.split() == ["hello"]
+
+
+def test_the_help_waits_for_nothing_heavy():
+    heavy = {"torch", "onnx", "onnxruntime", "numpy", "hydra", "omegaconf", "pydantic", "yaml"}
+    code = f"import sys; from exporter.cli import main; main(['--help']); print({heavy!r} & set(sys.modules))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.splitlines()[-1] == "set()"
+
+
+@pytest.mark.parametrize("where", [0, 1, 2])
+def test_the_flag_of_a_planned_sweep_stands_anywhere(where, monkeypatch, capsys):
+    words = ["+recipe=yolo_nas_s", "input.size=64,96"]
+    words.insert(where, "-m")
+    given = []
+    monkeypatch.setattr("exporter.pipeline.stages.plan.plan_sweep", lambda words: given.extend(words) or [])
+    assert main(["plan", *words]) == 0
+    assert given == ["+recipe=yolo_nas_s", "input.size=64,96"]
+
+
+@pytest.mark.parametrize("flags", [["--cfg"], ["-m", "--info"], ["-m", "-m"], ["-h", "-m"]])
+def test_a_flag_that_plans_nothing_is_refused_in_one_line(flags, capsys):
+    assert main(["plan", *flags]) == 2
+    assert capsys.readouterr().err.startswith(f"exporter: plan {' '.join(flags)}: takes the words of a build")

@@ -5,8 +5,7 @@ import sys
 
 import pytest
 
-from exporter.cli import main
-from exporter.cli.verbs import VERBS
+from exporter.cli import main, verbs
 from exporter.common.paths import CONF, recipe_files
 
 
@@ -57,10 +56,10 @@ def test_keys_and_their_values(offered):
 
 def test_groups_and_verbs_where_a_line_begins(offered):
     everything = offered("exporter ")
-    assert {*VERBS, "model=", "quantization="} <= set(everything)
+    assert {*verbs.names(), "model=", "quantization="} <= set(everything)
     assert offered("exporter li") == ["lint"]
-    assert offered("exporter re") == [verb for verb in VERBS if verb.startswith("re")] + ["recipe="]
-    assert not set(VERBS) & set(offered("exporter +recipe=yolo_nas_s "))
+    assert offered("exporter re") == [verb for verb in verbs.names() if verb.startswith("re")] + ["recipe="]
+    assert not set(verbs.names()) & set(offered("exporter +recipe=yolo_nas_s "))
 
 
 @pytest.mark.parametrize(

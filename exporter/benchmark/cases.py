@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from exporter.artifact.manifest import Manifest, read_manifest
 from exporter.benchmark.subject import Subject, of_manifest
@@ -14,7 +14,11 @@ from exporter.runtime.engine import Engine, engine_of
 from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
 from exporter.runtime.openvino import Hint, OpenVinoEngine, Precision, installed
 
+T = TypeVar("T", bound=str)
 EngineName = Literal["own", "onnxruntime", "openvino"]
+
+PRECISIONS: tuple[Precision, ...] = ("f32", "bf16", "f16")
+HINTS: tuple[Hint, ...] = ("latency", "throughput")
 
 
 @dataclass(frozen=True)
@@ -101,3 +105,21 @@ def engine_names(given: Sequence[str]) -> list[EngineName]:
         else:
             raise RequestError(one_of(f"--engine {name}: not known", name, ["all", "own", "onnxruntime", "openvino"]))
     return list(dict.fromkeys(names))
+
+
+def precision_names(given: Sequence[str]) -> list[Precision]:
+    """OpenVINO's, FP32 where none is given. Raises RequestError for any other."""
+    return _known("--precision", given, PRECISIONS)
+
+
+def hint_names(given: Sequence[str]) -> list[Hint]:
+    """OpenVINO's, latency where none is given. Raises RequestError for any other."""
+    return _known("--hint", given, HINTS)
+
+
+def _known(flag: str, given: Sequence[str], allowed: tuple[T, ...]) -> list[T]:
+    known = {str(each): each for each in allowed}
+    for word in given:
+        if word not in known:
+            raise RequestError(one_of(f"{flag} {word}: not known", word, list(known)))
+    return [known[word] for word in given] or [allowed[0]]

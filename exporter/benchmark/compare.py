@@ -1,7 +1,8 @@
 """Cases against the first of them, run in turn."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from exporter.benchmark.cases import Case
@@ -71,24 +72,30 @@ def compared(cases: Sequence[Case], rounds: int) -> list[Row]:
     return rows
 
 
-def lines(rows: Sequence[Row], rounds: int) -> Iterator[str]:
-    """The processor, then a line a row."""
-    yield f"{processor()}, {rounds} rounds"
-    for row in rows:
-        scored = "" if row.map is None else f", mAP {row.map:.2f}"
-        if row.why is not None:
-            yield f"{row.case.name}: not measured: {row.why}"
-        elif row.p50_ms is None:
-            yield f"{row.case.name}: {row.per_second:.1f} pictures/s{scored}"
-        else:
-            line = f"{row.case.name}: p50 {row.p50_ms:.1f} ms, p90 {row.p90_ms:.1f} ms, p99 {row.p99_ms:.1f} ms{scored}"
-            if r := row.ratio:
-                line += f"; {r.median:.3f} of the first (middle half {r.low:.3f} to {r.high:.3f})"
-                line += " !! SLOWER" if r.median > 1 else ""
-            yield line
+def scored(rows: Sequence[Row], accuracy: Callable[[Case], float]) -> list[Row]:
+    """With the mAP of each artifact in each engine, measured once whatever threads and batches it is timed with. A
+    BuildError of `accuracy` makes a row that says why; any other goes through."""
+    found: dict[tuple[Path, str], float | str] = {}
+    for case in (row.case for row in rows if row.why is None):
+        key = _judged(case)
+        if key not in found:
+            try:
+                found[key] = accuracy(case)
+            except BuildError as error:
+                found[key] = str(error)
+    return [_with(row, found[_judged(row.case)]) if row.why is None else row for row in rows]
 
 
 def processor() -> str:
     """The processor's name, and what decides how fast int8 is on it."""
     found = cpu()
     return f"{found.get('name', 'unknown CPU')} ({', '.join(found.get('features', []))})"
+
+
+def _judged(case: Case) -> tuple[Path, str]:
+    """What its detections depend on."""
+    return case.folder, case.engine.label(case.folder / case.manifest.artifact.file)
+
+
+def _with(row: Row, found: float | str) -> Row:
+    return replace(row, why=found) if isinstance(found, str) else replace(row, map=found)

@@ -1,38 +1,23 @@
-"""The help page and the list of recipes, from the files themselves: nothing is composed or imported for them."""
+"""The help page and the list of recipes, made of the verbs' modules and the files themselves: nothing is composed."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
-from exporter.common.errors import BuildError, RequestError
-from exporter.common.files import TEXT_BYTES, check_file, write_whole
+from exporter.cli import verbs
+from exporter.common.errors import RequestError
+from exporter.common.files import TEXT_BYTES, check_file
 from exporter.common.paths import CONF, recipe_files
 
-USAGE = """\
+ABOUT = """\
 Turns a detector into an ONNX artifact with pre-processing, NMS and precision inside, and proves it is the same model.
-
-  exporter +recipe=NAME [key=value …]     build; writes outputs/NAME/
-  exporter model=NAME [key=value …]       build without a recipe
-  exporter -m key=a,b …                   build every combination
-  exporter recipes [--copy NAME]          list the recipes; copy one into ./recipes to start from
-  exporter inspect FILE                   what a checkpoint holds: network, classes, pre-processing; and how to build it
-  exporter verify DIR [--key PUBLIC_KEY]  check an artifact against its manifest, and who signed it
-  exporter sign DIR --key PRIVATE_KEY     sign it: Ed25519 over the digests of all its files
-  exporter plan [-m] +recipe=NAME …       what a build or a sweep would do, and how long that takes
-  exporter explain DIR                    why each stage of its build ran, or did not
-  exporter store ls|gc|clear              what builds keep for the next ones
-  exporter rebuild DIR [--weights FILE]   build it again from its manifest alone and compare the bytes
-  exporter diff A B [--all] [--json]      two artifacts side by side: what was asked for, graph, sizes, figures
-  exporter schema                         a JSON schema of recipes, for editors to complete and check them
-  exporter predict DIR IMAGE… --out DIR   run an artifact on pictures
-  exporter snippet DIR [--language cpp]   a short program that runs this artifact, in Python or C++
-  exporter evaluate DIR [--yolo FILE …]   mAP of an artifact on demo scenes, or on your labelled pictures
-  exporter benchmark DIR… [--engine all]  time of each artifact, in each engine, against the first, interleaved
-  exporter advise +recipe=NAME …          which engine and precision to take on this machine, measured
-  exporter lint DIR_OR_FILE [--json]      what TensorRT will not take, in any ONNX file
-  exporter engine DIR [--commands]        build and prove its TensorRT engine here, or say how trtexec does
-  exporter triton DIR --out REPOSITORY    write a model repository for Triton Inference Server
-  exporter deepstream DIR --out FOLDER    write a configuration for DeepStream's nvinfer
-  exporter +recipe=NAME --cfg job         show the composed configuration and build nothing
 """
+BUILDS = (
+    ("+recipe=NAME [key=value …]", "build; writes outputs/NAME/"),
+    ("model=NAME [key=value …]", "build without a recipe"),
+    ("-m key=a,b …", "build every combination"),
+    ("+recipe=NAME --cfg job", "show the composed configuration and build nothing"),
+)
+"""What is typed where no verb is, and what that does."""
 
 
 def summary(path: Path) -> str:
@@ -56,6 +41,12 @@ def _lines(path: Path) -> list[str]:
     return ["".join(filter(str.isprintable, line)) for line in lines]
 
 
+def _verbs() -> Iterator[tuple[str, str]]:
+    for name in verbs.names():
+        verb = verbs.load(name)
+        yield f"{name} {verb.USAGE}", verb.SUMMARY
+
+
 def print_recipes() -> None:
     """Each recipe with a line of what it is; a name that exists twice is shown with its files."""
     files = recipe_files()
@@ -67,7 +58,10 @@ def print_recipes() -> None:
 
 def print_help() -> None:
     """Usage, groups with their options, recipes."""
-    print(USAGE)
+    print(ABOUT)
+    for usage, does in (lines := [*BUILDS, *_verbs()]):
+        print(f"  exporter {usage:<{max(len(usage) for usage, _ in lines)}}  {does}")
+    print()
     print("Groups, chosen with group=option; `--cfg job` shows their keys:")
     groups = sorted({path.parent for path in CONF.rglob("*.yaml")} - {CONF})
     for folder in groups:
@@ -76,22 +70,3 @@ def print_help() -> None:
     print("\nRecipes:")
     print_recipes()
     print("\nPaths with spaces or , = ( ) { } work as they are in output_dir, *.path and model.weights.")
-
-
-def copy_recipe(name: str) -> Path:
-    """Copies a recipe into ./recipes under the same name with `my_` before it. Raises RequestError where it cannot."""
-    from exporter.config.former_recipes import no_such_recipe
-
-    files = recipe_files()
-    if name not in files:
-        raise RequestError(f"recipes --copy {name}: {no_such_recipe(name, list(files))}")
-    target = Path("recipes") / f"my_{name}.yaml"
-    if target.exists():
-        raise RequestError(f"recipes --copy {name}: {target} is there already: remove it first")
-    text = files[name][0].read_text(encoding="utf-8").replace(f"+recipe={name}", f"+recipe=my_{name}")
-    try:
-        target.parent.mkdir(exist_ok=True)
-        write_whole(target, text.encode())
-    except OSError as error:
-        raise BuildError(f"recipes --copy {name}: {error.strerror}: {target} was not written") from error
-    return target

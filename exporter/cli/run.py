@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from exporter.cli.verbs import VERBS
+from exporter.cli import verbs
 
 MAX_LINE = 4000
 """Characters of a message: it may show a stranger's words."""
@@ -66,17 +66,17 @@ def _run(words: list[str]) -> int:
     if not words or words[0] in ("-h", "--help", "help"):
         print_help()
         return 0
-    if words[0] in VERBS:
-        return VERBS[words[0]](words[1:])
+    if words[0] in (names := verbs.names()):
+        return verbs.load(words[0]).run(words[1:])
     if not words[0].startswith("-") and "=" not in words[0]:
         from exporter.common.errors import RequestError
         from exporter.common.messages import one_of
 
-        raise RequestError(f"{words[0]}: {one_of('neither a verb nor key=value', words[0], list(VERBS))}")
+        raise RequestError(f"{words[0]}: {one_of('neither a verb nor key=value', words[0], names)}")
     from exporter.cli.completion import FLAGS, complete
 
     if words[0] in FLAGS:
-        return complete(words, VERBS)
+        return complete(words, names)
     from exporter.cli.hydra_run import run
 
     if any(word.startswith("trust=") for word in words) and str(Path.cwd()) not in sys.path:

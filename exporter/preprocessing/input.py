@@ -8,7 +8,6 @@ from pydantic import WithJsonSchema, field_validator, model_validator
 from exporter.common.geometry import MAX_PIXELS, STRIDE
 from exporter.common.node import Settings
 
-
 Side = Annotated[
     int | Literal["dynamic"], WithJsonSchema({"anyOf": [{"type": "integer"}, {"enum": ["dynamic", "auto"]}]})
 ]

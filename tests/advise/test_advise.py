@@ -1,5 +1,7 @@
 """What is advised follows from what was measured; nothing is built that decides what is to be decided."""
 
+import contextlib
+import io
 import json
 from dataclasses import replace
 
@@ -9,12 +11,13 @@ from exporter.artifact.manifest import read_manifest
 from exporter.benchmark.cases import Case
 from exporter.benchmark.compare import Row
 from exporter.cli import main
+from exporter.cli.verbs import advise
 from exporter.common.errors import BuildError, RequestError
 from exporter.common.progress import Progress
 from exporter.config.compose import compose
 from exporter.config.recipe import check
-from exporter.pipeline.advise import command
-from exporter.pipeline.advise.command import Tried, advise, choice, table
+from exporter.pipeline.advise import tried as trying
+from exporter.pipeline.advise.tried import Tried, best_of
 from exporter.pipeline.advise.variants import Variant, checked, recipe_text, variants
 from exporter.runtime import openvino
 from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
@@ -45,16 +48,16 @@ def test_the_fastest_that_holds_the_bound(tried):
         tried("d", 4.0, 0.3),
         tried("e", 1.0, None),
     ]
-    assert choice(rows, 0.5) is rows[3]
-    assert choice(rows, 1.0) is rows[1]
-    assert choice(rows, 0.0) is rows[0]
-    assert choice(rows[1:], 0.1) is None
-    assert choice([Tried(Variant("a", ()), None, None, "failed")], 9) is None
+    assert best_of(rows, 0.5) is rows[3]
+    assert best_of(rows, 1.0) is rows[1]
+    assert best_of(rows, 0.0) is rows[0]
+    assert best_of(rows[1:], 0.1) is None
+    assert best_of([Tried(Variant("a", ()), None, None, "failed")], 9) is None
 
 
 def test_the_table_says_why_something_was_not_measured(tried):
     rows = [tried("slow", 9.0, 0.0), tried("quick", 3.0, 0.7), Tried(Variant("none", ()), None, None, "no room")]
-    _, first, second, third = table(rows, rows[1])
+    _, first, second, third = advise.table(rows, rows[1])
     assert first.split()[0] == "quick" and "take this" in first
     assert second.split()[0] == "slow" and "take this" not in second
     assert "no room" in third
@@ -79,12 +82,16 @@ def test_what_is_to_be_decided_cannot_be_said(word):
 
 def refused(*words, **given):
     with pytest.raises(RequestError) as error:
-        list(run(*words, **given))
+        run(*words, **given)
     return str(error.value)
 
 
-def run(*words, max_drop=100.0, budget=600, save=None, out=None):
-    return advise(words, max_drop, budget, [1], 2, out, save, Progress())
+def run(*words, out, save=None):
+    """What the verb prints, line by line; what it raises goes through."""
+    flags = ["--max-drop", "100", "--budget", "600", "--threads", "1", "--rounds", "2", "--out", str(out)]
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        assert advise.run([*words, *flags, *(["--save", save] if save else [])]) == 0
+    return printed.getvalue().splitlines()
 
 
 def test_what_is_refused_before_anything_is_built(tmp_path, monkeypatch):
@@ -114,7 +121,7 @@ def test_the_recipe_that_is_saved_is_what_was_advised(tmp_path, monkeypatch):
 def test_from_words_to_a_recipe(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     out = tmp_path / "out"
-    told = list(run(*WORDS, out=out, save="mine"))
+    told = run(*WORDS, out=out, save="mine")
     advice = json.loads((out / "advice.json").read_text())
     names = [each["variant"] for each in advice["tried"]]
     assert names[0] == "onnxruntime" and {"openvino", "openvino_int8", "onnxruntime_int8"} <= set(names)
@@ -135,20 +142,20 @@ def test_a_spent_budget_leaves_the_rest_untried(tmp_path, float_artifact, monkey
 
     monkeypatch.setattr("exporter.pipeline.build.build", build)
     clock = iter(range(0, 10_000, 100))
-    monkeypatch.setattr(command.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(trying.time, "monotonic", lambda: next(clock))
     recipes = {each: checked(WORDS, each, str(tmp_path / each.name)) for each in variants()}
-    done, failed = command._build(recipes, 200, Progress())
+    done, failed = trying._build(recipes, 200, Progress())
     assert len(built) == len(done) == 1 and set(failed) == set(recipes) - set(done)
     assert all("of --budget 200 were spent" in why for why in failed.values())
 
 
 def test_nothing_holds_the_bound(tmp_path, monkeypatch):
-    monkeypatch.setattr(command, "compared", lambda cases, rounds: [Row(case, why="died") for case in cases])
-    monkeypatch.setattr(command, "_build", lambda recipes, budget, progress: ({}, dict.fromkeys(recipes, "failed")))
+    monkeypatch.setattr(trying, "compared", lambda cases, rounds: [Row(case, why="died") for case in cases])
+    monkeypatch.setattr(trying, "_build", lambda recipes, budget, progress: ({}, dict.fromkeys(recipes, "failed")))
     out = tmp_path / "out"
     out.mkdir()
     with pytest.raises(BuildError, match="no variant that was tried holds it"):
-        list(run(*WORDS, out=out))
+        run(*WORDS, out=out)
 
 
 def test_the_command_line_is_checked(capsys):

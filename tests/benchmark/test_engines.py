@@ -1,6 +1,9 @@
 """One artifact in several engines: what is compared, what is said of what cannot be, and the picture of it."""
 
+import contextlib
+import io
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,27 +12,30 @@ from PIL import Image
 from exporter.artifact.manifest import read_manifest
 from exporter.benchmark.cases import Case, cases, engine_names
 from exporter.benchmark.chart import draw, labels
-from exporter.benchmark.command import benchmark
-from exporter.benchmark.compare import Row, compared, lines
+from exporter.benchmark.compare import Row, compared
 from exporter.cli import main
+from exporter.cli.verbs import benchmark
 from exporter.common.errors import BuildError, RequestError
-from exporter.common.progress import Progress
 from exporter.runtime import openvino
 from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
 from exporter.runtime.openvino import OpenVinoEngine
 
-QUIET = Progress()
 
-
-def told(*folders, engines=("all",), precisions=(), hints=(), threads=(1,), batches=None, pictures=None, out=None):
-    return list(
-        benchmark(folders, engines, precisions, hints, threads, batches, 2, pictures, out, QUIET)
-    )  # fmt: skip
+def told(*folders, engines=("all",), precisions=(), hints=(), more=()):
+    """What the verb prints, line by line; what it raises goes through."""
+    flags = {"--engine": engines, "--precision": precisions, "--hint": hints}
+    said = [word for flag, values in flags.items() for value in values for word in (flag, value)]
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        assert benchmark.run([*map(str, folders), *said, "--threads", "1", "--rounds", "2", *map(str, more)]) == 0
+    return printed.getvalue().splitlines()
 
 
 def test_every_engine_that_is_here_runs_it(float_artifact, int8_artifact, tmp_path):
     first, *rest = told(
-        float_artifact, int8_artifact, hints=["latency", "throughput"], pictures=(2, None, None), out=tmp_path / "out"
+        float_artifact,
+        int8_artifact,
+        hints=["latency", "throughput"],
+        more=["--num-images", 2, "--out", tmp_path / "out"],
     )
     assert first.endswith("2 rounds")
     told_of = {
@@ -52,7 +58,7 @@ def test_threads_and_batches_are_what_was_asked_for(float_artifact, int8_artifac
     rows = compared(found, 2)
     assert [row.why is None for row in rows] == [True] * 4 + [True, False, True, False]
     assert "takes 1 at a time: build it with input.batch=dynamic for 3" in str(rows[5].why)
-    assert any("not measured: takes 1 at a time" in line for line in lines(rows, 2))
+    assert "not measured: takes 1 at a time" in benchmark.line(rows[5])
     assert found[1].subject.array.shape[0] == 3
 
 
@@ -86,12 +92,38 @@ def test_a_file_for_tensorrt_is_named_by_the_engine_that_cannot_take_its_plugin(
     ({"engines": ["openvin"]}, r"--engine openvin: not known.*openvino"),
     ({"precisions": ["f17"]}, r"--precision f17: not known.*f16"),
     ({"hints": ["fast"]}, r"--hint fast: not known"),
-    ({"threads": [0]}, "at least 1 thread"),
-    ({"batches": [0]}, "1 picture"),
 ])  # fmt: skip
 def test_what_is_not_known(float_artifact, words, said):
     with pytest.raises(RequestError, match=said):
         told(float_artifact, **{"engines": ["onnxruntime"]} | words)
+
+
+@pytest.mark.parametrize("threads, batch", [(0, 1), (1, 0)])
+def test_less_than_one_is_nothing_to_time(float_artifact, threads, batch):
+    with pytest.raises(RequestError, match="at least 1 thread, 1 picture"):
+        compared(cases([float_artifact], ["own"], ["f32"], ["latency"], [threads], [batch]), 2)
+
+
+def test_labelled_images_are_known_before_anything_is_timed(float_artifact, monkeypatch):
+    monkeypatch.setattr("exporter.benchmark.compare.compared", lambda cases, rounds: pytest.fail("timed"))
+    with pytest.raises(RequestError, match="--yolo and --coco: give one of them"):
+        told(float_artifact, more=["--yolo", "data.yaml", "--coco", "folder", "a.json"])
+
+
+def test_accuracy_is_measured_once_in_each_engine(float_artifact, monkeypatch):
+    asked = []
+
+    def evaluate(folder, manifest, images, progress, engine):
+        asked.append((engine.label(folder / manifest.artifact.file).split()[0], images.num_images))
+        if isinstance(engine, OpenVinoEngine):
+            raise BuildError("OpenVINO died of it")
+        return SimpleNamespace(artifact=SimpleNamespace(map=42.0))
+
+    monkeypatch.setattr("exporter.artifact.evaluate.evaluate_artifact", evaluate)
+    _, *rows = told(float_artifact, more=["--num-images", 3, "--threads", "1,2"])
+    assert asked == [("onnxruntime", 3), ("openvino", 3)]
+    assert all(", mAP 42.00" in row for row in rows[:2])
+    assert all(row.endswith("not measured: OpenVINO died of it") for row in rows[2:]) and len(rows) == 4
 
 
 def test_all_is_what_is_installed(monkeypatch, float_artifact):

@@ -9,8 +9,8 @@ from safetensors.torch import save_file
 
 from exporter.cli import main
 from exporter.cli.hydra_run import quote_path
-from exporter.cli.inspect.command import inspect
-from exporter.cli.inspect.steps import in_words
+from exporter.cli.verbs.inspect.describe import describe
+from exporter.cli.verbs.inspect.steps import in_words
 from exporter.config.compose import compose
 from exporter.config.recipe import check
 from exporter.model.architectures import ARCHITECTURES
@@ -31,7 +31,7 @@ def state() -> dict[str, torch.Tensor]:
 
 def lines(path: Path, content: object) -> str:
     torch.save(content, path)
-    return "\n".join(inspect(path))
+    return "\n".join(describe(path))
 
 
 def test_a_checkpoint_of_supergradients(tmp_path, state):
@@ -79,7 +79,7 @@ def test_weights_without_anything_beside(tmp_path, state):
     assert "thresholds      none in the file" in said and "pre-processing  none in the file" in said
     assert "trained at" not in said
     save_file(state, tmp_path / "a.safetensors", {"class_names": '["cat", "dog", "cow"]'})
-    said = "\n".join(inspect(tmp_path / "a.safetensors"))
+    said = "\n".join(describe(tmp_path / "a.safetensors"))
     assert "safetensors, 921 entries" in said and "3: cat, dog, cow" in said
 
 

@@ -126,7 +126,7 @@ def test_not_readable(case, tmp_path, capsys):
 
 
 def test_a_shape_that_fills_any_memory(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("exporter.backend.lint.command.MEMORY", 200_000_000)
+    monkeypatch.setattr("exporter.backend.lint.file.MEMORY", 200_000_000)
     model = parse(FP16.replace("float16 gain = {16384}", "float16[1000000000000000000] gain = {16384}"))
     model.graph.input[0].ClearField("type")
     path = tmp_path / "model.onnx"

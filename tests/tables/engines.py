@@ -2,18 +2,18 @@
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from exporter.artifact.detector import detector_of
+from exporter.artifact.evaluate import evaluate_artifact
 from exporter.benchmark.cases import Case, cases, engine_names
 from exporter.benchmark.chart import draw
-from exporter.benchmark.command import mean_precision
-from exporter.benchmark.compare import Row, compared, processor
+from exporter.benchmark.compare import Row, compared, processor, scored
 from exporter.benchmark.cpu import cores
 from exporter.common.errors import BuildError
 from exporter.common.progress import Progress
 from exporter.demo.scenes import scene
+from exporter.evaluation.demo import DemoEvaluation
 from exporter.postprocessing.detections import Detections
 from exporter.proof.detections import matched
 from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
@@ -53,12 +53,12 @@ def table(
         chosen = _cases(list(folders))
         rows = compared(chosen, rounds)
         throughput = {_key(row.case): row for row in compared(_cases(list(folders), "throughput"), rounds)}
-        drawn = (scenes, None, None, False, "auto")
-        scored = [
-            replace(row, map=mean_precision(row.case, drawn, progress)) if row.why is None else row for row in rows
-        ]
-        draw(scored, f"{model}, {size} × {size}, {processor()}", chart)
-        shown = [_cells(folders[row.case.folder], row, throughput.get(_key(row.case)), size) for row in scored]
+        images = DemoEvaluation(num_images=scenes)
+        rows = scored(
+            rows, lambda case: evaluate_artifact(case.folder, case.manifest, images, progress, case.engine).artifact.map
+        )
+        draw(rows, f"{model}, {size} × {size}, {processor()}", chart)
+        shown = [_cells(folders[row.case.folder], row, throughput.get(_key(row.case)), size) for row in rows]
     shown += [[name, *[Missing(why)] * (len(HEAD) - 1)] for name, why in missing.items()]
     where = (
         f"{model} with the demo weights, {size} × {size}, {cores()} threads, on {processor()}. mAP@[.5:.95] on {scenes}"

@@ -1,10 +1,10 @@
-"""The verb inspect: what is in a checkpoint, line by line, and the command that builds from it."""
+"""What is in a checkpoint, line by line, and the command that builds from it."""
 
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-from exporter.cli.inspect.steps import in_words
+from exporter.cli.verbs.inspect.steps import in_words
 from exporter.common.errors import RequestError
 from exporter.model.checkpoint import Checkpoint, read_checkpoint
 from exporter.model.foreign import known_elsewhere
@@ -16,7 +16,7 @@ SHOWN = 100  # names of classes
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
-def inspect(path: Path) -> Iterator[str]:
+def describe(path: Path) -> Iterator[str]:
     """Lines that say what the file holds. Nothing in it is executed, and nothing is built.
 
     Raises RequestError that names the file where it is missing, damaged or no checkpoint.

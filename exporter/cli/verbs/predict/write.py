@@ -1,4 +1,4 @@
-"""`exporter predict`: runs an artifact on pictures with nothing but its manifest to go by."""
+"""An artifact run on pictures with nothing but its manifest to go by; what it finds is drawn and written."""
 
 import fcntl
 import json

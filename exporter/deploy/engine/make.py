@@ -1,9 +1,9 @@
-"""`exporter engine`: builds, proves and writes model.engine, or says how trtexec builds it."""
+"""From a TensorRT artifact on the disk to the engine beside it: built, proved and written; or how trtexec builds it."""
 
 import hashlib
 import shlex
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any, get_args
@@ -14,44 +14,43 @@ from exporter.backend.tensorrt import Version
 from exporter.common.errors import BuildError, RequestError
 from exporter.common.files import file_digest, is_file
 from exporter.common.interrupts import has_published, held
-from exporter.common.progress import progress_in
+from exporter.common.progress import Progress
 from exporter.deploy.engine.build import build_engine
 from exporter.deploy.engine.trtexec import trtexec_command
-from exporter.deploy.engine.version import installed, major
+from exporter.deploy.engine.version import major
 
 
-def engine(folder: Path, workspace: int | None, timing_cache: Path | None, commands: bool) -> int:
-    """Builds the engine of an artifact's folder, proves it and writes it beside the artifact, with a section `engine`
-    in the manifest. `commands`: only prints the command of trtexec for each version.
-
-    Raises RequestError for what is no TensorRT artifact and for an unknown TensorRT; BuildError where the package is
-    missing (the commands are printed then), where TensorRT fails, and where the engine is not the artifact."""
+def read_tensorrt(folder: Path) -> Manifest:
+    """The manifest of a TensorRT artifact whose file is still what was built. Raises RequestError for any other."""
     manifest = read_manifest(folder)
     if not manifest.backend.build_flags:
         raise RequestError(f"{folder}: was built for backend={manifest.backend.name}: build it with backend=tensorrt")
-    file = folder / Path(manifest.artifact.file).name
+    file = _onnx_file(folder, manifest)
     if not is_file(file) or file_digest(file) != manifest.artifact.sha256:
         raise RequestError(f"{file}: is missing or not what its manifest says: exporter verify {folder} says more")
-    trt = None if commands else installed()
-    if trt is None:
-        for line in _commands(folder, manifest):
-            print(line)
-        if commands:
-            return 0
-        raise BuildError(
-            "the package tensorrt is not installed, so no engine was built: run one of these commands on the machine"
-            " with the GPU, or pip install exporter[tensorrt] there"
-        )
+    return manifest
+
+
+def make_engine(
+    trt: ModuleType,
+    folder: Path,
+    manifest: Manifest,
+    workspace: int | None,
+    timing_cache: Path | None,
+    progress: Progress,
+    say: Callable[[str], None],
+) -> Engine:
+    """Builds the engine of the artifact in `folder`, proves it where there is a GPU, and writes it beside the artifact;
+    returns the section that the manifest then has of it. `say` takes a line where a signature had to be removed.
+
+    Raises RequestError for an unknown TensorRT; BuildError where TensorRT fails, and where the engine is not the
+    artifact."""
     major(trt)
-    progress = progress_in("text")
-    plan = build_engine(trt, file, manifest, workspace, timing_cache, progress)
+    plan = build_engine(trt, _onnx_file(folder, manifest), manifest, workspace, timing_cache, progress)
     gpu, cuda = _gpu()
     with progress.stage("prove"):
         proof = _proof(trt, plan, folder, manifest) if gpu else {"why": "torch sees no GPU here, so it was not run"}
-    _write(folder, manifest, plan, tensorrt=trt.__version__, gpu=gpu, cuda=cuda, proof=proof)
-    print(f"{folder / engine_file(manifest)}: {len(plan)} bytes, TensorRT {trt.__version__}, {gpu or 'GPU unknown'}")
-    print(f"  proof {proof}")
-    return 0
+    return write_engine(folder, manifest, plan, say, tensorrt=trt.__version__, gpu=gpu, cuda=cuda, proof=proof)
 
 
 def engine_file(manifest: Manifest) -> str:
@@ -59,7 +58,8 @@ def engine_file(manifest: Manifest) -> str:
     return Path(manifest.artifact.file).with_suffix(".engine").name
 
 
-def _commands(folder: Path, manifest: Manifest) -> Iterator[str]:
+def trtexec_lines(folder: Path, manifest: Manifest) -> Iterator[str]:
+    """What to type where TensorRT is: the command for each of its versions, or why there is none."""
     yield shlex.join(["cd", str(folder)])
     for version in get_args(Version):
         yield f"# TensorRT {version}"
@@ -67,6 +67,10 @@ def _commands(folder: Path, manifest: Manifest) -> Iterator[str]:
             yield trtexec_command(manifest, version)
         except RequestError as error:
             yield f"# not possible: {error}"
+
+
+def _onnx_file(folder: Path, manifest: Manifest) -> Path:
+    return folder / Path(manifest.artifact.file).name
 
 
 def _gpu() -> tuple[str | None, str | None]:
@@ -85,8 +89,9 @@ def _proof(trt: ModuleType, plan: bytes, folder: Path, manifest: Manifest) -> di
     return prove_engine(trt, plan, folder, manifest, device="cuda")
 
 
-def _write(folder: Path, manifest: Manifest, plan: bytes, **facts: Any) -> None:
-    """The engine, then the manifest that describes it; each appears whole or not at all."""
+def write_engine(folder: Path, manifest: Manifest, plan: bytes, say: Callable[[str], None], **facts: Any) -> Engine:
+    """Writes the engine, then the manifest that describes it; each appears whole or not at all. A signature, which
+    would be of another manifest, is removed."""
     name = engine_file(manifest)
     section = Engine(file=name, sha256=hashlib.sha256(plan).hexdigest(), bytes=len(plan), **facts)
     place = folder.resolve()
@@ -100,7 +105,7 @@ def _write(folder: Path, manifest: Manifest, plan: bytes, **facts: Any) -> None:
             with held():
                 if remove_signature(place):
                     gone = "its signature was of the artifact without this engine and was removed"
-                    print(f"{folder}: {gone}: sign it again")
+                    say(f"{folder}: {gone}: sign it again")
                 if manifest.engine is not None:  # at no moment a manifest describes an engine that is not there
                     (bare / FILE).replace(place / FILE)
                 (new / name).replace(place / name)
@@ -112,3 +117,4 @@ def _write(folder: Path, manifest: Manifest, plan: bytes, **facts: Any) -> None:
                 has_published(place / name)
     except OSError as error:
         raise BuildError(f"{folder}: {error.strerror}: the engine could not be written") from error
+    return section

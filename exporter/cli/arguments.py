@@ -1,0 +1,73 @@
+"""Kinds of arguments that several verbs take."""
+
+from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from exporter.artifact.evaluate import LabelledImages
+
+# argparse makes one line of a ValueError that a type raises.
+
+
+def positive(word: str) -> int:
+    """A number of at least 1."""
+    number = int(word)
+    if number < 1:
+        raise ValueError(word)
+    return number
+
+
+def positive_numbers(word: str) -> list[int]:
+    """As `1,2,4`."""
+    return [positive(each) for each in word.split(",")]
+
+
+def add_bit_depth(parser: ArgumentParser) -> None:
+    """`--bit-depth`: what 16-bit images use."""
+    about = "bits that 16-bit images use, 8 to 16, as 10 or 12 of a camera (auto: found over all of them, and said)"
+    parser.add_argument("--bit-depth", type=_bits, default="auto", metavar="N", help=about)
+
+
+def add_labelled_images(parser: ArgumentParser, number: str) -> None:
+    """Flags that say which labelled images accuracy is measured on, see `labelled_images`; `number`: what --num-images
+    means to the verb."""
+    parser.add_argument("--num-images", type=int, metavar="N", help=number)
+    parser.add_argument("--yolo", metavar="FILE", help="a data.yaml; its split val is taken")
+    parser.add_argument("--coco", nargs=2, metavar=("FOLDER", "JSON"), help="pictures, and their annotations")
+    parser.add_argument("--strict", action="store_true", help="what is odd about their labels is an error")
+    add_bit_depth(parser)
+
+
+def labelled_images(given: Namespace) -> "LabelledImages":
+    """What the flags of `add_labelled_images` choose: a data.yaml, a folder with a COCO json, or demo scenes. Raises
+    RequestError for both sets, for `--strict` without one, and for numbers that cannot be."""
+    from pydantic import ValidationError
+
+    from exporter.common.errors import RequestError
+    from exporter.common.messages import validation_lines
+    from exporter.evaluation.coco import CocoEvaluation
+    from exporter.evaluation.demo import DemoEvaluation
+    from exporter.evaluation.yolo import YoloEvaluation
+
+    number, strict, depth = given.num_images, given.strict, given.bit_depth
+    if given.yolo and given.coco:
+        raise RequestError("--yolo and --coco: give one of them")
+    if strict and not (given.yolo or given.coco):
+        raise RequestError("--strict: is for the labels of --yolo or --coco: give one of them, or leave it out")
+    try:
+        if given.yolo:
+            return YoloEvaluation(path=given.yolo, split="val", num_images=number, strict=strict, bit_depth=depth)
+        if given.coco:
+            folder, annotations = given.coco
+            return CocoEvaluation(
+                path=folder, annotations=annotations, num_images=number, strict=strict, bit_depth=depth
+            )
+        return DemoEvaluation(num_images=300 if number is None else number)
+    except ValidationError as error:
+        raise RequestError("; ".join(validation_lines(error, "evaluate"))) from error
+
+
+def _bits(word: str) -> int | str:
+    if word != "auto" and not 8 <= int(word) <= 16:
+        raise ValueError(word)
+    return word if word == "auto" else int(word)

@@ -1,1 +1,0 @@
-"""What a file of weights is, said before anything is built from it."""

@@ -1,0 +1,88 @@
+"""`exporter benchmark`: artifacts on the disk, in their own engine or in every one that is here."""
+
+import json
+import os
+from argparse import ArgumentParser
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from exporter.cli.arguments import add_labelled_images, labelled_images, positive_numbers
+
+if TYPE_CHECKING:
+    from exporter.benchmark.cases import Case
+    from exporter.benchmark.compare import Row
+
+USAGE = "DIR… [--engine all]"
+SUMMARY = "time of each artifact, in each engine, against the first, interleaved"
+
+
+def parser() -> ArgumentParser:
+    about = "time of each artifact against the first: medians of interleaved runs"
+    parser = ArgumentParser(prog="exporter benchmark", description=about)
+    parser.add_argument("dirs", type=Path, nargs="+", metavar="DIR")
+    engines = "onnxruntime, openvino, all that are installed, or own: the one each artifact is for (the default)"
+    parser.add_argument("--engine", action="append", default=[], metavar="NAME", help=engines)
+    parser.add_argument("--precision", action="append", default=[], metavar="P", help="OpenVINO's: f32, bf16, f16")
+    parser.add_argument("--hint", action="append", default=[], metavar="H", help="OpenVINO's: latency, throughput")
+    parser.add_argument("--threads", type=positive_numbers, default=[os.cpu_count() or 1], metavar="N,…")
+    parser.add_argument("--batch", type=positive_numbers, metavar="N,…", help="pictures a run, where that is free")
+    parser.add_argument("--rounds", type=int, default=40)
+    number = "measures mAP too, on so many demo scenes; with --yolo or --coco at most so many pictures"
+    add_labelled_images(parser, number)
+    parser.add_argument("--out", type=Path, metavar="DIR", help="benchmark.json, and with mAP benchmark.png")
+    return parser
+
+
+def run(words: list[str]) -> int:
+    given = parser().parse_args(words)
+    from exporter.artifact.evaluate import evaluate_artifact
+    from exporter.benchmark.cases import cases, engine_names, hint_names, precision_names
+    from exporter.benchmark.compare import compared, processor, scored
+    from exporter.common.progress import progress_in
+
+    asked = given.num_images or given.yolo or given.coco or given.strict
+    images = labelled_images(given) if asked else None
+    engines, precisions, hints = engine_names(given.engine), precision_names(given.precision), hint_names(given.hint)
+    rows = compared(cases(given.dirs, engines, precisions, hints, given.threads, given.batch), given.rounds)
+    if images is not None:
+        progress = progress_in("text")
+
+        def accuracy(case: "Case") -> float:
+            return evaluate_artifact(case.folder, case.manifest, images, progress, case.engine).artifact.map
+
+        rows = scored(rows, accuracy)
+    print(f"{processor()}, {given.rounds} rounds")
+    for row in rows:
+        print(line(row))
+    if given.out is not None:
+        for file in _written(rows, given.rounds, given.out):
+            print(file)
+    return 0
+
+
+def line(row: "Row") -> str:
+    """What was measured of a case, or why nothing was."""
+    scored = "" if row.map is None else f", mAP {row.map:.2f}"
+    if row.why is not None:
+        return f"{row.case.name}: not measured: {row.why}"
+    if row.p50_ms is None:
+        return f"{row.case.name}: {row.per_second:.1f} pictures/s{scored}"
+    said = f"{row.case.name}: p50 {row.p50_ms:.1f} ms, p90 {row.p90_ms:.1f} ms, p99 {row.p99_ms:.1f} ms{scored}"
+    if r := row.ratio:
+        said += f"; {r.median:.3f} of the first (middle half {r.low:.3f} to {r.high:.3f})"
+        said += " !! SLOWER" if r.median > 1 else ""
+    return said
+
+
+def _written(rows: "Sequence[Row]", rounds: int, out: Path) -> Iterator[Path]:
+    """benchmark.json, and benchmark.png where there is something to draw."""
+    from exporter.benchmark.chart import draw
+    from exporter.benchmark.compare import processor
+
+    out.mkdir(parents=True, exist_ok=True)
+    about = {"processor": processor(), "rounds": rounds, "rows": [row.plain() for row in rows]}
+    (out / "benchmark.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    yield out / "benchmark.json"
+    if draw(rows, f"{processor()}, {rounds} interleaved runs", out / "benchmark.png"):
+        yield out / "benchmark.png"

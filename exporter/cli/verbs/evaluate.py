@@ -1,0 +1,37 @@
+"""`exporter evaluate`: the mAP of an artifact on the disk."""
+
+from argparse import ArgumentParser
+from pathlib import Path
+
+from exporter.cli.arguments import add_labelled_images, labelled_images
+
+USAGE = "DIR [--yolo FILE …]"
+SUMMARY = "mAP of an artifact on demo scenes, or on your labelled pictures"
+
+
+def parser() -> ArgumentParser:
+    about = "mAP of an artifact: on demo scenes, or on your pictures in COCO's or YOLO's format"
+    parser = ArgumentParser(prog="exporter evaluate", description=about)
+    parser.add_argument("dir", type=Path)
+    add_labelled_images(parser, "at most so many (demo: 300, others: all)")
+    return parser
+
+
+def run(words: list[str]) -> int:
+    given = parser().parse_args(words)
+    from exporter.artifact.evaluate import evaluate_artifact
+    from exporter.artifact.manifest import read_manifest
+    from exporter.common.progress import progress_in
+    from exporter.runtime.engine import engine_of
+
+    folder, manifest = given.dir, read_manifest(given.dir)
+    found = evaluate_artifact(folder, manifest, labelled_images(given), progress_in("text"))
+    scores = found.artifact
+    print(
+        f"{folder}: mAP {scores.map:.2f}, AP50 {scores.ap50:.2f}, AP75 {scores.ap75:.2f} on {found.num_images}"
+        f" pictures with {found.num_boxes} objects"
+    )
+    sizes = [f"{size} {value:.2f}" for size, value in scores.by_size.items() if value is not None]
+    print(f"  mAP by size: {', '.join(sizes)}")
+    print(f"  run in {engine_of(manifest.backend).label(folder / manifest.artifact.file)}")
+    return 0

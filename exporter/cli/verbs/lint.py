@@ -1,0 +1,58 @@
+"""`exporter lint`: what an engine will not take of an ONNX file, for people or for programs."""
+
+import dataclasses
+import json
+from argparse import ArgumentParser
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from exporter.backend.lint import Finding
+
+USAGE = "DIR_OR_FILE [--json]"
+SUMMARY = "what TensorRT will not take, in any ONNX file"
+
+SHOWN = 3
+"""Nodes of one rule that are listed."""
+
+
+def parser() -> ArgumentParser:
+    about = "what an engine will not take, in any ONNX file: node, rule, its source, cure"
+    parser = ArgumentParser(prog="exporter lint", description=about)
+    parser.add_argument("path", type=Path, metavar="DIR_OR_FILE")
+    parser.add_argument("--backend", default="tensorrt", choices=["tensorrt"])
+    parser.add_argument("--json", action="store_true", help="for programs: every finding")
+    return parser
+
+
+def run(words: list[str]) -> int:
+    """0: clean; 1: errors. Notes are printed and do not count."""
+    given = parser().parse_args(words)
+    from exporter.backend.lint.file import lint_file
+
+    file, findings = lint_file(given.path, given.backend)
+    errors = sum(finding.level == "error" for finding in findings)
+    if given.json:
+        listed = [dataclasses.asdict(finding) for finding in findings]
+        about = {"file": str(file), "backend": given.backend, "errors": errors, "findings": listed}
+        print(json.dumps(about, indent=1))
+    else:
+        for line in _lines(findings):
+            print(line)
+        print(f"{file}: {errors} errors, {len(findings) - errors} notes for {given.backend}")
+    return 1 if errors else 0
+
+
+def _lines(findings: "Sequence[Finding]") -> Iterator[str]:
+    """A block for each rule that was broken: the first nodes, what to do, where the rule is written down."""
+    for rule, group in groupby(findings, key=lambda finding: finding.rule):
+        broken = list(group)
+        first = broken[0]
+        yield f"{first.level}: {rule}"
+        yield from (f"  {finding.node}: {finding.what}" for finding in broken[:SHOWN])
+        if len(broken) > SHOWN:
+            yield f"  … and {len(broken) - SHOWN} more"
+        yield f"  cure: {first.cure}"
+        yield f"  source: {first.source}, {first.url}"

@@ -1,0 +1,46 @@
+"""`exporter recipes`: which there are, and a copy of one to start from."""
+
+from argparse import ArgumentParser
+from pathlib import Path
+
+USAGE = "[--copy NAME]"
+SUMMARY = "list the recipes; copy one into ./recipes to start from"
+
+
+def parser() -> ArgumentParser:
+    parser = ArgumentParser(prog="exporter recipes", description="lists the recipes")
+    parser.add_argument("--copy", metavar="NAME", help="copy this recipe into ./recipes")
+    return parser
+
+
+def run(words: list[str]) -> int:
+    name = parser().parse_args(words).copy
+    from exporter.cli.help import print_recipes
+
+    if name:
+        print(_copy(name))
+    else:
+        print_recipes()
+    return 0
+
+
+def _copy(name: str) -> Path:
+    """Copies a recipe into ./recipes under the same name with `my_` before it. Raises RequestError where it cannot."""
+    from exporter.common.errors import BuildError, RequestError
+    from exporter.common.files import write_whole
+    from exporter.common.paths import recipe_files
+    from exporter.config.former_recipes import no_such_recipe
+
+    files = recipe_files()
+    if name not in files:
+        raise RequestError(f"recipes --copy {name}: {no_such_recipe(name, list(files))}")
+    target = Path("recipes") / f"my_{name}.yaml"
+    if target.exists():
+        raise RequestError(f"recipes --copy {name}: {target} is there already: remove it first")
+    text = files[name][0].read_text(encoding="utf-8").replace(f"+recipe={name}", f"+recipe=my_{name}")
+    try:
+        target.parent.mkdir(exist_ok=True)
+        write_whole(target, text.encode())
+    except OSError as error:
+        raise BuildError(f"recipes --copy {name}: {error.strerror}: {target} was not written") from error
+    return target

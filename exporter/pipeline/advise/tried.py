@@ -1,0 +1,107 @@
+"""The variants: built within a time, measured, and which of them to take."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from exporter.artifact.manifest import Manifest
+from exporter.benchmark.cases import Case
+from exporter.benchmark.compare import Row, compared
+from exporter.common.errors import BuildError, RequestError
+from exporter.common.paths import recipe_files
+from exporter.common.progress import Progress
+from exporter.config.recipe import Recipe
+from exporter.config.recipe_file import NAME
+from exporter.pipeline.advise.variants import Variant, recipe_text
+
+SHARE = 0.8
+"""Of the budget goes into building; the rest is for timing what was built."""
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A variant, its row of figures (None where there is no artifact), the points of mAP that it lost against the FP32
+    artifact of its recipe in the same engine (None where that was not measured), and why there is nothing."""
+
+    variant: Variant
+    row: Row | None
+    drop: float | None
+    why: str | None
+
+
+def check_request(recipes: Mapping[Variant, Recipe], words: Sequence[str], save: str | None) -> None:
+    """Raises RequestError, before anything is built, where accuracy cannot be measured, and where what is advised could
+    not be saved as the recipe `save`."""
+    if all(not recipe.evaluation.measures for recipe in recipes.values()):
+        raise RequestError(
+            "advise: needs labelled pictures to know what a precision costs: add evaluation=demo (with demo weights),"
+            " or evaluation=coco or yolo with yours"
+        )
+    if save is not None:
+        if not NAME.fullmatch(save) or save in recipe_files():
+            raise RequestError(f"--save {save}: is no name for a recipe, or there is one already: give another")
+        for variant in recipes:
+            recipe_text(words, variant, save, "")
+
+
+def try_variants(
+    recipes: Mapping[Variant, Recipe], budget: float, threads: Sequence[int], rounds: int, progress: Progress
+) -> list[Tried]:
+    """Builds what the budget of seconds allows and times it in turn; one for each variant and number of threads, then
+    those of which there is no artifact. Raises BuildError where nothing could be built."""
+    built, failed = _build(recipes, budget, progress)
+    cases = [
+        Case(recipes[variant].output_dir, manifest, recipes[variant].backend.engine, count, _batch(manifest))
+        for variant, manifest in built.items()
+        for count in threads
+    ]
+    with progress.stage(f"time {len(cases)} of them in turn"):
+        rows = compared(cases, rounds)
+    owners = [variant for variant in built for _ in threads]
+    tried = [_tried(owner, row) for owner, row in zip(owners, rows, strict=True)]
+    return tried + [Tried(variant, None, None, why) for variant, why in failed.items()]
+
+
+def best_of(tried: Sequence[Tried], max_drop: float) -> Tried | None:
+    """The fastest of those that lose at most so many points; of those equally fast the one that loses less."""
+    holding = [
+        (each.row.p50_ms / each.row.case.batch, each.drop, number)
+        for number, each in enumerate(tried)
+        if each.row is not None and each.row.p50_ms is not None and each.drop is not None and each.drop <= max_drop
+    ]
+    return tried[min(holding)[2]] if holding else None
+
+
+def _build(
+    recipes: Mapping[Variant, Recipe], budget: float, progress: Progress
+) -> tuple[dict[Variant, Manifest], dict[Variant, str]]:
+    """What was built, and why the others were not. The first is built whatever the budget is."""
+    from exporter.pipeline.build import build
+
+    started, built, failed = time.monotonic(), {}, {}
+    for variant, recipe in recipes.items():
+        spent = time.monotonic() - started
+        if built and spent > SHARE * budget:
+            failed[variant] = f"not tried: {spent:.0f} s of --budget {budget:g} were spent"
+            continue
+        progress.begin(variant.name, str(recipe.output_dir))
+        try:
+            built[variant] = build(recipe, progress)
+        except BuildError as error:
+            failed[variant] = str(error)
+    if not built:
+        raise BuildError("advise: no variant could be built: " + "; ".join(dict.fromkeys(failed.values())))
+    return built, failed
+
+
+def _tried(variant: Variant, row: Row) -> Tried:
+    """With the accuracy that the build has measured in the same engine."""
+    evaluation = row.case.manifest.evaluation
+    if evaluation is None:
+        return Tried(variant, row, None, row.why)
+    drop = evaluation.drop if evaluation.reference else 0.0
+    return Tried(variant, replace(row, map=evaluation.artifact.map), drop, row.why)
+
+
+def _batch(manifest: Manifest) -> int:
+    return manifest.input.nominal_shape[0] if manifest.input.layout != "hwc" else 1
