@@ -1,7 +1,8 @@
 """Which source and which packages a stage runs: the modules of ours that its own import, directly or not.
 
 Read from the text, not from what happens to be imported: an import inside a function counts, one for type checkers
-does not. A result made by other source or other packages is another result.
+does not. A result made by other source or other packages is another result. Templates and styles count with each module
+that lies beside them.
 
 The key of every build is made from this, so it has to be fast: only the import statements of a module are parsed (all
 of it takes fifteen times as long), and distributions are not looked up in `importlib.metadata.packages_distributions`,
@@ -31,6 +32,8 @@ BESIDE = {"torch": ("onnxscript", "onnx_ir"), "onnxscript": ("onnx_ir",)}
 
 # These read words, write pages or talk to people: no result depends on them.
 NO_MATTER = frozenset({"hydra", "omegaconf", "pydantic", "rich", "yaml"})
+
+PAGES = (".css", ".html", ".js")
 
 _IMPORT = re.compile(r"^ *((?:from [\w.]+ )?import (?:\([^)]*\)|[^\n]*))", re.MULTILINE)
 _TYPES_ONLY = re.compile(r"^if TYPE_CHECKING:\n(?:(?:[ ]+[^\n]*)?\n)+", re.MULTILINE)
@@ -76,8 +79,8 @@ def _file(name: str) -> Path | None:
 
 @cache
 def _read(name: str) -> tuple[str, tuple[str, ...]]:
-    """sha256 of a module of ours, and the names of all that it may import: `from a import b` is a, and a.b where that
-    is a module."""
+    """sha256 of a module of ours and of the pages beside it, and the names of all that it may import: `from a import b`
+    is a, and a.b where that is a module."""
     file = _file(name)
     assert file is not None
     content = file.read_bytes()
@@ -90,7 +93,12 @@ def _read(name: str) -> tuple[str, tuple[str, ...]]:
             imports += [*front, *(f"{statement.module}.{each.name}" for each in statement.names)]
         elif isinstance(statement, ast.Import):
             imports += [each.name for each in statement.names]
-    return hashlib.sha256(content).hexdigest(), tuple(dict.fromkeys(imports))
+    return hashlib.sha256(content + _pages(file.parent)).hexdigest(), tuple(dict.fromkeys(imports))
+
+
+@cache
+def _pages(folder: Path) -> bytes:
+    return b"".join(each.read_bytes() for each in sorted(folder.iterdir()) if each.suffix in PAGES)
 
 
 @cache

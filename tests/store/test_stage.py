@@ -1,6 +1,7 @@
 """Keys hold all that a result comes from; results are computed only where they are not there."""
 
 import ast
+import hashlib
 import sys
 from dataclasses import replace
 from importlib.metadata import packages_distributions
@@ -165,6 +166,15 @@ def test_every_import_is_read_and_its_distribution_known():
     known = packages_distributions()
     assert {"torch", "PIL", "cv2"} <= tops & known.keys()
     counted = tops & known.keys() - sources.NO_MATTER
-    assert not [top for top in counted if sources.distribution(top) not in known[top]]
+    assert not [top for top in counted if sources.distribution(top) not in map(str.lower, known[top])]
     traced = sources.packages(sources.sources(["exporter.pipeline.stages.trace"]))
     assert {"torch", "onnxscript", "onnx-ir", "onnx", "onnxsim", "python"} <= traced.keys()
+
+
+def test_a_template_counts_with_what_renders_it():
+    def alone(name):
+        return hashlib.sha256(sources.ROOT.joinpath(*name.split(".")[1:]).with_suffix(".py").read_bytes()).hexdigest()
+
+    found = sources.sources(["exporter.report.page.page"])
+    assert found["exporter.report.page.page"] != alone("exporter.report.page.page")
+    assert found["exporter.report.html"] == alone("exporter.report.html")
