@@ -1,7 +1,7 @@
 """Fetching published weights once, into a cache: whole and verified, or not at all.
 
-By hand: pooch (1.9), which does the like, begins a broken download anew, knows no limit of size or of time, follows every
-redirect and needs requests, so that all that keeps a server in bounds would have to be written around it.
+By hand: pooch (1.9), which does the like, begins a broken download anew, knows no limit of size or of time, follows
+every redirect and needs requests, so that all that keeps a server in bounds would have to be written around it.
 """
 
 import hashlib
