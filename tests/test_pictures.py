@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from exporter.common.errors import RequestError
-from exporter.common.images import list_pictures, read_picture
+from exporter.common.images import read_picture
+from exporter.common.picture_files import list_pictures
 
 RNG = np.random.default_rng(0)
 COLOURS = RNG.integers(0, 256, (7, 11, 3), np.uint8)

@@ -46,7 +46,9 @@ def test_a_wheel_works_without_the_checkout(wheel, tmp_path):
     assert all(path.stem in run("-m", "exporter", "recipes").stdout for path in RECIPES.glob("*.yaml"))
     for network in ("yolo_nas_s", "ppyoloe_s"):
         assert (installed / "exporter" / "demo" / f"{network}.safetensors").is_file()
-    assert (installed / "exporter" / "artifact" / "manifest.schema.json").is_file()
+    for data in ("artifact/manifest.schema.json", "report/page/report.html", "report/page/style.css",
+                 "pipeline/sweep/summary.html", "pipeline/sweep/sort.js"):  # fmt: skip
+        assert (installed / "exporter" / data).is_file()
     shown = run("-m", "exporter", "+recipe=yolo_nas_s_int8", "--cfg", "job")
     assert "exporter.quantization.int8.Int8" in shown.stdout, shown.stderr
 

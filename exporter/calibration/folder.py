@@ -14,8 +14,7 @@ from exporter.common.bit_depth import BitDepth, Depth
 from exporter.common.errors import RequestError
 from exporter.common.files import files_digest, user_path
 from exporter.common.geometry import Geometry
-from exporter.common.images import list_pictures
-from exporter.common.picture_files import whole_size
+from exporter.common.picture_files import list_pictures, whole_size
 from exporter.evaluation.notes import Notes
 from exporter.preprocessing.own_normalization import AnyNormalization
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exporter.common.errors import RequestError
-from exporter.common.files import check_file, exists, is_folder
+from exporter.common.files import check_file
 from exporter.common.sixteen_bits import in_bytes, said_bits, whole_values
 
 if TYPE_CHECKING:
@@ -95,27 +95,6 @@ def _opened(path: Path) -> "Iterator[ImageFile]":
 
 def _is_turned(image: "Image.Image") -> bool:
     return image.getexif().get(ORIENTATION) in (5, 6, 7, 8)  # a quarter turn, with or without a mirror
-
-
-def list_pictures(folder: Path, label: str, deep: bool = False) -> list[Path]:
-    """The pictures that lie in `folder`, by suffix, sorted by name; those below it too where it is `deep`, in the order
-    of their paths; not hidden ones.
-
-    Raises RequestError that begins with `label`, the key that named the folder: missing, not a folder, none in it.
-    """
-    given = f"{label}={folder}"
-    if not is_folder(folder):
-        what = "is not a folder" if exists(folder) else "does not exist"
-        raise RequestError(f"{given}: {what}: give a folder of pictures ({', '.join(SUFFIXES)})")
-    from exporter.common.picture_files import find_pictures
-
-    try:
-        files, _ = find_pictures(folder, deep)
-    except OSError as error:
-        raise RequestError(f"{given}: {error.strerror}: give a folder that can be read") from error
-    if not files:
-        raise RequestError(f"{given}: no pictures in it: give a folder that holds some ({', '.join(SUFFIXES)})")
-    return files
 
 
 def _upright(values: "np.ndarray", stored: "Image.Image") -> "Image.Image":

@@ -5,10 +5,31 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
+from exporter.common.errors import RequestError
+from exporter.common.files import exists, is_folder
 from exporter.common.images import SUFFIXES, picture_size, read_picture
 
 LEFT_OUT = ("__MACOSX", "@eaDir")
 """Folders in which archives and storage systems keep what is theirs, under the names of the pictures."""
+
+
+def list_pictures(folder: Path, label: str, deep: bool = False) -> list[Path]:
+    """The pictures that lie in `folder`, by suffix, sorted by name; those below it too where it is `deep`, in the order
+    of their paths; not hidden ones.
+
+    Raises RequestError that begins with `label`, the key that named the folder: missing, not a folder, none in it.
+    """
+    given = f"{label}={folder}"
+    if not is_folder(folder):
+        what = "is not a folder" if exists(folder) else "does not exist"
+        raise RequestError(f"{given}: {what}: give a folder of pictures ({', '.join(SUFFIXES)})")
+    try:
+        files, _ = find_pictures(folder, deep)
+    except OSError as error:
+        raise RequestError(f"{given}: {error.strerror}: give a folder that can be read") from error
+    if not files:
+        raise RequestError(f"{given}: no pictures in it: give a folder that holds some ({', '.join(SUFFIXES)})")
+    return files
 
 
 def find_pictures(folder: Path, deep: bool = True) -> tuple[list[Path], int]:

@@ -22,7 +22,7 @@ def progress_in(form: Form) -> "Progress":
     if sys.stderr.isatty():
         from exporter.common.terminal import Terminal
 
-        return Terminal()
+        return type("TerminalLines", (Terminal, Lines), {})()
     return Lines()
 
 

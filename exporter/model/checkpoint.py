@@ -1,6 +1,5 @@
 """Reading a checkpoint: entries under the network's own names, float32, finite; nothing in the file is executed."""
 
-import hashlib
 import re
 import threading
 import warnings
@@ -16,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from exporter.common.errors import RequestError
+from exporter.common.files import file_digest
 from exporter.model.foreign import read_weights_records
 from exporter.model.inert import Record, first_line, runs_code, why_unreadable
 from exporter.model.stored import Stored, check_checkpoint_file, read_metadata, stored_in_content, stored_in_metadata
@@ -80,9 +80,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
             raise RequestError(f"{path}: an entry is called {name[:50]!r}: save it under a name that can be printed")
     own, prefixes = _without_prefixes(raw)
     state = {name: _plain(tensor, name, path) for name, tensor in own.items()}
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return Checkpoint(state, ".".join(filter(None, (taken, prefixes))), stored, digest, path.name, metadata)
+    taken = ".".join(filter(None, (taken, prefixes)))
+    return Checkpoint(state, taken, stored, file_digest(path), path.name, metadata)
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:

@@ -1,4 +1,8 @@
-"""Fetching published weights once, into a cache: whole and verified, or not at all."""
+"""Fetching published weights once, into a cache: whole and verified, or not at all.
+
+By hand: pooch (1.9), which does the like, begins a broken download anew, knows no limit of size or of time, follows
+every redirect and needs requests, so that all that keeps a server in bounds would have to be written around it.
+"""
 
 import hashlib
 import http.client
@@ -18,6 +22,7 @@ from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 from exporter.common.errors import RequestError
+from exporter.common.files import file_digest
 
 ADDRESSES = (
     "https://d2gjn4b69gu75n.cloudfront.net/models/{file}",
@@ -108,7 +113,7 @@ def fetch(name: str, url: str, sha256: str | None = None, limits: Limits = LIMIT
         raise DownloadError(url, "not an http or https address")
     try:
         if path.exists():
-            digest = _digest(path)
+            digest = file_digest(path)
             if sha256 not in (None, digest):
                 raise OtherBytesError(
                     url, f"its copy {path} has the sha256 {digest}, not {sha256}: remove it and try again"
@@ -121,7 +126,7 @@ def fetch(name: str, url: str, sha256: str | None = None, limits: Limits = LIMIT
                 _Download(url, out, limits, needs_length=sha256 is None).run()
                 out.flush()
                 os.fsync(out.fileno())
-            digest = _digest(part)
+            digest = file_digest(part)
             if sha256 not in (None, digest):
                 raise OtherBytesError(url, f"what came has the sha256 {digest}, not {sha256}")
             part.replace(path)
@@ -246,8 +251,3 @@ def _is_address(url: str) -> bool:
     except ValueError:  # of a host or port that cannot be one
         return False
     return parts.scheme in ("http", "https") and bool(host) and url.isprintable() and " " not in url
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

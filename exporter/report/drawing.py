@@ -19,27 +19,42 @@ def draw(picture: np.ndarray, detections: Detections, class_names: Sequence[str]
     import cv2
 
     drawn = np.ascontiguousarray(picture.copy())
-    height, width = drawn.shape[:2]
-    unit = max(min(height, width) / 640, 0.4)
-    line, font = max(round(2 * unit), 1), 0.5 * unit
+    unit = max(min(drawn.shape[:2]) / 640, 0.4)
+    line = max(round(2 * unit), 1)
     for box, score, index in reversed(list(zip(detections.boxes, detections.scores, detections.classes, strict=True))):
         colour = COLOURS[int(index) % len(COLOURS)]
         left, top, right, bottom = (round(float(side)) for side in box)
         cv2.rectangle(drawn, (left, top), (right, bottom), colour, line, cv2.LINE_AA)
-        name = class_names[int(index)] if 0 <= int(index) < len(class_names) else f"class {int(index)}"
-        text = f"{name} {score:.2f}"
-        (w, h), base = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, font, 1)
-        x = min(max(left, 0), max(width - w - 4, 0))
-        y = top - base - 2 if top >= h + base + 4 else min(top + h + base + 2, height - base)
-        cv2.rectangle(drawn, (x, y - h - 2), (x + w + 4, y + base), colour, -1)
-        cv2.putText(drawn, text, (x + 2, y), cv2.FONT_HERSHEY_SIMPLEX, font, (255, 255, 255), 1, cv2.LINE_AA)
+        draw_label(drawn, f"{class_name(class_names, int(index))} {score:.2f}", left, top, colour, 0.5 * unit)
     return drawn
+
+
+def draw_label(drawn: np.ndarray, text: str, left: int, top: int, colour: tuple[int, int, int], font: float) -> None:
+    """Draws white words on the colour above a box's top left corner, below it where there is no room."""
+    import cv2
+
+    height, width = drawn.shape[:2]
+    (w, h), base = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, font, 1)
+    x = min(max(left, 0), max(width - w - 4, 0))
+    y = top - base - 2 if top >= h + base + 4 else min(top + h + base + 2, height - base)
+    cv2.rectangle(drawn, (x, y - h - 2), (x + w + 4, y + base), colour, -1)
+    cv2.putText(drawn, text, (x + 2, y), cv2.FONT_HERSHEY_SIMPLEX, font, (255, 255, 255), 1, cv2.LINE_AA)
+
+
+def class_name(names: Sequence[str], index: int) -> str:
+    """A detection's class; an index beyond the names is itself."""
+    return names[index] if 0 <= index < len(names) else f"class {index}"
+
+
+def encoded(picture: np.ndarray, suffix: str) -> bytes:
+    """A uint8 [h, w, 3] RGB picture as a file: .png, or .jpg in a quality for looking at."""
+    import cv2
+
+    done, data = cv2.imencode(suffix, picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85] if suffix == ".jpg" else [])
+    assert done  # encoding uint8 BGR in memory has no way to fail
+    return data.tobytes()
 
 
 def write_png(path: Path, picture: np.ndarray) -> None:
     """Writes a uint8 [h, w, 3] RGB picture."""
-    import cv2
-
-    done, data = cv2.imencode(".png", picture[..., ::-1])
-    assert done  # encoding uint8 BGR in memory has no way to fail
-    path.write_bytes(data.tobytes())
+    path.write_bytes(encoded(picture, ".png"))

@@ -2,12 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import is_dataclass
 from typing import Any
 
 from pydantic import BaseModel
 
+from exporter.common.flat import flat
 from exporter.common.node import Node, UnknownOriginError
 
 Material = dict[str, Any]
@@ -38,20 +39,12 @@ def identity(value: Any) -> Any:
 
 def differences(old: Material, new: Material) -> list[str]:
     """What changed between two materials, one clause each: the place and from what to what."""
-    before, after = dict(_flat(old)), dict(_flat(new))
+    before, after = dict(flat(old)), dict(flat(new))
     return [
         f"{place}: {_short(before.get(place))} → {_short(after.get(place))}"
         for place in sorted(before.keys() | after.keys())
         if before.get(place) != after.get(place)
     ]
-
-
-def _flat(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(value, Mapping) and value:
-        for key, item in value.items():
-            yield from _flat(item, f"{place}.{key}" if place else str(key))
-    else:
-        yield place, value
 
 
 def _short(value: Any) -> str:

@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 
 from exporter.common.errors import RequestError
-from exporter.common.images import list_pictures, picture_size, read_picture
+from exporter.common.images import picture_size, read_picture
+from exporter.common.picture_files import list_pictures
 from exporter.evaluation.coco import CocoEvaluation
 from exporter.evaluation.yolo import YoloEvaluation
 

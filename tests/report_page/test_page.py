@@ -7,20 +7,22 @@ import numpy as np
 import pytest
 
 import exporter
-from exporter.artifact.manifest import Evaluation, Scores, read_manifest
+from exporter.artifact.manifest import Evaluation, Latency, Scores, Times, read_manifest
 from exporter.artifact.signature import KEY_ID, SIGNATURE, SUMS
 from exporter.common.errors import BuildError
 from exporter.demo.scenes import CLASS_NAMES
 from exporter.graph.trace import trace
 from exporter.pipeline.build import OWNED
 from exporter.postprocessing.detections import Detections
-from exporter.report.page.charts import MOST_CLASSES, class_bars, distribution
+from exporter.report.figure import svg_uri
+from exporter.report.page.figures import MOST_CLASSES, by_class
 from exporter.report.page.page import page, write_report
 from exporter.report.page.pictures import Compared, _side_by_side
 from exporter.report.page.plots import FILES as PLOTS
+from exporter.report.page.plots import latency
 
 HOSTILE = ["<script>alert(1)</script>", "\" onload='x'", "</style><img src=http://evil/x.png>", "ümlaut\ud800", "&amp;"]
-VOID = {"meta", "img", "rect", "path", "wbr", "br", "link", "input"}
+VOID = {"meta", "img", "wbr", "br", "link", "input"}
 
 
 class Strict(HTMLParser):
@@ -51,7 +53,7 @@ class Strict(HTMLParser):
 def check_self_contained(text):
     parsed = Strict(text)
     assert not parsed.tags & {"script", "iframe", "object", "embed", "link", "base", "form"}
-    assert all(value.startswith("data:image/jpeg;base64,") for value in parsed.loads)
+    assert all(re.match("data:image/(jpeg|svg[+]xml);base64,", value) for value in parsed.loads)
     style = re.search(r"<style>(.*?)</style>", text, re.DOTALL)[1]
     assert "url(" not in style and "@import" not in style
     assert len(text.encode("utf-8", errors="xmlcharrefreplace")) < 3_000_000
@@ -110,8 +112,8 @@ def test_everything_that_was_measured_is_in_the_manifest_and_on_the_page(measure
     assert benchmark.file_bytes.artifact == manifest.artifact.bytes
     text = (measured / "report.html").read_text(encoding="utf-8")
     parsed = check_self_contained(text)
-    assert {"svg", "img", "table"} <= parsed.tags
-    for title in ("Side by side", "Pictures", "By class", "Latency", "Proof", "Precision", "Recipe"):
+    assert {"meter", "img", "table"} <= parsed.tags and any("svg" in value for value in parsed.loads)
+    for title in ("Side by side", "Images", "By class", "Latency", "Proof", "Precision", "Recipe"):
         assert title in parsed.words
     assert str(measured.parent) not in text
 
@@ -166,19 +168,37 @@ def test_hostile_names_are_shown_as_text(int8_artifact, tmp_path):
     assert page(manifest, pictures).encode("utf-8", errors="xmlcharrefreplace") == text.encode()
 
 
-def test_classes_without_objects_and_beyond_the_page_are_left_out():
+def test_classes_without_objects_and_beyond_the_page_are_left_out(int8_artifact):
     names = [f"class_{i}" for i in range(MOST_CLASSES + 30)]
     own = [None, *(float(i % 100) for i in range(1, len(names)))]
-    text = class_bars(names, own, [50.0] * len(names), [1] * len(names))
-    assert "class_0<" not in text and "and 29 classes more" in text
-    assert text.index("class_100<") < text.index("class_1<")  # lost 50 points against 49
-    assert class_bars(["a"], [None], None, [0]) == ""
+    manifest = hostile(read_manifest(int8_artifact))
+    evaluation = manifest.evaluation.model_copy(
+        update={
+            "boxes_by_class": [1] * len(names),
+            "artifact": scores(10.0, 0).model_copy(update={"by_class": own}),
+            "reference": scores(50.0, len(names)),
+        }
+    )
+    rows = by_class(evaluation, names)
+    assert len(rows) == len(names) - 1 and "class_0" not in [row.name for row in rows]
+    assert rows[0].name == "class_100" and rows[1].name == "class_1"  # lost 50 points and 49
+    model = manifest.model.model_copy(update={"class_names": names})
+    text = page(manifest.model_copy(update={"model": model, "evaluation": evaluation}), [])
+    assert text.count("<meter") == 2 * MOST_CLASSES and "and 29 classes more" in text
+    assert by_class(None, names) == []
+    alone = by_class(evaluation.model_copy(update={"reference": None}), names)
+    assert alone[0].own == 99 and alone[0].reference is None
 
 
 def test_the_axis_of_the_latencies_holds_them_all():
-    text = distribution([("a", "own", [0.02, 0.03]), ("b", "reference", [3.0, 37.0])])
-    places = [float(x) for x in re.findall(r'd="M([\d.]+) ', text)]
-    assert max(places) <= 1000 and "<span>40 ms</span>" in text
+    def times(*values):
+        return Times(p50_ms=1, p90_ms=1, p99_ms=1, times_ms=list(values))
+
+    figure = latency(Latency(artifact=times(0.02, 0.03), reference=times(3.0, 37.0), ratio=None))
+    (axes,) = figure.axes
+    assert axes.get_xlim()[0] == 0 and axes.get_xlim()[1] >= 37
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["this artifact", "FP32 reference"]
+    assert svg_uri(figure) == svg_uri(figure)
 
 
 def test_boxes_of_only_one_artifact_are_counted():

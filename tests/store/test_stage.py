@@ -1,7 +1,10 @@
 """Keys hold all that a result comes from; results are computed only where they are not there."""
 
+import ast
+import hashlib
+import sys
 from dataclasses import replace
-from pathlib import Path
+from importlib.metadata import packages_distributions
 
 import pytest
 from hypothesis import given
@@ -135,9 +138,43 @@ def test_sources_are_what_a_module_imports_anywhere():
     assert "exporter.artifact.manifest" not in sources.sources(["exporter.model.loaded"])  # for type checkers only
 
 
-def test_every_package_that_is_imported_counts():
-    for file in Path("exporter").rglob("*.py"):
-        sources.packages([".".join(file.with_suffix("").parts).removesuffix(".__init__")])
-    assert {"torch", "onnxscript", "onnx", "onnxsim", "python"} <= sources.packages(
-        sources.sources(["exporter.pipeline.stages.trace"])
-    ).keys()
+class Imports(ast.NodeVisitor):
+    """All that a module imports, read from the whole of its syntax tree."""
+
+    def __init__(self, text):
+        self.found = set()
+        self.visit(ast.parse(text))
+
+    def visit_If(self, node):
+        if ast.unparse(node.test) != "TYPE_CHECKING":
+            self.generic_visit(node)
+
+    def visit_Import(self, node):
+        self.found |= {each.name for each in node.names}
+
+    def visit_ImportFrom(self, node):
+        self.found |= {node.module, *(f"{node.module}.{each.name}" for each in node.names)} - {"exporter"}
+
+
+def test_every_import_is_read_and_its_distribution_known():
+    tops = set()
+    for file in sources.ROOT.rglob("*.py"):
+        name = ".".join(("exporter", *file.relative_to(sources.ROOT).with_suffix("").parts)).removesuffix(".__init__")
+        imports = Imports(file.read_bytes()).found
+        assert imports <= set(sources._read(name)[1]), name  # more where it writes programs
+        tops |= {each.partition(".")[0] for each in imports} - {"exporter", *sys.stdlib_module_names}
+    known = packages_distributions()
+    assert {"torch", "PIL", "cv2"} <= tops & known.keys()
+    counted = tops & known.keys() - sources.NO_MATTER
+    assert not [top for top in counted if sources.distribution(top) not in map(str.lower, known[top])]
+    traced = sources.packages(sources.sources(["exporter.pipeline.stages.trace"]))
+    assert {"torch", "onnxscript", "onnx-ir", "onnx", "onnxsim", "python"} <= traced.keys()
+
+
+def test_a_template_counts_with_what_renders_it():
+    def alone(name):
+        return hashlib.sha256(sources.ROOT.joinpath(*name.split(".")[1:]).with_suffix(".py").read_bytes()).hexdigest()
+
+    found = sources.sources(["exporter.report.page.page"])
+    assert found["exporter.report.page.page"] != alone("exporter.report.page.page")
+    assert found["exporter.report.html"] == alone("exporter.report.html")

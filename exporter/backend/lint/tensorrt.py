@@ -21,7 +21,6 @@ STRONG = Source("TensorRT: Migrating from 10.x to 11.x", f"{_DOCS}/api/migration
 QUANTIZED = Source(
     "TensorRT: Explicit Quantization", f"{_DOCS}/inference-library/quantized-types-explicit-quantization.html"
 )
-QUANTIZE = Source("TensorRT Python API: IQuantizeLayer", f"{_DOCS}/_static/python-api/infer/Graph/Layers.html")
 DATA_TYPES = Source(
     "TensorRT Python API: DataType", f"{_DOCS}/_static/python-api/infer/FoundationalTypes/DataType.html"
 )

@@ -2,7 +2,6 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import onnx
 from exporter.artifact.manifest import Benchmark, Evaluation, Manifest, read_manifest
 from exporter.backend.lint.read import read
 from exporter.common.files import file_digest
+from exporter.common.flat import flat
 from exporter.graph import facts
 from exporter.quantization.summary import summarize, summarize_half
 
@@ -54,15 +54,6 @@ def read_side(folder: Path) -> Side:
     for name in MEASURED:
         sections[name] = {key: value for key, value in sections[name].items() if value is not None}
     return Side(folder, file_digest(given.file), manifest.artifact.sha256, sections)
-
-
-def flat(values: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted key and value for every leaf; lists and empty mappings are leaves."""
-    for key, value in values.items():
-        if isinstance(value, dict) and value:
-            yield from flat(value, f"{above}{key}.")
-        else:
-            yield f"{above}{key}", value
 
 
 def _graph(model: onnx.ModelProto) -> dict[str, Any]:

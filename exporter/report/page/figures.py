@@ -1,29 +1,21 @@
-"""What was measured, as tiles and as a table: the FP32 reference and this artifact side by side."""
+"""What was measured, in words for the page: the FP32 reference and this artifact side by side."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 from exporter.artifact.manifest import Benchmark, Evaluation, Manifest
-from exporter.report.page.markup import table, text
+from exporter.report.html import signed
 
-MINUS = "\u2212"
-
-
-def tiles(manifest: Manifest) -> str:
-    """The few figures to see first."""
-    shown = "".join(
-        f'<div class="tile"><span class="label">{text(label)}</span><span class="value">{text(value)}</span>'
-        f'<span class="detail">{text(detail)}</span></div>'
-        for label, value, detail in _tiles(manifest)
-    )
-    return f'<div class="tiles">{shown}</div>'
+MOST_CLASSES = 100
 
 
-def _tiles(manifest: Manifest) -> Iterator[tuple[str, str, str]]:
+def tiles(manifest: Manifest) -> Iterator[tuple[str, str, str]]:
+    """The few to see first: label, value, detail."""
     evaluation, benchmark = manifest.evaluation, manifest.benchmark
     size = f"{manifest.artifact.bytes / 1e6:.1f} MB"
     if evaluation:
         reference, drop = evaluation.reference, evaluation.drop
-        detail = f"on {evaluation.num_images} pictures"
+        detail = f"on {evaluation.num_images} images"
         if reference is not None and drop is not None:
             detail = f"{signed(-drop)} points against FP32 ({reference.map:.1f}), {detail}"
         yield "mAP@[.5:.95]", f"{evaluation.artifact.map:.1f}", detail
@@ -53,20 +45,19 @@ def _tiles(manifest: Manifest) -> Iterator[tuple[str, str, str]]:
         yield "scores against torch", f"{network['mean_score_error']:.1e}", "mean difference, before NMS"
 
 
-def side_by_side(manifest: Manifest) -> str:
-    """The table of everything that was measured on both; without a reference its columns are left out."""
-    rows = [*_accuracy(manifest.evaluation), *_speed(manifest.benchmark)]
-    if not rows:
-        return ""
-    if all(reference == "" for _, reference, _, _ in rows):
-        return table(("", "artifact"), [(text(label), text(own)) for label, _, own, _ in rows])
-    cells = [
-        (text(label), text(reference), f"<b>{text(own)}</b>", text(change)) for label, reference, own, change in rows
-    ]
-    return table(("", "FP32", "artifact", "change"), cells)
+class Row(NamedTuple):
+    """One measure of both; without a reference `reference` and `change` are empty."""
+
+    label: str
+    reference: str
+    own: str
+    change: str
 
 
-Row = tuple[str, str, str, str]
+def side_by_side(manifest: Manifest) -> Iterator[Row]:
+    """Everything that was measured on both."""
+    yield from _accuracy(manifest.evaluation)
+    yield from _speed(manifest.benchmark)
 
 
 def _accuracy(evaluation: Evaluation | None) -> Iterator[Row]:
@@ -80,7 +71,8 @@ def _accuracy(evaluation: Evaluation | None) -> Iterator[Row]:
     for label, ours, theirs in values:
         if ours is not None:
             known = theirs is not None
-            yield label, f"{theirs:.2f}" if known else "", f"{ours:.2f}", signed(ours - theirs, 2) if known else ""
+            change = signed(ours - theirs, 2) if known else ""
+            yield Row(label, f"{theirs:.2f}" if known else "", f"{ours:.2f}", change)
 
 
 def _speed(benchmark: Benchmark | None) -> Iterator[Row]:
@@ -94,9 +86,9 @@ def _speed(benchmark: Benchmark | None) -> Iterator[Row]:
         if latency.ratio:
             r = latency.ratio
             spread = f"{r.low:.2f} …\u00a0{r.high:.2f}"
-            yield f"{label}, paired ratio (quartiles)", "1", f"{r.median:.3f}", spread
+            yield Row(f"{label}, paired ratio (quartiles)", "1", f"{r.median:.3f}", spread)
     for t in benchmark.throughput:
-        label = f"pictures a second, {t.threads} thread{'s' if t.threads > 1 else ''}, batch {t.batch}"
+        label = f"images a second, {t.threads} thread{'s' if t.threads > 1 else ''}, batch {t.batch}"
         yield _row(label, t.artifact, t.reference, lambda value: f"{value:.1f}")
     memory, file = benchmark.peak_memory_bytes, benchmark.file_bytes
     if memory.artifact is not None:
@@ -107,11 +99,27 @@ def _speed(benchmark: Benchmark | None) -> Iterator[Row]:
 
 def _row(label: str, own: float, reference: float | None, shown: Callable[[float], str]) -> Row:
     if not reference:
-        return label, "", shown(own), ""
-    return label, shown(reference), shown(own), f"×\u00a0{own / reference:.2f}"
+        return Row(label, "", shown(own), "")
+    return Row(label, shown(reference), shown(own), f"×\u00a0{own / reference:.2f}")
 
 
-def signed(value: float, digits: int = 1) -> str:
-    """A number of points with its sign, ±0.0 where nothing of it is left in so many digits."""
-    rounded = round(value, digits)
-    return f"{MINUS if rounded < 0 else '+' if rounded > 0 else '±'}{abs(rounded):.{digits}f}"
+class ClassRow(NamedTuple):
+    """A class that the images hold: AP in points of 100 of the artifact and, where there is one, of the reference."""
+
+    name: str
+    objects: int
+    own: float
+    reference: float | None
+
+
+def by_class(evaluation: Evaluation | None, names: Sequence[str]) -> list[ClassRow]:
+    """Those that lost most come first, without a reference the most precise."""
+    if evaluation is None:
+        return []
+    references = evaluation.reference.by_class if evaluation.reference else None
+    rows = [
+        ClassRow(names[i], evaluation.boxes_by_class[i], own, (references[i] or 0.0) if references else None)
+        for i, own in enumerate(evaluation.artifact.by_class)
+        if own is not None
+    ]
+    return sorted(rows, key=lambda row: -row.own if row.reference is None else row.own - row.reference)

@@ -12,7 +12,7 @@ from exporter.evaluation.detector import Detector
 from exporter.evaluation.examples import Example, spread
 from exporter.postprocessing.detections import Detections
 from exporter.proof.detections import pairs
-from exporter.report.drawing import draw
+from exporter.report.drawing import class_name, draw, draw_label, encoded
 from exporter.runtime.engine import engine_of
 
 CANDIDATES, SHOWN = 8, 3
@@ -102,13 +102,8 @@ def _marked(
     for i in reversed(marked):
         left, top, right, bottom = corners[i]
         cv2.rectangle(drawn, (left, top), (right, bottom), colour, 4, cv2.LINE_AA)
-        index = int(found.classes[i])
-        label = f"{word}: {names[index] if index < len(names) else index} {found.scores[i]:.2f}"
-        (width, height), base = cv2.getTextSize(label, cv2.FONT_HERSHEY_SIMPLEX, 0.45, 1)
-        x = min(max(left - 2, 0), max(drawn.shape[1] - width - 6, 0))
-        y = top - base - 2 if top >= height + base + 6 else min(bottom + height + 6, drawn.shape[0] - base)
-        cv2.rectangle(drawn, (x, y - height - 3), (x + width + 6, y + base), colour, -1)
-        cv2.putText(drawn, label, (x + 3, y), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (255, 255, 255), 1, cv2.LINE_AA)
+        label = f"{word}: {class_name(names, int(found.classes[i]))} {found.scores[i]:.2f}"
+        draw_label(drawn, label, left, top, colour, 0.45)
     return drawn
 
 
@@ -123,8 +118,4 @@ def _scaled(picture: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def _jpeg(picture: np.ndarray) -> str:
-    import cv2
-
-    done, data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
-    assert done  # encoding uint8 BGR in memory has no way to fail
-    return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode("ascii")
+    return "data:image/jpeg;base64," + base64.b64encode(encoded(picture, ".jpg")).decode("ascii")

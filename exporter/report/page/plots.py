@@ -1,18 +1,17 @@
-"""`sensitivity.png` and `tradeoff.png`: the same figures as on the page, for a document of somebody's own."""
+"""The charts: `sensitivity.png` and `tradeoff.png`, for a document of somebody's own, and the latencies on the page."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from exporter.artifact.manifest import Manifest
-from exporter.report.page.figures import signed
+from exporter.artifact.manifest import Latency, Manifest
+from exporter.report.figure import LOST, OWN, REFERENCE, new_figure
+from exporter.report.html import signed
 from exporter.report.page.sensitivity import MOST_LAYERS, points
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 FILES = ("sensitivity.png", "tradeoff.png")
-INT8, FLOAT, LOST = "#0b6bcb", "#8c959f", "#d55e00"
 
 
 def write_plots(folder: Path, manifest: Manifest) -> None:
@@ -26,22 +25,31 @@ def write_plots(folder: Path, manifest: Manifest) -> None:
             figure.savefig(folder / name, dpi=120, metadata={"Software": None})
 
 
-def _figure(width: float, height: float, rows: int) -> "tuple[Figure, list[Axes]]":
-    """Inches. Without pyplot, which would look for a screen and keep what it draws."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    axes = figure.subplots(rows, 1, sharex=True, squeeze=False)[:, 0]
-    for each in axes:
-        each.spines[["top", "right"]].set_visible(False)
-    return figure, list(axes)
+def latency(measured: Latency) -> "Figure":
+    """A strip for the reference and the artifact, from 0 ms: a line for each run, a box from the first quartile to the
+    third, a heavy line at the median."""
+    strips = {"this artifact": (measured.artifact.times_ms, OWN)}
+    if measured.reference is not None:
+        strips["FP32 reference"] = (measured.reference.times_ms, REFERENCE)
+    figure, (axes,) = new_figure(9, 0.6 + 0.6 * len(strips))
+    for place, (times, colour) in enumerate(strips.values()):
+        axes.eventplot(times, lineoffsets=place, linelengths=0.7, linewidths=1, colors=colour, alpha=0.55)
+        axes.boxplot(
+            [times], positions=[place], orientation="horizontal", widths=0.4, patch_artist=True,
+            showcaps=False, showfliers=False, whiskerprops={"linewidth": 0},
+            medianprops={"color": colour, "linewidth": 4}, boxprops={"facecolor": colour, "alpha": 0.3, "linewidth": 0},
+        )  # fmt: skip
+    axes.set_yticks(range(len(strips)), list(strips))
+    axes.set_xlim(left=0)
+    axes.set_xlabel("ms")
+    return figure
 
 
 def _sensitivity(manifest: Manifest) -> "Figure":
     quantization = manifest.quantization
     rows, in_float = quantization["ranking"][:MOST_LAYERS], set(quantization["left_for_accuracy"])
-    figure, (axes,) = _figure(9, 1.4 + 0.24 * len(rows), 1)
-    colours = [FLOAT if row["layer"] in in_float else INT8 for row in rows]
+    figure, (axes,) = new_figure(9, 1.4 + 0.24 * len(rows))
+    colours = [REFERENCE if row["layer"] in in_float else OWN for row in rows]
     bars = axes.barh([row["layer"] for row in rows], [row["error"] for row in rows], color=colours)
     axes.bar_label(bars, [_label(row["error"], row["map_drop"]) for row in rows], padding=4, fontsize=7)
     axes.invert_yaxis()
@@ -60,13 +68,15 @@ def _label(error: float, drop: float | None) -> str:
 
 def _tradeoff(manifest: Manifest) -> "Figure":
     known, max_drop = points(manifest), manifest.quantization["max_drop"]
-    figure, (above, below) = _figure(8, 6, 2)
+    figure, (above, below) = new_figure(8, 6, 2)
     counts = [point.in_int8 for point in known]
     above.plot(counts, [point.drop for point in known], "o-", color=LOST)
-    above.axhline(max_drop, color=FLOAT, linestyle="--", linewidth=1)
-    above.annotate(f"allowed: {max_drop:g}", (0, max_drop), (0, 3), textcoords="offset points", fontsize=8, color=FLOAT)
+    above.axhline(max_drop, color=REFERENCE, linestyle="--", linewidth=1)
+    above.annotate(
+        f"allowed: {max_drop:g}", (0, max_drop), (0, 3), textcoords="offset points", fontsize=8, color=REFERENCE
+    )
     above.set_ylabel("points of mAP lost")
-    below.plot(counts, [point.ratio for point in known], "o-", color=INT8)
+    below.plot(counts, [point.ratio for point in known], "o-", color=OWN)
     below.set_ylim(bottom=0)
     below.set_ylabel("time end to end, of FP32's")
     below.set_xlabel("layers in INT8")

@@ -15,7 +15,7 @@ from exporter.artifact.manifest import read_manifest
 from exporter.common.bit_depth import BitDepth, Depth
 from exporter.common.errors import BuildError, RequestError
 from exporter.common.files import is_folder
-from exporter.common.images import list_pictures
+from exporter.common.picture_files import list_pictures
 from exporter.common.progress import progress_in
 from exporter.postprocessing.detections import Detections
 from exporter.report.drawing import draw, write_png
