@@ -82,8 +82,9 @@ class Letterbox(Node):
     def frame_sizes(self, height: int, width: int) -> list[tuple[int, int]]:
         """Heights and widths of the frames that it is proved on. The first, of a camera's proportions and larger than
         the network's height × width (1280 × 720 for 640 × 640), is also that of figures and pictures; the others are
-        the network's own size and a small frame that stands upright."""
-        return [(height * 9 // 8, width * 2), (height, width), (height // 2 + 1, width // 3 + 1)]
+        the network's own size and a small frame that stands upright, whose width is rounded down at the usual sizes:
+        that of the others is rounded up."""
+        return [(height * 9 // 8, width * 2), (height, width), (height // 2 + 1, width // 3 - 1)]
 
     def problems(self, recipe: Any) -> Iterator[str]:
         """Clauses for what does not go together with a raw frame, from the recipe alone."""
