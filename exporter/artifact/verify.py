@@ -20,7 +20,6 @@ from exporter.graph.clean import check
 from exporter.quantization.summary import summarize, summarize_half
 from exporter.runtime.engine import engine_of
 
-
 IN_FLOAT = ("float32", "float16")
 """Precisions in which nothing computes on integers."""
 

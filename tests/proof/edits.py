@@ -29,11 +29,13 @@ def give(model: onnx.ModelProto, name: str, index: int, array: Any) -> None:
     reader = node(model, name)
     known = {each.name: each.data_type for each in model.graph.initializer}
     kind = known.get(reader.input[index])
-    own = np.asarray(array, kind and helper.tensor_dtype_to_np_dtype(kind))
+    own = np.asarray(array, helper.tensor_dtype_to_np_dtype(kind) if kind else None)
     reader.input[index] = _constant(model, own, name)
 
 
-def before(model: onnx.ModelProto, name: str, index: int, operator: str, *more: np.ndarray, **attributes: Any) -> None:
+def before(
+    model: onnx.ModelProto, name: str, index: int, operator: str, *more: np.ndarray | np.generic, **attributes: Any
+) -> None:
     """The input `index` of the node is now `operator` of what it was."""
     reader = node(model, name)
     added = _node(model, operator, reader.input[index], more, attributes)
@@ -41,7 +43,9 @@ def before(model: onnx.ModelProto, name: str, index: int, operator: str, *more: 
     model.graph.node.insert(list(model.graph.node).index(reader), added)
 
 
-def behind(model: onnx.ModelProto, tensor: str, operator: str, *more: np.ndarray, **attributes: Any) -> None:
+def behind(
+    model: onnx.ModelProto, tensor: str, operator: str, *more: np.ndarray | np.generic, **attributes: Any
+) -> None:
     """The tensor is now `operator` of what it was, for all who read it and as an output."""
     place, writer = next((i, each) for i, each in enumerate(model.graph.node) if tensor in each.output)
     was = f"{tensor}/{len(model.graph.node)}"
