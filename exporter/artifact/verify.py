@@ -9,6 +9,7 @@ import onnx
 
 from exporter.artifact.bounded_session import artifact_session, check_artifact
 from exporter.artifact.manifest import Manifest, read_manifest
+from exporter.artifact.metadata import metadata
 from exporter.backend.lint.read import read_model
 from exporter.common.errors import BuildError, RequestError
 from exporter.common.files import file_digest, is_file
@@ -18,6 +19,9 @@ from exporter.graph import facts
 from exporter.graph.clean import check
 from exporter.quantization.summary import summarize, summarize_half
 from exporter.runtime.engine import engine_of
+
+IN_FLOAT = ("float32", "float16")
+"""Precisions in which nothing computes on integers."""
 
 
 def verify(folder: Path) -> Iterator[str]:
@@ -51,7 +55,7 @@ def verify(folder: Path) -> Iterator[str]:
         raise BuildError(f"{path}: holds what no artifact does: {in_one_line(error)}") from error
     for name, found, stated in compared:
         _same(name, found, stated)
-    yield "input, outputs, operators, opset and quantization are what the manifest says"
+    yield "input, outputs, operators, opset, metadata and quantization are what the manifest says"
     yield from _run(path, manifest)
 
 
@@ -62,6 +66,10 @@ def _facts(model: onnx.ModelProto, manifest: Manifest) -> Iterator[tuple[str, An
     yield "outputs", facts.outputs(model), stated
     yield "operators", facts.operators(model), manifest.artifact.operators
     yield "opset", facts.opset(model), manifest.artifact.opset
+    yield "ir_version", model.ir_version, manifest.artifact.ir_version
+    yield from metadata(model, manifest)
+    if manifest.quantization.get("precision") in IN_FLOAT and facts.is_quantized(model):
+        yield "quantization.precision", "integers", manifest.quantization["precision"]
     for key, found in (summarize(model) | summarize_half(model)).items():
         if key in manifest.quantization:
             yield f"quantization.{key}", found, manifest.quantization[key]

@@ -88,9 +88,10 @@ class Letterbox(PreprocessingNode):
 
     def image_sizes(self, input: Input) -> list[tuple[int, int]]:
         """The first, of a camera's proportions and larger than the network's own size (1280 × 720 for 640 × 640), is
-        also that of metrics and images; the others are the network's own size and a small image that stands upright."""
+        also that of metrics and images; the others are the network's own size and a small image that stands upright,
+        whose width is rounded down at the usual sizes: that of the others is rounded up."""
         height, width = input.nominal
-        return [(height * 9 // 8, width * 2), (height, width), (height // 2 + 1, width // 3 + 1)]
+        return [(height * 9 // 8, width * 2), (height, width), (height // 2 + 1, width // 3 - 1)]
 
     def problems(self, input: Input, detects: bool) -> Iterator[str]:
         """Clauses for what does not go together with a raw image."""

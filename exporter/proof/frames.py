@@ -10,6 +10,7 @@ from exporter.preprocessing.section import Input
 from exporter.proof.tensors import Tensors
 
 MAX_BEYOND = 1e-3  # of all values: OpenCV itself rounds one way or the other, but by one grey level only
+MAX_GREY_BIAS = 0.25  # grey levels, of a frame's mean: ties take up to 0.13, cutting off takes half a level
 MAX_BOX_ERROR = 0.01  # pixels of the frame
 MAX_MAP_DROP = 0.2  # points that those grey levels may cost, beside what the precision may; on 32 scenes up to 0.09
 
@@ -24,19 +25,24 @@ def seen(tensor: Tensors, picture: np.ndarray, input: Input) -> np.ndarray:
 def frame_errors(
     tensors: Sequence[Tensors], frames: Sequence[np.ndarray], shown: Sequence[np.ndarray], geometry: Geometry
 ) -> dict[str, Any]:
-    """The largest grey-level error, the share of values that are off by more than 1, and the largest error of a box in
-    pixels of the frame, over frames uint8 [h, w, 3] RGB and what the network was `shown` of them."""
-    greys, boxes = [], [0.0]
+    """The largest grey-level error, the largest of a frame's means, padding left out, the share of values that are off
+    by more than 1, and the largest error of a box in pixels of the frame, over frames uint8 [h, w, 3] RGB and what the
+    network was `shown` of them."""
+    greys, means, boxes = [], [], [0.0]
     for tensor, frame, images in zip(tensors, frames, shown, strict=True):
         assert tensor.framed is not None and tensor.detections is not None  # the artifact takes frames
-        greys.append(np.abs(images.astype(np.int16) - geometry.apply(frame)).ravel())
+        grey = images.astype(np.int16) - geometry.apply(frame)
         height, width = frame.shape[:2]
-        want = geometry.to_picture(tensor.detections.boxes, geometry.place(height, width), height, width)
+        at = geometry.place(height, width)
+        greys.append(np.abs(grey).ravel())
+        means.append(abs(float(grey[at.top : at.top + at.new_height, at.left : at.left + at.new_width].mean())))
+        want = geometry.to_picture(tensor.detections.boxes, at, height, width)
         boxes.append(float(np.abs(tensor.framed.boxes - want).max(initial=0)))
     grey = np.concatenate(greys)
     return {
         "reference": "OpenCV's resize and border, and the manifest's numbers",
         "max_grey_error": int(grey.max()),
+        "mean_grey_error": max(means),
         "beyond_one_grey_level": float((grey > 1).mean()),
         "max_box_error": max(boxes),
     }

@@ -5,7 +5,9 @@ Questions, each with its figures:
 - network: are the tensors before NMS those of the torch network? On a few pictures, largest and mean error.
 - post-processing: are the detections what the contract makes of *the artifact's own* tensors before NMS? Row by row,
   so that a tie which flips in the network cannot fail it.
-- format: does a recipe's own format compute in the artifact what it computes by itself?
+- format: does a recipe's own format compute in the artifact what it computes by itself? Is one of the exporter's what
+  it promises, to the unused row? See `exporter.proof.form`.
+- quantization: do scales, zero points and anchors fit together? See `exporter.proof.quantized`.
 - geometry: where it is inside, does it show the network what OpenCV would, and do boxes find back to the frame?
 - detections: how near are boxes, scores and mAP to the torch network's, and did scores move all one way? See
   `exporter.proof.detections`.
@@ -13,9 +15,9 @@ Questions, each with its figures:
 Whether the network sees anything is another question: see `exporter.proof.sight`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import onnx
@@ -37,14 +39,18 @@ from exporter.preprocessing.normalization import Normalization
 from exporter.preprocessing.own_normalization import AnyNormalization
 from exporter.preprocessing.section import Input, Preprocessing
 from exporter.proof.detections import TorchOutputs, bounded_shift, detection_errors, torch_detections
-from exporter.proof.frames import MAX_BEYOND, MAX_BOX_ERROR, MAX_MAP_DROP, frame_errors, seen
+from exporter.proof.form import declared_problems, given_problems, has_plugin, promised
+from exporter.proof.frames import MAX_BEYOND, MAX_BOX_ERROR, MAX_GREY_BIAS, MAX_MAP_DROP, frame_errors, seen
 from exporter.proof.own_format import own_format_errors
+from exporter.proof.quantized import anchor_problems, pair_problems
 from exporter.proof.settings import ProofSettings
 from exporter.proof.tensors import Tensors, artifact_tensors
 from exporter.quantization import QuantizationNode
 from exporter.quantization.int8 import Int8
 
 PROBE = Normalization(std=(255.0, 255.0, 255.0))
+CLEARLY_LESS = 0.75
+"""Of an error: what a quantization leaves of it where something else was the cause of the rest."""
 
 
 Outputs = Callable[[np.ndarray, AnyNormalization], tuple[np.ndarray, ...]]
@@ -57,7 +63,11 @@ def prove(
 ) -> dict[str, Any]:  # fmt: skip
     """The manifest's section `proof`. outputs: `torch_outputs` of the network, or what gives the same. Raises
     BuildError where a figure is beyond its bound."""
-    input, preprocessing = request.input_section(onnx.load_from_string(artifact)), request.preprocessing_section()
+    graph = onnx.load_from_string(artifact)
+    problems = list(_graph_problems(graph, request, quantization))
+    if problems:  # what has another form cannot be run as the contract says
+        _fail(problems)
+    input, preprocessing = request.input_section(graph), request.preprocessing_section()
     if preprocessing.normalization is None:  # nobody knows how pictures become this network's input: any range will do
         preprocessing = preprocessing.model_copy(update={"normalization": PROBE})
     engine, batch = backend.engine, request.input.fixed_batch
@@ -78,12 +88,24 @@ def prove(
         "detections": _detection_errors(artifact, model, request, backend, settings, input, preprocessing, outputs),
         "bounds": _bounds(artifact, model, request, backend, quantization, settings),
     }
-    _hold(proof)
+    problems = [*given_problems(tensors, plugin=has_plugin(graph))]
+    if quantization.quantizes:
+        problems += _channel_problems(tensors, shown, _normalised(outputs, request), proof["network"])
+    _hold(proof, problems)
     return proof
 
 
 def _normalised(outputs: Outputs, request: Request) -> TorchOutputs:
     return lambda pictures: outputs(pictures, request.normalization or PROBE)
+
+
+def _graph_problems(graph: onnx.ModelProto, request: Request, quantization: QuantizationNode) -> Iterator[str]:
+    """What can be seen without a run: see `declared_problems`, `pair_problems` and `anchor_problems`. What came
+    quantized has its own ways."""
+    yield from declared_problems(graph, promised(graph, request))
+    if quantization.quantizes:
+        yield from pair_problems(graph)
+        yield from anchor_problems(graph)
 
 
 def _bounds(
@@ -137,6 +159,16 @@ def _network_errors(tensors: list[Tensors], pictures: list[np.ndarray], outputs:
         "max_score_error": float(score_errors.max()),
         "mean_score_error": float(score_errors.mean()),
     }
+
+
+def _channel_problems(
+    tensors: list[Tensors], images: list[np.ndarray], outputs: TorchOutputs, errors: dict[str, float]
+) -> Iterator[str]:
+    """A clause where the artifact is clearly nearer to what torch gives for red in the place of blue. Swapped channels
+    may change less than a quantization may, and neither the bounds nor mAP tell. errors: of the images as they are."""
+    swapped = _network_errors(tensors, [np.ascontiguousarray(image[..., ::-1]) for image in images], outputs)
+    if swapped["mean_score_error"] < CLEARLY_LESS * errors["mean_score_error"]:
+        yield "it is nearer to what the network gives for red and blue swapped"
 
 
 def _postprocessing_errors(tensors: list[Tensors], request: Request) -> dict[str, Any] | None:
@@ -206,8 +238,8 @@ def torch_detector(request: Request, geometry: Geometry, outputs: Outputs) -> Ca
     return partial(torch_detections, outputs=normalised, geometry=geometry, parameters=parameters)
 
 
-def _hold(proof: dict[str, Any]) -> None:
-    """Raises BuildError that names every figure beyond its bound."""
+def _hold(proof: dict[str, Any], problems: Iterable[str]) -> None:
+    """Raises BuildError that names every figure beyond its bound, and the problems."""
     found = proof["detections"]
     shift = ScoreShift.model_validate(found["score_shift"]) if found.get("score_shift") else None
     figures = proof["network"] | {"max_map_drop": found.get("map_drop"), "max_score_shift": bounded_shift(shift)}
@@ -224,7 +256,14 @@ def _hold(proof: dict[str, Any]) -> None:
     geometry = proof["geometry"]
     if geometry and geometry["beyond_one_grey_level"] > MAX_BEYOND:
         beyond.append(f"{geometry['beyond_one_grey_level']:.2%} of the pixels are not those that OpenCV gives")
+    if geometry and geometry["mean_grey_error"] > MAX_GREY_BIAS:
+        beyond.append(f"the pixels are {geometry['mean_grey_error']:.2g} grey levels off those of OpenCV in the mean")
     if geometry and geometry["max_box_error"] > MAX_BOX_ERROR:
         beyond.append(f"boxes are {geometry['max_box_error']:.3g} pixels of the frame away from where they belong")
+    beyond += problems
     if beyond:
-        raise BuildError("the artifact is not the network: " + "; ".join(beyond) + "; nothing was published")
+        _fail(beyond)
+
+
+def _fail(beyond: Sequence[str]) -> NoReturn:
+    raise BuildError("the artifact is not the network: " + "; ".join(beyond) + "; nothing was published")

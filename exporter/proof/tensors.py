@@ -22,6 +22,8 @@ from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
 ONNX_RUNTIME = OnnxRuntimeEngine()
 Read = Callable[[Mapping[str, np.ndarray], int], list[Detections]]
 """See `exporter.postprocessing.format.FormatNode.read`."""
+FINISHED = {*BATCH, "flat_predictions"}
+"""The outputs of the exporter's own formats."""
 
 
 @dataclass(frozen=True)
@@ -34,14 +36,26 @@ class Framed:
 
 
 @dataclass(frozen=True)
+class Outputs:
+    """Where one image's detections or raw boxes lie in what a run gave: the artifact's outputs by name, as they came,
+    how many images they are of, and which of these it is."""
+
+    values: Mapping[str, np.ndarray]
+    images: int
+    image: int
+
+
+@dataclass(frozen=True)
 class Tensors:
     """Of one picture: boxes [N, 4] xyxy in pixels of the network's input, scores [N, C] after the sigmoid, what the
-    artifact made of them, in the same pixels (None where it has no NMS), and of a frame (None where it takes none)."""
+    artifact made of them, in the same pixels (None where it has no NMS), of a frame (None where it takes none), and
+    as it gave that (None for a core graph, or in a recipe's own format)."""
 
     boxes: np.ndarray
     scores: np.ndarray
     detections: Detections | None
     framed: Framed | None = None
+    outputs: Outputs | None = None
 
 
 def artifact_tensors(
@@ -77,14 +91,18 @@ def tensors(
         given = {name.removeprefix(INNER): value for name, value in values.items() if name.startswith(INNER)} or values
         understood = read or (rows if {"num_predictions", "flat_predictions"} & given.keys() else None)
         count = len(batch) if batch.ndim == 4 else 1  # one frame has no dimension for more
-        finished = understood(given, count) if understood else [None] * count
+        try:
+            finished = understood(given, count) if understood else [None] * count
+        except (LookupError, TypeError, ValueError) as error:
+            raise BuildError(f"what the artifact gives is not in its format: {in_one_line(error)}") from error
+        own = {name: value for name, value in values.items() if name in FINISHED}
         for i in range(count):
-            before, after = _before_nms(values, i), finished[i]
+            before, after, outputs = _before_nms(values, i), finished[i], Outputs(own, count, i) if own else None
             if after is not None and INPUT_BOXES in values:
                 of_input = Detections(values[INPUT_BOXES][i, : len(after.scores)], after.scores, after.classes)
-                yield Tensors(*before, of_input, Framed(values[IMAGES][i], after.boxes))
+                yield Tensors(*before, of_input, Framed(values[IMAGES][i], after.boxes), outputs)
             else:
-                yield Tensors(*before, after)
+                yield Tensors(*before, after, outputs=outputs)
 
 
 def constants(artifact: bytes) -> dict[str, np.ndarray]:

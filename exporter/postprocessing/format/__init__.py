@@ -5,7 +5,7 @@ Not here: which boxes are detections (`postprocessing/nms`).
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from exporter.common.node import Node
 from exporter.common.options import lazily
@@ -20,6 +20,14 @@ else:
     __getattr__ = lazily(__name__)
 
 
+class Promise(NamedTuple):
+    """An output: name, dtype, and shape, in which None stands for any side."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | str | None, ...]
+
+
 class FormatNode(Node, ABC):
     """Base of the output formats. rows_by_image: whether the first dimension of each output is the batch; readable:
     whether `read` understands the outputs, so that they can be evaluated and shown."""
@@ -27,6 +35,12 @@ class FormatNode(Node, ABC):
     place: ClassVar[str] = "postprocessing.format"
     rows_by_image: ClassVar[bool] = True
     readable: ClassVar[bool] = True
+
+    def promised(self, batch: int | str, limit: int, integers: str) -> list[Promise] | None:
+        """The outputs in their order, for the proof; None: any. batch: its size, or its name where it is free; limit:
+        the most detections of an image; integers: the dtype of counts and classes, "int64", of TensorRT's plugin
+        "int32"."""
+        return None
 
     @property
     def code(self) -> "OwnCode | None":

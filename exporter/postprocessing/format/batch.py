@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from exporter.postprocessing.format import FormatNode
+from exporter.postprocessing.format import FormatNode, Promise
 
 if TYPE_CHECKING:
     import onnx
@@ -12,6 +12,15 @@ if TYPE_CHECKING:
 
 class BatchFormat(FormatNode):
     """Has no settings."""
+
+    def promised(self, batch: int | str, limit: int, integers: str) -> list[Promise]:
+        """See `attach`."""
+        return [
+            Promise("num_predictions", integers, (batch, 1)),
+            Promise("pred_boxes", "float32", (batch, limit, 4)),
+            Promise("pred_scores", "float32", (batch, limit)),
+            Promise("pred_classes", integers, (batch, limit)),
+        ]
 
     def attach(self, kept: "onnx.ModelProto") -> "onnx.ModelProto":
         """`kept` (what an NMS node returns) with its final outputs: num_predictions [B, 1] int64, pred_boxes

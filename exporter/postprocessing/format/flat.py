@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, ClassVar
 
-from exporter.postprocessing.format import FormatNode
+from exporter.postprocessing.format import FormatNode, Promise
 
 if TYPE_CHECKING:
     import onnx
@@ -14,6 +14,10 @@ class FlatFormat(FormatNode):
     """Has no settings."""
 
     rows_by_image: ClassVar[bool] = False
+
+    def promised(self, batch: int | str, limit: int, integers: str) -> list[Promise]:
+        """See `attach`."""
+        return [Promise("flat_predictions", "float32", (None, 7))]
 
     def attach(self, kept: "onnx.ModelProto") -> "onnx.ModelProto":
         """`kept` (what an NMS node returns) with its final output: flat_predictions [detections, 7] float32 (image
