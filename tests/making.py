@@ -3,8 +3,10 @@
 from functools import partial
 
 from exporter.common.progress import Progress
+from exporter.common.provenance import repository
 from exporter.config.recipe import Recipe
 from exporter.model.loaded import LoadedModel
+from exporter.pipeline.describe import describe, recipe_section
 from exporter.pipeline.stages import attach as attaching
 from exporter.pipeline.stages.calibrated import Calibrated
 from exporter.pipeline.stages.quantize import quantize as quantizing
@@ -46,9 +48,17 @@ def prove(artifact: bytes, loaded: LoadedModel, recipe: Recipe, outputs=None):
     return proving.prove(artifact, loaded, recipe.request, recipe.backend, recipe.quantization, recipe.proof, outputs)
 
 
+def described(file, loaded: LoadedModel, recipe: Recipe, quantization, calibration=None, proof=None):
+    """The manifest of the artifact in `file`."""
+    section = recipe_section(recipe, repository(recipe.recipe_name))
+    return describe(
+        file, loaded.facts, recipe.name, recipe.request, recipe.backend, section, [], quantization, calibration,
+        proof or {}, None, None, [], None,
+    )  # fmt: skip
+
+
 def looked(artifact: bytes, loaded: LoadedModel, recipe: Recipe, blind: str, outputs):
     """Its part `sight`."""
-    calibration = _calibration(recipe, 32)
     return sight.looked(
-        artifact, loaded, recipe.request, recipe.backend, recipe.evaluation, calibration, blind, outputs
+        artifact, loaded, recipe.request, recipe.backend, recipe.evaluation, recipe.calibration, blind, outputs
     )

@@ -44,12 +44,12 @@ ONNX_NMS = "postprocessing/nms=onnx"
         ([*PLUGIN, "backend.batch=[1,2,4]"], r"backend\.batch: has no effect with input\.batch=1"),
         ([*PLUGIN, "postprocessing/format=flat", "input.batch=4"], r"format=flat with input\.batch=4: .* take postprocessing/format=batch"),
         ([*PLUGIN, "quantization=int8", "quantization.scheme=u8s8"], r"scheme=u8s8: TensorRT takes symmetric int8.*: leave it auto"),
-        ([*PLUGIN, "quantization=int8_fp16", "export.opset=18"], r"export\.opset=18: quantization=int8_fp16 needs 19 or later: add export\.opset=19"),
+        ([*PLUGIN, "quantization=int8_fp16", "export.opset=18"], r"export\.opset=18: quantization=int8_fp16 needs 19 or later: leave it auto"),
         ([*PLUGIN, "preprocessing=letterbox"], r"preprocessing: .* resize outside"),
         ([*TRT, ONNX_NMS, "postprocessing.nms.num_pre_nms_predictions=4000"], r"num_pre_nms_predictions=4000: .*nms=efficientnms"),
         ([*TRT, ONNX_NMS, "postprocessing.nms.max_candidates_per_image=4096"], r"max_candidates_per_image=4096: .* at most 3839"),
-        ([*PLUGIN, "postprocessing.nms.multi_label=false"], r"multi_label: no such key.*postprocessing/nms=onnx has it"),
-        ([*PLUGIN, "postprocessing.nms.num_pre_nms_predictions=9"], r"num_pre_nms_predictions: no such key.*postprocessing/nms=onnx has it"),
+        ([*PLUGIN, "postprocessing.nms.multi_label=false"], r"multi_label: no such key.*postprocessing/nms=onnx have it"),
+        ([*PLUGIN, "postprocessing.nms.num_pre_nms_predictions=9"], r"num_pre_nms_predictions: no such key.*postprocessing/nms=onnx have it"),
         ([*PLUGIN, "postprocessing.nms.nms_threshold=0"], r"nms_threshold=0: the plugin takes a threshold above 0"),
         (["+recipe=yolo_nas_s", "postprocessing/nms=efficientnms"], r"nms=efficientnms: is for backend=tensorrt only: .* postprocessing/nms=onnx"),
         (["+recipe=yolo_nas_s", "quantization=int8_fp16", "export.opset=19"], r"int8_fp16: is for backend=tensorrt only: .* quantization=int8"),
@@ -65,12 +65,29 @@ def test_what_tensorrt_cannot_take_is_refused_with_what_to_do(words, says):
 def test_a_sweep_over_backends_needs_no_other_word(backend):
     recipe = check(compose(["+recipe=yolo_nas_s_int8", f"backend={backend}"]))
     assert recipe.scheme == {"onnxruntime": "u8s8", "tensorrt": "s8s8"}[backend]
+    assert recipe.nms.name == {"onnxruntime": "onnx", "tensorrt": "efficientnms"}[backend]
+    recipe = check(compose(["+recipe=yolo_nas_s_int8", f"backend={backend}", ONNX_NMS]))
     assert recipe.nms.max_candidates_per_image == {"onnxruntime": None, "tensorrt": 3839}[backend]
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "input.batch=2",
+        "input.size=dynamic",
+        "postprocessing.nms.multi_label=false",
+        "postprocessing.nms.nms_threshold=0",
+    ],
+)
+def test_auto_is_the_plugin_only_where_shapes_are_fixed_and_it_takes_the_parameters(word):
+    recipe = check(compose(["+recipe=yolo_nas_s", "backend=tensorrt", word]))
+    assert recipe.nms.name == ("efficientnms" if word == "input.batch=2" else "onnx")
+    assert check(compose(["+recipe=yolo_nas_s", "backend=tensorrt"])).nms.name == "efficientnms"
 
 
 def test_the_yaml_holds_every_field_with_its_default():
     written = yaml.safe_load(YAML.read_text(encoding="utf-8"))
-    assert written.pop("_target_") == f"{TensorRT.__module__}.TensorRT"
+    assert written.pop("_target_") == "exporter.backend.TensorRT"
     assert written == TensorRT().model_dump()
 
 
@@ -205,7 +222,7 @@ def test_the_command_for_trtexec(artifact):
     flags = {"8.6": ["--int8"], "10": ["--stronglyTyped"], "11": []}
     assert trtexec_command(_with(manifest, profile=None, build_flags=flags), "8.6") == f"{start} --int8"
     with pytest.raises(RequestError, match=r"is for backend=onnxruntime: build it with backend=tensorrt"):
-        trtexec_command(_with(manifest, name="onnxruntime"), "11")
+        trtexec_command(_with(manifest, name="onnxruntime", build_flags={}), "11")
 
 
 def _with(manifest: Manifest, **changes) -> Manifest:

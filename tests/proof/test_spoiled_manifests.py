@@ -12,8 +12,8 @@ import pytest
 from exporter.artifact.verify import verify
 from exporter.calibration.section import Calibration
 from exporter.common.errors import BuildError, RequestError
-from exporter.pipeline.describe import describe
 from exporter.quantization.summary import summarize
+from tests.making import described
 from tests.proof import spoil_detections as d
 from tests.proof.bases import base
 
@@ -32,9 +32,7 @@ def folder(content: bytes, tmp_path: Path) -> Path:
     calibration = Calibration(name="demo", method="minmax", num_images=8, duplicates=0, digest="0", labels={},
                               bit_depth=None)  # fmt: skip
     repository = {"commit": None, "dirty": None}
-    describe(
-        path, given.loaded.facts, given.recipe, quantization, calibration, {}, None, None, [], repository, None
-    ).write(tmp_path)
+    described(path, given.loaded, given.recipe, quantization, calibration).write(tmp_path)
     return tmp_path
 
 
