@@ -95,7 +95,7 @@ def _bounds(artifact: bytes, model: ModelFacts, recipe: Recipe) -> dict[str, flo
     bounds = dict(recipe.quantization.bounds)
     if recipe.quantization.name == "none" and recipe.backend.name == "openvino":
         bounds = dict(Int8.bounds) if is_quantized(onnx.load_from_string(artifact)) else bounds
-    if model.weights.source.startswith("random") and recipe.quantization.name != "none":
+    if model.weights.kind == "random" and recipe.quantization.name != "none":
         bounds = {}
     if recipe.takes_frames and "max_map_drop" in bounds:
         bounds["max_map_drop"] += MAX_MAP_DROP
@@ -191,7 +191,7 @@ def _detection_errors(
 ) -> dict[str, Any]:
     """mAP and matched boxes against the torch network; or null and why."""
     why = None
-    if model.weights.source != "demo":
+    if model.weights.kind != "demo":
         why = "the weights are not the demo's: no pictures here belong to them"
     elif not hasattr(recipe.nms, "max_predictions_per_image"):
         why = "without NMS there are no detections"

@@ -111,7 +111,7 @@ def test_it_goes_all_the_way(tmp_path, words, capsys):
     manifest = read_manifest(tmp_path / "out")
     assert (manifest.model.name, manifest.model.class_names) == ("onnx", ["a", "b", "c", "d", "e"])
     assert (manifest.model.weights.file, manifest.model.weights.sha256) == ("core.onnx", file_digest(file))
-    assert manifest.model.weights.source == "file"
+    assert (manifest.model.weights.source, manifest.model.weights.kind) == ("file", "onnx")
     assert manifest.proof["postprocessing"]["rows"] > 0
     assert manifest.proof["postprocessing"]["unexplained"] == 0
     assert manifest.preprocessing.geometry is not None

@@ -34,7 +34,7 @@ def evaluated(
     section = evaluate(
         own, other, examples, model.num_classes, progress,
         name=recipe.evaluation.name, max_drop=recipe.evaluation.max_drop, min_map=recipe.evaluation.min_map,
-        max_score_shift=max_score_shift, must_find=not model.weights.source.startswith("random"),
+        max_score_shift=max_score_shift, must_find=model.weights.kind != "random",
     )  # fmt: skip
     return section.model_copy(update={"labels": examples.notes})
 

@@ -75,7 +75,7 @@ def _header(manifest: Manifest) -> str:
     )
     parts = [f"<h1>{text(manifest.name)}</h1>", paragraph(words)]
     parts += [paragraph(warning, "loud") for warning in (manifest.benchmark.warnings if manifest.benchmark else [])]
-    if weights.source.startswith("random"):
+    if weights.kind == "random":
         parts.append(paragraph("Random weights: for shape and speed work only, it detects nothing.", "loud"))
     return "<header>\n" + "\n".join([*parts, tiles(manifest)]) + "\n</header>"
 

@@ -63,7 +63,7 @@ def _sources(manifest: Manifest, examples: Sequence[Example]) -> list[tuple[str,
         return []
     if examples:
         return [(examples[i].name, examples[i].read) for i in spread(len(examples), CANDIDATES)]
-    if manifest.model.weights.source != "demo":
+    if manifest.model.weights.kind != "demo":
         return []
     size = manifest.input.nominal_picture
     return [(f"scene {i}", lambda i=i: scene("evaluation", i, *size).image) for i in range(CANDIDATES)]
