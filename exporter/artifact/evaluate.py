@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from exporter.artifact.detector import detector_of
 from exporter.artifact.manifest import read_manifest
+from exporter.backend.engine import engine_of
 from exporter.common.bit_depth import BitDepth
 from exporter.common.errors import RequestError
 from exporter.common.messages import validation_lines
@@ -17,7 +18,6 @@ from exporter.evaluation.evaluate import evaluate
 from exporter.evaluation.notes import warning
 from exporter.evaluation.section import Evaluation
 from exporter.evaluation.yolo import YoloEvaluation
-from exporter.runtime.engine import engine_of
 
 
 def evaluate_artifact(

@@ -9,6 +9,7 @@ import onnx
 
 from exporter.artifact.bounded_session import artifact_session, check_artifact
 from exporter.artifact.manifest import Manifest, read_manifest
+from exporter.backend.engine import engine_of
 from exporter.backend.lint.read import read_model
 from exporter.common.errors import BuildError, RequestError
 from exporter.common.files import file_digest, is_file
@@ -17,7 +18,6 @@ from exporter.common.messages import in_one_line
 from exporter.graph import facts
 from exporter.graph.clean import check
 from exporter.quantization.summary import summarize, summarize_half
-from exporter.runtime.engine import engine_of
 
 
 def verify(folder: Path) -> Iterator[str]:

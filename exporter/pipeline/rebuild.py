@@ -45,7 +45,12 @@ def rebuild(
     changed = _changed(manifest.versions)
     for line in changed:
         yield f"package {line}"
-    choices = {"model": manifest.model.name, "quantization": str(manifest.quantization.get("precision"))}
+    choices = {
+        "model": manifest.model.name,
+        "quantization": str(manifest.quantization.get("precision")),
+        "postprocessing/nms": str(manifest.postprocessing.nms.get("type")),
+        "postprocessing/format": str(manifest.postprocessing.format),
+    }
     if manifest.recipe.name:
         choices["recipe"] = manifest.recipe.name
     with tempfile.TemporaryDirectory() as scratch:
