@@ -1,4 +1,4 @@
-"""A checked recipe: what `runner.build` gets. Everything that can be known from the words alone is checked here."""
+"""A checked recipe: what `exporter.pipeline.build.build` gets. All that the words alone can tell is checked here."""
 
 import importlib
 import inspect
