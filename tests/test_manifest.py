@@ -4,9 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 import exporter
-from exporter.artifact.manifest import Manifest, read_manifest
+from exporter.artifact.manifest import Manifest, Weights, read_manifest
 from exporter.common.errors import RequestError
 
 
@@ -29,6 +30,32 @@ def test_what_is_not_a_manifest_is_refused_in_one_line(tmp_path, text, said):
     with pytest.raises(RequestError, match=said) as error:
         read_manifest(tmp_path)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("source", "file", "kind"),
+    [
+        ("file", "mine.pth", "file"),
+        ("file", "mine.onnx", "onnx"),
+        ("file and tensors beside it, sha256 of both 0123", "mine.onnx", "onnx"),
+        ("demo", "yolo_nas_s.safetensors", "demo"),
+        ("published COCO weights, https://some.host/x", "yolo_nas_s_coco.pth", "published"),
+        ("https://some.host/x: other weights than the published ones", "x.pth", "url"),
+        ("file:///some/x: other weights than the published ones", "x.pth", "url"),
+        ("random, seed 7: it detects nothing", None, "random"),
+        ("made by mynet.make", None, "custom"),
+        ("in memory", None, "memory"),
+    ],
+)
+def test_manifests_of_0_1_0_say_the_kind_of_weights_in_words(source, file, kind):
+    assert Weights.model_validate({"file": file, "sha256": None, "source": source, "licence": None}).kind == kind
+
+
+def test_what_is_said_of_the_kind_holds():
+    said = {"file": None, "sha256": None, "source": "demo", "kind": "custom", "licence": None}
+    assert Weights.model_validate(said).kind == "custom"
+    with pytest.raises(ValidationError):
+        Weights.model_validate(said | {"kind": "evil"})
 
 
 def test_a_folder_without_one_is_refused(tmp_path):

@@ -10,10 +10,11 @@ from typing import Any
 import onnx
 
 from exporter.artifact.manifest import Manifest
+from exporter.backend.engine import engine_of
 from exporter.backend.lint.read import read_model
 from exporter.common.errors import BuildError, RequestError
 from exporter.graph.walk import graphs
-from exporter.runtime.engine import Engine, Session, engine_of, limits
+from exporter.runtime.engine import Engine, Session, limits
 
 
 def artifact_session(folder: Path, manifest: Manifest, engine: Engine | None = None) -> Session:

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from exporter.artifact.manifest import Manifest, read_manifest
+from exporter.backend.engine import engine_of
 from exporter.benchmark.subject import Subject, of_manifest
 from exporter.common.errors import RequestError
 from exporter.common.messages import one_of
-from exporter.runtime.engine import Engine, engine_of
+from exporter.runtime.engine import Engine
 from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
 from exporter.runtime.openvino import Hint, OpenVinoEngine, Precision, installed
 

@@ -7,12 +7,13 @@ import numpy as np
 import onnx
 
 from exporter.artifact.manifest import Manifest
+from exporter.backend.engine import engine_of
 from exporter.common.errors import RequestError
 from exporter.demo.scenes import scene
 from exporter.graph import facts
 from exporter.preprocessing.encode import encode
 from exporter.preprocessing.section import Input, Preprocessing
-from exporter.runtime.engine import Engine, Timed, engine_of
+from exporter.runtime.engine import Engine, Timed
 
 
 @dataclass(frozen=True)

@@ -83,6 +83,9 @@ def check(composed: Composed, model: Any = None, digest: str | None = None, as_d
     training is read, and whether a graph is quantized already. `model`, a torch network in memory, takes the place of
     the one that the recipe names; `digest` is the caller's word for what it is. `as_declared`: a checkpoint's word on
     its training holds; version 0.1.0 did not look."""
+    if gaps := [key for key in ("name", "output_dir", "trust", "model") if key not in composed.config]:
+        # `~key` took it, or somebody edited a manifest. What else is missing is said where it is read.
+        raise RequestError("; ".join(f"{key}: is missing, and no build can do without it" for key in gaps))
     with explained("the configuration"):
         missing = sorted(OmegaConf.missing_keys(composed.config))
     if model is not None:
@@ -111,8 +114,8 @@ def check(composed: Composed, model: Any = None, digest: str | None = None, as_d
     problems += others + more
     problems += [f"{key}: {one_of('no such key', key, KEYS)}" for key in config if key not in KEYS]
     problems += _place_problems(config)
-    behind = ("nms", "format")
-    strange = [key for key in config.get("postprocessing") or {} if key not in behind]
+    behind, given = ("nms", "format"), config.get("postprocessing")
+    strange = [str(key) for key in given if key not in behind] if isinstance(given, dict) else ()
     problems += [f"postprocessing.{key}: {one_of('no such key', key, behind)}" for key in strange]
     if problems:
         raise RequestError("; ".join(problems))

@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from exporter.graph.scopes import Scope
+
 if TYPE_CHECKING:
     import onnx
     import onnx_ir as ir
@@ -18,7 +20,9 @@ Outputs = dict[str, tuple[Tensor, Sequence[Any]]]
 """The new outputs: name → (tensor, its shape: numbers, names or dimensions of other tensors)."""
 
 
-def append(model: "onnx.ModelProto", scope: str, tail: Callable[[Op, dict[str, Tensor]], Outputs]) -> "onnx.ModelProto":
+def append(
+    model: "onnx.ModelProto", scope: Scope, tail: Callable[[Op, dict[str, Tensor]], Outputs]
+) -> "onnx.ModelProto":
     """A copy of `model` with `tail` written behind its outputs, in the model's own opset.
 
     `tail(op, values)` gets the model's outputs by name and returns the new ones. Nodes and tensors are named after

@@ -16,6 +16,8 @@ MEANINGS = {
     "pred_classes": "indices into class_names",
     "flat_predictions": "rows: image index, x1, y1, x2, y2 (pixels of the input), score, class index; images in order",
 }
+DEFAULT = ("", "ai.onnx")
+"""Names of the domain of ONNX's own operators."""
 QUANTIZED = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "ConvInteger", "MatMulInteger", "QGemm")
 """Operators on integers in the place of reals, beside those whose names begin with QLinear."""
 MEANINGS_OF_A_FRAME = {
@@ -30,7 +32,7 @@ MEANINGS_OF_THE_PLUGIN = {
 
 def opset(model: onnx.ModelProto) -> int:
     """The version of the default operator set."""
-    return next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+    return next(entry.version for entry in model.opset_import if entry.domain in DEFAULT)
 
 
 def operators(model: onnx.ModelProto) -> dict[str, int]:

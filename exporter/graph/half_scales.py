@@ -50,7 +50,7 @@ def has_half_scales(model: bytes | Path) -> bool:
         return False
     graph = onnx.load_from_string(content).graph
     half = {tensor.name for tensor in graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT16}
-    return any(node.op_type == "QuantizeLinear" and node.input[1] in half for node in graph.node)
+    return any(node.op_type == "QuantizeLinear" and half.intersection(node.input[1:2]) for node in graph.node)
 
 
 def _axis(node: ir.Node) -> int:

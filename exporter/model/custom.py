@@ -10,7 +10,7 @@ from exporter.common.messages import in_one_line
 from exporter.common.node import UserCode
 from exporter.model import ModelNode
 from exporter.model.loaded import LoadedModel
-from exporter.model.section import Weights
+from exporter.model.section import Weights, WeightsKind
 
 if TYPE_CHECKING:
     from torch import nn
@@ -46,10 +46,12 @@ class CustomModel(UserCode, ModelNode):
         if not isinstance(network, nn.Module):
             kind = type(network).__name__
             raise RequestError(f"model._target_={self.target}: gives a {kind}: let it give a torch.nn.Module")
-        return loaded(network, self.target.rpartition(".")[2], f"made by {self.target}", self.class_names)
+        return loaded(network, self.target.rpartition(".")[2], "custom", f"made by {self.target}", self.class_names)
 
 
-def loaded(network: "nn.Module", name: str, source: str, class_names: tuple[str, ...] | Literal["auto"]) -> LoadedModel:
+def loaded(
+    network: "nn.Module", name: str, kind: WeightsKind, source: str, class_names: tuple[str, ...] | Literal["auto"]
+) -> LoadedModel:
     """A fused copy of `network` on the CPU, tried on one blank picture of 64 × 64."""
     import torch
 
@@ -63,7 +65,7 @@ def loaded(network: "nn.Module", name: str, source: str, class_names: tuple[str,
             f"the network {name} cannot be copied: {in_one_line(error)}: keep nothing in it but modules, parameters and"
             " buffers, or give its weights as a file"
         ) from error
-    weights = Weights(file=None, sha256=digest(copy), source=source, licence=None)
+    weights = Weights(file=None, sha256=digest(copy), source=source, kind=kind, licence=None)
     parameters = sum(parameter.numel() for parameter in copy.parameters())
     own = fused_in_place(copy.float())
     try:

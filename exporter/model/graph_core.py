@@ -15,11 +15,11 @@ from exporter.graph import facts
 from exporter.graph.came_quantized import mark
 from exporter.graph.clean import strip_metadata
 from exporter.graph.core_outputs import DECODED_OUTPUTS, RAW_OUTPUTS
+from exporter.graph.scopes import PREFIXES, TENSORS
 from exporter.model.graph_outputs import WANTED, seems, shown, suppresses
 
 PAIRS = (DECODED_OUTPUTS, ("pred_boxes", "pred_scores"))
 BOXES_AXIS = {"boxes": 1, "scores": 1, "box_logits": 2, "class_logits": 2, "anchors": 0}
-SCOPES = ("preprocessing/", "geometry/", "guard/", "nms/", "format/", "decode/")  # of what is attached later
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ class _Names:
 
 
 def _leave_scopes(thing: ir.Node | ir.Value) -> None:
-    if thing.name and thing.name.startswith(SCOPES):
+    if thing.name and (thing.name.startswith(PREFIXES) or thing.name in TENSORS):
         thing.name = f"network/{thing.name}"
 
 

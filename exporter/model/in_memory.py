@@ -56,4 +56,4 @@ class InMemory(ModelNode):
         names = self.class_names
         if names == "auto":
             names = names_in_memory(self.network) or names
-        return loaded(self.network, self.network_name, "in memory", names)
+        return loaded(self.network, self.network_name, "memory", "in memory", names)

@@ -11,7 +11,7 @@ from exporter.common.files import exists, file_digest, is_file, user_path
 from exporter.model import ModelNode
 from exporter.model.architectures import ARCHITECTURES, Architecture
 from exporter.model.loaded import LoadedModel
-from exporter.model.section import Weights
+from exporter.model.section import Weights, WeightsKind
 from exporter.preprocessing.trained import Trained
 
 if TYPE_CHECKING:
@@ -120,11 +120,10 @@ class KnownModel(ModelNode):
             names = self._names(None, COCO_CLASSES if self.num_classes == "auto" else self.num_classes)
             network = self.known.create(len(names))
             network.load_state_dict(random_state(network, self.seed))
-            source = Weights(
-                file=None, sha256=None, source=f"random, seed {self.seed}: it detects nothing", licence=None
-            )
+            words = f"random, seed {self.seed}: it detects nothing"
+            source = Weights(file=None, sha256=None, source=words, kind="random", licence=None)
         else:
-            checkpoint, kind, licence = self._checkpoint()
+            checkpoint, kind, words, licence = self._checkpoint()
             found = num_classes_of(checkpoint.state, self._label(checkpoint))
             if self.num_classes not in ("auto", found):
                 raise RequestError(
@@ -137,24 +136,24 @@ class KnownModel(ModelNode):
             check_state(expected, checkpoint.state, self._label(checkpoint))
             network = self.known.create(found)
             load_strict(network, checkpoint)
-            source = Weights(file=checkpoint.file, sha256=checkpoint.sha256, source=kind, licence=licence)
+            source = Weights(file=checkpoint.file, sha256=checkpoint.sha256, source=words, kind=kind, licence=licence)
         parameters = sum(parameter.numel() for parameter in network.parameters())
         return LoadedModel(self.architecture, names, parameters, source, fuse(network))
 
     def _label(self, checkpoint: "Checkpoint") -> str:
         return f"model.weights={checkpoint.file} for {self.architecture}"
 
-    def _checkpoint(self) -> tuple["Checkpoint", str, str | None]:
-        """The checkpoint, where it came from in words, its licence where that is known."""
+    def _checkpoint(self) -> tuple["Checkpoint", WeightsKind, str, str | None]:
+        """The checkpoint, where it came from by kind and in words, its licence where that is known."""
         from exporter.model.checkpoint import read_checkpoint
 
         if self.weights == "demo":
-            return read_checkpoint(self._demo), "demo", "Apache-2.0"
+            return read_checkpoint(self._demo), "demo", "demo", "Apache-2.0"
         if self.weights == "coco":
             return self._published()
-        return read_checkpoint(user_path(self.weights)), "file", None
+        return read_checkpoint(user_path(self.weights)), "file", "file", None
 
-    def _published(self) -> tuple["Checkpoint", str, str | None]:
+    def _published(self) -> tuple["Checkpoint", WeightsKind, str, str | None]:
         from exporter.model.checkpoint import read_checkpoint
         from exporter.model.download import DIGESTS, fetch, fetch_published
 
@@ -162,10 +161,11 @@ class KnownModel(ModelNode):
             fetched = fetch_published(self.architecture)
         else:
             fetched = fetch(self.architecture, self.coco_url)
+        kind: WeightsKind = "published"
         source = f"published COCO weights, {fetched.url}"
         if fetched.sha256 != DIGESTS.get(self.architecture, fetched.sha256):  # of an address of the user's
-            source = f"{fetched.url}: other weights than the published ones"
-        return read_checkpoint(fetched.path), source, self.known.coco_licence
+            kind, source = "url", f"{fetched.url}: other weights than the published ones"
+        return read_checkpoint(fetched.path), kind, source, self.known.coco_licence
 
     def _names(self, stored: tuple[str, ...] | None, num_classes: int) -> tuple[str, ...]:
         """The class names: those of the recipe, else those in the checkpoint, else class_0, class_1, …"""

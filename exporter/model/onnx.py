@@ -79,5 +79,5 @@ class OnnxModel(ModelNode):
             names = stored or tuple(f"class_{i}" for i in range(count))
         if len(names) != count:
             raise RequestError(f"model.class_names: {len(names)} names for {count} classes: give as many, or auto")
-        weights = Weights(file=self._path.name, sha256=file.sha256, source=file.source, licence=None)
+        weights = Weights(file=self._path.name, sha256=file.sha256, source=file.source, kind="onnx", licence=None)
         return LoadedModel("onnx", names, network.parameters, weights, network)

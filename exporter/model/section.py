@@ -1,18 +1,24 @@
 """The manifest's section on the network and its weights."""
 
-from typing import Self
+from typing import Literal, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from exporter.common.section import Section
 
+WeightsKind = Literal["file", "onnx", "demo", "published", "url", "random", "custom", "memory"]
+"""A checkpoint, an ONNX graph, those that ship, the published COCO weights, others from an address of the user's, none
+at all, what user code makes, a network in the caller's memory."""
+
 
 class Weights(Section):
-    """Where the weights came from: the file by basename and digest, `source` in words, the licence if known."""
+    """Where the weights came from: the file by basename and digest, `source` in words, `kind` as programs ask for it
+    (manifests of version 0.1.0 have only the words), the licence if known."""
 
     file: str | None
     sha256: str | None
     source: str
+    kind: WeightsKind = Field(default_factory=lambda said: _kind_in(said["source"], said["file"]))
     licence: str | None
 
 
@@ -30,3 +36,16 @@ class Model(Section):
         if len(self.class_names) != self.num_classes:
             raise ValueError(f"num_classes is {self.num_classes}, and class_names has {len(self.class_names)}")
         return self
+
+
+def _kind_in(source: str, file: str | None) -> WeightsKind:
+    """What the words of version 0.1.0 say: the only place that reads them. What begins otherwise begins with an
+    address."""
+    if source.startswith("file") and (file or "").endswith(".onnx"):
+        return "onnx"
+    return _FIRST_WORDS.get(source.partition(" ")[0].rstrip(","), "url")
+
+
+_FIRST_WORDS: dict[str, WeightsKind] = {
+    "file": "file", "demo": "demo", "published": "published", "random": "random", "made": "custom", "in": "memory",
+}  # fmt: skip

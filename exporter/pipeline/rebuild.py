@@ -45,7 +45,12 @@ def rebuild(
     changed = _changed(manifest.versions)
     for line in changed:
         yield f"package {line}"
-    choices = {"model": manifest.model.name, "quantization": str(manifest.quantization.get("precision"))}
+    choices = {
+        "model": manifest.model.name,
+        "quantization": str(manifest.quantization.get("precision")),
+        "postprocessing/nms": str(manifest.postprocessing.nms.get("type")),
+        "postprocessing/format": str(manifest.postprocessing.format),
+    }
     if manifest.recipe.name:
         choices["recipe"] = manifest.recipe.name
     with tempfile.TemporaryDirectory() as scratch:
@@ -71,9 +76,9 @@ def _config(manifest: Manifest, weights: Path | None, places: dict[str, Path | N
     if not all(isinstance(config.get(group), dict) for group in ("model", "calibration")):
         raise RequestError(f"{manifest.name}: recipe.config in its manifest is not what a build was asked for")
     given = manifest.model.weights
-    if given.source == "in memory":
+    if given.kind == "memory":
         raise RequestError(f"{manifest.name}: its network was in memory: build it again with exporter.build(model=…)")
-    if given.source.startswith("file"):
+    if given.kind in ("file", "onnx"):
         if weights is None:
             raise RequestError(f"{manifest.name}: its weights were {given.file}: say where they lie, --weights FILE")
         found = file_digest(weights) if is_file(weights) else None

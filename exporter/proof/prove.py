@@ -118,7 +118,7 @@ def _bounds(
     bounds = dict(quantization.bounds)
     if not quantization.quantizes and not backend.capabilities.exact_pairs:
         bounds = dict(Int8.bounds) if is_quantized(onnx.load_from_string(artifact)) else bounds
-    if model.weights.source.startswith("random") and quantization.quantizes:
+    if model.weights.kind == "random" and quantization.quantizes:
         bounds = {}
     if request.preprocessing.takes_raw_images and "max_map_drop" in bounds:
         bounds["max_map_drop"] += MAX_MAP_DROP
@@ -213,7 +213,7 @@ def _detection_errors(
 ) -> dict[str, Any]:  # fmt: skip
     """mAP and matched boxes against the torch network; or null and why."""
     why = None
-    if model.weights.source != "demo":
+    if model.weights.kind != "demo":
         why = "the weights are not the demo's: no pictures here belong to them"
     elif not request.nms.detects:
         why = "without NMS there are no detections"

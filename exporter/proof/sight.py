@@ -60,7 +60,7 @@ def looked(
 
     Raises BuildError for an artifact that is blind, RequestError for an image that cannot be read."""
     preprocessing = request.preprocessing_section()
-    if model.weights.source.startswith("random"):
+    if model.weights.kind == "random":
         return {"images": 0, "why": "the weights are random"}
     if preprocessing.normalization is None or preprocessing.geometry is None:
         return {"images": 0, "why": "how a picture becomes the input is not known"}

@@ -11,6 +11,9 @@ from onnx import numpy_helper
 
 from exporter.quantization.qdq import WEIGHTED
 
+COUNTED = (*WEIGHTED, "QuantizeLinear", "DequantizeLinear", "Constant")
+"""Operators that are read here by what ONNX says of their inputs and outputs."""
+
 
 class Operands(NamedTuple):
     """Of a convolution on integers: the types of activations and weights, the stored weights and their scale, None

@@ -16,7 +16,7 @@ def summary_lines(manifest: Manifest) -> Iterator[str]:
         yield f"  output     {_tensor(output)}  {output.meaning}"
     if line := _trained_line(manifest):
         yield line
-    if manifest.model.weights.source.startswith("random"):
+    if manifest.model.weights.kind == "random":
         yield "  weights    random: for shape and speed work only, it detects nothing"
     convolutions = manifest.quantization.get("convolutions")
     if convolutions:
@@ -60,8 +60,7 @@ def _trained_line(manifest: Manifest) -> str | None:
                   if who == "recipe"]  # fmt: skip
         but = f"; the recipe has its own {' and '.join(others)}" if others else ""
         return f"  trained on {trained.preprocessing}, as the {trained.source} says{but}"
-    own = manifest.model.weights.source
-    if source.normalization == "model" and (own.startswith("file") or own == "in memory"):
+    if source.normalization == "model" and manifest.model.weights.kind in ("file", "onnx", "memory"):
         return (
             f"  trained on {trained.preprocessing}: assumed, the model's usual; the weights say nothing of it"
             " (preprocessing=declared says otherwise)"

@@ -1,15 +1,13 @@
-"""What every engine that runs here has in common, and which one an artifact is for."""
+"""What every engine that runs here has in common."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 
 from exporter.common.limits import memory_for
 
 if TYPE_CHECKING:
     import numpy as np
-
-    from exporter.backend.section import Backend as BackendSection
 
 RUN_SECONDS = 600.0
 """For one run of a graph that somebody else made."""
@@ -59,6 +57,11 @@ class Session(Runnable, Protocol):
 class Engine(Protocol):
     """An engine with all its settings."""
 
+    @classmethod
+    def of(cls, settings: Mapping[str, str]) -> Self:
+        """That of a manifest. Raises RequestError for settings that this engine does not have."""
+        ...
+
     @property
     def settings(self) -> dict[str, str]:
         """What a program has to tell the engine so that it computes as it did here; for the manifest."""
@@ -76,14 +79,3 @@ class Engine(Protocol):
     def placement(self, model: bytes, feeds: "dict[str, np.ndarray]") -> dict[str, int] | None:
         """How many nodes ran where, for an engine that may give some of them to another; None where it cannot."""
         ...
-
-
-def engine_of(backend: "BackendSection") -> Engine:
-    """The engine in which the artifact of a manifest was proved. Raises RequestError where it is not installed."""
-    if backend.name == "openvino":
-        from exporter.runtime.openvino import OpenVinoEngine
-
-        return OpenVinoEngine.of(backend.settings)
-    from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
-
-    return OnnxRuntimeEngine.of(backend.settings)

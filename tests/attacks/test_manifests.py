@@ -165,6 +165,17 @@ def test_held_against_the_file(what, folder, capsys):
         assert code in (1, 2) and predicted in err and "Traceback" not in err
 
 
+@pytest.mark.parametrize("name", ["evil", "", "../model/custom", "onnxruntime.yaml", "section"])
+def test_a_backend_that_there_is_not_is_not_taken_for_another(name, folder, capsys):
+    values = artifact(folder)
+    put(backend__name=name)(values)
+    (folder / "manifest.json").write_text(json.dumps(values))
+    Image.new("RGB", (80, 60)).save("p.png")
+    for words in (["verify", "art"], ["predict", "art", "p.png", "--out", "out"], ["snippet", "art"],
+                  ["benchmark", "art"], ["evaluate", "art", "--num-images", "1"]):  # fmt: skip
+        refused(words, f"backend.name={name}: no such backend", capsys)
+
+
 # Configurations that `rebuild` would build.
 CONFIGS = {
     "empty": ({}, "not what a build was asked for"),

@@ -71,6 +71,7 @@ def test_a_network_of_the_contract_goes_all_the_way(mine, tmp_path, words):
     manifest = read_manifest(tmp_path / "out")
     assert manifest.model.class_names == ["a", "b", "c"]
     assert manifest.model.weights.source == "made by mynet.make"
+    assert manifest.model.weights.kind == "custom"
     assert manifest.proof["postprocessing"]["unexplained"] == 0
     assert manifest.proof["postprocessing"]["rows"] > 0
     list(verify(tmp_path / "out"))
@@ -135,6 +136,7 @@ def test_a_network_in_memory_is_left_as_it_is(trained, tmp_path):
     assert manifest.model.weights.sha256 == before["weights"]
     assert manifest.model.class_names == ["cat", "dog", "cow"]
     assert manifest.model.weights.source == "in memory"
+    assert manifest.model.weights.kind == "memory"
 
 
 class Watch:
@@ -164,7 +166,7 @@ class Foreign(nn.Module):
 def test_a_foreign_network_is_not_taken_for_one_of_ours():
     network = Foreign().double().eval()
     images = torch.rand(1, 3, 64, 64)
-    own = loaded(network, "mine", "in memory", "auto").network
+    own = loaded(network, "mine", "memory", "in memory", "auto").network
     assert network.conv.weight.dtype == torch.float64
     with torch.no_grad():
         for ours, theirs in zip(own(images), network(images.double()), strict=True):
@@ -186,7 +188,7 @@ def test_what_cannot_be_copied_is_said():
     network = Foreign()
     network.kept = network.conv(torch.rand(1, 3, 16, 16))  # a tensor in the middle of a computation
     with pytest.raises(RequestError, match="the network mine cannot be copied"):
-        loaded(network, "mine", "in memory", "auto")
+        loaded(network, "mine", "memory", "in memory", "auto")
 
 
 def test_a_network_in_memory_needs_no_weights_but_pictures_for_int8(trained):
@@ -197,7 +199,7 @@ def test_a_network_in_memory_needs_no_weights_but_pictures_for_int8(trained):
 
 def test_names_must_be_as_many_as_classes(trained):
     with pytest.raises(RequestError, match="2 names for 3 classes"):
-        loaded(trained, "mine", "in memory", ("a", "b"))
+        loaded(trained, "mine", "memory", "in memory", ("a", "b"))
 
 
 def test_a_digest_sees_every_weight():

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from exporter.common.errors import RequestError
+from exporter.common.paths import CONF
 from exporter.config.compose import compose
 from exporter.config.recipe import check
 from exporter.model.architectures import ARCHITECTURES
@@ -58,7 +59,7 @@ def test_another_architecture_is_refused(checkpoint):
 def test_random_weights_say_so():
     loaded = load("model.weights=random", "model.num_classes=5")
     assert loaded.num_classes == 5
-    assert "detects nothing" in loaded.weights.source
+    assert "detects nothing" in loaded.weights.source and loaded.weights.kind == "random"
 
 
 def test_the_demo_exists_for_some_networks_only():
@@ -69,6 +70,19 @@ def test_the_demo_exists_for_some_networks_only():
 def test_published_weights_need_their_licence_accepted():
     with pytest.raises(RequestError, match=r"non-commercial.*model\.accept_license=true"):
         check(compose(["model=yolo_nas_s", "model.weights=coco"]))
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_what_accepting_a_licence_does_is_said_of_each_network(name):
+    (line,) = [line for line in (CONF / "model" / f"{name}.yaml").read_text().splitlines() if "accept_license" in line]
+    asked = f"model={name}", "model.weights=coco"
+    if ARCHITECTURES[name].restricted:
+        assert "true says that you accept" in line and "no effect" not in line
+        with pytest.raises(RequestError, match="accept_license=true"):
+            check(compose(asked))
+    else:
+        assert "no effect" in line
+        assert check(compose(asked)).model.weights == "coco"  # nobody is asked
 
 
 def test_published_weights_are_fetched_once(checkpoint, tmp_path, monkeypatch):
@@ -92,7 +106,7 @@ def test_published_weights_are_fetched_once(checkpoint, tmp_path, monkeypatch):
     finally:
         server.shutdown()
     assert asked == ["/yolo_nas_s_coco.pth"]
-    assert first.weights == second.weights
+    assert first.weights == second.weights and first.weights.kind == "url"
     assert "non-commercial" in (first.weights.licence or "")
     assert (
         first.weights.source == f"{url.replace('{file}', 'yolo_nas_s_coco.pth')}: other weights than the published ones"
@@ -109,3 +123,4 @@ def test_the_known_addresses_are_taken_without_one_of_the_users(checkpoint, monk
     monkeypatch.setattr("exporter.model.download.fetch_published", fetch_published)
     weights = load("model.weights=coco", "model.accept_license=true").weights
     assert asked == ["yolo_nas_s"] and weights.source == "published COCO weights, https://some.host/x"
+    assert weights.kind == "published"

@@ -18,6 +18,7 @@ from exporter.common.files import file_digest
 from exporter.config.compose import compose
 from exporter.config.recipe import check
 from exporter.graph import facts
+from exporter.graph.scopes import PREFIXES, TENSORS
 from exporter.model.graph_network import GraphNetwork
 from exporter.model.onnx import OnnxModel
 from exporter.pipeline.stages.trace import core_graph
@@ -111,7 +112,7 @@ def test_it_goes_all_the_way(tmp_path, words, capsys):
     manifest = read_manifest(tmp_path / "out")
     assert (manifest.model.name, manifest.model.class_names) == ("onnx", ["a", "b", "c", "d", "e"])
     assert (manifest.model.weights.file, manifest.model.weights.sha256) == ("core.onnx", file_digest(file))
-    assert manifest.model.weights.source == "file"
+    assert (manifest.model.weights.source, manifest.model.weights.kind) == ("file", "onnx")
     assert manifest.proof["postprocessing"]["rows"] > 0
     assert manifest.proof["postprocessing"]["unexplained"] == 0
     assert manifest.preprocessing.geometry is not None
@@ -157,6 +158,49 @@ def test_names_are_kept_made_unique_and_out_of_the_way():
     assert names[2] == "/trunk/2/Conv" and all(names)
     values = {name for one in core.graph.node for name in (one.name, *one.output)}
     assert not [name for name in values if name.startswith(("nms/", "preprocessing/"))]
+
+
+AROUND = {
+    "onnx": ([], {"preprocessing/", "nms/", "format/"}),
+    "flat": (["postprocessing/format=flat"], {"preprocessing/", "nms/", "format/"}),
+    "no NMS": (["postprocessing/nms=none"], {"preprocessing/", "decode/"}),
+    "letterbox": (["preprocessing=letterbox", "preprocessing.like=yolo_nas"], {"preprocessing/", "frame/", "boxes/", "nms/", "format/"}),
+    "letterbox, flat": (["preprocessing=letterbox", "preprocessing.like=yolo_nas", "postprocessing/format=flat"], set()),
+    "plugin": (["backend=tensorrt", "postprocessing/nms=efficientnms"], {"preprocessing/", "nms/"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", AROUND)
+def test_what_is_put_around_it_has_names_that_it_may_not_use(what, tmp_path):
+    words, wanted = AROUND[what]
+    path = saved(tmp_path / "core.onnx", detector(batch=1))
+    recipe = check(compose(["model=onnx", f"model.weights={path}", "preprocessing=yolo_nas", *SIZE, *words]))
+    loaded = recipe.model.load()
+    core = core_graph(loaded.network, recipe.export, recipe.input)
+    given = names_in(core)
+    added = names_in(onnx.load_from_string(finished(core, loaded, recipe))) - given - {"images"}
+    assert not [name for name in added if not name.startswith(PREFIXES) and name not in TENSORS]
+    used = {prefix for prefix in PREFIXES if any(name.startswith(prefix) for name in added)}
+    assert used == wanted or not wanted, used
+
+
+def names_in(model: onnx.ModelProto) -> set[str]:
+    graph = model.graph
+    nodes = {name for one in graph.node for name in (one.name, *one.output)}
+    return nodes | {each.name for each in (*graph.input, *graph.output, *graph.initializer)}
+
+
+@pytest.mark.parametrize("name", [*(f"{prefix}x" for prefix in PREFIXES), *TENSORS])
+@pytest.mark.parametrize("old", ["c1", "w1"])
+def test_a_name_that_is_put_around_it_is_out_of_the_way(name, old):
+    given = detector(batch=1)
+    for one in given.graph.node:
+        one.input[:] = [name if each == old else each for each in one.input]
+        one.output[:] = [name if each == old else each for each in one.output]
+    for tensor in given.graph.initializer:
+        tensor.name = name if tensor.name == old else tensor.name
+    core = GraphNetwork(given, None, "x").core(18, 1, 64, 96)
+    assert name not in names_in(core) and f"network/{name}" in names_in(core)
 
 
 def test_functions_are_inlined_and_other_outputs_left_out(tmp_path):

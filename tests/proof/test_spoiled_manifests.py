@@ -31,7 +31,6 @@ def folder(content: bytes, tmp_path: Path) -> Path:
     quantization = {"precision": "int8", **summarize(given.model)}
     calibration = Calibration(name="demo", method="minmax", num_images=8, duplicates=0, digest="0", labels={},
                               bit_depth=None)  # fmt: skip
-    repository = {"commit": None, "dirty": None}
     described(path, given.loaded, given.recipe, quantization, calibration).write(tmp_path)
     return tmp_path
 

@@ -21,8 +21,8 @@ def run(words: list[str]) -> int:
     given = parser().parse_args(words)
     from exporter.artifact.evaluate import evaluate_artifact
     from exporter.artifact.manifest import read_manifest
+    from exporter.backend.engine import engine_of
     from exporter.common.progress import progress_in
-    from exporter.runtime.engine import engine_of
 
     folder, manifest = given.dir, read_manifest(given.dir)
     found = evaluate_artifact(folder, manifest, labelled_images(given), progress_in("text"))

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from exporter.artifact.manifest import read_manifest
+from exporter.backend.engine import engine_of
 from exporter.common.errors import RequestError
 from exporter.deploy.snippet import cpp, python
 from exporter.deploy.snippet.facts import facts
@@ -13,8 +14,10 @@ PROGRAMS = {"python": python.program, "cpp": cpp.program}
 def snippet(folder: Path, language: str) -> str:
     """A program that runs the artifact in `folder` as its manifest says, and needs nothing of the exporter.
 
-    Raises RequestError where there is no artifact, or one that ONNX Runtime cannot run by itself."""
+    Raises RequestError where there is no artifact, or one that ONNX Runtime cannot run by itself, or for another
+    backend than the exporter has."""
     manifest = read_manifest(folder)
+    engine_of(manifest.backend)  # of one that nobody here knows a program would be a guess
     if foreign := [name for name in manifest.artifact.operators if "::" in name]:
         raise RequestError(
             f"{folder}: holds {', '.join(foreign)}, which ONNX Runtime cannot run by itself: snippets are for ONNX"

@@ -36,7 +36,7 @@ def evaluated(
     section = evaluate(
         detector(artifact), detector(reference) if reference else None, examples, model.num_classes, progress,
         name=evaluation.name, max_drop=evaluation.gates.max_drop, min_map=evaluation.gates.min_map,
-        max_score_shift=max_score_shift, must_find=not model.weights.source.startswith("random"),
+        max_score_shift=max_score_shift, must_find=model.weights.kind != "random",
     )  # fmt: skip
     return section.model_copy(update={"labels": examples.notes})
 

@@ -48,5 +48,5 @@ def page(
         write_plots(folder, manifest)
         geometry = manifest.preprocessing.geometry
         network = torch_detector(request, geometry, outputs) if outputs and geometry else None
-        write_report(folder, manifest, compared(manifest, artifact, network, examples))
+        write_report(folder, manifest, compared(manifest, artifact, backend.engine, network, examples))
         return {file.name: file.read_bytes() for file in sorted(folder.iterdir()) if file.name != ARTIFACT}

@@ -13,7 +13,7 @@ from exporter.evaluation.examples import Example, spread
 from exporter.postprocessing.detections import Detections
 from exporter.proof.detections import pairs
 from exporter.report.drawing import class_name, draw, draw_label, encoded
-from exporter.runtime.engine import engine_of
+from exporter.runtime.engine import Engine
 
 CANDIDATES, SHOWN = 8, 3
 SIDE = 560  # pixels of the longer side on the page
@@ -36,6 +36,7 @@ class Compared:
 def compared(
     manifest: Manifest,
     artifact: bytes,
+    engine: Engine,
     reference: Callable[[np.ndarray], Detections] | None,
     examples: Sequence[Example],
 ) -> list[Compared]:
@@ -47,7 +48,7 @@ def compared(
     if not sources:
         return []
     names = manifest.model.class_names
-    own = Detector(engine_of(manifest.backend).session(artifact), manifest.input, manifest.preprocessing)
+    own = Detector(engine.session(artifact), manifest.input, manifest.preprocessing)
     if reference is None:
         pictures = [(name, read()) for name, read in sources[:SHOWN]]
         found = own([picture for _, picture in pictures])
@@ -63,7 +64,7 @@ def _sources(manifest: Manifest, examples: Sequence[Example]) -> list[tuple[str,
         return []
     if examples:
         return [(examples[i].name, examples[i].read) for i in spread(len(examples), CANDIDATES)]
-    if manifest.model.weights.source != "demo":
+    if manifest.model.weights.kind != "demo":
         return []
     size = manifest.input.nominal_picture
     return [(f"scene {i}", lambda i=i: scene("evaluation", i, *size).image) for i in range(CANDIDATES)]

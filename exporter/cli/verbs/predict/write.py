@@ -12,6 +12,7 @@ from typing import TextIO
 
 from exporter.artifact.detector import detector_of
 from exporter.artifact.manifest import read_manifest
+from exporter.backend.engine import engine_of
 from exporter.common.bit_depth import BitDepth, Depth
 from exporter.common.errors import BuildError, RequestError
 from exporter.common.files import is_folder
@@ -19,7 +20,6 @@ from exporter.common.picture_files import list_pictures
 from exporter.common.progress import progress_in
 from exporter.postprocessing.detections import Detections
 from exporter.report.drawing import draw, write_png
-from exporter.runtime.engine import engine_of
 
 
 def predict(

@@ -1,0 +1,23 @@
+"""The engine that an artifact is for, found by what its manifest says."""
+
+import importlib
+
+import yaml
+
+from exporter.backend.section import Backend
+from exporter.common.errors import RequestError
+from exporter.common.messages import one_of
+from exporter.common.paths import CONF
+from exporter.runtime.engine import Engine
+
+
+def engine_of(backend: Backend) -> Engine:
+    """The engine in which the artifact of a manifest was proved, with its settings. Raises RequestError for a backend
+    that this exporter does not have: of another engine nobody knows what it computes."""
+    options = {file.stem: file for file in (CONF / "backend").glob("*.yaml")}
+    if backend.name not in options:
+        known = one_of("no such backend", backend.name, list(options))
+        raise RequestError(f"the manifest's backend.name={backend.name}: {known}")
+    module, _, name = yaml.safe_load(options[backend.name].read_text(encoding="utf-8"))["_target_"].rpartition(".")
+    node = getattr(importlib.import_module(module), name)
+    return type(node().engine).of(backend.settings)
