@@ -8,17 +8,19 @@ from exporter.artifact.detector import detector_of
 from exporter.artifact.manifest import Manifest
 from exporter.demo.scenes import scene
 from exporter.report.drawing import draw, write_png
+from exporter.runtime.engine import Engine
 
 COLUMNS, GAP = 3, 8
 
 
-def write_preview(folder: Path, manifest: Manifest) -> None:
-    """Runs the artifact in `folder` on three scenes; without NMS inside there is nothing to draw and no picture."""
+def write_preview(folder: Path, manifest: Manifest, engine: Engine | None = None) -> None:
+    """Runs the artifact in `folder` on three scenes, in the engine that it is for or in this one; without NMS inside
+    there is nothing to draw and no image."""
     if not manifest.postprocessing.readable or manifest.preprocessing.geometry is None:
         return
     height, width = manifest.input.nominal_picture
     scenes = [scene("evaluation", 1000 + i, height, width).image for i in range(COLUMNS)]
-    found = detector_of(folder, manifest)(scenes)
+    found = detector_of(folder, manifest, engine=engine)(scenes)
     drawn = [draw(picture, each, manifest.model.class_names) for picture, each in zip(scenes, found, strict=True)]
     gap = np.full((height, GAP, 3), 255, np.uint8)
     strip = [part for picture in drawn for part in (picture, gap)][:-1]

@@ -44,7 +44,7 @@ def page(
             summary.calibration, looked, evaluated, benchmark, tradeoff or [], engine_files,
         )  # fmt: skip
         manifest.write(folder)
-        write_preview(folder, manifest)
+        write_preview(folder, manifest, backend.engine)
         write_plots(folder, manifest)
         geometry = manifest.preprocessing.geometry
         network = torch_detector(request, geometry, outputs) if outputs and geometry else None

@@ -1,0 +1,42 @@
+"""A backend, an NMS, a format, a quantizer, two data sets and a network of a package outside: a YAML and a module each."""
+
+import json
+
+import onnxruntime
+import pytest
+
+import exporter
+
+ACME = ["hydra.searchpath=[pkg://tests.outside.acme.conf]", "trust=[tests.outside.acme]"]
+SMALL = ["input.size=64", "proof.num_images=2", "proof.num_scenes=0", "store.path=none"]
+OPTIONS = [
+    "model=small", "backend=plain", "quantization=rounded", "calibration=greys", "evaluation=squares",
+    "postprocessing/nms=best", "postprocessing/format=table",
+]  # fmt: skip
+
+
+def test_options_of_a_package_outside_build_an_artifact_that_is_proved(tmp_path):
+    manifest = exporter.build(overrides=[*ACME, *OPTIONS, *SMALL, f"output_dir={tmp_path / 'out'}"])
+    assert [each.name for each in manifest.outputs] == ["table"]
+    assert (manifest.backend.name, manifest.postprocessing.format) == ("plain", "table")
+    assert (manifest.model.name, manifest.calibration.name, manifest.calibration.num_images) == ("small", "greys", 4)
+    assert manifest.quantization["precision"] == "12 bits of fraction"
+    assert manifest.evaluation.name == "squares" and manifest.evaluation.num_images == 2
+    proof = manifest.proof if isinstance(manifest.proof, dict) else manifest.proof.model_dump()
+    assert proof["postprocessing"]["rows"] > 0 and proof["postprocessing"]["unexplained"] == 0
+    session = onnxruntime.InferenceSession(tmp_path / "out" / "model.onnx")
+    assert session.get_outputs()[0].shape == [1, 20, 6]
+    assert json.loads((tmp_path / "out" / "manifest.json").read_text())["versions"]["onnxruntime"]
+
+
+def test_they_are_not_imported_without_trust():
+    with pytest.raises(
+        exporter.RequestError, match=r"backend\._target_=tests\.outside\.acme\.plain\.Plain: not allowed"
+    ):
+        exporter.build(overrides=[ACME[0], *OPTIONS, *SMALL])
+
+
+def test_a_class_of_another_group_is_refused():
+    words = [*ACME, "model=small", "backend=plain", "backend._target_=tests.outside.acme.best.Best", *SMALL]
+    with pytest.raises(exporter.RequestError, match=r"give a class with the base exporter\.backend\.BackendNode"):
+        exporter.build(overrides=words)
