@@ -52,7 +52,7 @@ class Case:
     def name(self) -> str:
         """What tells it from the others."""
         words = [self.engine.label(self.folder / self.manifest.artifact.file)]
-        if isinstance(self.engine, OpenVinoEngine) and self.engine.hint == "throughput":
+        if self.engine.hint == "throughput":
             words.append("throughput")
         symmetric = " (symmetric int8, for TensorRT)" if self.manifest.quantization.get("scheme") == "s8s8" else ""
         return f"{self.folder}{symmetric} in {', '.join(words)}, {self.threads} threads, batch {self.batch}"

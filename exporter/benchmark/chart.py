@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from exporter.benchmark.compare import Row
-from exporter.runtime.openvino import OpenVinoEngine
 
 COLOURS = {"onnxruntime": "#d55e00", "openvino": "#0072b2"}  # told apart by colour-blind eyes too
 SHAPES = ("o", "s", "^", "D", "v", "P", "X")
@@ -75,7 +74,7 @@ def _words(row: Row) -> str:
 
 
 def _engine(row: Row) -> str:
-    return "openvino" if isinstance(row.case.engine, OpenVinoEngine) else "onnxruntime"
+    return row.case.engine.name
 
 
 def _precision(row: Row) -> str:
@@ -83,5 +82,5 @@ def _precision(row: Row) -> str:
     own = {"float32": "FP32", "int8": "INT8", "float16": "FP16", "mixed": "mixed INT8"}.get(
         row.case.precision, row.case.precision
     )
-    computed = getattr(row.case.engine, "precision", "f32")
+    computed = row.case.engine.computes_in
     return own if computed == "f32" else f"{own} computed in {computed}"

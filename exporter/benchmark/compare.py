@@ -10,7 +10,6 @@ from exporter.benchmark.paired import interleaved, ratio, summarized
 from exporter.benchmark.section import Ratio
 from exporter.common.errors import BuildError, RequestError
 from exporter.common.provenance import cpu
-from exporter.runtime.openvino import OpenVinoSession
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class Row:
         about = {
             "artifact": str(case.folder), "sha256": case.manifest.artifact.sha256, "precision": case.precision,
             "engine": case.engine.label(case.folder / case.manifest.artifact.file), "settings": case.engine.settings,
-            "hint": getattr(case.engine, "hint", None), "threads": case.threads, "batch": case.batch,
+            "hint": case.engine.hint, "threads": case.threads, "batch": case.batch,
         }  # fmt: skip
         figures = {key: value for key, value in asdict(self).items() if key not in ("case", "ratio")}
         return about | figures | {"ratio": self.ratio.model_dump() if self.ratio else None}
@@ -53,7 +52,7 @@ def compared(cases: Sequence[Case], rounds: int) -> list[Row]:
         try:
             subject = case.subject
             session = case.engine.session(subject.model, case.threads)
-            if isinstance(session, OpenVinoSession) and getattr(case.engine, "hint", None) == "throughput":
+            if case.engine.hint == "throughput":
                 count = max(rounds, 2 * session.streams)
                 row = Row(case, per_second=count * case.batch / session.queued(subject.feeds, count))
             else:

@@ -23,11 +23,9 @@ def peak_memory(subject: "Subject", threads: int) -> int | None:
     import numpy as np
 
     from exporter.common.errors import BuildError
-    from exporter.runtime.openvino import OpenVinoSession
 
-    if not hasattr(subject.engine, "provider"):  # its sessions are processes of their own
+    if subject.engine.own_process:
         session = subject.engine.session(subject.model, threads)
-        assert isinstance(session, OpenVinoSession)
         for _ in range(RUNS):
             session.run(None, subject.feeds)
         return session.peak_memory()

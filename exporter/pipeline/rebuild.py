@@ -99,7 +99,7 @@ def _config(manifest: Manifest, weights: Path | None, places: dict[str, Path | N
         )
     config["calibration"] |= {key: str(places[key]) for key in needed.values()}
     for group in ("evaluation", "benchmark"):  # they measure the bytes and do not change them
-        config[group] = {"_target_": f"exporter.{group}.none.No{group.capitalize()}"}
+        config[group] = {"_target_": f"exporter.{group}.No{group.capitalize()}"}
     if isinstance(config.get("proof"), dict):  # without them it would look at other images than it did
         config["proof"]["blind"] = "off"
     return {str(key): value for key, value in config.items()}

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, Self
 
 from exporter.common.limits import memory_for
 
@@ -53,9 +53,37 @@ class Session(Runnable, Protocol):
         """Runs with these feeds; its seconds are the engine's own, without what it takes to get data there."""
         ...
 
+    @property
+    def streams(self) -> int:
+        """How many runs it likes at once."""
+        ...
+
+    def queued(self, feeds: "dict[str, np.ndarray]", runs: int) -> float:
+        """Seconds of so many runs, as many at once as it likes."""
+        ...
+
+    def peak_memory(self) -> int | None:
+        """Bytes of its process at most; None where that is not its own, or the system does not tell."""
+        ...
+
 
 class Engine(Protocol):
     """An engine with all its settings."""
+
+    name: ClassVar[str]
+    """As the command line calls it."""
+    own_process: ClassVar[bool]
+    """Whether each session is a process of its own."""
+
+    @property
+    def computes_in(self) -> str:
+        """What it makes of float32: f32, unless it was told otherwise."""
+        ...
+
+    @property
+    def hint(self) -> str | None:
+        """What it is tuned for, "latency" or "throughput", where it can be told."""
+        ...
 
     @classmethod
     def of(cls, settings: Mapping[str, str]) -> Self:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 
@@ -33,6 +33,18 @@ class OnnxRuntimeEngine:
     which."""
 
     provider: Provider = "cpu"
+    name: ClassVar[str] = "onnxruntime"
+    own_process: ClassVar[bool] = False
+
+    @property
+    def computes_in(self) -> str:
+        """Float32 as it is."""
+        return "f32"
+
+    @property
+    def hint(self) -> str | None:
+        """There is none."""
+        return None
 
     @classmethod
     def of(cls, settings: Mapping[str, str]) -> "OnnxRuntimeEngine":
@@ -140,6 +152,16 @@ class OnnxRuntimeSession:
             return time.perf_counter() - started
 
         return once
+
+    streams = 1
+
+    def queued(self, feeds: dict[str, np.ndarray], runs: int) -> float:
+        """Seconds of so many runs, one after the other."""
+        run = self.timed(feeds)
+        return sum(run() for _ in range(runs))
+
+    def peak_memory(self) -> None:
+        """None: it shares this process."""
 
 
 def session(model: bytes | Path, options: Any = None, provider: Provider = "cpu") -> Any:

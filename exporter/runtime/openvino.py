@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
 import numpy as np
 
@@ -37,6 +37,13 @@ class OpenVinoEngine:
 
     precision: Precision = "f32"
     hint: Hint = "latency"
+    name: ClassVar[str] = "openvino"
+    own_process: ClassVar[bool] = True
+
+    @property
+    def computes_in(self) -> str:
+        """Its `precision`."""
+        return self.precision
 
     @classmethod
     def of(cls, settings: Mapping[str, str]) -> "OpenVinoEngine":

@@ -326,7 +326,7 @@ def test_the_yaml_holds_every_field(kind, extra):
     target = values.pop("_target_")
     own = {"target", "arguments"} if kind is CustomCalibration else set()
     assert values.keys() == kind.model_fields.keys() - own
-    assert target == ("???" if own else f"{kind.__module__}.{kind.__name__}")
+    assert target == ("???" if own else f"exporter.calibration.{kind.__name__}")
     assert all("#" in line for line in text.splitlines() if not line.startswith("_target_: exporter"))
     arguments = {"arguments": {}} if own else {}
     node = kind(**{**values, **extra, **arguments})

@@ -254,7 +254,7 @@ def test_what_the_plugin_does_not_take_is_refused():
 
 def test_the_yaml_holds_every_field_with_its_default():
     written = yaml.safe_load(YAML.read_text(encoding="utf-8"))
-    assert written.pop("_target_") == f"{EfficientNms.__module__}.EfficientNms"
+    assert written.pop("_target_") == "exporter.postprocessing.nms.EfficientNms"
     assert written == EfficientNms().model_dump(include=set(EfficientNms.model_fields))
 
 

@@ -332,7 +332,7 @@ def test_two_processes_give_the_same_bytes():
 
 def test_the_yaml_holds_every_field_with_its_default():
     written = yaml.safe_load((ROOT / "conf" / "quantization" / "fp16.yaml").read_text(encoding="utf-8"))
-    assert written.pop("_target_") == f"{Fp16.__module__}.{Fp16.__name__}"
+    assert written.pop("_target_") == "exporter.quantization.Fp16"
     assert written == Fp16().model_dump(mode="json")
 
 

@@ -229,5 +229,5 @@ def test_without_quantization_the_core_is_as_it_was():
 @pytest.mark.parametrize("name, node", [("none", NoQuantization), ("int8", Int8)])
 def test_the_yaml_holds_every_field_with_its_default(name, node):
     written = yaml.safe_load((CONF / f"{name}.yaml").read_text(encoding="utf-8"))
-    assert written.pop("_target_") == f"{node.__module__}.{node.__name__}"
+    assert written.pop("_target_") == f"exporter.quantization.{node.__name__}"
     assert written == node().model_dump(mode="json")

@@ -5,7 +5,8 @@ import re
 from typing import Any
 
 from exporter.common.paths import CONF
-from exporter.config.recipe import NODES, SETTINGS
+from exporter.config.nodes import PLACES
+from exporter.config.recipe import SETTINGS
 from exporter.config.schema.comments import read_comments
 from exporter.config.schema.groups import Option, options
 from tests.tables.markdown import table
@@ -63,7 +64,7 @@ def page() -> str:
     said = read_comments(CONF / "export.yaml").keys
     top = [[f"`{key}`", said[key]] for key in ("name", "output_dir", "trust")]
     parts = [HEAD, "## Keys of no group\n", table(("key", "what it is"), top) + "\n"]
-    for place in (*NODES.values(), *SETTINGS):
+    for place in (*PLACES, *SETTINGS):
         parts += [f"## {place.replace('.', '/')}\n", *_group(place)]
     return "\n".join(parts)
 
