@@ -37,8 +37,8 @@ def build(
     """
     from exporter.common.progress import progress_in
     from exporter.common.quoting import quote_path
+    from exporter.config.check import check
     from exporter.config.compose import compose
-    from exporter.config.recipe import check
 
     words = [quote_path(word) for word in overrides]
     with _BUILDING:

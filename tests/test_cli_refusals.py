@@ -7,8 +7,8 @@ import pytest
 
 from exporter.cli import main
 from exporter.common.errors import RequestError
+from exporter.config.check import check
 from exporter.config.compose import compose
-from exporter.config.recipe import check
 
 S, INT8 = "+recipe=yolo_nas_s", "+recipe=yolo_nas_s_int8"
 

@@ -10,8 +10,8 @@ from hydra.core.global_hydra import GlobalHydra
 from exporter.cli.help import summary
 from exporter.common.errors import RequestError
 from exporter.common.paths import RECIPES, recipe_files
+from exporter.config.check import check
 from exporter.config.compose import compose
-from exporter.config.recipe import check
 
 SHIPPED = sorted(path.stem for path in RECIPES.glob("*.yaml"))
 

@@ -6,9 +6,9 @@ import yaml
 from exporter.cli import main
 from exporter.common.errors import RequestError
 from exporter.common.paths import RECIPES
+from exporter.config.check import check
 from exporter.config.compose import compose
 from exporter.config.former_recipes import TABLE
-from exporter.config.recipe import check
 from exporter.postprocessing.nms.efficientnms import EfficientNms
 
 FORMER = yaml.safe_load(TABLE.read_text(encoding="utf-8"))

@@ -68,8 +68,8 @@ def test_what_is_named_is_there():
 @pytest.mark.parametrize(
     ("source", "count"),
     [
-        ('"""See `exporter.config.recipe.check` and conf/backend/openvino.yaml."""', 0),
-        ('"""See `exporter.config.recipe.checked`."""', 1),
+        ('"""See `exporter.config.check.check` and conf/backend/openvino.yaml."""', 0),
+        ('"""See `exporter.config.check.checked`."""', 1),
         ("x = 1  # as exporter.' + 'nowhere.else_ has it".replace("' + '", ""), 1),
         ('"""See conf/backend/onnx.yaml."""', 1),
     ],

@@ -13,9 +13,9 @@ from exporter.cli import main
 from exporter.cli.help import summary
 from exporter.common.errors import RequestError
 from exporter.common.paths import CONF, RECIPES
+from exporter.config.check import KEYS, SETTINGS, check
 from exporter.config.compose import compose
 from exporter.config.nodes import PLACES
-from exporter.config.recipe import KEYS, SETTINGS, check
 from exporter.config.schema.comments import read_comments
 from exporter.config.schema.schema import recipe_schema, schema_text
 

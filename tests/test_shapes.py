@@ -16,8 +16,8 @@ from exporter.artifact.verify import verify
 from exporter.cli import main
 from exporter.common.errors import BuildError, RequestError
 from exporter.common.geometry import Geometry
+from exporter.config.check import check
 from exporter.config.compose import compose
-from exporter.config.recipe import check
 from exporter.demo.scenes import CLASS_NAMES, scene
 from exporter.evaluation.map_of_scenes import coco_scores
 from exporter.model.loaded import LoadedModel

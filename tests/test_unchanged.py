@@ -9,8 +9,8 @@ import onnx
 import pytest
 
 from exporter.common.files import file_digest
+from exporter.config.check import check
 from exporter.config.compose import compose
-from exporter.config.recipe import check
 from exporter.model.loaded import LoadedModel
 from tests.making import made
 from tests.model.graphs import detector

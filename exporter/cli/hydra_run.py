@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from exporter.common.messages import explained
 from exporter.common.paths import CONF
 from exporter.common.quoting import quote_path, quote_text
+from exporter.config.check import check, named
 from exporter.config.compose import (
     Composed,
     check_named_recipes,
@@ -21,7 +22,7 @@ from exporter.config.compose import (
     from_hydra,
     register_recipes,
 )
-from exporter.config.recipe import Recipe, check, named
+from exporter.config.recipe import Recipe
 from exporter.pipeline.sweep.run import Metric, run_one
 
 if TYPE_CHECKING:

@@ -1,7 +1,6 @@
 """A user's own code in a graph: a torch module or an onnxscript function, made from the `_target_` in a recipe."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -9,14 +8,7 @@ import onnx
 
 from exporter.common.errors import RequestError
 from exporter.common.messages import in_one_line
-
-
-@dataclass(frozen=True)
-class Tensor:
-    """An input: numpy's dtype, and its shape, where a name stands for a dimension that is dynamic."""
-
-    dtype: str
-    shape: tuple[int | str, ...]
+from exporter.graph.own_tensor import Tensor
 
 
 class OwnCode(Protocol):

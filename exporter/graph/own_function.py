@@ -12,7 +12,7 @@ from onnxscript import OnnxFunction
 from exporter.common.errors import BuildError, RequestError
 from exporter.common.messages import in_one_line
 from exporter.graph.clean import strip_metadata
-from exporter.graph.own_code import Tensor
+from exporter.graph.own_tensor import Tensor
 from exporter.runtime.onnx_runtime import session
 
 

@@ -13,7 +13,7 @@ from exporter.common.errors import RequestError
 from exporter.common.messages import in_one_line
 from exporter.graph.clean import strip_metadata
 from exporter.graph.export_torch import export_torch
-from exporter.graph.own_code import Tensor
+from exporter.graph.own_tensor import Tensor
 
 
 class OwnModule:

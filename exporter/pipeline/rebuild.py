@@ -14,8 +14,8 @@ from exporter.common.errors import BuildError, RequestError
 from exporter.common.files import file_digest, is_file
 from exporter.common.progress import progress_in
 from exporter.common.provenance import versions
+from exporter.config.check import check
 from exporter.config.compose import Composed
-from exporter.config.recipe import check
 from exporter.pipeline.build import build
 
 # What was calibrated on needs a place of now: by the calibration's name the flags, and the key that each of them sets.

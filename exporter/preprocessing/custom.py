@@ -57,7 +57,7 @@ class CustomPreprocessing(UserCode, PreprocessingNode):
 
         from exporter.graph import facts
         from exporter.graph.join import joined, scoped
-        from exporter.graph.own_code import Tensor
+        from exporter.graph.own_tensor import Tensor
 
         (value,) = core.graph.input
         shape = facts.tensor(value)["shape"]

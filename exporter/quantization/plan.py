@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import onnx
 
@@ -10,11 +10,18 @@ from exporter.common.errors import RequestError
 from exporter.quantization import policy, qdq, ranges, statistics, upsample
 from exporter.quantization.collapse import check_filled
 from exporter.quantization.scheme import SCHEMES, Scheme
-from exporter.quantization.selection import selected
+from exporter.quantization.selection import Selecting, selected
 from exporter.quantization.task import Task
 
-if TYPE_CHECKING:
-    from exporter.quantization.int8 import Int8
+
+class Planning(Selecting, Protocol):
+    """The keys that decide how, beside those that decide where; conf/quantization/int8.yaml says what they are."""
+
+    @property
+    def per_channel(self) -> bool: ...
+
+    @property
+    def bias_correction(self) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -38,7 +45,7 @@ class Plan:
         return qdq.insert(self.core, _nodes(self.core, layers, self.barred), self.ranges, self.scheme, self.means)
 
 
-def plan(task: Task, node: "Int8") -> Plan:
+def plan(task: Task, node: Planning) -> Plan:
     """What the node's fields come to for this core and these pictures; weights have their full range.
 
     Raises RequestError for patterns that match nothing, for more layers at the ends than there are and for unfit

@@ -1,11 +1,27 @@
 """Which layers a node's `include`, `exclude`, `first_n` and `last_n` come to."""
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from exporter.quantization import policy
 
 if TYPE_CHECKING:
     import onnx
+
+
+class Selecting(Protocol):
+    """The keys by which a node selects layers; conf/quantization/int8.yaml says what they are."""
+
+    @property
+    def include(self) -> tuple[str, ...]: ...
+
+    @property
+    def exclude(self) -> tuple[str, ...]: ...
+
+    @property
+    def first_n(self) -> int: ...
+
+    @property
+    def last_n(self) -> int: ...
 
 
 class Selection(NamedTuple):
@@ -17,7 +33,7 @@ class Selection(NamedTuple):
     choices: dict[str, Any]
 
 
-def selected(core: "onnx.ModelProto", node: Any) -> Selection:
+def selected(core: "onnx.ModelProto", node: Selecting) -> Selection:
     """Of this core, by the keys of `node`. Raises RequestError for patterns that match nothing, for more layers at the
     ends than there are, and where none is left."""
     included = policy.matching(core, node.include, "quantization.include")

@@ -14,8 +14,8 @@ from exporter.cli import main
 from exporter.cli.verbs import advise
 from exporter.common.errors import BuildError, RequestError
 from exporter.common.progress import Progress
+from exporter.config.check import check
 from exporter.config.compose import compose
-from exporter.config.recipe import check
 from exporter.pipeline.advise import tried as trying
 from exporter.pipeline.advise.tried import Tried, best_of
 from exporter.pipeline.advise.variants import Variant, checked, recipe_text, variants

@@ -13,8 +13,8 @@ from exporter.artifact.verify import verify
 from exporter.backend.openvino import OpenVino
 from exporter.common.errors import BuildError, RequestError
 from exporter.common.files import file_digest
+from exporter.config.check import check
 from exporter.config.compose import compose
-from exporter.config.recipe import check
 from exporter.proof.detections import matched
 from exporter.runtime import openvino
 from exporter.runtime.onnx_runtime import OnnxRuntimeEngine

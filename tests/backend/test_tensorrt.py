@@ -15,8 +15,8 @@ from exporter.artifact.manifest import Allowed, Input, Manifest, Profile, read_m
 from exporter.backend.tensorrt import TensorRT
 from exporter.cli import main
 from exporter.common.errors import RequestError
+from exporter.config.check import check
 from exporter.config.compose import compose
-from exporter.config.recipe import check
 from exporter.demo.scenes import scene
 from exporter.deploy.engine.trtexec import trtexec_command
 from exporter.graph import half

@@ -7,8 +7,8 @@ from PIL import Image
 
 from exporter.cli import main
 from exporter.common.errors import RequestError
+from exporter.config.check import check
 from exporter.config.compose import compose
-from exporter.config.recipe import check
 from exporter.evaluation.custom import CustomEvaluation
 
 NAMES = ["person", "cat", "dog"]

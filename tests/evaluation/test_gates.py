@@ -8,8 +8,8 @@ from torch import nn
 import exporter
 from exporter.common.errors import BuildError
 from exporter.common.progress import Progress
+from exporter.config.check import check
 from exporter.config.compose import compose
-from exporter.config.recipe import check
 from exporter.demo.scenes import CLASS_NAMES
 from exporter.evaluation.evaluate import evaluate
 from exporter.evaluation.examples import Example, Truth

@@ -8,8 +8,8 @@ import torch
 from exporter.artifact.manifest import read_manifest
 from exporter.artifact.verify import verify
 from exporter.cli import main
+from exporter.config.check import check
 from exporter.config.compose import compose
-from exporter.config.recipe import check
 from exporter.model.known import DEMO
 from tests.examples.modern_yolonas import PACKAGE, network
 

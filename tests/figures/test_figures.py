@@ -10,8 +10,8 @@ import pytest
 from exporter.artifact.manifest import Ratio, read_manifest
 from exporter.common.errors import BuildError
 from exporter.common.progress import Progress
+from exporter.config.check import check
 from exporter.config.compose import compose
-from exporter.config.recipe import check
 from tests.tables import matrix, precision
 from tests.tables.__main__ import main
 from tests.tables.markdown import Missing, table

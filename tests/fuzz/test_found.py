@@ -8,8 +8,8 @@ import pytest
 
 from exporter.backend.lint.read import read_model
 from exporter.common.errors import BuildError, RequestError
+from exporter.config.check import check
 from exporter.config.compose import compose
-from exporter.config.recipe import check
 from exporter.config.settings import StoreSettings
 from exporter.config.sweep_constraint import parse
 from exporter.evaluation.yolo import YoloEvaluation

@@ -12,8 +12,9 @@ import exporter.config.compose
 from exporter.cli import main
 from exporter.common.errors import RequestError
 from exporter.common.quoting import quote_path
+from exporter.config.check import check
 from exporter.config.compose import compose
-from exporter.config.recipe import Recipe, check
+from exporter.config.recipe import Recipe
 from tests.fuzz.campaign import fuzz
 from tests.fuzz.mutations import refused_or
 from tests.fuzz.recipes import contents, words

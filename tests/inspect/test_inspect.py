@@ -11,8 +11,8 @@ from exporter.cli import main
 from exporter.cli.hydra_run import quote_path
 from exporter.cli.verbs.inspect.describe import describe
 from exporter.cli.verbs.inspect.steps import in_words
+from exporter.config.check import check
 from exporter.config.compose import compose
-from exporter.config.recipe import check
 from exporter.model.architectures import ARCHITECTURES
 from exporter.model.stored import Step
 from exporter.model.weights import random_state

@@ -4,8 +4,8 @@ import onnx
 import pytest
 
 from exporter.backend.lint import lint
+from exporter.config.check import check
 from exporter.config.compose import compose
-from exporter.config.recipe import check
 from exporter.model.architectures import ARCHITECTURES
 from tests.making import made
 

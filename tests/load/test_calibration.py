@@ -13,7 +13,7 @@ PROGRAM = """
 import resource, sys
 from exporter.config.compose import compose
 from exporter.common.progress import Progress
-from exporter.config.recipe import check
+from exporter.config.check import check
 from tests.making import quantize
 from exporter.pipeline.stages.trace import core_graph
 recipe = check(compose(["+recipe=yolo_nas_s_int8", "input.size=64", "calibration=folder", *sys.argv[1:]]))

@@ -11,8 +11,8 @@ from exporter.artifact.manifest import read_manifest
 from exporter.artifact.verify import verify
 from exporter.cli import main
 from exporter.common.errors import RequestError
+from exporter.config.check import check
 from exporter.config.compose import compose
-from exporter.config.recipe import check
 from exporter.model.architectures import ARCHITECTURES
 from exporter.model.custom import digest, loaded
 from exporter.model.fuse import copied

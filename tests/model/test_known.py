@@ -9,8 +9,8 @@ import torch
 
 from exporter.common.errors import RequestError
 from exporter.common.paths import CONF
+from exporter.config.check import check
 from exporter.config.compose import compose
-from exporter.config.recipe import check
 from exporter.model.architectures import ARCHITECTURES
 from exporter.model.download import DIGESTS, Downloaded
 from exporter.model.weights import random_state

@@ -15,8 +15,8 @@ from exporter.artifact.verify import verify
 from exporter.cli import main
 from exporter.common.errors import BuildError, RequestError
 from exporter.common.files import file_digest
+from exporter.config.check import check
 from exporter.config.compose import compose
-from exporter.config.recipe import check
 from exporter.graph import facts
 from exporter.graph.scopes import PREFIXES, TENSORS
 from exporter.model.graph_network import GraphNetwork

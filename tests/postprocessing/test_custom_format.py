@@ -12,8 +12,8 @@ from exporter.artifact.manifest import read_manifest
 from exporter.artifact.verify import verify
 from exporter.cli import main
 from exporter.common.errors import BuildError, RequestError
+from exporter.config.check import check
 from exporter.config.compose import compose
-from exporter.config.recipe import check
 from exporter.deploy.snippet.write import snippet
 from exporter.graph import facts
 from exporter.pipeline.stages.trace import core_graph

@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import save_file
 
 from exporter.common.errors import RequestError
+from exporter.config.check import check
 from exporter.config.compose import compose
-from exporter.config.recipe import check
 from exporter.preprocessing.yolo_nas import YoloNas
 
 TRAINED = [

@@ -9,8 +9,8 @@ import torch
 
 from exporter.common.errors import BuildError, RequestError
 from exporter.common.geometry import Geometry
+from exporter.config.check import check
 from exporter.config.compose import compose
-from exporter.config.recipe import check
 from exporter.graph import facts
 from exporter.pipeline.stages.trace import core_graph
 from exporter.preprocessing.custom import CustomPreprocessing

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
+from exporter.config.check import check
 from exporter.config.compose import compose
-from exporter.config.recipe import check
 from exporter.graph.trace import trace
 from exporter.model.ppyoloe import SIZES, Backbone
 from exporter.preprocessing.attach_input import attach_input

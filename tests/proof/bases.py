@@ -7,8 +7,9 @@ from functools import cache
 import numpy as np
 import onnx
 
+from exporter.config.check import check
 from exporter.config.compose import compose
-from exporter.config.recipe import Recipe, check
+from exporter.config.recipe import Recipe
 from exporter.model.loaded import LoadedModel
 from exporter.pipeline.stages.trace import core_graph
 from exporter.preprocessing.normalization import Normalization

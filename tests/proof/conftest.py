@@ -2,8 +2,8 @@
 
 import pytest
 
+from exporter.config.check import check
 from exporter.config.compose import compose
-from exporter.config.recipe import check
 from exporter.pipeline.stages.trace import core_graph
 
 WORDS = ["+recipe=yolo_nas_s", "input.size=96", "proof.num_scenes=0", "proof.num_images=2"]

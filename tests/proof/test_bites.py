@@ -8,8 +8,8 @@ import pytest
 from onnx import numpy_helper
 
 from exporter.common.errors import BuildError
+from exporter.config.check import check
 from exporter.config.compose import compose
-from exporter.config.recipe import check
 from exporter.pipeline.stages.trace import core_graph
 from exporter.preprocessing.attach_input import attach_input
 from exporter.preprocessing.normalization import Normalization

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from exporter.common.errors import BuildError
+from exporter.config.check import check
 from exporter.config.compose import compose
-from exporter.config.recipe import check
 from exporter.postprocessing.detections import Detections
 from exporter.proof.detections import bounded_shift, score_shift
 from exporter.proof.prove import torch_outputs

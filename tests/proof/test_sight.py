@@ -8,8 +8,8 @@ import pytest
 
 from exporter.artifact.manifest import read_manifest
 from exporter.common.errors import BuildError
+from exporter.config.check import check
 from exporter.config.compose import compose
-from exporter.config.recipe import check
 from exporter.demo.scenes import scene
 from exporter.evaluation.examples import Truth
 from exporter.preprocessing.attach_input import attach_input

@@ -3,8 +3,8 @@
 import pytest
 
 from exporter.common.errors import RequestError
+from exporter.config.check import check
 from exporter.config.compose import compose
-from exporter.config.recipe import check
 from exporter.quantization import engine
 
 S = "+recipe=yolo_nas_s"

@@ -22,8 +22,8 @@ from onnx_ir.passes.common import RemoveUnusedNodesPass
 from torch import nn
 
 from exporter.common.errors import BuildError, RequestError
+from exporter.config.check import check
 from exporter.config.compose import compose
-from exporter.config.recipe import check
 from exporter.demo.scenes import scene
 from exporter.graph.clean import simplify
 from exporter.graph.half import nodes_in_half, to_half

@@ -5,8 +5,8 @@ import onnx
 import pytest
 from onnx import TensorProto, numpy_helper
 
+from exporter.config.check import check
 from exporter.config.compose import compose
-from exporter.config.recipe import check
 from exporter.preprocessing.normalization import Normalization
 from exporter.quantization.int8 import Int8
 from exporter.quantization.int8_fp16 import Int8Fp16

@@ -8,8 +8,8 @@ import pytest
 import exporter
 from exporter.artifact.manifest import read_manifest
 from exporter.artifact.verify import verify
+from exporter.config.check import check
 from exporter.config.compose import compose
-from exporter.config.recipe import check
 from exporter.demo.scenes import CLASS_NAMES, scene
 from exporter.evaluation.examples import Truth
 from exporter.pipeline.build import OWNED

@@ -5,8 +5,8 @@ import onnxruntime as ort
 import pytest
 
 from exporter.common.errors import BuildError, RequestError
+from exporter.config.check import check
 from exporter.config.compose import compose
-from exporter.config.recipe import check
 from exporter.runtime import onnx_runtime
 from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
 from tests.runtime.test_openvino import scaled

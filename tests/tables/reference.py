@@ -5,8 +5,8 @@ import re
 from typing import Any
 
 from exporter.common.paths import CONF
+from exporter.config.check import SETTINGS
 from exporter.config.nodes import PLACES
-from exporter.config.recipe import SETTINGS
 from exporter.config.schema.comments import read_comments
 from exporter.config.schema.groups import Option, options
 from tests.tables.markdown import table

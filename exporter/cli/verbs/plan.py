@@ -21,8 +21,8 @@ def run(words: list[str]) -> int:
         raise RequestError(f"plan {' '.join(flags)}: takes the words of a build, and -m for those of a sweep")
     given = parser().parse_intermixed_args(words)  # -m may stand anywhere, as in a build
     from exporter.common.quoting import quote_path, quote_text
+    from exporter.config.check import check
     from exporter.config.compose import compose
-    from exporter.config.recipe import check
     from exporter.pipeline.stages.plan import plan, plan_sweep
 
     if given.multirun:  # as of a build: where a sweep has them, paths are swept over

@@ -9,8 +9,8 @@ from omegaconf import OmegaConf
 from pydantic import BaseModel
 
 from exporter.common.paths import CONF
+from exporter.config.check import SETTINGS
 from exporter.config.nodes import GROUPS, adapter, own_class
-from exporter.config.recipe import SETTINGS
 from exporter.config.schema.comments import read_comments
 
 LATER = {"$ref": "#/$defs/later"}

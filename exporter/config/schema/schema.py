@@ -7,8 +7,8 @@ import json
 from typing import Any
 
 from exporter.common.paths import CONF, RECIPES
+from exporter.config.check import KEYS, SETTINGS
 from exporter.config.nodes import PLACES
-from exporter.config.recipe import KEYS, SETTINGS
 from exporter.config.schema.comments import read_comments
 from exporter.config.schema.groups import LATER, described, options, properties
 

@@ -8,8 +8,9 @@ from omegaconf import OmegaConf
 
 from exporter.common.errors import RequestError
 from exporter.common.paths import CONF
+from exporter.config.check import check
 from exporter.config.compose import compose
-from exporter.config.recipe import Recipe, check
+from exporter.config.recipe import Recipe
 from exporter.runtime.openvino import CAPABILITIES, about, installed
 
 CHOSEN = ("backend", "quantization", "output_dir", "name", "benchmark")
@@ -41,7 +42,7 @@ def variants() -> list[Variant]:
 
 def checked(words: Sequence[str], variant: Variant, folder: str) -> Recipe:
     """The recipe of a variant, its artifact in `folder`. Raises RequestError for words that decide what is to be
-    decided here, and as `exporter.config.recipe.check`."""
+    decided here, and as `exporter.config.check.check`."""
     if taken := [word for word in words if _group(word) in CHOSEN]:
         raise RequestError(
             f"{', '.join(taken)}: advise chooses {', '.join(CHOSEN[:2])} and where artifacts go (--out): leave it out"

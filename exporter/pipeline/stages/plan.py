@@ -7,8 +7,9 @@ from statistics import median
 from exporter.artifact.manifest import read_manifest
 from exporter.common.errors import RequestError
 from exporter.common.progress import Progress
+from exporter.config.check import check
 from exporter.config.compose import compose, composing
-from exporter.config.recipe import Recipe, check
+from exporter.config.recipe import Recipe
 from exporter.pipeline.build import store_of
 from exporter.pipeline.steps import steps
 from exporter.pipeline.sweep.words import no_run

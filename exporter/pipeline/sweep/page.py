@@ -4,19 +4,17 @@ import base64
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from markupsafe import Markup
 
+from exporter.common.files import write_whole
 from exporter.config.sweep_figures import NAMES
 from exporter.pipeline.sweep.chart import Point, scatter
 from exporter.pipeline.sweep.rows import Row
+from exporter.pipeline.sweep.summary import Summary, as_csv, as_json
 from exporter.report.figure import svg_uri
 from exporter.report.html import render
-
-if TYPE_CHECKING:
-    from exporter.pipeline.sweep.summary import Summary
 
 HEADS = {
     "map": "mAP",
@@ -29,7 +27,15 @@ HEADS = {
 COSTS = {"latency": "latency end to end in ms, the median", "size": "size of the file in MB"}
 
 
-def page(summary: "Summary") -> str:
+def write(summary: Summary, folder: Path) -> None:
+    """summary.json, summary.csv and summary.html, each in one step."""
+    text = {"summary.json": as_json(summary), "summary.csv": as_csv(summary), "summary.html": page(summary)}
+    for name, content in text.items():
+        # A name may hold half a surrogate: bytes of a command line that are no UTF-8.
+        write_whole(folder / name, content.encode("utf-8", errors="xmlcharrefreplace"))
+
+
+def page(summary: Summary) -> str:
     """The page as HTML, nothing from outside. The only script that a browser runs is sort.js."""
     script = (Path(__file__).parent / "sort.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -49,7 +55,7 @@ def page(summary: "Summary") -> str:
     )
 
 
-def _points(summary: "Summary") -> Iterator[Point]:
+def _points(summary: Summary) -> Iterator[Point]:
     for row in summary.rows:
         score, cost = row.figures.map, getattr(row.figures, summary.cost)
         if score is not None and cost is not None:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from exporter.common.errors import BuildError, RequestError
 from exporter.common.messages import in_one_line
+from exporter.config.check import check
 from exporter.config.compose import Composed
-from exporter.config.recipe import Recipe, check
+from exporter.config.recipe import Recipe
 from exporter.config.sweep_figures import NAMES, Figures, figures
 from exporter.pipeline.sweep.folder import RUNS, claim
 from exporter.pipeline.sweep.outcome import Outcome

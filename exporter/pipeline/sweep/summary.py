@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from exporter.common.files import write_whole
 from exporter.config.sweep_figures import NAMES
 from exporter.pipeline.sweep.choice import cost_of, pareto, recommended
 from exporter.pipeline.sweep.outcome import Outcome
@@ -31,15 +30,6 @@ class Summary:
     cost: str
     pareto: Sequence[int]
     recommended: int | None
-
-    def write(self, folder: Path) -> None:
-        """summary.json, summary.csv and summary.html, each in one step."""
-        from exporter.pipeline.sweep.page import page
-
-        text = {"summary.json": as_json(self), "summary.csv": as_csv(self), "summary.html": page(self)}
-        for name, content in text.items():
-            # A name may hold half a surrogate: bytes of a command line that are no UTF-8.
-            write_whole(folder / name, content.encode("utf-8", errors="xmlcharrefreplace"))
 
 
 def summarize(folder: Path, found: Sequence[Outcome], *, complete: bool) -> Summary:

@@ -9,6 +9,7 @@ from exporter.common.interrupts import end
 from exporter.common.messages import in_one_line
 from exporter.pipeline.sweep.folder import sweeping_in
 from exporter.pipeline.sweep.outcome import Outcome, outcomes
+from exporter.pipeline.sweep.page import write
 from exporter.pipeline.sweep.summary import Summary, summarize
 from exporter.pipeline.sweep.watch import told
 from exporter.pipeline.sweep.words import check_words, no_run, sweep_folder
@@ -32,7 +33,7 @@ def sweep(words: list[str], through_hydra: Callable[[Sequence[str]], None]) -> i
             raise _refused(ended) if ended else no_run(words)
         summary = summarize(folder, found, complete=ended is None)
         try:
-            summary.write(folder)
+            write(summary, folder)
         except OSError as error:
             raise BuildError(f"{folder}: {error.strerror}: the summary was not written; the runs are there") from error
     _tell(summary, folder, found)

@@ -37,7 +37,7 @@ class CustomFormat(UserCode, FormatNode):
         """`kept` (what an NMS node returns) with the code's own outputs."""
         from exporter.graph import facts
         from exporter.graph.join import joined, scoped
-        from exporter.graph.own_code import Tensor
+        from exporter.graph.own_tensor import Tensor
         from exporter.postprocessing.format.batch import BatchFormat
 
         batch = BatchFormat().attach(kept)
