@@ -40,9 +40,9 @@ def build(
     from exporter.config.check import check
     from exporter.config.compose import compose
 
-    words = [quote_path(word) for word in overrides]
+    quoted = [quote_path(override) for override in overrides]
     with _BUILDING:
-        checked = check(compose([f"+recipe={recipe}", *words] if recipe else words), model, digest)
+        checked = check(compose([f"+recipe={recipe}", *quoted] if recipe else quoted), model, digest)
         from exporter.pipeline.build import build as run
 
         return run(checked, progress_in("none" if quiet else "text"))

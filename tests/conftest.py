@@ -71,8 +71,8 @@ def one_store(empty_store, shared_store, monkeypatch):
 def int8_artifact(tmp_path_factory) -> Path:
     """`+recipe=yolo_nas_s_int8` at 160 pixels."""
     folder = tmp_path_factory.mktemp("artifacts") / "int8"
-    words = ["input.size=160", "calibration.num_images=8", "proof.num_scenes=8", f"output_dir={folder}"]
-    exporter.build("yolo_nas_s_int8", words)
+    overrides = ["input.size=160", "calibration.num_images=8", "proof.num_scenes=8", f"output_dir={folder}"]
+    exporter.build("yolo_nas_s_int8", overrides)
     return folder
 
 
@@ -80,6 +80,12 @@ def int8_artifact(tmp_path_factory) -> Path:
 def float_artifact(tmp_path_factory) -> Path:
     """`+recipe=yolo_nas_s` at 96 × 160 pixels with a dynamic batch."""
     folder = tmp_path_factory.mktemp("artifacts") / "float"
-    words = ["input.height=96", "input.width=160", "input.batch=dynamic", "proof.num_scenes=0", f"output_dir={folder}"]
-    exporter.build("yolo_nas_s", words)
+    overrides = [
+        "input.height=96",
+        "input.width=160",
+        "input.batch=dynamic",
+        "proof.num_scenes=0",
+        f"output_dir={folder}",
+    ]
+    exporter.build("yolo_nas_s", overrides)
     return folder

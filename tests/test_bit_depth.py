@@ -15,7 +15,7 @@ from exporter.cli import main
 from exporter.common.bit_depth import BitDepth, Depth
 from exporter.common.contrast import has_contrast, low_contrast_line
 from exporter.common.errors import RequestError
-from exporter.common.images import is_deep, largest_value, read_picture
+from exporter.common.images import is_deep, largest_value, read_image
 from exporter.demo.scenes import CLASS_NAMES, scene
 
 GREY = np.random.default_rng(0).integers(0, 65536, (37, 53), np.uint16)
@@ -100,7 +100,7 @@ def test_all_16_bits_are_read(what, tmp_path):
     path.write_bytes(data)
     assert largest_value(path) == values.max() and is_deep(path)
     rgb = np.repeat(values[..., None], 3, 2) if values.ndim == 2 else values
-    got = read_picture(path)
+    got = read_image(path)
     assert got.dtype == np.uint8 and got.flags.writeable and got.flags.c_contiguous
     np.testing.assert_array_equal(got, rgb >> 8)
 
@@ -113,14 +113,14 @@ def test_values_are_scaled_by_the_bits_in_use(bits, write, tmp_path):
     path = tmp_path / "a.png"
     path.write_bytes(write(values))
     want = np.rint(values * (255 / most)).astype(np.uint8)
-    np.testing.assert_array_equal(read_picture(path, bits)[..., 0], want[..., 0])
+    np.testing.assert_array_equal(read_image(path, bits)[..., 0], want[..., 0])
 
 
 def test_values_beyond_the_bits_are_refused(tmp_path):
     path = tmp_path / "a.png"
     path.write_bytes(png(np.full((4, 4, 3), 4000, np.uint16)))
     with pytest.raises(RequestError, match="holds 4000, and 10 bits end at 1023: give a bit_depth of 12 or more, or a"):
-        read_picture(path, 10)
+        read_image(path, 10)
 
 
 def test_files_that_say_their_bits_are_taken_at_their_word(tmp_path):
@@ -135,27 +135,27 @@ def test_files_that_say_their_bits_are_taken_at_their_word(tmp_path):
         (tmp_path / "a.ppm").write_bytes(data)
         assert not is_deep(tmp_path / "a.ppm") and largest_value(tmp_path / "a.ppm") is None
         for bits in (10, 16):
-            assert read_picture(tmp_path / "a.ppm", bits)[0, :, 1].tolist() == want
+            assert read_image(tmp_path / "a.ppm", bits)[0, :, 1].tolist() == want
 
 
 def test_colours_in_planes_are_refused(tmp_path):
     """Pillow reads those of 16 bits as bytes."""
     (tmp_path / "a.tif").write_bytes(tiff(COLOUR[..., :3], t284=2))
     with pytest.raises(RequestError, match="in planes of their own: save them interleaved"):
-        read_picture(tmp_path / "a.tif")
+        read_image(tmp_path / "a.tif")
 
 
 def test_they_are_turned_upright(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.fromarray(GREY).save(tmp_path / "a.png", exif=exif)
-    np.testing.assert_array_equal(read_picture(tmp_path / "a.png")[..., 0], np.rot90(GREY >> 8, -1))
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png")[..., 0], np.rot90(GREY >> 8, -1))
 
 
 def test_half_of_one_is_refused(tmp_path):
     for data, _ in FILES.values():
         (tmp_path / "a.tif").write_bytes(data[: len(data) * 2 // 3])
-        for read in (read_picture, largest_value):
+        for read in (read_image, largest_value):
             with pytest.raises(RequestError):
                 read(tmp_path / "a.tif")
 
@@ -204,10 +204,10 @@ def test_what_a_depth_may_be():
 
 
 def test_contrast():
-    picture = np.full((4, 4, 3), 100, np.uint8)
+    image = np.full((4, 4, 3), 100, np.uint8)
     for value, has in ((100, False), (105, False), (106, True), (94, True)):
-        picture[0, 0] = value
-        assert has_contrast(picture) is has
+        image[0, 0] = value
+        assert has_contrast(image) is has
     assert not has_contrast(np.zeros((3, 4, 4), np.float32)) and has_contrast(np.array([0.0, 1e-3]))
     names = ["a.png", "b.png", "c.png", "d.png", "e.png"]
     line = low_contrast_line("calibration", names, 9, "leave them out")
@@ -218,7 +218,7 @@ def test_contrast():
 
 @pytest.mark.slow
 def test_a_build_on_10_bits(tmp_path, monkeypatch, capsys):
-    """Calibrated and evaluated as on the same scenes in 8 bits; the manifest and a line say what was found."""
+    """Calibrated and evaluated as on the same synthetic images in 8 bits; the manifest and a line say what was found."""
     monkeypatch.chdir(tmp_path)
     for kind in ("eight", "ten"):
         (tmp_path / kind / "images").mkdir(parents=True)
@@ -238,10 +238,10 @@ def test_a_build_on_10_bits(tmp_path, monkeypatch, capsys):
             (tmp_path / kind / "labels" / f"{i}.txt").write_text(lines)
     made = []
     for kind in ("eight", "ten"):
-        words = ["+recipe=yolo_nas_s_int8", "input.size=160", "proof.num_images=2", "proof.num_scenes=0"]
-        words += ["proof.mean_score_error=0.1", "calibration=folder", f"calibration.path={kind}/images"]
-        words += ["evaluation=yolo", f"evaluation.path={kind}/data.yaml", f"output_dir=out/{kind}"]
-        assert main(words) == 0
+        overrides = ["+recipe=yolo_nas_s_int8", "input.size=160", "proof.num_images=2", "proof.num_scenes=0"]
+        overrides += ["proof.mean_score_error=0.1", "calibration=folder", f"calibration.path={kind}/images"]
+        overrides += ["evaluation=yolo", f"evaluation.path={kind}/data.yaml", f"output_dir=out/{kind}"]
+        assert main(overrides) == 0
         made.append(read_manifest(tmp_path / "out" / kind))
         said = capsys.readouterr().err
         for what in ("calibration", "evaluation"):

@@ -85,11 +85,11 @@ def test_bytes_go_straight_into_the_first_convolution(int8_artifact):
 
 
 def test_a_batch_is_the_same_as_single_runs_bit_for_bit(float_artifact):
-    pictures = np.stack([scene("proof", i, 96, 160).image.transpose(2, 0, 1) for i in range(4)])
-    together = run(float_artifact, pictures)
+    images = np.stack([scene("proof", i, 96, 160).image.transpose(2, 0, 1) for i in range(4)])
+    together = run(float_artifact, images)
     assert together["num_predictions"].min() > 0
     for i in range(4):
-        for name, alone in run(float_artifact, pictures[i : i + 1]).items():
+        for name, alone in run(float_artifact, images[i : i + 1]).items():
             np.testing.assert_array_equal(together[name][i], alone[0])
 
 
@@ -117,14 +117,14 @@ def test_verify_finds_what_was_changed(int8_artifact, tmp_path, what):
         list(verify(folder))
 
 
-def test_predict_gives_boxes_in_the_pictures_own_pixels(int8_artifact, tmp_path):
+def test_predict_gives_boxes_in_the_images_own_pixels(int8_artifact, tmp_path):
     from exporter.report.drawing import write_png
 
     example = scene("evaluation", 3, 480, 320)
     write_png(tmp_path / "tall picture.png", example.image)
-    (tmp_path / "bad.jpg").write_text("no picture")
+    (tmp_path / "bad.jpg").write_text("no image")
     out = tmp_path / "out"
-    words = [
+    arguments = [
         "predict",
         str(int8_artifact),
         str(tmp_path / "tall picture.png"),
@@ -132,7 +132,7 @@ def test_predict_gives_boxes_in_the_pictures_own_pixels(int8_artifact, tmp_path)
         "--out",
         str(out),
     ]
-    assert main(words) == 1  # one picture is bad, the other one is done
+    assert main(arguments) == 1  # one image is bad, the other one is done
     (entry,) = json.loads((out / "predictions.json").read_text())
     assert (entry["width"], entry["height"]) == (320, 480)
     assert entry["detections"]
@@ -145,8 +145,8 @@ def test_predict_gives_boxes_in_the_pictures_own_pixels(int8_artifact, tmp_path)
 
 
 def test_the_frigate_recipe(tmp_path):
-    words = ["input.size=96", "proof.num_scenes=2", f"output_dir={tmp_path / 'out'}"]
-    manifest = exporter.build("yolo_nas_s_frigate", words)
+    overrides = ["input.size=96", "proof.num_scenes=2", f"output_dir={tmp_path / 'out'}"]
+    manifest = exporter.build("yolo_nas_s_frigate", overrides)
     assert manifest.input.channels == "bgr"
     (output,) = manifest.outputs
     assert output.name == "flat_predictions"
@@ -157,12 +157,12 @@ def test_the_frigate_recipe(tmp_path):
 
 def test_a_build_that_fails_leaves_the_last_artifact(float_artifact):
     before = file_digest(float_artifact / "model.onnx")
-    words = ["input.height=96", "input.width=160", f"output_dir={float_artifact}", "proof.num_scenes=0"]
+    overrides = ["input.height=96", "input.width=160", f"output_dir={float_artifact}", "proof.num_scenes=0"]
     with pytest.raises(BuildError, match="max_score_error"):
-        exporter.build("yolo_nas_s", [*words, "proof.max_score_error=1e-12"])
+        exporter.build("yolo_nas_s", [*overrides, "proof.max_score_error=1e-12"])
     assert file_digest(float_artifact / "model.onnx") == before
     with pytest.raises(RequestError, match="no such file"):
-        exporter.build("yolo_nas_s", [*words, "model.weights=nowhere.pth"])
+        exporter.build("yolo_nas_s", [*overrides, "model.weights=nowhere.pth"])
     assert file_digest(float_artifact / "model.onnx") == before
 
 
@@ -172,7 +172,7 @@ def test_the_same_recipe_gives_the_same_bytes_anywhere(tmp_path):
     for name in ("a", "b c"):
         folder = tmp_path / name
         folder.mkdir()
-        words = [
+        overrides = [
             "+recipe=yolo_nas_s_int8",
             "input.size=64",
             "calibration.num_images=4",
@@ -180,15 +180,15 @@ def test_the_same_recipe_gives_the_same_bytes_anywhere(tmp_path):
             "proof.num_images=2",
             "store.path=none",
         ]
-        subprocess.run([sys.executable, "-m", "exporter", *words], cwd=folder, check=True, capture_output=True)
+        subprocess.run([sys.executable, "-m", "exporter", *overrides], cwd=folder, check=True, capture_output=True)
         digests.add(file_digest(folder / "outputs" / "yolo_nas_s_int8" / "model.onnx"))
     assert len(digests) == 1
 
 
 def test_a_sweep_goes_on_after_a_failure(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    words = ["-m", "+recipe=yolo_nas_s", "input.size=64,65", "proof.num_scenes=0", "proof.num_images=1"]
-    assert main(words) == 1
+    overrides = ["-m", "+recipe=yolo_nas_s", "input.size=64,65", "proof.num_scenes=0", "proof.num_images=1"]
+    assert main(overrides) == 1
     assert "input.size=65" in capsys.readouterr().err
     (built,) = tmp_path.glob("outputs/sweep/*/model.onnx")
     assert "input.size=64" in built.parent.name
@@ -204,22 +204,22 @@ def test_a_loader_of_the_users_own(tmp_path, monkeypatch, capsys):
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    words = [
+    overrides = [
         "+recipe=yolo_nas_s_int8",
         "input.size=64",
         "proof.num_scenes=0",
         "proof.mean_score_error=1",
         "proof.mean_box_error=99",
     ]
-    words += [
+    overrides += [
         "calibration=custom",
         "calibration._target_=mine.loader",
         "+calibration.count=5",
         "calibration.num_images=3",
     ]
-    assert main(words) == 2
+    assert main(overrides) == 2
     assert "trust=mine" in capsys.readouterr().err
-    assert main([*words, "trust=mine"]) == 0
+    assert main([*overrides, "trust=mine"]) == 0
     manifest = read_manifest(tmp_path / "outputs" / "yolo_nas_s_int8")
     assert manifest.calibration is not None
     assert (manifest.calibration.name, manifest.calibration.num_images) == ("custom", 3)
@@ -228,8 +228,8 @@ def test_a_loader_of_the_users_own(tmp_path, monkeypatch, capsys):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["yolo_nas_m", "yolo_nas_l", "yolo_nas_m_int8", "yolo_nas_l_int8"])
 def test_the_recipes_without_demo_weights(tmp_path, name):
-    words = ["model.weights=random", "input.size=96", f"output_dir={tmp_path / name}"]
-    words += ["calibration=demo", "calibration.num_images=2"] if "int8" in name else []
-    manifest = exporter.build(name, words)
+    overrides = ["model.weights=random", "input.size=96", f"output_dir={tmp_path / name}"]
+    overrides += ["calibration=demo", "calibration.num_images=2"] if "int8" in name else []
+    manifest = exporter.build(name, overrides)
     assert manifest.model.weights.source.startswith("random")
     assert manifest.proof["postprocessing"]["unexplained"] == 0

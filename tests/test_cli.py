@@ -42,8 +42,8 @@ def test_each_file_is_a_verb():
 def test_a_verb_has_its_line_in_the_help_and_a_help_of_its_own(name, capsys):
     verb = verbs.load(name)
     (line,) = [line for line in help_lines(capsys) if line.split()[:2] == ["exporter", name]]
-    words, summary = line.split(maxsplit=2)[2].rsplit("  ", 1) if verb.USAGE else ("", line.split(name, 1)[1])
-    assert (words.strip(), summary.strip()) == (verb.USAGE, verb.SUMMARY)
+    arguments, summary = line.split(maxsplit=2)[2].rsplit("  ", 1) if verb.USAGE else ("", line.split(name, 1)[1])
+    assert (arguments.strip(), summary.strip()) == (verb.USAGE, verb.SUMMARY)
     assert len(line) <= 120
     with pytest.raises(SystemExit) as left:
         main([name, "--help"])
@@ -81,15 +81,15 @@ def test_the_help_waits_for_nothing_heavy():
 
 @pytest.mark.parametrize("where", [0, 1, 2])
 def test_the_flag_of_a_planned_sweep_stands_anywhere(where, monkeypatch, capsys):
-    words = ["+recipe=yolo_nas_s", "input.size=64,96"]
-    words.insert(where, "-m")
+    arguments = ["+recipe=yolo_nas_s", "input.size=64,96"]
+    arguments.insert(where, "-m")
     given = []
-    monkeypatch.setattr("exporter.pipeline.stages.plan.plan_sweep", lambda words: given.extend(words) or [])
-    assert main(["plan", *words]) == 0
+    monkeypatch.setattr("exporter.pipeline.stages.plan.plan_sweep", lambda arguments: given.extend(arguments) or [])
+    assert main(["plan", *arguments]) == 0
     assert given == ["+recipe=yolo_nas_s", "input.size=64,96"]
 
 
 @pytest.mark.parametrize("flags", [["--cfg"], ["-m", "--info"], ["-m", "-m"], ["-h", "-m"]])
 def test_a_flag_that_plans_nothing_is_refused_in_one_line(flags, capsys):
     assert main(["plan", *flags]) == 2
-    assert capsys.readouterr().err.startswith(f"exporter: plan {' '.join(flags)}: takes the words of a build")
+    assert capsys.readouterr().err.startswith(f"exporter: plan {' '.join(flags)}: takes the overrides of a build")

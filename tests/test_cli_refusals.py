@@ -1,4 +1,4 @@
-"""Bad requests: one line with the cure, exit code 2, nothing written, and before anything heavy is imported."""
+"""Bad requests: one line with the fix, exit code 2, nothing written, and before anything heavy is imported."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ from exporter.config.compose import compose
 
 S, INT8 = "+recipe=yolo_nas_s", "+recipe=yolo_nas_s_int8"
 
-# What is typed, and what the line must say: what was given, and the cure.
+# What is typed, and what the line must say: what was given, and the fix.
 REFUSED = [
     (["nonsense"], ["nonsense", "verify"]),
     (["verfy", "x"], ["did you mean verify"]),
@@ -49,7 +49,7 @@ REFUSED = [
     ([S, "input.size=dynamic", "input.min_size=100"], ["input.min_size=100", "96 or 128"]),
     ([S, "input.size=dynami"], ["input.size='dynami'", "dynamic"]),
     ([S, "input.max_size=1280"], ["input.max_size", "no effect"]),
-    ([S, "preprocessing=letterbox", "input.batch=dynamic"], ["input.batch=dynamic", "one frame", "1"]),
+    ([S, "preprocessing=letterbox", "input.batch=dynamic"], ["input.batch=dynamic", "one raw image", "1"]),
     ([S, "preprocessing=letterbox", "input.dtype=float32"], ["input.dtype=float32", "uint8"]),
     ([S, "preprocessing=letterbox", "input.layout=nhwc"], ["input.layout=nhwc", "[height, width, 3]"]),
     ([S, "preprocessing=letterbox", "input.size=dynamic"], ["input.height=dynamic", "any size"]),
@@ -65,10 +65,10 @@ REFUSED = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("words", "said"), REFUSED, ids=[" ".join(words) for words, _ in REFUSED])
-def test_one_line_and_exit_code_2(words, said, tmp_path, capsys, monkeypatch):
+@pytest.mark.parametrize(("arguments", "said"), REFUSED, ids=[" ".join(arguments) for arguments, _ in REFUSED])
+def test_one_line_and_exit_code_2(arguments, said, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert main(words) == 2
+    assert main(arguments) == 2
     captured = capsys.readouterr()
     line = captured.err.strip()
     assert "\n" not in line

@@ -77,7 +77,7 @@ def test_a_line_that_is_wrong_gets_no_message(offered, line):
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("arguments", "said"),
     [
         (["-sc", "install=tcsh"], "bash, fish, zsh"),
         (["-sc", "instal=bash"], "install=SHELL"),
@@ -85,9 +85,9 @@ def test_a_line_that_is_wrong_gets_no_message(offered, line):
         (["-sc", "query=bash"], "-sc install=bash"),
     ],
 )
-def test_what_no_shell_asks_is_refused_in_one_line(words, said, capsys, monkeypatch):
+def test_what_no_shell_asks_is_refused_in_one_line(arguments, said, capsys, monkeypatch):
     monkeypatch.delenv("COMP_LINE", raising=False)
-    assert main(words) == 2
+    assert main(arguments) == 2
     captured = capsys.readouterr()
     assert said in captured.err and captured.err.count("\n") == 1 and captured.out == ""
 

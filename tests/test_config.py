@@ -18,12 +18,12 @@ SHIPPED = sorted(path.stem for path in RECIPES.glob("*.yaml"))
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_every_shipped_recipe_composes_and_says_what_it_is(name, tmp_path):
-    words = [f"+recipe={name}"]
+    overrides = [f"+recipe={name}"]
     (tmp_path / "a.png").write_bytes(b"not read: a recipe is checked by names alone")
     if not name.startswith("yolo_nas_s"):
-        words += ["model.weights=random"]
-        words += ["calibration=folder", f"calibration.path={tmp_path}"] if "int8" in name or "mixed" in name else []
-    recipe = check(compose(words))
+        overrides += ["model.weights=random"]
+        overrides += ["calibration=folder", f"calibration.path={tmp_path}"] if "int8" in name or "mixed" in name else []
+    recipe = check(compose(overrides))
     assert recipe.name == name
     assert recipe.output_dir.as_posix() == f"outputs/{name}"
     path = RECIPES / f"{name}.yaml"
@@ -32,7 +32,7 @@ def test_every_shipped_recipe_composes_and_says_what_it_is(name, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("words", "size"),
+    ("overrides", "size"),
     [
         ([], (640, 640)),
         (["input.size=320"], (320, 320)),
@@ -41,8 +41,8 @@ def test_every_shipped_recipe_composes_and_says_what_it_is(name, tmp_path):
         (["input.width=96", "input.size=320"], (320, 96)),
     ],
 )
-def test_the_more_specific_size_of_the_command_line_wins(words, size):
-    recipe = check(compose(["model=yolo_nas_s", *words]))
+def test_the_more_specific_size_of_the_command_line_wins(overrides, size):
+    recipe = check(compose(["model=yolo_nas_s", *overrides]))
     assert (recipe.input.height, recipe.input.width) == size
 
 
@@ -94,8 +94,8 @@ def test_help_imports_nothing_heavy_and_lists_everything():
 def test_paths_need_no_quoting(value):
     from exporter.common.quoting import quote_path
 
-    words = [quote_path(f"output_dir={value}"), quote_path(f"model.weights={value}.pth")]
-    config = compose(["model=yolo_nas_s", *words]).config
+    overrides = [quote_path(f"output_dir={value}"), quote_path(f"model.weights={value}.pth")]
+    config = compose(["model=yolo_nas_s", *overrides]).config
     assert config.output_dir == value
     assert config.model.weights == f"{value}.pth"
 

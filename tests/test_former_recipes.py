@@ -20,9 +20,9 @@ def test_there_are_no_more_than_hold_a_decision():
     assert not shipped & FORMER.keys()
 
 
-@pytest.mark.parametrize(("name", "words"), FORMER.items())
-def test_the_words_mean_what_the_recipe_meant(name, words):
-    recipe = check(compose([*words.split(), "model.weights=random", *["calibration=demo"] * ("int8" in name)]))
+@pytest.mark.parametrize(("name", "overrides"), FORMER.items())
+def test_the_words_mean_what_the_recipe_meant(name, overrides):
+    recipe = check(compose([*overrides.split(), "model.weights=random", *["calibration=demo"] * ("int8" in name)]))
     chosen = type(recipe.quantization).__name__
     assert chosen == {"int8_fp16": "Int8Fp16", "int8": "Int8", "fp16": "Fp16"}.get(
         next((each for each in ("int8_fp16", "int8", "fp16") if f"_{each}" in name), ""), "NoQuantization"
@@ -33,9 +33,9 @@ def test_the_words_mean_what_the_recipe_meant(name, words):
     assert recipe.export.opset == (19 if "int8_fp16" in name else 18)
 
 
-@pytest.mark.parametrize("words", [["+recipe=yolo_nas_m_int8_trt"], ["recipes", "--copy", "yolo_nas_m_int8_trt"]])
-def test_one_line_says_what_to_write_instead(words, capsys):
-    assert main(words) == 2
+@pytest.mark.parametrize("overrides", [["+recipe=yolo_nas_m_int8_trt"], ["recipes", "--copy", "yolo_nas_m_int8_trt"]])
+def test_one_line_says_what_to_write_instead(overrides, capsys):
+    assert main(overrides) == 2
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert line.endswith("a recipe of 0.1.0; write instead: +recipe=yolo_nas_m_int8 backend=tensorrt")
 

@@ -1,4 +1,4 @@
-"""Geometry: the contract's formulas, and from a picture to the input and back."""
+"""Geometry: the contract's formulas, and from an image to the input and back."""
 
 import json
 from fractions import Fraction
@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from exporter.common.geometry import Geometry
 
 inputs = st.tuples(st.integers(1, 40), st.integers(1, 40)).map(lambda s: (s[0] * 32, s[1] * 32))
-pictures = st.tuples(st.integers(1, 5000), st.integers(1, 5000))
+images = st.tuples(st.integers(1, 5000), st.integers(1, 5000))
 
 
 def yolo_nas(size: tuple[int, int]) -> Geometry:
@@ -25,7 +25,7 @@ def noise(height: int, width: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("picture", "size", "placed"),  # placed: new height, new width, top, left; worked out by hand
+    ("image", "size", "placed"),  # placed: new height, new width, top, left; worked out by hand
     [
         ((480, 640), (640, 640), (477, 636, 81, 2)),
         ((640, 480), (640, 640), (636, 477, 2, 81)),
@@ -38,17 +38,17 @@ def noise(height: int, width: int) -> np.ndarray:
         ((29, 56), (32, 32), (14, 28, 9, 2)),  # 14.5 rows: half to even
     ],
 )
-def test_yolo_nas_by_hand(picture, size, placed):
-    at = yolo_nas(size).place(*picture)
+def test_yolo_nas_by_hand(image, size, placed):
+    at = yolo_nas(size).transform(*image)
     assert (at.new_height, at.new_width, at.top, at.left) == placed
 
 
-@given(pictures, inputs)
-def test_fit_is_the_contracts_formula(picture, size):
+@given(images, inputs)
+def test_fit_is_the_contracts_formula(image, size):
     """r = min((H−4)/h, (W−4)/w); round(h·r) × round(w·r); (H − new_h)//2 above — in exact fractions."""
-    (h, w), (H, W) = picture, size
+    (h, w), (H, W) = image, size
     r = min(Fraction(H - 4, h), Fraction(W - 4, w))
-    at = yolo_nas(size).place(h, w)
+    at = yolo_nas(size).transform(h, w)
     for new, exact in ((at.new_height, h * r), (at.new_width, w * r)):
         assert abs(new - max(exact, 1)) <= Fraction(1, 2) + Fraction(1, 10**9)
     assert at.new_height == H - 4 or at.new_width == W - 4
@@ -56,41 +56,41 @@ def test_fit_is_the_contracts_formula(picture, size):
     assert at.top == (H - at.new_height) // 2 and at.left == (W - at.new_width) // 2
 
 
-@given(pictures, inputs)
-def test_stretch_fills_the_input(picture, size):
-    at = Geometry.stretch(*size).place(*picture)
+@given(images, inputs)
+def test_stretch_fills_the_input(image, size):
+    at = Geometry.stretch(*size).transform(*image)
     assert (at.new_height, at.new_width, at.top, at.left) == (*size, 0, 0)
 
 
-@given(pictures, inputs, st.booleans(), st.data())
-def test_boxes_come_back(picture, size, fits, data):
-    """A box drawn in the picture, carried to the input by plain proportion and brought back, is where it was."""
-    h, w = picture
+@given(images, inputs, st.booleans(), st.data())
+def test_boxes_come_back(image, size, fits, data):
+    """A box drawn in the image, carried to the input by plain proportion and brought back, is where it was."""
+    h, w = image
     geometry = yolo_nas(size) if fits else Geometry.stretch(*size)
-    at = geometry.place(h, w)
+    at = geometry.transform(h, w)
     x, y = st.floats(0, w, width=32), st.floats(0, h, width=32)
     box = np.array([data.draw(x), data.draw(y), data.draw(x), data.draw(y)])
     proportion = np.array([at.new_width / w, at.new_height / h] * 2)
-    back = geometry.to_picture((box * proportion + [at.left, at.top] * 2)[None], at, h, w)
+    back = geometry.to_image((box * proportion + [at.left, at.top] * 2)[None], at, h, w)
     assert back.dtype == np.float32 and back.shape == (1, 4)
     np.testing.assert_allclose(back[0], box, atol=2e-3)
 
 
-@given(pictures, inputs)
-def test_one_scale_is_within_half_a_pixel(picture, size):
+@given(images, inputs)
+def test_one_scale_is_within_half_a_pixel(image, size):
     """The original divides both axes by r; each axis's exact scale differs by at most half a pixel of the input."""
-    (h, w), (H, W) = picture, size
+    (h, w), (H, W) = image, size
     r = min((H - 4) / h, (W - 4) / w)
-    at = yolo_nas(size).place(h, w)
+    at = yolo_nas(size).transform(h, w)
     assert abs(at.scale_y * h - max(r * h, 1)) <= 0.5 + 1e-6 and abs(at.scale_x * w - max(r * w, 1)) <= 0.5 + 1e-6
 
 
 @settings(max_examples=30)
 @given(st.tuples(st.integers(1, 300), st.integers(1, 300)), inputs.filter(lambda s: max(s) < 700))
-def test_apply_resizes_and_pads(picture, size):
-    image = noise(*picture)
+def test_apply_resizes_and_pads(pixels, size):
+    image = noise(*pixels)
     geometry = yolo_nas(size)
-    at = geometry.place(*picture)
+    at = geometry.transform(*pixels)
     got = geometry.apply(image)
     assert got.dtype == np.uint8 and got.shape == (*size, 3)
     inside = np.zeros(size, bool)
@@ -107,13 +107,13 @@ def test_a_marked_spot_lands_where_its_box_says():
     for geometry in (yolo_nas((320, 640)), yolo_nas((640, 320)), Geometry.stretch(416, 224)):
         y, x = np.nonzero((geometry.apply(image) > 200).all(axis=2))
         box = np.array([[x.min(), y.min(), x.max() + 1, y.max() + 1]])
-        at = geometry.place(300, 500)
-        back = geometry.to_picture(box, at, 300, 500)
+        at = geometry.transform(300, 500)
+        back = geometry.to_image(box, at, 300, 500)
         pixel = max(1 / at.scale_x, 1 / at.scale_y)
         assert abs(back - [200, 60, 420, 180]).max() <= pixel
 
 
-def test_channels_stay_in_order_and_the_picture_stays_as_it_is():
+def test_channels_stay_in_order_and_the_image_stays_as_it_is():
     image = np.zeros((50, 80, 3), np.uint8)
     image[..., 0], image[..., 1] = 250, 90
     before = image.copy()
@@ -124,11 +124,11 @@ def test_channels_stay_in_order_and_the_picture_stays_as_it_is():
 
 def test_clipping():
     geometry = Geometry.stretch(100, 100)
-    at = geometry.place(200, 300)
+    at = geometry.transform(200, 300)
     boxes = np.array([[-10, -20, 150, 170], [10, 20, 30, 40]])
-    assert geometry.to_picture(boxes, at, 200, 300).tolist() == [[0, 0, 300, 200], [30, 40, 90, 80]]
-    assert geometry.to_picture(boxes, at, 200, 300, clip=False)[0].tolist() == [-30, -40, 450, 340]
-    assert geometry.to_picture(np.zeros((0, 4)), at, 200, 300).shape == (0, 4)
+    assert geometry.to_image(boxes, at, 200, 300).tolist() == [[0, 0, 300, 200], [30, 40, 90, 80]]
+    assert geometry.to_image(boxes, at, 200, 300, clip=False)[0].tolist() == [-30, -40, 450, 340]
+    assert geometry.to_image(np.zeros((0, 4)), at, 200, 300).shape == (0, 4)
 
 
 def test_the_description_is_enough():
@@ -167,6 +167,6 @@ def test_a_description_that_makes_no_sense_is_refused(wrong):
         Geometry.model_validate({"height": 32, "width": 64, **wrong})
 
 
-def test_a_picture_without_pixels():
+def test_an_image_without_pixels():
     with pytest.raises(ValueError, match="0 x 5"):
-        yolo_nas((32, 32)).place(0, 5)
+        yolo_nas((32, 32)).transform(0, 5)

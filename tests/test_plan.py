@@ -1,4 +1,4 @@
-"""`exporter plan -m`: the runs that a sweep of these words would make."""
+"""`exporter plan -m`: the runs that a sweep of these overrides would make."""
 
 import pytest
 
@@ -13,7 +13,9 @@ def test_glob_takes_the_options_that_there_are():
     recipes = [name for name in recipe_files() if name.startswith("yolo_nas_s") and "int8" not in name]
     assert sorted(found) == sorted([f"+recipe={name}", f"input.size={size}"] for name in recipes for size in (64, 96))
     found = combinations(["model=yolo_nas_s", "quantization=glob(*)"])
-    assert [words[1] for words in found] == sorted(f"quantization={p.stem}" for p in (CONF / "quantization").iterdir())
+    assert [overrides[1] for overrides in found] == sorted(
+        f"quantization={p.stem}" for p in (CONF / "quantization").iterdir()
+    )
 
 
 def test_no_run_is_an_error(capsys):
@@ -24,8 +26,8 @@ def test_no_run_is_an_error(capsys):
 
 
 def test_runs_that_are_refused_do_not_hide_the_others(capsys):
-    words = ["+recipe=yolo_nas_s", "model.weights=random", "input.size=64,65,96", "proof.num_scenes=0"]
-    assert main(["plan", "--multirun", *words]) == 2
+    overrides = ["+recipe=yolo_nas_s", "model.weights=random", "input.size=64,65,96", "proof.num_scenes=0"]
+    assert main(["plan", "--multirun", *overrides]) == 2
     said = capsys.readouterr()
     assert said.out.count("load weights") == 2
     (refused,) = [line for line in said.out.splitlines() if "refused" in line]

@@ -10,7 +10,7 @@ from exporter.cli import main
 from exporter.common.files import file_digest
 from exporter.common.progress import JsonLines, Lines, Progress, progress_in
 
-WORDS = ["+recipe=yolo_nas_s", "input.size=64", "proof.num_images=1", "proof.num_scenes=0"]
+OVERRIDES = ["+recipe=yolo_nas_s", "input.size=64", "proof.num_images=1", "proof.num_scenes=0"]
 
 
 def events(text):
@@ -18,7 +18,7 @@ def events(text):
 
 
 def test_a_build_in_json_lines(tmp_path, capsys):
-    assert main([*WORDS, "progress.format=json", f"output_dir={tmp_path / 'a'}"]) == 0
+    assert main([*OVERRIDES, "progress.format=json", f"output_dir={tmp_path / 'a'}"]) == 0
     said = capsys.readouterr()
     begun, *stages, ended = events(said.err)
     assert begun["event"] == "begin" and begun["output_dir"] == str(tmp_path / "a")
@@ -32,7 +32,7 @@ def test_a_build_in_json_lines(tmp_path, capsys):
 @pytest.mark.usefixtures("one_store")
 def test_silence_changes_no_byte(tmp_path, capsys):
     for form in ("text", "none"):
-        assert main([*WORDS, f"progress.format={form}", f"output_dir={tmp_path / form}"]) == 0
+        assert main([*OVERRIDES, f"progress.format={form}", f"output_dir={tmp_path / form}"]) == 0
         said = capsys.readouterr()
         assert bool(said.err + said.out) == (form == "text")
     one, other = (tmp_path / form for form in ("text", "none"))
@@ -42,7 +42,7 @@ def test_silence_changes_no_byte(tmp_path, capsys):
 
 
 def test_another_format_is_refused(capsys):
-    assert main([*WORDS, "progress.format=loud"]) == 2
+    assert main([*OVERRIDES, "progress.format=loud"]) == 2
     assert "progress.format" in capsys.readouterr().err
 
 

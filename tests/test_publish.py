@@ -203,7 +203,7 @@ def test_disk_full(tmp_path):
 
 def test_an_error_that_is_not_the_disks_passes_as_it_is(tmp_path):
     with pytest.raises(FileNotFoundError), publishing(tmp_path / "out"):
-        (tmp_path / "no such picture").read_bytes()
+        (tmp_path / "no such image").read_bytes()
 
 
 def test_two_at_once(tmp_path):

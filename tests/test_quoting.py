@@ -35,10 +35,10 @@ def test_what_can_only_be_text_is_quoted(value, is_):
     assert override.value() == is_
 
 
-@pytest.mark.parametrize("word", ["a=[b, c d]", "a=${oc.env:Ü}", 'a=["Füße"]', "a='ü'", "a=choice(b,c)", "a={b: 1}", "a=",
+@pytest.mark.parametrize("override", ["a=[b, c d]", "a=${oc.env:Ü}", 'a=["Füße"]', "a='ü'", "a=choice(b,c)", "a={b: 1}", "a=",
                                   "a=b,c", "Füße", "a=1.5", "a=\\,", "~a"])  # fmt: skip
-def test_what_the_grammar_takes_is_left_alone(word):
-    assert quote_text(word) == word
+def test_what_the_grammar_takes_is_left_alone(override):
+    assert quote_text(override) == override
 
 
 def test_alternatives_of_a_sweep_stay_alternatives():
@@ -54,12 +54,12 @@ def test_paths_are_text_whatever_is_in_them():
 
 def test_class_names_in_any_language():
     names = ["Füße", "it's", "100 %", "日本"]
-    words = ["model=yolo_nas_s", "model.weights=random", f"model.class_names=[{','.join(names)}]"]
-    assert list(compose([quote_path(word) for word in words]).config.model.class_names) == names
+    overrides = ["model=yolo_nas_s", "model.weights=random", f"model.class_names=[{','.join(names)}]"]
+    assert list(compose([quote_path(override) for override in overrides]).config.model.class_names) == names
 
 
 @pytest.mark.parametrize(
-    ("word", "typed"),
+    ("one_override", "typed"),
     [
         ("model.class_names=[car, person (adult)]", 'model.class_names=["car","person (adult)"]'),
         ("model.class_names=['a, b', person (Füße)]", "model.class_names=['a, b',\"person (Füße)\"]"),
@@ -68,12 +68,12 @@ def test_class_names_in_any_language():
         ('model.class_names=["a', r'model.class_names="[\"a"'),
     ],
 )
-def test_what_cannot_be_is_one_line_that_shows_how_to_quote(word, typed, capsys):
-    assert main(["model=yolo_nas_s", word]) == 2
+def test_what_cannot_be_is_one_line_that_shows_how_to_quote(one_override, typed, capsys):
+    assert main(["model=yolo_nas_s", one_override]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"exporter: {word}: ") and line.endswith(f"; in a shell {shlex.quote(typed)}")
-    (override,) = PARSER.parse_overrides(shlex.split(suggested(word)))
-    assert override.key_or_group == word.partition("=")[0]
+    assert line.startswith(f"exporter: {one_override}: ") and line.endswith(f"; in a shell {shlex.quote(typed)}")
+    (override,) = PARSER.parse_overrides(shlex.split(suggested(one_override)))
+    assert override.key_or_group == one_override.partition("=")[0]
 
 
 def test_a_function_that_is_none_is_named():

@@ -35,23 +35,23 @@ def test_a_changed_version_is_named(float_artifact, tmp_path, capsys):
 
 @pytest.fixture(scope="module")
 def moved(tmp_path_factory):
-    """An INT8 artifact whose weights and pictures now lie elsewhere than when it was built."""
+    """An INT8 artifact whose weights and images now lie elsewhere than when it was built."""
     place = tmp_path_factory.mktemp("moved")
     network = ARCHITECTURES["yolo_nas_s"].create(2)
     torch.save({"net": random_state(network, 0)}, place / "mine.pth")
     (place / "pictures").mkdir()
     for i in range(2):
         write_png(place / "pictures" / f"{i}.png", scene("calibration", i, 80, 64).image)
-    words = [f"model.weights={place / 'mine.pth'}", "calibration=folder", f"calibration.path={place / 'pictures'}"]
-    words += ["input.size=64", "proof.num_images=1", "proof.mean_score_error=1", "proof.mean_box_error=1000"]
-    exporter.build("yolo_nas_s_int8", [*words, f"output_dir={place / 'artifact'}"])
+    overrides = [f"model.weights={place / 'mine.pth'}", "calibration=folder", f"calibration.path={place / 'pictures'}"]
+    overrides += ["input.size=64", "proof.num_images=1", "proof.mean_score_error=1", "proof.mean_box_error=1000"]
+    exporter.build("yolo_nas_s_int8", [*overrides, f"output_dir={place / 'artifact'}"])
     (place / "mine.pth").rename(place / "away.pth")
     (place / "pictures").rename(place / "elsewhere")
     return place
 
 
 def test_moved_files_are_given_their_new_place(moved, capsys):
-    words = [
+    arguments = [
         "rebuild",
         str(moved / "artifact"),
         "--weights",
@@ -59,7 +59,7 @@ def test_moved_files_are_given_their_new_place(moved, capsys):
         "--pictures",
         str(moved / "elsewhere"),
     ]
-    assert main([*words, "--out", str(moved / "again")]) == 0
+    assert main([*arguments, "--out", str(moved / "again")]) == 0
     assert (moved / "again" / "model.onnx").read_bytes() == (moved / "artifact" / "model.onnx").read_bytes()
 
 

@@ -79,7 +79,7 @@ TAKEN = [
     "quantization: {exclude: [backbone.*], reduce_range: auto, max_drop: 1}",
     "model: {weights: mine.pth, class_names: [cat, dog]}",
     "backend: {batch: [1, 8, 16]}",
-    # A user's own code takes what it likes.
+    # User code takes what it likes.
     "defaults: [{override /model: custom}]\nmodel: {_target_: mine.network, depth: 3}",
     "model: {_target_: mine.network, depth: 3}",
     "defaults: [{override /postprocessing/format: custom}]\npostprocessing: {format: {columns: 3}}",
@@ -142,9 +142,9 @@ def test_composing_refuses_the_same(tmp_path, monkeypatch):
     (tmp_path / "recipes").mkdir()
     OmegaConf.save(recipe, tmp_path / "recipes" / "mine.yaml")
     monkeypatch.chdir(tmp_path)
-    words = ["+recipe=mine", "quantization=int8", "benchmark=cpu", "evaluation=demo", "backend=tensorrt"]
+    overrides = ["+recipe=mine", "quantization=int8", "benchmark=cpu", "evaluation=demo", "backend=tensorrt"]
     with pytest.raises(RequestError) as error:
-        check(compose(words))
+        check(compose(overrides))
     keys = re.findall(r"(\w+): [^{]", " ".join(texts))
     assert len(keys) == len(texts)
     assert all(key in str(error.value) for key in keys), error.value
@@ -166,7 +166,7 @@ def test_keys_carry_what_conf_says_of_them():
     assert quantization["per_channel"]["anyOf"] == [{"type": "boolean"}, {"$ref": "#/$defs/later"}]
     assert quantization["first_n"]["default"] == 0
     calibration = SCHEMA["properties"]["calibration"]["properties"]
-    assert "auto, demo: scenes to draw" in calibration["num_images"]["description"]
+    assert "auto, demo: synthetic images to draw" in calibration["num_images"]["description"]
     assert "default" not in calibration["num_images"]  # 32 of some options, 128 of others
 
 

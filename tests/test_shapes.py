@@ -19,7 +19,7 @@ from exporter.common.geometry import Geometry
 from exporter.config.check import check
 from exporter.config.compose import compose
 from exporter.demo.scenes import CLASS_NAMES, scene
-from exporter.evaluation.map_of_scenes import coco_scores
+from exporter.evaluation.coco_scores import coco_scores
 from exporter.model.loaded import LoadedModel
 from exporter.postprocessing import reference
 from exporter.postprocessing.nms.onnx import OnnxNms
@@ -31,14 +31,14 @@ from exporter.runtime.onnx_runtime import session
 from tests.making import prove
 from tests.small_network import SmallDetector, fixed_core
 
-KNOBS = {
+PARAMETERS = {
     "confidence_threshold": 0.35,
     "nms_threshold": 0.6,
     "num_pre_nms_predictions": 100,
     "max_predictions_per_image": 30,
 }
-WORDS = [f"postprocessing.nms.{key}={value}" for key, value in KNOBS.items()]
-WORDS += ["model=ppyoloe_s", "model.weights=random", "proof.num_images=2", "proof.num_scenes=0"]
+OVERRIDES = [f"postprocessing.nms.{key}={value}" for key, value in PARAMETERS.items()]
+OVERRIDES += ["model=ppyoloe_s", "model.weights=random", "proof.num_images=2", "proof.num_scenes=0"]
 DYNAMIC = [
     "input.size=dynamic",
     "input.min_size=64",
@@ -48,19 +48,19 @@ DYNAMIC = [
 ]
 
 
-def build(folder, *words: str):
+def build(folder, *overrides: str):
     """`SmallDetector`, from its graph: nothing is traced."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("exporter.pipeline.stages.trace.trace", fixed_core)
-        exporter.build(model=SmallDetector(), overrides=[*WORDS, *words, f"output_dir={folder}"])
+        exporter.build(model=SmallDetector(), overrides=[*OVERRIDES, *overrides, f"output_dir={folder}"])
     return folder
 
 
 @pytest.fixture(scope="module")
 def letterbox(tmp_path_factory):
-    """Stretches BGR frames to 64 × 96 inside."""
-    words = ["preprocessing=letterbox", "input.height=64", "input.width=96", "input.channels=bgr"]
-    return build(tmp_path_factory.mktemp("artifacts") / "letterbox", *words, "postprocessing/format=flat")
+    """Stretches BGR raw images to 64 × 96 inside."""
+    overrides = ["preprocessing=letterbox", "input.height=64", "input.width=96", "input.channels=bgr"]
+    return build(tmp_path_factory.mktemp("artifacts") / "letterbox", *overrides, "postprocessing/format=flat")
 
 
 @pytest.fixture(scope="module")
@@ -70,20 +70,20 @@ def dynamic(tmp_path_factory):
 
 @pytest.fixture
 def recipe():
-    def make(*words: str):
-        return check(compose([*WORDS, *words]))
+    def make(*overrides: str):
+        return check(compose([*OVERRIDES, *overrides]))
 
     return make
 
 
-def by_hand(picture: np.ndarray, geometry: Geometry) -> np.ndarray:
-    """Rows x1, y1, x2, y2 in the picture's pixels, score, class: the whole way in torch and numpy."""
-    images = PPYoloE().normalization.apply(geometry.apply(picture).transpose(2, 0, 1)[None])
+def by_hand(image: np.ndarray, geometry: Geometry) -> np.ndarray:
+    """Rows x1, y1, x2, y2 in the image's pixels, score, class: the whole way in torch and numpy."""
+    images = PPYoloE().normalization.apply(geometry.apply(image).transpose(2, 0, 1)[None])
     with torch.no_grad():
         boxes, scores = (tensor.numpy()[0] for tensor in SmallDetector().eval()(torch.from_numpy(images)))
-    found = reference.detections(boxes, scores, OnnxNms(**KNOBS))
-    height, width = picture.shape[:2]
-    moved = geometry.to_picture(found[:, :4], geometry.place(height, width), height, width)
+    found = reference.detections(boxes, scores, OnnxNms(**PARAMETERS))
+    height, width = image.shape[:2]
+    moved = geometry.to_image(found[:, :4], geometry.transform(height, width), height, width)
     return np.concatenate([moved, found[:, 4:]], axis=1)
 
 
@@ -103,13 +103,13 @@ def test_a_letterbox_says_what_it_is(letterbox):
     assert (letterbox / "preview.png").exists() and (letterbox / "report.html").exists()
 
 
-def test_a_frame_goes_in_and_boxes_in_its_pixels_come_out(letterbox):
+def test_a_raw_image_goes_in_and_boxes_in_its_pixels_come_out(letterbox):
     """Of the network's own size nothing is resized, so that the whole way can be gone by hand, to the last digit but
     one; of twice that size in grey, which no resize changes, boxes are twice as large."""
     run = session(letterbox / "model.onnx")
-    picture = scene("evaluation", 0, 64, 96).image
-    expected = by_hand(picture, Geometry.stretch(64, 96))
-    (rows,) = run.run(None, {"frame": np.ascontiguousarray(picture[..., ::-1])})
+    image = scene("evaluation", 0, 64, 96).image
+    expected = by_hand(image, Geometry.stretch(64, 96))
+    (rows,) = run.run(None, {"frame": np.ascontiguousarray(image[..., ::-1])})
     assert len(expected) > 3 and (rows[:, 0] == 0).all()
     assert reference.mismatches(rows[:, 1:], expected) == 0
 
@@ -119,17 +119,17 @@ def test_a_frame_goes_in_and_boxes_in_its_pixels_come_out(letterbox):
 
 
 @pytest.mark.parametrize("size", [(1, 1), (300, 7), (480, 640), (64, 96)], ids=str)
-def test_the_detector_gives_a_letterbox_any_picture(letterbox, size):
-    picture = scene("evaluation", 1, *size).image
+def test_the_detector_gives_a_letterbox_any_image(letterbox, size):
+    image = scene("evaluation", 1, *size).image
     detector = detector_of(letterbox, read_manifest(letterbox))
-    (found,) = detector([picture])
-    (rows,) = session(letterbox / "model.onnx").run(None, {"frame": np.ascontiguousarray(picture[..., ::-1])})
+    (found,) = detector([image])
+    (rows,) = session(letterbox / "model.onnx").run(None, {"frame": np.ascontiguousarray(image[..., ::-1])})
     np.testing.assert_array_equal(found.boxes, rows[:, 1:5])
     assert (found.boxes >= 0).all() and (found.boxes <= [size[1], size[0]] * 2).all()
 
 
-def test_a_letterbox_takes_no_size_and_no_empty_picture(letterbox):
-    with pytest.raises(RequestError, match="takes pictures of any size"):
+def test_a_letterbox_takes_no_size_and_no_empty_image(letterbox):
+    with pytest.raises(RequestError, match="takes images of any size"):
         detector_of(letterbox, read_manifest(letterbox), (64, 64))
     with pytest.raises(RequestError, match="height 0"):
         list(detector_of(letterbox, read_manifest(letterbox))([np.zeros((0, 9, 3), np.uint8)]))
@@ -149,26 +149,26 @@ def test_a_dynamic_artifact_says_what_it_takes(dynamic):
 
 @pytest.mark.parametrize("size", [None, (64, 160), (128, 96)], ids=str)
 def test_any_size_that_is_allowed_gives_what_torch_gives(dynamic, size):
-    picture = scene("evaluation", 2, 120, 200).image
-    (found,) = detector_of(dynamic, read_manifest(dynamic), size)([picture])
+    image = scene("evaluation", 2, 120, 200).image
+    (found,) = detector_of(dynamic, read_manifest(dynamic), size)([image])
     got = np.concatenate([found.boxes, found.scores[:, None], found.classes[:, None]], axis=1, dtype=np.float32)
-    expected = by_hand(picture, Geometry.stretch(*(size or (96, 96))))
+    expected = by_hand(image, Geometry.stretch(*(size or (96, 96))))
     assert len(expected) > 3
     assert reference.mismatches(got, expected) == 0
 
 
 def test_predict_takes_a_size_from_the_range_only(dynamic, letterbox, tmp_path, capsys):
     write_png(tmp_path / "a.png", scene("evaluation", 2, 120, 200).image)
-    words = [str(tmp_path / "a.png"), "--out", str(tmp_path / "out"), "--size"]
-    assert main(["predict", str(dynamic), *words, "64", "128"]) == 0
+    arguments = [str(tmp_path / "a.png"), "--out", str(tmp_path / "out"), "--size"]
+    assert main(["predict", str(dynamic), *arguments, "64", "128"]) == 0
     (entry,) = json.loads((tmp_path / "out" / "predictions.json").read_text())
     assert entry["detections"]
     for folder, size, said in (
         (dynamic, ["64", "100"], "width 100: the artifact takes 64 to 160, multiples of 32"),
         (dynamic, ["32", "96"], "height 32: the artifact takes 64 to 160, multiples of 32"),
-        (letterbox, ["64", "96"], "takes pictures of any size"),
+        (letterbox, ["64", "96"], "takes images of any size"),
     ):
-        assert main(["predict", str(folder), *words, *size]) == 2
+        assert main(["predict", str(folder), *arguments, *size]) == 2
         assert said in capsys.readouterr().err
 
 
@@ -196,7 +196,7 @@ def test_a_network_that_is_another_one_at_another_size_fails_the_proof(recipe, d
 
 @pytest.mark.parametrize("what", ["pixels", "boxes"])
 def test_a_geometry_that_is_another_one_fails_the_proof(recipe, letterbox, what):
-    """Nearest neighbours instead of a mean of them; boxes that keep to another frame than theirs."""
+    """Nearest neighbours instead of a mean of them; boxes that keep to another raw image than theirs."""
     model = onnx.load(letterbox / "model.onnx")
     if what == "pixels":
         (resize,) = (node for node in model.graph.node if node.op_type == "Resize")
@@ -214,7 +214,7 @@ def test_a_geometry_that_is_another_one_fails_the_proof(recipe, letterbox, what)
         "input.channels=bgr",
         "postprocessing/format=flat",
     )
-    with pytest.raises(BuildError, match="OpenCV" if what == "pixels" else "pixels of the frame away"):
+    with pytest.raises(BuildError, match="OpenCV" if what == "pixels" else "pixels of the raw image away"):
         prove(model.SerializeToString(), loaded, asked, partial(torch_outputs, loaded))
 
 
@@ -245,20 +245,25 @@ def test_the_recipes_compose(name):
 @pytest.mark.parametrize("model", ["yolo_nas_s", "ppyoloe_s"])
 def test_everything_free_in_every_precision(tmp_path, model, quantization, output):
     """The build proves it at three sizes; a batch of four is the same as four single runs, bit for bit."""
-    words = [f"model={model}", f"quantization={quantization}", f"postprocessing/format={output}", "proof.num_images=2"]
-    words += [
+    overrides = [
+        f"model={model}",
+        f"quantization={quantization}",
+        f"postprocessing/format={output}",
+        "proof.num_images=2",
+    ]
+    overrides += [
         *DYNAMIC,
         "proof.num_scenes=4",
         "postprocessing.nms.confidence_threshold=0.02",
         f"output_dir={tmp_path / 'a'}",
     ]
-    words += ["calibration=demo", "calibration.num_images=8"] if quantization == "int8" else []
-    words += ["model.weights=random"] if model == "ppyoloe_s" else []
-    exporter.build(overrides=words)
+    overrides += ["calibration=demo", "calibration.num_images=8"] if quantization == "int8" else []
+    overrides += ["model.weights=random"] if model == "ppyoloe_s" else []
+    exporter.build(overrides=overrides)
     run = session(tmp_path / "a" / "model.onnx")
-    pictures = np.stack([scene("proof", i, 64, 160).image.transpose(2, 0, 1) for i in range(4)])
-    together = run.run(None, {"images": pictures})
-    alone = [run.run(None, {"images": pictures[i : i + 1]}) for i in range(4)]
+    images = np.stack([scene("proof", i, 64, 160).image.transpose(2, 0, 1) for i in range(4)])
+    together = run.run(None, {"images": images})
+    alone = [run.run(None, {"images": images[i : i + 1]}) for i in range(4)]
     if output == "flat":
         tables = [np.concatenate([np.full((len(rows), 1), i), rows[:, 1:]], axis=1) for i, (rows,) in enumerate(alone)]
         np.testing.assert_array_equal(together[0], np.concatenate(tables))
@@ -270,17 +275,24 @@ def test_everything_free_in_every_precision(tmp_path, model, quantization, outpu
 @pytest.mark.slow
 @pytest.mark.parametrize("quantization", ["none", "int8"])
 def test_the_geometry_inside_costs_no_accuracy(tmp_path, quantization):
-    """At most 0.2 points of mAP lost against the same network with the geometry outside, on frames that have to shrink.
+    """At most 0.2 points of mAP lost against the same network with the geometry outside, on raw images that have to shrink.
     What one grey level here and there changes, INT8 may make more of, in either direction."""
-    scenes = [scene("evaluation", i, 300, 430) for i in range(100)]
-    truths = [(each.boxes, each.classes) for each in scenes]
+    synthetic = [scene("evaluation", i, 300, 430) for i in range(100)]
+    ground_truths = [(each.boxes, each.classes) for each in synthetic]
     found = []
     for preprocessing in ("yolo_nas", "letterbox"):
         folder = tmp_path / preprocessing
-        words = ["model=yolo_nas_s", f"quantization={quantization}", f"preprocessing={preprocessing}", "input.size=320"]
-        manifest = exporter.build(overrides=[*words, "proof.num_scenes=0", f"output_dir={folder}"])
-        rows = detector_of(folder, manifest)([each.image for each in scenes])
-        found.append(100 * coco_scores([(d.boxes, d.scores, d.classes) for d in rows], truths, CLASS_NAMES)["map"])
+        overrides = [
+            "model=yolo_nas_s",
+            f"quantization={quantization}",
+            f"preprocessing={preprocessing}",
+            "input.size=320",
+        ]
+        manifest = exporter.build(overrides=[*overrides, "proof.num_scenes=0", f"output_dir={folder}"])
+        rows = detector_of(folder, manifest)([each.image for each in synthetic])
+        found.append(
+            100 * coco_scores([(d.boxes, d.scores, d.classes) for d in rows], ground_truths, CLASS_NAMES)["map"]
+        )
     assert found[0] - found[1] <= 0.2
     assert quantization == "int8" or abs(found[0] - found[1]) <= 0.2
     assert found[1] > 80

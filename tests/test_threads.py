@@ -35,11 +35,16 @@ def test_two_threads_give_the_bytes_of_two_builds(tmp_path):
     recipes = {"yolo_nas_s": 64, "yolo_nas_s_int8": 96}
 
     def build(name, place):
-        words = [f"input.size={recipes[name]}", "proof.num_images=1", "proof.num_scenes=0", "calibration.num_images=2"]
-        words = [word for word in words if "int8" in name or not word.startswith("calibration")]
-        words += ["proof.mean_score_error=1", "proof.mean_box_error=1000"]
-        words += [f"store.path={place}/store-{name}", f"output_dir={place}/{name}"]
-        return exporter.build(name, words)
+        overrides = [
+            f"input.size={recipes[name]}",
+            "proof.num_images=1",
+            "proof.num_scenes=0",
+            "calibration.num_images=2",
+        ]
+        overrides = [override for override in overrides if "int8" in name or not override.startswith("calibration")]
+        overrides += ["proof.mean_score_error=1", "proof.mean_box_error=1000"]
+        overrides += [f"store.path={place}/store-{name}", f"output_dir={place}/{name}"]
+        return exporter.build(name, overrides)
 
     before = list(warnings.filters), resource.getrlimit(resource.RLIMIT_AS)
     with ThreadPoolExecutor(2) as threads:

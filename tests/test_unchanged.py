@@ -18,9 +18,9 @@ from tests.model.graphs import detector
 INT8 = ["quantization=int8", "calibration=demo", "calibration.num_images=2"]
 
 
-def exported(loaded: LoadedModel, words: list[str]) -> str:
+def exported(loaded: LoadedModel, overrides: list[str]) -> str:
     """The digest of the artifact that these words make of a network that is loaded already."""
-    return hashlib.sha256(made(loaded, check(compose(words)))).hexdigest()
+    return hashlib.sha256(made(loaded, check(compose(overrides)))).hexdigest()
 
 
 @pytest.mark.slow
@@ -29,7 +29,7 @@ def test_a_graph_gives_the_same_bytes_in_any_order(tmp_path):
     base = ["model=onnx", f"model.weights={tmp_path / 'core.onnx'}", "input.height=64", "input.width=96",
             "preprocessing=yolo_nas"]  # fmt: skip
     kinds = {"float": base, "int8": [*base, *INT8], "flat": [*base, "input.batch=2", "postprocessing/format=flat"]}
-    recipes = {name: check(compose(words)) for name, words in kinds.items()}
+    recipes = {name: check(compose(overrides)) for name, overrides in kinds.items()}
 
     def digest(loaded: LoadedModel, name: str) -> str:
         return hashlib.sha256(made(loaded, recipes[name])).hexdigest()
@@ -48,12 +48,12 @@ def test_a_network_gives_the_bytes_of_fresh_processes_in_any_order(tmp_path):
     kinds = {
         "float": base,
         "int8": [*base, *INT8],
-        "shape": [word for word in base if word != "input.size=64"] + ["input.height=96", "input.width=64"],
+        "shape": [override for override in base if override != "input.size=64"] + ["input.height=96", "input.width=64"],
         "flat": [*base, "input.batch=dynamic", "postprocessing/format=flat"],
     }
     alone = {}
-    for name, words in kinds.items():
-        command = [sys.executable, "-m", "exporter", *words, f"output_dir={tmp_path / name}"]
+    for name, overrides in kinds.items():
+        command = [sys.executable, "-m", "exporter", *overrides, f"output_dir={tmp_path / name}"]
         subprocess.run(command, check=True, capture_output=True)
         alone[name] = file_digest(tmp_path / name / "model.onnx")
     assert len(set(alone.values())) == len(kinds)

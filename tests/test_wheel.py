@@ -35,10 +35,10 @@ def test_a_wheel_works_without_the_checkout(wheel, tmp_path):
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(installed)
 
-    def run(*words: str) -> subprocess.CompletedProcess:
+    def run(*arguments: str) -> subprocess.CompletedProcess:
         elsewhere = {**os.environ, "PYTHONPATH": str(installed)}
         return subprocess.run(
-            [sys.executable, *words], cwd=tmp_path, env=elsewhere, capture_output=True, text=True, check=False
+            [sys.executable, *arguments], cwd=tmp_path, env=elsewhere, capture_output=True, text=True, check=False
         )
 
     where = Path(run("-c", "import exporter; print(exporter.__file__)").stdout.strip())

@@ -25,7 +25,7 @@ def evaluate_artifact(
     recipe's own; BuildError where the engine fails on an image."""
     names = manifest.model.class_names
     detector = detector_of(folder, manifest, engine=engine)
-    examples = images.examples(names, *manifest.input.nominal_picture)
+    examples = images.examples(names, *manifest.input.nominal_image)
     if line := warning(examples.notes, "--strict"):
         progress.warn(line)
     return evaluate(detector, None, examples, len(names), progress, name=images.name, depth_key="--bit-depth ")

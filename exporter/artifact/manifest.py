@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from exporter.backend.section import Backend, Intermediate, Profile
+from exporter.backend.section import Backend, OpenVinoIr, Profile
 from exporter.benchmark.section import Benchmark, Latency, Ratio, Sizes, Throughput, Times
 from exporter.calibration.section import Calibration
 from exporter.common.errors import RequestError
@@ -22,9 +22,32 @@ from exporter.postprocessing.section import Postprocessing
 from exporter.preprocessing.section import Allowed, Input, Preprocessing, PreprocessingSource
 
 __all__ = [
-    "Allowed", "Artifact", "Backend", "Benchmark", "Calibration", "Engine", "Evaluation", "Input", "Intermediate",
-    "Latency", "Manifest", "Model", "Postprocessing", "Preprocessing", "PreprocessingSource", "Profile", "Ratio",
-    "Recipe", "ScoreShift", "Scores", "Sizes", "StoredFile", "Tensor", "Throughput", "Times", "Weights",
+    "Allowed",
+    "Artifact",
+    "Backend",
+    "Benchmark",
+    "Calibration",
+    "Engine",
+    "Evaluation",
+    "Input",
+    "Latency",
+    "Manifest",
+    "Model",
+    "OpenVinoIr",
+    "Postprocessing",
+    "Preprocessing",
+    "PreprocessingSource",
+    "Profile",
+    "Ratio",
+    "Recipe",
+    "ScoreShift",
+    "Scores",
+    "Sizes",
+    "StoredFile",
+    "Tensor",
+    "Throughput",
+    "Times",
+    "Weights",
     "read_manifest",
 ]  # fmt: skip
 
@@ -61,7 +84,7 @@ class Engine(Section):
 
 
 class Recipe(Section):
-    """The request: the configuration as composed and resolved, the words of the command line, the state of the
+    """The request: the configuration as composed and resolved, the overrides of the command line, the state of the
     repository that the recipe lies in, where it lies in one."""
 
     name: str | None
@@ -87,7 +110,7 @@ class Manifest(Section):
     calibration: Calibration | None
     backend: Backend
     engine: Engine | None = None
-    intermediate: Intermediate | None = None
+    intermediate: OpenVinoIr | None = None
     proof: dict[str, Any]
     evaluation: Evaluation | None
     benchmark: Benchmark | None

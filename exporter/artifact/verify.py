@@ -17,7 +17,7 @@ from exporter.common.files import file_digest, is_file
 from exporter.common.limits import bounded, memory_for
 from exporter.graph import facts
 from exporter.graph.clean import check
-from exporter.quantization.summary import COUNTED, summarize, summarize_half
+from exporter.quantization.summary import COUNTED, summarize, summarize_fp16
 
 IN_FLOAT = ("float32", "float16")
 """Precisions in which nothing computes on integers."""
@@ -84,13 +84,13 @@ def _facts(model: onnx.ModelProto, manifest: Manifest) -> Iterator[tuple[str, An
     yield from metadata(model, manifest)
     if manifest.quantization.get("precision") in IN_FLOAT and facts.is_quantized(model):
         yield "quantization.precision", "integers", manifest.quantization["precision"]
-    for key, found in (summarize(model) | summarize_half(model)).items():
+    for key, found in (summarize(model) | summarize_fp16(model)).items():
         if key in manifest.quantization:
             yield f"quantization.{key}", found, manifest.quantization[key]
 
 
 def _run(path: Path, manifest: Manifest) -> Iterator[str]:
-    """One run on a grey picture: shapes and dtypes of what comes out."""
+    """One run on a grey image: shapes and dtypes of what comes out."""
     grey = np.full(manifest.input.nominal_shape, 0.5 if manifest.input.range is None else 114)
     grey = grey.astype(manifest.input.dtype)
     outputs = artifact_session(path.parent, manifest).run(None, {manifest.input.name: grey})

@@ -65,7 +65,7 @@ class OpenVino(BackendNode):
 
     @property
     def writes_files(self) -> bool:
-        """Whether OpenVINO's own form (IR) is wanted."""
+        """Whether OpenVINO IR is wanted."""
         return self.ir
 
     def files(self, artifact: bytes, feeds: "Mapping[str, np.ndarray]") -> dict[str, bytes]:
@@ -84,9 +84,7 @@ class OpenVino(BackendNode):
             wanted = self.engine.session(artifact).run(None, dict(feeds))
             found = self.engine.session(Path(folder) / IR[0]).run(None, dict(feeds))
             if not all(np.array_equal(a, b, equal_nan=True) for a, b in zip(found, wanted, strict=True)):
-                raise BuildError(
-                    "backend.ir: OpenVINO's own form of the artifact gives something else; nothing was published"
-                )
+                raise BuildError("backend.ir: OpenVINO IR of the artifact gives something else; nothing was published")
             return {name: (Path(folder) / name).read_bytes() for name in IR}
 
     def check_core(self, core: "onnx.ModelProto") -> None:

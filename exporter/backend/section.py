@@ -25,8 +25,8 @@ class Backend(Section):
     settings: dict[str, str] = {}  # noqa: RUF012 - pydantic copies it
 
 
-class Intermediate(Section):
-    """The artifact in OpenVINO's own form (IR): the graph, and its weights."""
+class OpenVinoIr(Section):
+    """The artifact in OpenVINO IR: the graph, and its weights."""
 
     xml: StoredFile
     bin: StoredFile

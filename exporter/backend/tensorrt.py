@@ -61,7 +61,7 @@ class TensorRT(BackendNode):
             )
         if request.preprocessing.takes_raw_images:
             yield (
-                "preprocessing: TensorRT tunes an engine for a range of sizes, and a frame may have any: take the"
+                "preprocessing: TensorRT tunes an engine for a range of sizes, and a raw image may have any: take the"
                 " model's own (preprocessing=yolo_nas, ppyoloe), and resize outside"
             )
         if batch == "dynamic" and self.batch is None:
@@ -163,8 +163,8 @@ def _flags_8_6(model: "onnx.ModelProto") -> list[str]:
 
     kinds = {node.op_type for node in model.graph.node}
     flags = ["--int8"] if "QuantizeLinear" in kinds else []
-    half = {tensor.name for tensor in model.graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT16}
-    if half:
+    fp16 = {tensor.name for tensor in model.graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT16}
+    if fp16:
         inferred = onnx.shape_inference.infer_shapes(model).graph
         values = (*inferred.value_info, *inferred.output)
         single = {v.name for v in values if v.type.tensor_type.elem_type == onnx.TensorProto.FLOAT}

@@ -1,4 +1,4 @@
-"""What is compared: artifacts, each in one engine or several, with so many threads and pictures at a time."""
+"""What is compared: artifacts, each in one engine or several, with so many threads and images at a time."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ HINTS: tuple[Hint, ...] = ("latency", "throughput")
 
 @dataclass(frozen=True)
 class Case:
-    """An artifact of a folder in an engine; `threads` of its session, `batch` pictures in a run."""
+    """An artifact of a folder in an engine; `threads` of its session, `batch` images in a run."""
 
     folder: Path
     manifest: Manifest
@@ -34,7 +34,7 @@ class Case:
 
     @property
     def subject(self) -> Subject:
-        """Demo scenes of the nominal size, as many as the batch. Raises RequestError where the artifact's batch is
+        """Synthetic images of the nominal size, as many as the batch. Raises RequestError where the artifact's batch is
         fixed to another number."""
         subject = of_manifest(self.folder, self.manifest, self.engine)
         if self.batch == subject.batch:

@@ -1,4 +1,4 @@
-"""One picture of a comparison: accuracy against latency, engines by colour, precisions by shape."""
+"""One chart of a comparison: accuracy against latency, engines by colour, precisions by shape."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,7 +36,7 @@ def draw(rows: Sequence[Row], title: str, file: Path, marked: Row | None = None)
     axes.margins(x=0.1, y=0.25)
     for place, numbers in labels(shown, axes.get_xlim(), axes.get_ylim()):
         axes.annotate(numbers, place, (8, 6), textcoords="offset points", fontsize=9, color="#24292f")
-    axes.set_xlabel("milliseconds a run, pictures in, detections out (median)")
+    axes.set_xlabel("milliseconds a run, images in, detections out (median)")
     axes.set_ylabel("mAP@[.5:.95], points")
     axes.set_title(title, loc="left", fontsize=10)
     axes.grid(alpha=0.25)

@@ -14,7 +14,7 @@ from exporter.common.provenance import cpu
 
 @dataclass(frozen=True)
 class Row:
-    """What was measured of a case: milliseconds of a run (percentiles), its ratio to the first case's, pictures a
+    """What was measured of a case: milliseconds of a run (percentiles), its ratio to the first case's, images a
     second (under the throughput hint of OpenVINO many at once, and then no time of a run), and points of mAP where they
     were asked for. `why`: why there is nothing."""
 
@@ -35,8 +35,8 @@ class Row:
             "engine": case.engine.label(case.folder / case.manifest.artifact.file), "settings": case.engine.settings,
             "hint": case.engine.hint, "threads": case.threads, "batch": case.batch,
         }  # fmt: skip
-        figures = {key: value for key, value in asdict(self).items() if key not in ("case", "ratio")}
-        return about | figures | {"ratio": self.ratio.model_dump() if self.ratio else None}
+        metrics = {key: value for key, value in asdict(self).items() if key not in ("case", "ratio")}
+        return about | metrics | {"ratio": self.ratio.model_dump() if self.ratio else None}
 
 
 def compared(cases: Sequence[Case], rounds: int) -> list[Row]:
@@ -44,7 +44,7 @@ def compared(cases: Sequence[Case], rounds: int) -> list[Row]:
 
     Raises RequestError for fewer than one thread or two rounds."""
     if rounds < 2 or any(case.threads < 1 or case.batch < 1 for case in cases):
-        raise RequestError("--threads, --batch, --rounds: at least 1 thread, 1 picture and 2 rounds")
+        raise RequestError("--threads, --batch, --rounds: at least 1 thread, 1 image and 2 rounds")
     rows: list[Row] = []
     runs = {}
     for i, case in enumerate(cases):

@@ -32,8 +32,8 @@ class CpuBenchmark(BenchmarkNode):
         *,
         dynamic_batch: bool,
     ) -> "BenchmarkSection":
-        """Bytes of the input's size in, detections out, on one demo scene (as many as a fixed batch holds); see the
-        base."""
+        """Bytes of the input's size in, detections out, on one synthetic image (as many as a fixed batch holds); see
+        the base."""
         from exporter.benchmark.memory import peak_memory
         from exporter.benchmark.paired import interleaved
         from exporter.benchmark.section import Benchmark as BenchmarkSection
@@ -62,7 +62,7 @@ class CpuBenchmark(BenchmarkNode):
         )
 
     def _throughput(self, artifact: "Subject", reference: "Subject | None", dynamic_batch: bool) -> "list[Throughput]":
-        """Pictures a second for every number of threads and every batch."""
+        """Images a second for every number of threads and every batch."""
         from exporter.benchmark.paired import interleaved, ratio
         from exporter.benchmark.section import Throughput
 
@@ -74,7 +74,7 @@ class CpuBenchmark(BenchmarkNode):
                 fed = [s.repeated(batch) if dynamic_batch else s for s in subjects]
                 times = interleaved([s.runner(threads) for s in fed], max(self.rounds // 8, 3))
                 speeds = [round(1000 * batch * len(each) / sum(each), 3) for each in times]
-                # More pictures a second is less time a picture: the ratio of speeds is that of times upside down.
+                # More images a second is less time an image: the ratio of speeds is that of times upside down.
                 gained = ratio(times[1], times[0]) if len(times) > 1 else None
                 rows.append(
                     Throughput(

@@ -31,7 +31,7 @@ class Latency(Section):
 
 
 class Throughput(Section):
-    """Pictures a second; `ratio` above 1 means that the artifact does more of them than the reference."""
+    """Images a second; `ratio` above 1 means that the artifact does more of them than the reference."""
 
     threads: int
     batch: int

@@ -26,12 +26,12 @@ class Subject:
     engine: Engine
 
     def repeated(self, batch: int) -> "Subject":
-        """The same picture `batch` times, for a model whose batch is free."""
+        """The same image `batch` times, for a model whose batch is free."""
         return replace(self, array=np.ascontiguousarray(self.array[:1].repeat(batch, axis=0)))
 
     @property
     def batch(self) -> int:
-        """How many pictures the array holds; a frame [h, w, 3] is one."""
+        """How many images the array holds; a raw image [h, w, 3] is one."""
         return len(self.array) if self.array.ndim == 4 else 1
 
     @property
@@ -54,23 +54,24 @@ def of_manifest(folder: Path, manifest: Manifest, engine: Engine | None = None) 
 def core_subject(core: onnx.ModelProto, input: Input, preprocessing: Preprocessing, engine: Engine) -> Subject:
     """The network alone, fed with what the artifact's pre-processing would give it."""
     if preprocessing.normalization is None:
-        raise RequestError("the manifest has no normalization: how a picture becomes the input is not known")
+        raise RequestError("the manifest has no normalization: how an image becomes the input is not known")
     (value,) = core.graph.input
     described = facts.tensor(value)
-    pictures = _pictures(input)
+    raw_images = _images(input)
     if preprocessing.geometry_inside_graph:
         assert preprocessing.geometry is not None  # it is known to the graph
-        pictures = np.stack([preprocessing.geometry.apply(picture) for picture in pictures])
-    images = preprocessing.normalization.apply(pictures.transpose(0, 3, 1, 2))
+        raw_images = np.stack([preprocessing.geometry.apply(image) for image in raw_images])
+    images = preprocessing.normalization.apply(raw_images.transpose(0, 3, 1, 2))
     return Subject(core.SerializeToString(), described["name"], images.astype(described["dtype"]), engine)
 
 
 def example_input(input: Input, preprocessing: Preprocessing) -> np.ndarray:
-    """Demo scenes as the artifact takes them, of its nominal size: as many as its batch, one where that is free."""
-    return encode(_pictures(input), input, preprocessing)
+    """Synthetic images as the artifact takes them, of its nominal size: as many as its batch, one where
+    that is free."""
+    return encode(_images(input), input, preprocessing)
 
 
-def _pictures(input: Input) -> np.ndarray:
+def _images(input: Input) -> np.ndarray:
     """uint8 [B, H, W, 3] RGB."""
     count = 1 if input.layout == "hwc" else input.nominal_shape[0]
-    return np.stack([scene("evaluation", i, *input.nominal_picture).image for i in range(count)])
+    return np.stack([scene("evaluation", i, *input.nominal_image).image for i in range(count)])

@@ -15,7 +15,7 @@ from exporter.common.options import lazily
 
 if TYPE_CHECKING:
     from exporter.calibration.images import CalibrationImages
-    from exporter.evaluation.examples import Truth
+    from exporter.evaluation.examples import GroundTruth
     from exporter.preprocessing.own_normalization import AnyNormalization
 else:
     __getattr__ = lazily(__name__)
@@ -44,7 +44,9 @@ class CalibrationNode(Node, ABC):
     def images(self, geometry: Geometry, normalization: "AnyNormalization") -> "CalibrationImages":
         """The images as network inputs. Raises RequestError where they cannot be had, at once or during a pass."""
 
-    def truths(self, class_names: Sequence[str], geometry: Geometry, tell: Tell = dict) -> "Iterator[Truth] | None":
+    def ground_truths(
+        self, class_names: Sequence[str], geometry: Geometry, tell: Tell = dict
+    ) -> "Iterator[GroundTruth] | None":
         """What is on each image, in their order, boxes in pixels of the network's input; None where nobody says, or
         not in these classes."""
         return None

@@ -1,4 +1,4 @@
-"""Calibration on the pictures that a COCO json lists."""
+"""Calibration on the images that a COCO json lists."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ from pydantic import Field
 
 from exporter.calibration import Tell
 from exporter.calibration.folder import spread
-from exporter.calibration.labelled import LabelledCalibration, truths_of
+from exporter.calibration.labelled import LabelledCalibration, ground_truths_of
 from exporter.common.errors import RequestError
 from exporter.common.files import files_digest, user_path
 from exporter.common.geometry import Geometry
@@ -16,11 +16,11 @@ from exporter.evaluation.notes import Notes
 
 if TYPE_CHECKING:
     from exporter.evaluation.coco_file import CocoFile
-    from exporter.evaluation.examples import Truth
+    from exporter.evaluation.examples import GroundTruth
 
 
 class CocoCalibration(LabelledCalibration):
-    """The pictures that the json lists, in its order."""
+    """The images that the json lists, in its order."""
 
     annotations: str = Field(coerce_numbers_to_str=True)
 
@@ -28,13 +28,15 @@ class CocoCalibration(LabelledCalibration):
         """As of a folder, and the json by its digest."""
         return super().identity() | {"annotations": files_digest([user_path(self.annotations)])}
 
-    def truths(self, class_names: Sequence[str], geometry: Geometry, tell: Tell = dict) -> "Iterator[Truth] | None":
+    def ground_truths(
+        self, class_names: Sequence[str], geometry: Geometry, tell: Tell = dict
+    ) -> "Iterator[GroundTruth] | None":
         """The labels, None where the json has none or names other classes. Raises RequestError for labels that cannot
         be right."""
         coco = self._read()
         if not coco.has_labels:
             return None
-        return truths_of(coco.labelled(self._ids), class_names, geometry, coco.given, tell)
+        return ground_truths_of(coco.labelled(self._ids), class_names, geometry, coco.given, tell)
 
     def _read(self) -> "CocoFile":
         from exporter.evaluation.coco_file import read_coco
@@ -48,9 +50,9 @@ class CocoCalibration(LabelledCalibration):
         coco, files = self._read(), []
         if not coco.images:
             coco.notes.check()
-            raise RequestError(f"{coco.given}: lists no pictures: give a file that lists some")
+            raise RequestError(f"{coco.given}: lists no images: give a file that lists some")
         for identity in self._ids(list(coco.images)):
             with coco.notes.collecting():
-                files.append(coco.picture(identity))
+                files.append(coco.image(identity))
         coco.notes.check()
         return files, coco.notes.counts

@@ -33,7 +33,7 @@ class CustomCalibration(UserCode, CalibrationNode):
 
         try:
             loader = instantiate({"_target_": self.target, **self.arguments})
-        except Exception as error:  # a user's own code, which can raise anything
+        except Exception as error:  # user code can raise anything
             raise RequestError(f"{self._label}: cannot be made: {in_one_line(error)}") from error
         if not (callable(loader) or isinstance(loader, Iterable)):
             raise RequestError(f"{self._label}: gives a {type(loader).__name__}: let it give a loader of NCHW batches")
@@ -74,7 +74,7 @@ class CustomCalibration(UserCode, CalibrationNode):
                 batch = next(iterator)
             except StopIteration:
                 return
-            except Exception as error:  # a user's own code, which can raise anything
+            except Exception as error:  # user code can raise anything
                 raise RequestError(f"{self._label}: fails at batch {number}: {in_one_line(error)}") from error
             images = _array(batch[0] if isinstance(batch, tuple | list) and batch else batch)
             if problem := _problem(images, geometry):

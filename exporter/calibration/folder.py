@@ -1,4 +1,4 @@
-"""Calibration on a folder of pictures."""
+"""Calibration on a folder of images."""
 
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ from exporter.common.bit_depth import BitDepth, Depth
 from exporter.common.errors import RequestError
 from exporter.common.files import files_digest, user_path
 from exporter.common.geometry import Geometry
-from exporter.common.picture_files import list_pictures, whole_size
+from exporter.common.image_files import list_images, whole_size
 from exporter.evaluation.notes import Notes
 from exporter.preprocessing.own_normalization import AnyNormalization
 
@@ -25,14 +25,14 @@ T = TypeVar("T")
 
 
 class FolderCalibration(CalibrationNode):
-    """Pictures of any sizes, spread evenly over the folder and those below it in the order of their paths."""
+    """Images of any sizes, spread evenly over the folder and those below it in the order of their paths."""
 
     path: str = Field(coerce_numbers_to_str=True)  # a folder may be called 2024
     seed: int = Field(ge=0)
     bit_depth: BitDepth = "auto"
 
     def identity(self) -> dict[str, Any]:
-        """The chosen pictures by their digests, wherever they lie."""
+        """The chosen images by their digests, wherever they lie."""
         return {
             "node": type(self).__qualname__,
             **self.model_dump(mode="json"),
@@ -40,35 +40,35 @@ class FolderCalibration(CalibrationNode):
         }
 
     def problems(self, weights: str) -> Iterator[str]:
-        """A clause if there are no pictures; none of them is opened."""
+        """A clause if there are no images; none of them is opened."""
         try:
             self._chosen()
         except RequestError as error:
             yield str(error)
 
     def images(self, geometry: Geometry, normalization: AnyNormalization) -> CalibrationImages:
-        """The pictures as network inputs, resized and padded as for inference; `digest` is over uint8 [h, w, 3] RGB as
-        decoded. Raises RequestError for a folder without pictures, at once, and during a pass for pictures that
+        """The images as network inputs, resized and padded as for inference; `digest` is over uint8 [h, w, 3] RGB as
+        decoded. Raises RequestError for a folder without images, at once, and during a pass for images that
         cannot be read: at its beginning for all that are none or half of one."""
         files, notes = self._chosen()
         depth = Depth(files, self.bit_depth)
 
-        def pictures() -> "Iterator[tuple[np.ndarray, np.ndarray]]":
+        def images() -> "Iterator[tuple[np.ndarray, np.ndarray]]":
             check_whole(files)
             for file in files:
-                picture = depth.read(file)
-                yield picture, normalization.apply(geometry.apply(picture).transpose(2, 0, 1)[None])
+                image = depth.read(file)
+                yield image, normalization.apply(geometry.apply(image).transpose(2, 0, 1)[None])
 
-        return CalibrationImages(pictures, len(files), depth, notes)
+        return CalibrationImages(images, len(files), depth, notes)
 
     def _chosen(self) -> tuple[list[Path], Mapping[str, int]]:
         """The files, and what was odd about the way to them, see `exporter.evaluation.notes`."""
-        files = list_pictures(user_path(self.path), "calibration.path", deep=True)
+        files = list_images(user_path(self.path), "calibration.path", deep=True)
         return spread(files, self.num_images, self.seed), {}
 
 
 def check_whole(files: Iterable[Path]) -> None:
-    """Raises RequestError, one for all of them, for files that are no pictures or not there to their end."""
+    """Raises RequestError, one for all of them, for files that are no images or not there to their end."""
     notes = Notes(strict=False)
     for file in files:
         with notes.collecting():

@@ -17,7 +17,7 @@ Source = Callable[[], Iterator[tuple["np.ndarray", "np.ndarray"]]]
 class CalibrationImages:
     """An iterable of network inputs, float32 [1, 3, H, W], normalised as in training.
 
-    Nothing but a digest is kept of each, and each pass makes the same ones again. `files` is the number of picture
+    Nothing but a digest is kept of each, and each pass makes the same ones again. `files` is the number of image
     files they come from, `depth` how many bits those of 16 bits use, `notes` counts what was odd about the way to them,
     see `exporter.evaluation.notes`.
     """
@@ -78,7 +78,7 @@ class CalibrationImages:
 
     @property
     def digest(self) -> str:
-        """sha256 over all pictures' pixels as they were read, in order. Raises RuntimeError before a full pass."""
+        """sha256 over all images' pixels as they were read, in order. Raises RuntimeError before a full pass."""
         if self._digest is None:
-            raise RuntimeError("the digest of calibration pictures is known once all of them have been read")
+            raise RuntimeError("the digest of calibration images is known once all of them have been read")
         return self._digest

@@ -4,7 +4,7 @@ from exporter.common.section import Section
 
 
 class Calibration(Section):
-    """The pictures that the ranges were taken from; `digest` is a sha256 over their pixels, `duplicates` counts those
+    """The images that the ranges were taken from; `digest` is a sha256 over their pixels, `duplicates` counts those
     that are the same, pixel by pixel, as one before them, `bit_depth` is what images of 16 bits were scaled by (null:
     there are none). `labels`: as in `Evaluation`, of what was read of them."""
 

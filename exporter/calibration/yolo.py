@@ -1,4 +1,4 @@
-"""Calibration on the pictures of one split of a data.yaml."""
+"""Calibration on the images of one split of a data.yaml."""
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,28 +7,28 @@ from typing import TYPE_CHECKING, Any
 
 from exporter.calibration import Tell
 from exporter.calibration.folder import spread
-from exporter.calibration.labelled import LabelledCalibration, truths_of
+from exporter.calibration.labelled import LabelledCalibration, ground_truths_of
 from exporter.common.files import file_digest, user_path
 from exporter.common.geometry import Geometry
 from exporter.evaluation.notes import Notes
 from exporter.evaluation.yolo_data import Split, YoloData, read_data
 
 if TYPE_CHECKING:
-    from exporter.evaluation.examples import Truth
+    from exporter.evaluation.examples import GroundTruth
 
 
 class YoloCalibration(LabelledCalibration):
-    """The pictures that the data.yaml's `split` names, in the order of their paths."""
+    """The images that the data.yaml's `split` names, in the order of their paths."""
 
     split: Split
 
     def identity(self) -> dict[str, Any]:
-        """As of a folder, and the data.yaml and the pictures' labels by their digests; what was odd counts too, since
+        """As of a folder, and the data.yaml and the images' labels by their digests; what was odd counts too, since
         the manifest has it."""
         from exporter.evaluation.yolo_labels import LabelFiles, check_labels
 
-        pictures, odd = self._chosen()
-        files = [*map(LabelFiles(pictures).of, pictures)]
+        images, odd = self._chosen()
+        files = [*map(LabelFiles(images).of, images)]
         for file in files:
             if file:
                 check_labels(file)
@@ -36,21 +36,23 @@ class YoloCalibration(LabelledCalibration):
         found = hashlib.sha256(" ".join([file_digest(user_path(self.path)), *digests]).encode()).hexdigest()
         return super().identity() | {"labels": found, "odd": dict(odd)}
 
-    def truths(self, class_names: Sequence[str], geometry: Geometry, tell: Tell = dict) -> "Iterator[Truth] | None":
+    def ground_truths(
+        self, class_names: Sequence[str], geometry: Geometry, tell: Tell = dict
+    ) -> "Iterator[GroundTruth] | None":
         """The labels, None where they name other classes. Raises RequestError for labels that cannot be right."""
         from exporter.evaluation.yolo import labelled_set
 
         data = self._read()
-        return truths_of(labelled_set(data, self._spread), class_names, geometry, data.given, tell)
+        return ground_truths_of(labelled_set(data, self._spread), class_names, geometry, data.given, tell)
 
     def _read(self) -> YoloData:
         return read_data("calibration", self.path, self.split, Notes(self.strict))
 
-    def _spread(self, pictures: Sequence[Path]) -> list[Path]:
-        return spread(pictures, self.num_images, self.seed)
+    def _spread(self, images: Sequence[Path]) -> list[Path]:
+        return spread(images, self.num_images, self.seed)
 
     def _chosen(self) -> tuple[list[Path], Mapping[str, int]]:
         data = self._read()
-        pictures = data.pictures()
+        images = data.images()
         data.notes.check()
-        return self._spread(pictures), data.notes.counts
+        return self._spread(images), data.notes.counts

@@ -9,17 +9,17 @@ if TYPE_CHECKING:
 # argparse makes one line of a ValueError that a type raises.
 
 
-def positive(word: str) -> int:
+def positive(argument: str) -> int:
     """A number of at least 1."""
-    number = int(word)
+    number = int(argument)
     if number < 1:
-        raise ValueError(word)
+        raise ValueError(argument)
     return number
 
 
-def positive_numbers(word: str) -> list[int]:
+def positive_numbers(argument: str) -> list[int]:
     """As `1,2,4`."""
-    return [positive(each) for each in word.split(",")]
+    return [positive(each) for each in argument.split(",")]
 
 
 def add_bit_depth(parser: ArgumentParser) -> None:
@@ -33,14 +33,14 @@ def add_labelled_images(parser: ArgumentParser, number: str) -> None:
     means to the verb."""
     parser.add_argument("--num-images", type=int, metavar="N", help=number)
     parser.add_argument("--yolo", metavar="FILE", help="a data.yaml; its split val is taken")
-    parser.add_argument("--coco", nargs=2, metavar=("FOLDER", "JSON"), help="pictures, and their annotations")
+    parser.add_argument("--coco", nargs=2, metavar=("FOLDER", "JSON"), help="images, and their annotations")
     parser.add_argument("--strict", action="store_true", help="what is odd about their labels is an error")
     add_bit_depth(parser)
 
 
 def labelled_images(given: Namespace) -> "LabelledImages":
-    """What the flags of `add_labelled_images` choose: a data.yaml, a folder with a COCO json, or demo scenes. Raises
-    RequestError for both sets, for `--strict` without one, and for numbers that cannot be."""
+    """What the flags of `add_labelled_images` choose: a data.yaml, a folder with a COCO json, or synthetic images.
+    Raises RequestError for both sets, for `--strict` without one, and for numbers that cannot be."""
     from pydantic import ValidationError
 
     from exporter.common.errors import RequestError
@@ -67,7 +67,7 @@ def labelled_images(given: Namespace) -> "LabelledImages":
         raise RequestError("; ".join(validation_lines(error, "evaluate"))) from error
 
 
-def _bits(word: str) -> int | str:
-    if word != "auto" and not 8 <= int(word) <= 16:
-        raise ValueError(word)
-    return word if word == "auto" else int(word)
+def _bits(argument: str) -> int | str:
+    if argument != "auto" and not 8 <= int(argument) <= 16:
+        raise ValueError(argument)
+    return argument if argument == "auto" else int(argument)

@@ -31,32 +31,33 @@ if TYPE_CHECKING:
 MULTIRUN = ("-m", "--multirun")
 
 
-def run(words: list[str]) -> int:
-    """Builds what the words say; with -m (--multirun) every combination, and a failed one does not stop the others."""
-    check_named_recipes(_overrides(words))
-    if any(word in MULTIRUN for word in words):
+def run(arguments: list[str]) -> int:
+    """Builds what the arguments say; with -m (--multirun) every combination, and a failed one does not stop
+    the others."""
+    check_named_recipes(_overrides(arguments))
+    if any(argument in MULTIRUN for argument in arguments):
         from exporter.pipeline.sweep.sweep import sweep
 
         # In front of all others: Hydra's own parser takes no flag between two overrides.
-        rest = [quote_text(word) for word in words if word not in MULTIRUN]
+        rest = [quote_text(argument) for argument in arguments if argument not in MULTIRUN]
         return sweep([MULTIRUN[1], *rest], through_hydra)
-    quoted = [quote_path(word) for word in words]
-    if any(word.startswith("-") for word in words):
+    quoted = [quote_path(argument) for argument in arguments]
+    if any(argument.startswith("-") for argument in arguments):
         through_hydra(quoted)
     else:
         _build(compose(quoted))
     return 0
 
 
-def through_hydra(words: Sequence[str]) -> None:
-    """Has Hydra read the words, its own flags among them, and call `task` as often and wherever they say."""
+def through_hydra(arguments: Sequence[str]) -> None:
+    """Has Hydra read the arguments, its own flags among them, and call `task` as often and wherever they say."""
     # With this, Hydra hands on what was raised instead of printing its own page; the caller's own wish is kept.
     wish = os.environ.get("HYDRA_FULL_ERROR")
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    argv, sys.argv = sys.argv, ["exporter", *words]
+    argv, sys.argv = sys.argv, ["exporter", *arguments]
     register_recipes()
     try:
-        with explained("the command line"), explain_unknown_keys(_overrides(words)):
+        with explained("the command line"), explain_unknown_keys(_overrides(arguments)):
             hydra.main(config_path=str(CONF), config_name="export", version_base="1.3")(task)()
     finally:
         sys.argv = argv
@@ -75,8 +76,8 @@ def task(config: DictConfig) -> Metric:
     return None
 
 
-def _overrides(words: Sequence[str]) -> list[str]:
-    return [word for word in words if not word.startswith("-")]
+def _overrides(arguments: Sequence[str]) -> list[str]:
+    return [argument for argument in arguments if not argument.startswith("-")]
 
 
 def _with_hydra(config: DictConfig) -> DictConfig:

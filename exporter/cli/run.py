@@ -17,14 +17,14 @@ MAX_LINE = 4000
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code; errors are one line on standard error."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    argv = list(sys.argv[1:] if arguments is None else arguments)
     from exporter.common.errors import BuildError, RequestError
     from exporter.common.interrupts import end, heeded, insisting
 
     with heeded():
         try:
             with insisting():
-                code = _run(words)
+                code = _run(argv)
             sys.stdout.flush()  # here a full disk still has a line; Python's own, at its end, is a page
             return code
         except BrokenPipeError:  # whoever read the output, like `head`, has seen enough
@@ -60,25 +60,25 @@ def _drop_output() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _run(words: list[str]) -> int:
+def _run(arguments: list[str]) -> int:
     from exporter.cli.help import print_help
 
-    if not words or words[0] in ("-h", "--help", "help"):
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
         print_help()
         return 0
-    if words[0] in (names := verbs.names()):
-        return verbs.load(words[0]).run(words[1:])
-    if not words[0].startswith("-") and "=" not in words[0]:
+    if arguments[0] in (names := verbs.names()):
+        return verbs.load(arguments[0]).run(arguments[1:])
+    if not arguments[0].startswith("-") and "=" not in arguments[0]:
         from exporter.common.errors import RequestError
         from exporter.common.messages import one_of
 
-        raise RequestError(f"{words[0]}: {one_of('neither a verb nor key=value', words[0], names)}")
+        raise RequestError(f"{arguments[0]}: {one_of('neither a verb nor key=value', arguments[0], names)}")
     from exporter.cli.completion import FLAGS, complete
 
-    if words[0] in FLAGS:
-        return complete(words, names)
+    if arguments[0] in FLAGS:
+        return complete(arguments, names)
     from exporter.cli.hydra_run import run
 
-    if any(word.startswith("trust=") for word in words) and str(Path.cwd()) not in sys.path:
+    if any(argument.startswith("trust=") for argument in arguments) and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))  # the console script, unlike `python -m`, does not look here by itself
-    return run(words)
+    return run(arguments)

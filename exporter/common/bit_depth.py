@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 from pydantic import Field
 
 from exporter.common.errors import RequestError
-from exporter.common.images import is_deep, largest_value, read_picture
+from exporter.common.images import is_deep, largest_value, read_image
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,8 +38,8 @@ class Depth:
         return None if largest is None else next(bits for bits in USUAL if largest < 2**bits)
 
     def read(self, file: Path) -> "np.ndarray":
-        """uint8 [h, w, 3] RGB of one of the set's images; raises as `read_picture`."""
-        return read_picture(file, self.bits or 16)
+        """uint8 [h, w, 3] RGB of one of the set's images; raises as `read_image`."""
+        return read_image(file, self.bits or 16)
 
     def said(self, what: str, key: str) -> str | None:
         """The line for people where fewer than 16 were found; None otherwise.

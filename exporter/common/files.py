@@ -34,21 +34,21 @@ def is_folder(path: Path) -> bool:
     return os.path.isdir(path)  # noqa: PTH112
 
 
-def check_file(path: Path, cure: str, most: int | None = None, label: object = None) -> int:
+def check_file(path: Path, fix: str, most: int | None = None, label: object = None) -> int:
     """The file's size in bytes. A pipe would block for ever, a device never end.
 
-    cure: what to do; most: bytes that it may have; label: what the line begins with, the path if None. Raises
+    fix: what to do; most: bytes that it may have; label: what the line begins with, the path if None. Raises
     RequestError: missing, not a regular file, or larger than `most`."""
     shown = path if label is None else label
     try:
         status = path.stat()
     except (OSError, ValueError) as error:  # ValueError: a path that no system can have
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise RequestError(f"{shown}: {reason}: {cure}") from error
+        raise RequestError(f"{shown}: {reason}: {fix}") from error
     if not stat.S_ISREG(status.st_mode):
-        raise RequestError(f"{shown}: is not a file: {cure}")
+        raise RequestError(f"{shown}: is not a file: {fix}")
     if most is not None and status.st_size > most:
-        raise RequestError(f"{shown}: {status.st_size} bytes, and at most {most} are read: {cure}")
+        raise RequestError(f"{shown}: {status.st_size} bytes, and at most {most} are read: {fix}")
     return status.st_size
 
 

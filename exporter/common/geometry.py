@@ -1,4 +1,4 @@
-"""How a picture of any size becomes a network's input, in numbers that a program can follow, and the code that does.
+"""How an image of any size becomes a network's input, in numbers that a program can follow, and the code that does.
 
 The manifest describes an artifact with these models, and `predict` and the calibration follow them: what the manifest
 says is what is done.
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 STRIDE = 32
 """Pixels: the largest stride of the networks, which their inputs' sides are multiples of."""
 MAX_PIXELS = 2**27
-"""Of all pictures of one run: beyond, a recipe asks for more memory than machines have, by mistake or not."""
+"""Of all images of one run: beyond, a recipe asks for more memory than machines have, by mistake or not."""
 
 
 class Resize(BaseModel):
@@ -42,8 +42,8 @@ class Padding(BaseModel):
 
 
 @dataclass(frozen=True)
-class Placement:
-    """Where a picture lies in the input: picture x · scale_x + left = input x, all in pixels."""
+class LetterboxTransform:
+    """Where an image lies in the input: image x · scale_x + left = input x, all in pixels."""
 
     scale_x: float
     scale_y: float
@@ -54,7 +54,7 @@ class Placement:
 
 
 class Geometry(BaseModel):
-    """From a picture to an input of height × width pixels, and from boxes in the input back to the picture."""
+    """From an image to an input of height × width pixels, and from boxes in the input back to the image."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -68,13 +68,13 @@ class Geometry(BaseModel):
         cls, height: int, width: int, *, margin: int, padding: int,
         placement: Literal["center", "bottom_right"] = "center",
     ) -> Self:  # fmt: skip
-        """Keeps the picture's proportions and pads what is left of the input with that grey."""
+        """Keeps the image's proportions and pads what is left of the input with that grey."""
         resize = Resize(mode="fit", margin=margin)
         return cls(height=height, width=width, resize=resize, padding=Padding(value=padding, placement=placement))
 
     @classmethod
     def stretch(cls, height: int, width: int) -> Self:
-        """Fills the input, whatever becomes of the picture's proportions."""
+        """Fills the input, whatever becomes of the image's proportions."""
         return cls(height=height, width=width, resize=Resize(mode="stretch"), padding=None)
 
     @model_validator(mode="after")
@@ -91,65 +91,65 @@ class Geometry(BaseModel):
         """The same for an input of another size."""
         return type(self)(height=height, width=width, resize=self.resize, padding=self.padding)
 
-    def place(self, picture_height: int, picture_width: int) -> Placement:
-        """Where a picture of that many pixels lies in the input. Raises ValueError for a picture without pixels."""
-        if picture_height < 1 or picture_width < 1:
-            raise ValueError(f"a picture of {picture_height} x {picture_width} pixels")
+    def transform(self, image_height: int, image_width: int) -> LetterboxTransform:
+        """Where an image of that many pixels lies in the input. Raises ValueError for an image without pixels."""
+        if image_height < 1 or image_width < 1:
+            raise ValueError(f"an image of {image_height} x {image_width} pixels")
         height, width = self.height, self.width
         if self.resize.mode == "fit":
             margin = self.resize.margin
-            r = min((height - margin) / picture_height, (width - margin) / picture_width)
-            height, width = max(1, round(picture_height * r)), max(1, round(picture_width * r))
+            r = min((height - margin) / image_height, (width - margin) / image_width)
+            height, width = max(1, round(image_height * r)), max(1, round(image_width * r))
         centred = self.padding is None or self.padding.placement == "center"
-        return Placement(
-            scale_x=width / picture_width,
-            scale_y=height / picture_height,
+        return LetterboxTransform(
+            scale_x=width / image_width,
+            scale_y=height / image_height,
             left=(self.width - width) // 2 if centred else 0,
             top=(self.height - height) // 2 if centred else 0,
             new_height=height,
             new_width=width,
         )
 
-    def apply(self, picture: "np.ndarray") -> "np.ndarray":
+    def apply(self, image: "np.ndarray") -> "np.ndarray":
         """uint8 [h, w, 3] → uint8 [height, width, 3], the channels in the order they came."""
         import cv2
 
-        at = self.place(*picture.shape[:2])
-        resized = cv2.resize(picture, (at.new_width, at.new_height), interpolation=cv2.INTER_LINEAR)
+        at = self.transform(*image.shape[:2])
+        resized = cv2.resize(image, (at.new_width, at.new_height), interpolation=cv2.INTER_LINEAR)
         if self.padding is None:
             return resized
         below, right = self.height - at.new_height - at.top, self.width - at.new_width - at.left
         grey = (self.padding.value,) * 3
         return cv2.copyMakeBorder(resized, at.top, below, at.left, right, cv2.BORDER_CONSTANT, value=grey)
 
-    def to_input(self, boxes: "np.ndarray", placement: Placement) -> "np.ndarray":
-        """Boxes [n, 4] xyxy in pixels of a picture → float32 [n, 4] in pixels of the input; see `to_picture`."""
+    def to_input(self, boxes: "np.ndarray", transform: LetterboxTransform) -> "np.ndarray":
+        """Boxes [n, 4] xyxy in pixels of an image → float32 [n, 4] in pixels of the input; see `to_image`."""
         import numpy as np
 
-        offset, scale = _moves(placement)
+        offset, scale = _moves(transform)
         return (np.asarray(boxes, np.float64) * scale + offset).astype(np.float32)
 
-    def to_picture(
-        self, boxes: "np.ndarray", placement: Placement, picture_height: int, picture_width: int, clip: bool = True
+    def to_image(
+        self, boxes: "np.ndarray", transform: LetterboxTransform, image_height: int, image_width: int, clip: bool = True
     ) -> "np.ndarray":
-        """Boxes [n, 4] xyxy in pixels of the input → float32 [n, 4] in pixels of the picture, clipped to it or not.
+        """Boxes [n, 4] xyxy in pixels of the input → float32 [n, 4] in pixels of the image, clipped to it or not.
 
-        placement: what `place` says for that picture.
+        transform: what `transform` says for that image.
         """
         import numpy as np
 
-        offset, scale = _moves(placement)
+        offset, scale = _moves(transform)
         moved = (np.asarray(boxes, np.float64) - offset) / scale
         if clip:
-            moved = moved.clip(0, [picture_width, picture_height] * 2)
+            moved = moved.clip(0, [image_width, image_height] * 2)
         return moved.astype(np.float32)
 
 
-def _moves(placement: Placement) -> "tuple[np.ndarray, np.ndarray]":
+def _moves(transform: LetterboxTransform) -> "tuple[np.ndarray, np.ndarray]":
     """offset and scale, float64 [4] each, of the sides of a box."""
     import numpy as np
 
     return (
-        np.array([placement.left, placement.top] * 2, np.float64),
-        np.array([placement.scale_x, placement.scale_y] * 2, np.float64),
+        np.array([transform.left, transform.top] * 2, np.float64),
+        np.array([transform.scale_x, transform.scale_y] * 2, np.float64),
     )

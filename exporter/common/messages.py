@@ -22,7 +22,7 @@ def one_of(problem: str, given: str, allowed: Sequence[str]) -> str:
 
 
 def in_one_line(error: BaseException) -> str:
-    """Kind and message of what a user's own code raised, cut to what fits a line."""
+    """Kind and message of what user code raised, cut to what fits a line."""
     return f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]
 
 

@@ -16,7 +16,7 @@ PACKAGES = ("exporter", "torch", "onnx", "onnx-ir", "onnxscript", "onnxsim", "on
 
 
 def versions(others: Iterable[str] = ()) -> dict[str, str]:
-    """Python, the packages that every build's bytes and figures depend on, and these others; only what is installed."""
+    """Python, the packages that every build's bytes and metrics depend on, and these others; only what is installed."""
     installed = {}
     for name in (*PACKAGES, *others):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):

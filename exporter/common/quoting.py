@@ -1,4 +1,4 @@
-"""The command line's words in quotes, where Hydra's grammar could not take a value for the text that it is."""
+"""The command line's overrides in quotes, where Hydra's grammar could not take a value for the text that it is."""
 
 import re
 import shlex
@@ -17,26 +17,26 @@ _PIECE = re.compile(rf"(?P<sign>[,{{}}\[\]])|{_TEXT}")
 _KEY = re.compile(r"[+~]*[\w$./@-]+")
 
 
-def quote_path(word: str) -> str:
+def quote_path(override: str) -> str:
     """`key=value` with the value quoted where the key is a path's, and as by `quote_text`."""
-    key = word.partition("=")[0]
-    return _whole(word) if key in PATH_KEYS or key.endswith(".path") else quote_text(word)
+    key = override.partition("=")[0]
+    return _whole(override) if key in PATH_KEYS or key.endswith(".path") else quote_text(override)
 
 
-def quote_text(word: str) -> str:
+def quote_text(override: str) -> str:
     """`key=value` with the value quoted where the key is one of `TEXT_KEYS`; of any other the parts that could be
     nothing but text, `[Füße, a]` as `["Füße", a]`."""
-    key, sign, value = word.partition("=")
+    key, sign, value = override.partition("=")
     if key in TEXT_KEYS:
-        return _whole(word)
+        return _whole(override)
     if not sign or not _FOREIGN.search(value) or set("(=") & set(re.sub(_QUOTED, "", value)):
-        return word  # nothing of it is foreign, or it holds a function or looks like one
+        return override  # nothing of it is foreign, or it holds a function or looks like one
     return f"{key}={''.join(_parts(value))}"
 
 
-def suggested(word: str) -> str | None:
-    """`key=value`, with all text in it quoted, as it is typed in a shell; None where it is no such word."""
-    key, sign, value = word.partition("=")
+def suggested(override: str) -> str | None:
+    """`key=value`, with all text in it quoted, as it is typed in a shell; None where it is no such override."""
+    key, sign, value = override.partition("=")
     if not (sign and value and _KEY.fullmatch(key)):
         return None
     inside = value[1:-1]
@@ -74,11 +74,11 @@ def _text(piece: str) -> str:
     return piece.replace(text, _in_quotes(text))
 
 
-def _whole(word: str) -> str:
+def _whole(override: str) -> str:
     """With the value between quotes, if it is not already."""
-    key, sign, value = word.partition("=")
+    key, sign, value = override.partition("=")
     if not sign or value[:1] in ("'", '"') or value in ("", "null", "???"):
-        return word
+        return override
     return f"{key}=" + _in_quotes(value, "'")
 
 

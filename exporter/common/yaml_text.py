@@ -13,8 +13,8 @@ MAX_VALUES = 50_000
 MAX_DEPTH = 50
 
 
-def read_yaml_text(path: Path, label: str, cure: str) -> str:
-    """The text of a YAML file that holds a mapping, or nothing. label: what the lines begin with; cure: what to do
+def read_yaml_text(path: Path, label: str, fix: str) -> str:
+    """The text of a YAML file that holds a mapping, or nothing. label: what the lines begin with; fix: what to do
     where it holds something else.
 
     Raises RequestError: no file, not UTF-8, not YAML, too large. What its aliases (`*name`) stand for counts as often
@@ -25,7 +25,7 @@ def read_yaml_text(path: Path, label: str, cure: str) -> str:
         node = yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
         values, depth = _extent(node, {}) if node is not None else (0, 0)
     if node is not None and node.tag != "tag:yaml.org,2002:map":
-        raise RequestError(f"{label}: not a mapping of keys to values: {cure}")
+        raise RequestError(f"{label}: not a mapping of keys to values: {fix}")
     if values > MAX_VALUES or depth > MAX_DEPTH:
         raise RequestError(
             f"{label}: {values} values, {depth} deep: at most {MAX_VALUES} values, {MAX_DEPTH} deep are read:"

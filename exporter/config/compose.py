@@ -1,4 +1,4 @@
-"""From the command line's words to a checked recipe: composition (Hydra), then every check that needs no work.
+"""From the command line's overrides to a checked recipe: composition (Hydra), then every check that needs no work.
 
 `compose` gives the configuration, `check` the recipe: a node for every group, all mistakes at once. Nothing heavy is
 imported here and no file but YAML is read.
@@ -35,7 +35,7 @@ HYDRAS_CONF = Path(hydra.__file__).parent / "conf"
 
 @dataclass(frozen=True)
 class Composed:
-    """What Hydra made of the words: `config` as it is for this run, the options chosen by group, the overrides, and
+    """What Hydra made of the overrides: `config` as it is for this run, the options chosen by group, the overrides, and
     whether this is one run of several."""
 
     config: DictConfig
@@ -49,7 +49,7 @@ class Composed:
 
     def said(self, key: str) -> bool:
         """Whether the command line sets this key or group, or something below it."""
-        keys = [word.split("=", 1)[0].lstrip("+~").split("@")[0] for word in self.overrides]
+        keys = [override.split("=", 1)[0].lstrip("+~").split("@")[0] for override in self.overrides]
         return any(k == key or k.startswith((f"{key}.", f"{key}/")) for k in keys)
 
 
@@ -64,16 +64,16 @@ def register_recipes() -> None:
 
 def check_named_recipes(overrides: Sequence[str]) -> None:
     """Raises RequestError for `+recipe=` words that name no recipe, two files, or a file that cannot be read, and for
-    words that choose what is no name (`backend=true`), at which Hydra raises what its callers do not expect."""
+    overrides that choose what is no name (`backend=true`), at which Hydra raises what its callers do not expect."""
     files = recipe_files()
     parser = OverridesParser.create()
-    for word in overrides:
-        key, _, value = word.partition("=")
+    for override in overrides:
+        key, _, value = override.partition("=")
         if key.lstrip("+") != "recipe":
-            _check_option(word, parser)
+            _check_option(override, parser)
             continue
         if not key.startswith("+"):
-            raise RequestError(f"{word}: a recipe is added to the defaults: write +{word}")
+            raise RequestError(f"{override}: a recipe is added to the defaults: write +{override}")
         for given in value.strip("'\"").split(","):
             name = given.strip().removesuffix(".yaml")
             if any(sign in name for sign in "*()[]$"):
@@ -94,9 +94,9 @@ def _check_bases(path: Path, known: Sequence[str]) -> None:
             raise RequestError(f"recipe {path}: defaults: {entry}: {no_such_recipe(base, known)}")
 
 
-def _check_option(word: str, parser: OverridesParser) -> None:
-    with contextlib.suppress(HydraException):  # what cannot be parsed is said when all words are
-        override = parser.parse_override(word)
+def _check_option(typed: str, parser: OverridesParser) -> None:
+    with contextlib.suppress(HydraException):  # what cannot be parsed is said when all overrides are
+        override = parser.parse_override(typed)
         group, value = override.key_or_group, override.value()
         is_group = group == "recipe" or any((conf / group).is_dir() for conf in (CONF, HYDRAS_CONF))
         if not is_group or override.is_sweep_override() or (override.is_delete() and value is None):
@@ -105,11 +105,11 @@ def _check_option(word: str, parser: OverridesParser) -> None:
         if nameless:
             options = [path.stem for path in (CONF / group).glob("*.yaml")] if group else []
             known = one_of("no such option", str(nameless[0]), options) if options else "no group that has options"
-            raise RequestError(f"{word}: {known}")
+            raise RequestError(f"{typed}: {known}")
 
 
 @contextlib.contextmanager
-def hydra_of_our_own() -> Iterator[None]:
+def our_hydra() -> Iterator[None]:
     """Hydra's global state for us alone: a caller that uses Hydra itself finds its own as it left it."""
     state, store, config = GlobalHydra.instance().hydra, ConfigStore.instance(), HydraConfig.instance().cfg
     recipes = store.repo.get("recipe")
@@ -127,8 +127,8 @@ def hydra_of_our_own() -> Iterator[None]:
 
 @contextlib.contextmanager
 def composing() -> Iterator[ConfigLoader]:
-    """What knows our groups and the recipes. What Hydra raises of the words becomes a RequestError."""
-    with hydra_of_our_own(), explained("the command line"):
+    """What knows our groups and the recipes. What Hydra raises of the overrides becomes a RequestError."""
+    with our_hydra(), explained("the command line"):
         register_recipes()
         with initialize_config_dir(str(CONF), version_base="1.3", job_name="exporter"):
             yield GlobalHydra.instance().config_loader()
@@ -143,7 +143,7 @@ def compose(overrides: Sequence[str]) -> Composed:
 
 @contextlib.contextmanager
 def explain_unknown_keys(overrides: Sequence[str]) -> Iterator[None]:
-    """Adds to Hydra's "no such key" the keys that there are, from the composition without the words that fail."""
+    """Adds to Hydra's "no such key" the keys that there are, from the composition without the overrides that fail."""
     try:
         yield
     except ConfigCompositionException as error:
@@ -151,7 +151,7 @@ def explain_unknown_keys(overrides: Sequence[str]) -> Iterator[None]:
         if not unknown:
             raise
         key = unknown[1]
-        rest = [word for word in overrides if word.split("=", 1)[0].lstrip("+~") != key]
+        rest = [override for override in overrides if override.split("=", 1)[0].lstrip("+~") != key]
         GlobalHydra.instance().clear()
         try:
             config = compose(rest).config
@@ -186,7 +186,7 @@ def from_hydra(config: DictConfig) -> Composed:
     """Takes apart a configuration that still has Hydra's own node `hydra`."""
     hydra = config.hydra
     choices = {str(group): str(option) for group, option in hydra.runtime.choices.items()}
-    overrides = tuple(str(word) for word in hydra.overrides.task)
+    overrides = tuple(str(override) for override in hydra.overrides.task)
     own = deepcopy(config)
     with open_dict(own):
         own.pop("hydra")

@@ -95,5 +95,5 @@ def _imported(target: str, group: Group) -> Any:
     module, _, name = target.rpartition(".")
     try:
         return getattr(import_module(module), name)
-    except Exception as error:  # a user's own code, which can raise anything
+    except Exception as error:  # user code can raise anything
         raise RequestError(f"{group.place}._target_={target}: cannot be imported: {in_one_line(error)}") from error

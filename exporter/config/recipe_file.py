@@ -103,7 +103,7 @@ def _of_hydra(given: Any) -> Iterator[str]:
 
 
 def _of_sweep(sweeper: dict[Any, Any]) -> Iterator[str]:
-    """Its `params` are words of the command line, which may say more than a recipe."""
+    """Its `params` are overrides of the command line, which may say more than a recipe."""
     if "_target_" in (sweeper.get("sampler") or {}):
         yield _not_from_a_recipe("hydra.sweeper.sampler._target_")
     params = sweeper.get("params") or {}

@@ -14,7 +14,7 @@ from exporter.common.messages import one_of
 from exporter.common.node import Settings
 from exporter.common.progress import Form
 from exporter.config.sweep_constraint import parse
-from exporter.config.sweep_figures import NAMES
+from exporter.config.sweep_metrics import NAMES
 
 OPTIONS = (
     "do_constant_folding", "export_params", "fallback", "keep_initializers_as_inputs", "optimize", "verify"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from exporter.common.messages import one_of
-from exporter.config.sweep_figures import NAMES, Figures
+from exporter.config.sweep_metrics import NAMES, Metrics
 
 COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     "<=": operator.le, ">=": operator.ge, "<": operator.lt, ">": operator.gt,
@@ -24,9 +24,9 @@ class Bound:
     sign: str
     limit: float
 
-    def holds(self, figures: Figures) -> bool:
-        """Whether this figure was measured and is within the limit."""
-        value = getattr(figures, self.name)
+    def holds(self, metrics: Metrics) -> bool:
+        """Whether this metric was measured and is within the limit."""
+        value = getattr(metrics, self.name)
         return value is not None and COMPARISONS[self.sign](value, self.limit)
 
 
@@ -35,13 +35,13 @@ def parse(text: str) -> tuple[Bound, ...]:
     bounds = []
     for clause in text.split(","):
         found = _CLAUSE.fullmatch(clause)
-        if not found or math.isinf(float(found[3])):  # beyond what a figure can be
+        if not found or math.isinf(float(found[3])):  # beyond what a metric can be
             raise ValueError(
                 f"{clause.strip()!r} is not a bound: give NAME, one of {' '.join(COMPARISONS)}, and a number, as in"
                 f" drop<=0.5; with a comma between several; names: {', '.join(NAMES)}"
             )
         name, sign, limit = found.groups()
         if name not in NAMES:
-            raise ValueError(one_of(f"{name}: no such figure", name, NAMES))
+            raise ValueError(one_of(f"{name}: no such metric", name, NAMES))
         bounds.append(Bound(name, sign, float(limit)))
     return tuple(bounds)

@@ -1,11 +1,11 @@
-"""Backgrounds of the demo scenes: quiet patterns in muted colours, with grain."""
+"""Backgrounds of the synthetic images: quiet patterns in muted colours, with grain."""
 
 import cv2
 import numpy as np
 
 
 def muted_pair(rng: np.random.Generator) -> np.ndarray:
-    """Two related muted colours, float32 [2, 3] RGB 0..255: one scene is pale, another dark."""
+    """Two related muted colours, float32 [2, 3] RGB 0..255: one synthetic image is pale, another dark."""
     hue, saturation = rng.uniform(0, 360), rng.uniform(0.03, 0.3)
     value = rng.uniform(0.78, 0.97) if rng.random() < 0.6 else rng.uniform(0.14, 0.4)
     spread = rng.uniform(0.05, 0.16)
@@ -30,7 +30,7 @@ def _noise(height: int, width: int, cell: float, rng: np.random.Generator) -> np
 
 
 def _ramp(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
-    """Pixels along a random direction, float32 [height, width], zero at the centre of the picture."""
+    """Pixels along a random direction, float32 [height, width], zero at the centre of the image."""
     angle = rng.uniform(0, 2 * np.pi)
     x = np.arange(width, dtype=np.float32) - np.float32(width / 2)
     y = np.arange(height, dtype=np.float32) - np.float32(height / 2)

@@ -19,7 +19,7 @@ SPLITS: tuple[str, ...] = ("train", "calibration", "evaluation", "proof")
 _SUPERSAMPLING = 3
 _SMALLEST = 32.0  # pixels
 _VISIBLE = 0.9  # of each object, whatever lies on top of it
-_INSIDE = 0.9  # of each object's box, where it is cut off by the picture's edge
+_INSIDE = 0.9  # of each object's box, where it is cut off by the image's edge
 _MAX_IOU = 0.2
 _TRIES = 12
 # Evenly spaced to the eye: equal steps of HSV hue would make every third object green.
@@ -28,10 +28,10 @@ _HUES = (4, 18, 32, 44, 54, 95, 150, 172, 192, 208, 226, 252, 276, 310, 338)
 
 @dataclass(frozen=True)
 class Scene:
-    """A picture and its objects.
+    """An image and its objects.
 
     image: uint8 [H, W, 3] RGB. boxes: float32 [n, 4] xyxy pixels, tight about each drawn object as if nothing lay
-    on top of it, clipped to the picture. classes: int64 [n], indices of CLASS_NAMES.
+    on top of it, clipped to the image. classes: int64 [n], indices of CLASS_NAMES.
     """
 
     image: np.ndarray
@@ -41,7 +41,7 @@ class Scene:
 
 @dataclass(frozen=True)
 class _Stencil:
-    """One rasterised object: where its patch lies in the picture, and how much of each pixel it covers.
+    """One rasterised object: where its patch lies in the image, and how much of each pixel it covers.
 
     cover, line: float32 [h, w] within 0..1, the whole object and its contour line; x, y: the patch's corner.
     """
@@ -58,7 +58,7 @@ class _Stencil:
 
 
 def scene(split: str, index: int, height: int = 640, width: int = 640) -> Scene:
-    """The scene of that index in a split, at height x width pixels.
+    """The synthetic image of that index in a split, at height x width pixels.
 
     Raises ValueError for a split not in SPLITS, a negative index or a size that is not positive.
     """
@@ -138,7 +138,7 @@ def _place(
 
 
 def _rasterise(polygons: Outline, thickness: float, height: int, width: int) -> _Stencil:
-    """Draw an outline in picture coordinates, antialiased, on the part of its patch within the picture."""
+    """Draw an outline in image coordinates, antialiased, on the part of its patch within the image."""
     points = np.concatenate(polygons)
     pad = thickness / 2 + 1
     x0, y0 = np.floor(points.min(axis=0) - pad).clip(0, (width - 1, height - 1)).astype(int)

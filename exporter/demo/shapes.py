@@ -1,6 +1,6 @@
 """Outlines of the demo classes, as polygons about the origin.
 
-Every outline fits the square [-1, 1] x [-1, 1]; y points down, as in a picture. Each class varies a little (the
+Every outline fits the square [-1, 1] x [-1, 1]; y points down, as in an image. Each class varies a little (the
 hole of a ring, the depth of a star) so that a detector has to learn the shape and not one template.
 """
 

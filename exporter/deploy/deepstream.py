@@ -110,7 +110,7 @@ def _check(manifest: Manifest) -> None:
         raise RequestError(f"{name}: is for backend={manifest.backend.name}; nvinfer runs TensorRT: backend=tensorrt")
     if manifest.postprocessing.format != "batch":
         given = f"format={manifest.postprocessing.format}" if manifest.postprocessing.format else "nms=none"
-        raise RequestError(f"{name}: postprocessing/{given}: nvinfer parses rows of each picture: take format=batch")
+        raise RequestError(f"{name}: postprocessing/{given}: nvinfer parses rows of each image: take format=batch")
     if input.dtype != "float32":
         raise RequestError(f"{name}: takes {input.dtype}; nvinfer gives float32: build it with input.dtype=float32")
     if (
@@ -133,7 +133,7 @@ def _normalization(manifest: Manifest) -> tuple[float, tuple[float, ...], int]:
         return 1.0, (), int(manifest.input.channels == "bgr")
     given = manifest.preprocessing.normalization
     if not isinstance(given, Normalization):
-        raise RequestError(f"{manifest.name}: its normalization is its recipe's own code: build it with it inside")
+        raise RequestError(f"{manifest.name}: its normalization is user code: build it with it inside")
     if len(set(given.std)) > 1 or given.order not in ((0, 1, 2), (2, 1, 0)):
         raise RequestError(
             f"{manifest.name}: divides its channels by {', '.join(f'{s:g}' for s in given.std)}, and nvinfer has one"

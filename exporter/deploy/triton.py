@@ -63,7 +63,7 @@ def config(manifest: Manifest, backend: str, max_batch_size: int | None) -> str:
 
 
 def _max_batch_size(manifest: Manifest, backend: str, wanted: int | None) -> int:
-    """How many pictures Triton may put together; 0 where the batch is fixed, or an output (`flat`) has none."""
+    """How many images Triton may put together; 0 where the batch is fixed, or an output (`flat`) has none."""
     name = manifest.input.shape[0]
     shared = isinstance(name, str) and manifest.input.layout != "hwc"
     if not shared or any(output.shape[0] != name for output in manifest.outputs):
@@ -74,7 +74,7 @@ def _max_batch_size(manifest: Manifest, backend: str, wanted: int | None) -> int
     profile = manifest.backend.profile if backend == "tensorrt" else None
     if profile is not None and profile.min[0] > 1:
         raise RequestError(
-            f"backend.batch: least {profile.min[0]}: Triton also sends single pictures, which this engine does not"
+            f"backend.batch: least {profile.min[0]}: Triton also sends single images, which this engine does not"
             " take: build it with a least batch of 1"
         )
     allowed = manifest.input.allowed[str(name)].max

@@ -1,4 +1,4 @@
-"""Evaluation on a folder of pictures and labels in COCO's json."""
+"""Evaluation on a folder of images and labels in COCO's json."""
 
 from collections.abc import Sequence
 
@@ -11,18 +11,18 @@ from exporter.evaluation.notes import Notes
 
 
 class CocoEvaluation(LabelledEvaluation):
-    """Pictures that the json lists; those without annotations are background, files that it does not list are left
+    """Images that the json lists; those without annotations are background, files that it does not list are left
     alone. Categories may have gaps in their ids. Crowds and areas count as in COCO's own evaluation."""
 
     annotations: str = Field(coerce_numbers_to_str=True)
 
     def examples(self, class_names: Sequence[str], height: int, width: int) -> Examples:
-        """The pictures and their objects. Raises RequestError that names the places for labels that cannot be right,
+        """The images and their objects. Raises RequestError that names the places for labels that cannot be right,
         and one that shows what differs for categories that are not the model's."""
         return examples(self.read(), class_names, f"evaluation.annotations={self.annotations}", self.bit_depth)
 
     def read(self) -> LabelledSet:
-        """The pictures that were chosen, and the categories' names by id."""
+        """The images that were chosen, and the categories' names by id."""
         notes = Notes(self.strict)
         coco = read_coco("evaluation", self.path, self.annotations, notes)
         found = coco.labelled(lambda ids: [ids[i] for i in spread(len(ids), self.num_images)])

@@ -51,7 +51,7 @@ def annotation_of(entry: Entry, category: int, place: str) -> Annotation:
 
 
 def said_size(image: Entry, height: int, width: int) -> tuple[float, float] | None:
-    """Height and width that the json says of a picture of these; one side that it does not say is the picture's. None
+    """Height and width that the json says of an image of these; one side that it does not say is the image's. None
     where it says neither, or what is no size: 0, -1, null, text, 1 × 1."""
     given = [image.get(key) for key in ("height", "width")]
     if all(value is None for value in given):

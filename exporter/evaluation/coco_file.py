@@ -1,4 +1,4 @@
-"""COCO's json and the folder of its pictures; what is used of them is looked at first. See `exporter.evaluation.notes`
+"""COCO's json and the folder of its images; what is used of them is looked at first. See `exporter.evaluation.notes`
 for what becomes of the rest."""
 
 import json
@@ -30,11 +30,11 @@ class CocoFile:
 
     @property
     def has_labels(self) -> bool:
-        """Whether it says anything of what is on the pictures; lists of pictures to be labelled do not."""
+        """Whether it says anything of what is on the images; lists of images to be labelled do not."""
         return "annotations" in self.content and "categories" in self.content
 
-    def picture(self, identity: int, num_labels: int = 0) -> Path:
-        """The file of one picture. Raises RequestError where it is not there."""
+    def image(self, identity: int, num_labels: int = 0) -> Path:
+        """The file of one image. Raises RequestError where it is not there."""
         place, name = f"{self.file}: image {identity}", self.images[identity].get("file_name")
         if not isinstance(name, str):
             raise RequestError(f"{place}: its file_name={repr(name)[:60]} is not text")
@@ -42,23 +42,23 @@ class CocoFile:
             file = self.folder / name.replace("\\", "/")
             self.notes.odd("backslashes", f"{place}: its file_name={name}")
         if not exists(file):
-            lost = f": {num_labels} labels have no picture" if num_labels else ""
+            lost = f": {num_labels} labels have no image" if num_labels else ""
             raise RequestError(f"{place}: {name} is not in {self.group}.path={self.folder}{lost}")
         return file
 
     def labelled(self, choose: Callable[[list[int]], list[int]]) -> LabelledSet:
-        """Pictures with their objects, and the names of the categories by id. `choose` takes those of the pictures'
+        """Images with their objects, and the names of the categories by id. `choose` takes those of the images'
         ids, in the order of the json, whose files and boxes are to be looked at. Raises RequestError where the json is
         no such list; what is wrong inside it is a mistake in the notes."""
         categories = self._categories()
         annotations = self._annotations(categories)
-        pictures = []
+        images = []
         for identity in choose(list(self.images)):
             with self.notes.collecting():
-                pictures.append(self._labelled(identity, annotations[identity]))
-        self._check_names(categories, pictures)
-        self._check_unit(pictures)
-        return LabelledSet(pictures, categories, self.notes)
+                images.append(self._labelled(identity, annotations[identity]))
+        self._check_names(categories, images)
+        self._check_unit(images)
+        return LabelledSet(images, categories, self.notes)
 
     def _categories(self) -> dict[int, str]:
         categories: dict[int, str] = {}
@@ -95,10 +95,10 @@ class CocoFile:
         return found
 
     def _labelled(self, identity: int, annotations: Sequence[Annotation]) -> Labelled:
-        """One picture: it exists, is whole and what the json says, and its boxes are on it."""
-        from exporter.common.picture_files import whole_size
+        """One image: it exists, is whole and what the json says, and its boxes are on it."""
+        from exporter.common.image_files import whole_size
 
-        file = self.picture(identity, len(annotations))
+        file = self.image(identity, len(annotations))
         height, width = whole_size(file)
         self._check_size(identity, file, height, width, annotations)
         labels = [self._label(each, height, width, file.name) for each in annotations]
@@ -107,8 +107,8 @@ class CocoFile:
     def _check_size(
         self, identity: int, file: Path, height: int, width: int, annotations: Sequence[Annotation]
     ) -> None:
-        """height, width: the picture's, upright. Raises RequestError where the json says others, unless those are of
-        the picture as it is stored, before the turn that its EXIF asks for, and the boxes are on the upright one."""
+        """height, width: the image's, upright. Raises RequestError where the json says others, unless those are of
+        the image as it is stored, before the turn that its EXIF asks for, and the boxes are on the upright one."""
         from exporter.common.images import is_turned
 
         said = said_size(self.images[identity], height, width)
@@ -121,7 +121,7 @@ class CocoFile:
                 raise RequestError(
                     f"{place}: {file.name} is {width} × {height} pixels once it is turned upright, as its EXIF says,"
                     f" and box [{', '.join(f'{side:g}' for side in beyond[0].box)}] lies on it as it is stored: turn"
-                    " the boxes or the picture"
+                    " the boxes or the image"
                 )
             self.notes.odd("size_turned", f"{place} ({file.name})")
         elif said != (height, width):
@@ -140,9 +140,9 @@ class CocoFile:
         area = area_of(box) if annotation.area is None else annotation.area
         return Label(annotation.category, box, area, annotation.crowd)
 
-    def _check_names(self, categories: Mapping[int, str], pictures: Sequence[Labelled]) -> None:
+    def _check_names(self, categories: Mapping[int, str], images: Sequence[Labelled]) -> None:
         """Of the categories that label something no two may have one name."""
-        used = {label.category for picture in pictures for label in picture.labels}
+        used = {label.category for image in images for label in image.labels}
         names: dict[str, int] = {}
         for identity in sorted(used):
             other = names.setdefault(categories[identity], identity)
@@ -152,9 +152,9 @@ class CocoFile:
                     f" {categories[identity]}: give each its own"
                 )
 
-    def _check_unit(self, pictures: Sequence[Labelled]) -> None:
-        """Boxes in parts of the picture would all be a pixel large, and nothing would be found there."""
-        labels = [label for picture in pictures for label in picture.labels]
+    def _check_unit(self, images: Sequence[Labelled]) -> None:
+        """Boxes in parts of the image would all be a pixel large, and nothing would be found there."""
+        labels = [label for image in images for label in image.labels]
         if labels and all(max(label.box) <= 1 for label in labels):
             self.notes.mistake(
                 f"{self.file}: all {len(labels)} boxes lie within the first pixel: COCO's are in pixels, not in parts"
@@ -171,7 +171,7 @@ def read_coco(group: str, path: str, annotations: str, notes: Notes) -> CocoFile
     """The json, its images' ids looked at and nothing else. Raises RequestError where it is none."""
     folder, file, given = user_path(path), user_path(annotations), f"{group}.annotations={annotations}"
     if not is_folder(folder):
-        raise RequestError(f"{group}.path={path}: not a folder: give the one that holds the pictures")
+        raise RequestError(f"{group}.path={path}: not a folder: give the one that holds the images")
     content = _load(file, given)
     images: dict[int, Entry] = {}
     for each in content["images"]:

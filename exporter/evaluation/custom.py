@@ -1,4 +1,4 @@
-"""Evaluation on a user's own labelled pictures, from a function or class of theirs."""
+"""Evaluation on a user's own labelled images, from a function or class of theirs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ from pydantic import Field
 
 from exporter.common.bit_depth import BitDepth
 from exporter.common.errors import RequestError
-from exporter.common.images import read_picture
+from exporter.common.images import read_image
 from exporter.common.messages import in_one_line
 from exporter.common.node import UserCode
 from exporter.evaluation.classes import listed
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 class CustomEvaluation(UserCode, GatedEvaluation):
     """What `target` gives for `arguments`: a list, or anything else with a length and items, as a torch Dataset has.
 
-    Each item is (picture, boxes, classes). picture: uint8 [h, w, 3] RGB of any size, or the path of a picture file;
-    boxes: [n, 4] xyxy in pixels of that picture; classes: [n] whole numbers, places in `class_names`, or where those
+    Each item is (image, boxes, classes). image: uint8 [h, w, 3] RGB of any size, or the path of an image file;
+    boxes: [n, 4] xyxy in pixels of that image; classes: [n] whole numbers, places in `class_names`, or where those
     are None in the model's own. Arrays, tensors and lists will do. Without objects (n = 0) it is background.
 
-    An item is asked for once for its labels and again for its picture, so that no two need to be held at once.
+    An item is asked for once for its labels and again for its image, so that no two need to be held at once.
     """
 
     class_names: tuple[str, ...] | None
@@ -37,16 +37,16 @@ class CustomEvaluation(UserCode, GatedEvaluation):
     bit_depth: BitDepth = "auto"
 
     def examples(self, class_names: Sequence[str], height: int, width: int) -> Examples:
-        """The pictures and their objects. Calls the target. Raises RequestError if that fails or gives something else,
+        """The images and their objects. Calls the target. Raises RequestError if that fails or gives something else,
         one that names the items for labels that cannot be right, and one that shows what differs for `class_names`
         that are not the model's."""
         items, notes = self._items(), Notes(self.strict)
         names = dict(enumerate(class_names if self.class_names is None else self.class_names))
-        pictures = []
+        images = []
         for i in spread(len(items), self.num_images):
             with notes.collecting():
-                pictures.append(self._labelled(items, i, names, notes))
-        found = LabelledSet(pictures, names, notes)
+                images.append(self._labelled(items, i, names, notes))
+        found = LabelledSet(images, names, notes)
         check_some(found, self._given)
         return examples(found, class_names, self._given, self.bit_depth)
 
@@ -59,22 +59,22 @@ class CustomEvaluation(UserCode, GatedEvaluation):
 
         try:
             items = instantiate({"_target_": self.target, **self.arguments})
-        except Exception as error:  # a user's own code, which can raise anything
+        except Exception as error:  # user code can raise anything
             raise RequestError(f"{self._given}: cannot be made: {in_one_line(error)}") from error
         if not (hasattr(items, "__len__") and hasattr(items, "__getitem__")):
             raise RequestError(
                 f"{self._given}: gives a {type(items).__name__}, which has no length or no items: let it give a list or"
-                " a Dataset of (picture, boxes, classes)"
+                " a Dataset of (image, boxes, classes)"
             )
         return items
 
     def _labelled(self, items: Any, i: int, names: dict[int, str], notes: Notes) -> Labelled:
-        """Item i, its labels checked; the picture is let go."""
+        """Item i, its labels checked; the image is let go."""
         import numpy as np
 
         place = f"{self._given}: item {i}"
-        picture, boxes, classes, file = self._item(items, i)
-        height, width = picture.shape[:2]
+        image, boxes, classes, file = self._item(items, i)
+        height, width = image.shape[:2]
         if not set(classes) <= set(names):
             having = "the model" if self.class_names is None else "evaluation.class_names"
             numbers = listed([f"{c:g}" for c in sorted(set(classes))])
@@ -92,27 +92,27 @@ class CustomEvaluation(UserCode, GatedEvaluation):
         return Labelled(f"item {i}", tuple(labels), lambda: self._item(items, i)[0], file)
 
     def _item(self, items: Any, i: int) -> "tuple[np.ndarray, np.ndarray, np.ndarray, Path | None]":
-        """Item i: uint8 [h, w, 3], float64 [n, 4], float64 [n], and where the picture was given as one, its path."""
+        """Item i: uint8 [h, w, 3], float64 [n, 4], float64 [n], and where the image was given as one, its path."""
         import numpy as np
 
         place = f"{self._given}: item {i}"
         try:
-            picture, boxes, classes = items[i]
-            file = Path(picture) if isinstance(picture, str | Path) else None
-            picture = read_picture(file) if file else np.asarray(picture)
+            image, boxes, classes = items[i]
+            file = Path(image) if isinstance(image, str | Path) else None
+            image = read_image(file) if file else np.asarray(image)
             boxes, classes = (np.asarray(each, np.float64) for each in (boxes, classes))
         except RequestError as error:
             raise RequestError(f"{place}: {error}") from error
-        except Exception as error:  # a user's own code, which can raise anything
+        except Exception as error:  # user code can raise anything
             raise RequestError(
-                f"{place}: is no (picture, boxes, classes): {in_one_line(error)}: give an array or a path, boxes and"
+                f"{place}: is no (image, boxes, classes): {in_one_line(error)}: give an array or a path, boxes and"
                 " class numbers"
             ) from error
-        if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or not picture.size:
-            given = f"{list(picture.shape)} {picture.dtype}"
-            raise RequestError(f"{place}: its picture is {given}: give [h, w, 3] uint8, RGB, or the path of a file")
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+            given = f"{list(image.shape)} {image.dtype}"
+            raise RequestError(f"{place}: its image is {given}: give [h, w, 3] uint8, RGB, or the path of a file")
         boxes = boxes.reshape(0, 4) if not boxes.size else boxes
         if boxes.ndim != 2 or boxes.shape[1] != 4 or classes.shape != boxes.shape[:1]:
             given = f"{list(boxes.shape)} and its classes {list(classes.shape)}"
             raise RequestError(f"{place}: its boxes are {given}: give [n, 4] (x1, y1, x2, y2 in pixels) and [n]")
-        return picture, boxes, classes, file
+        return image, boxes, classes, file

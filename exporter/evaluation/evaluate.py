@@ -1,4 +1,4 @@
-"""The stage: an artifact, and the FP32 artifact of the same recipe, run on labelled pictures and scored."""
+"""The stage: an artifact, and the FP32 artifact of the same recipe, run on labelled images and scored."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -19,7 +19,7 @@ CHECK = (
     "check that the preprocessing (normalisation, channel order) is the one the network was trained with, and that the"
     " weights belong to these labels"
 )
-LESS = "leave more layers in float (quantization.exclude) or calibrate on other pictures"
+LESS = "leave more layers in float (quantization.exclude) or calibrate on other images"
 
 
 def evaluate(
@@ -36,12 +36,12 @@ def evaluate(
     must_find: bool = False,
     depth_key: str = "evaluation.bit_depth=",
 ) -> EvaluationSection:
-    """The manifest's section `evaluation`. Both run on the same pictures, as their manifest would have it run.
+    """The manifest's section `evaluation`. Both run on the same images, as their manifest would have it run.
 
     reference: the FP32 artifact of the same recipe, None where the artifact is that itself; depth_key: how the bits of
     16-bit images are given, all but the number. Raises BuildError where the artifact's mAP is below `min_map` points of
     100, or more than `max_drop` below the reference's; where the median of the scores of matched detections moved by
-    more than `max_score_shift`; and with `must_find` where the FP32 artifact's mAP is 0. RequestError for a picture
+    more than `max_score_shift`; and with `must_find` where the FP32 artifact's mAP is 0. RequestError for an image
     that cannot be read.
     """
     detectors = [artifact] if reference is None else [artifact, reference]
@@ -52,26 +52,26 @@ def evaluate(
         progress.warn(line)
     flat: list[str] = []
     for group in _groups(progress.bar(examples, "evaluate", len(examples)), artifact.batch):
-        pictures = [example.read() for example in group]
+        images = [example.read() for example in group]
         for detector, its in zip(detectors, found, strict=True):
-            its.extend(detector(pictures))
-        for example, picture in zip(group, pictures, strict=True):
-            if not has_contrast(picture):
+            its.extend(detector(images))
+        for example, image in zip(group, images, strict=True):
+            if not has_contrast(image):
                 flat.append(example.name)
-            for values in (picture, example.truth.boxes, example.truth.classes):
+            for values in (image, example.ground_truth.boxes, example.ground_truth.classes):
                 digest.update(np.ascontiguousarray(values).tobytes())
-    cure = f"check them, and the bits that 16-bit images use ({depth_key}N)"
-    if line := low_contrast_line("evaluation", flat, len(examples), cure):
+    fix = f"check them, and the bits that 16-bit images use ({depth_key}N)"
+    if line := low_contrast_line("evaluation", flat, len(examples), fix):
         progress.warn(line)
-    truths = [example.truth for example in examples]
-    own, *others = (scores(each, truths, num_classes) for each in found)
-    counted = np.bincount(np.concatenate([t.classes[~t.crowd] for t in truths]), minlength=num_classes)
+    ground_truths = [example.ground_truth for example in examples]
+    own, *others = (scores(each, ground_truths, num_classes) for each in found)
+    counted = np.bincount(np.concatenate([t.classes[~t.crowd] for t in ground_truths]), minlength=num_classes)
     evaluation = EvaluationSection(
         name=name,
         num_images=len(examples),
         num_boxes=int(counted.sum()),
-        num_crowds=sum(int(truth.crowd.sum()) for truth in truths),
-        num_background=sum(not len(truth.boxes) for truth in truths),
+        num_crowds=sum(int(ground_truth.crowd.sum()) for ground_truth in ground_truths),
+        num_background=sum(not len(ground_truth.boxes) for ground_truth in ground_truths),
         boxes_by_class=counted.tolist(),
         digest=digest.hexdigest(),
         artifact=own,
@@ -102,7 +102,7 @@ def _hold(evaluation: EvaluationSection, must_find: bool) -> None:
     """The gates. Raises BuildError."""
     found, least = evaluation.artifact.map, evaluation.min_map
     drop, allowed, reference = evaluation.drop, evaluation.max_drop, evaluation.reference
-    on = f"on {evaluation.num_images} pictures"
+    on = f"on {evaluation.num_images} images"
     if least is not None and found < least:
         beside = f" (the FP32 artifact's {reference.map:.2f})" if reference else ""
         raise BuildError(

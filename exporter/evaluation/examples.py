@@ -1,4 +1,4 @@
-"""What every evaluation gives: pictures, and what is in them."""
+"""What every evaluation gives: images, and what is in them."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Truth:
-    """The objects of one picture: boxes float64 [n, 4] xyxy in its own pixels; classes int64 [n], indices of the
+class GroundTruth:
+    """The objects of one image: boxes float64 [n, 4] xyxy in its own pixels; classes int64 [n], indices of the
     model's; crowd bool [n], regions of many objects, where detections count neither for nor against; areas float64
     [n] in pixels, what makes an object small, medium or large."""
 
@@ -22,7 +22,7 @@ class Truth:
     areas: "np.ndarray"
 
     @classmethod
-    def of(cls, boxes: "np.ndarray", classes: "np.ndarray") -> "Truth":
+    def of(cls, boxes: "np.ndarray", classes: "np.ndarray") -> "GroundTruth":
         """Objects without crowds, as large as their boxes."""
         import numpy as np
 
@@ -33,17 +33,17 @@ class Truth:
 
 @dataclass(frozen=True)
 class Example:
-    """One picture by name, what is in it, and how to get it: uint8 [h, w, 3] RGB. Of a file `depth` says how many bits
+    """One image by name, what is in it, and how to get it: uint8 [h, w, 3] RGB. Of a file `depth` says how many bits
     it and all others of the set use, where those have 16."""
 
     name: str
-    truth: Truth
+    ground_truth: GroundTruth
     read: "Callable[[], np.ndarray]"
     depth: Depth | None = None
 
 
 class Examples(list[Example]):
-    """Labelled pictures; `notes` counts what was odd about their labels, by kind, see `exporter.evaluation.notes`."""
+    """Labelled images; `notes` counts what was odd about their labels, by kind, see `exporter.evaluation.notes`."""
 
     def __init__(self, examples: Iterable[Example], notes: Mapping[str, int]):
         super().__init__(examples)

@@ -14,16 +14,16 @@ from pydantic import Field
 from exporter.common.bit_depth import BitDepth, Depth
 from exporter.common.errors import RequestError
 from exporter.common.files import files_digest
-from exporter.common.images import read_picture
+from exporter.common.images import read_image
 from exporter.evaluation.classes import listed, matched, only
-from exporter.evaluation.examples import Example, Examples, Truth
+from exporter.evaluation.examples import Example, Examples, GroundTruth
 from exporter.evaluation.gated import GatedEvaluation
 from exporter.evaluation.notes import Notes, in_words
 
 if TYPE_CHECKING:
     import numpy as np
 
-# Annotation tools round: a box that reaches this far, in pixels, beyond its picture is taken as it is.
+# Annotation tools round: a box that reaches this far, in pixels, beyond its image is taken as it is.
 TOLERANCE = 1.0
 
 Box = tuple[float, float, float, float]
@@ -38,21 +38,21 @@ class LabelledEvaluation(GatedEvaluation):
     bit_depth: BitDepth = "auto"
 
     def read(self) -> "LabelledSet":
-        """The pictures that were chosen, and what is on them. Raises RequestError that names the first mistakes and
+        """The images that were chosen, and what is on them. Raises RequestError that names the first mistakes and
         the number of the others."""
         raise NotImplementedError
 
     def identity(self) -> dict[str, Any]:
-        """The chosen pictures and their labels by their digests, wherever they lie."""
-        pictures, names, notes = self.read()
-        labels = [[each.name, [astuple(label) for label in each.labels]] for each in pictures]
+        """The chosen images and their labels by their digests, wherever they lie."""
+        images, names, notes = self.read()
+        labels = [[each.name, [astuple(label) for label in each.labels]] for each in images]
         found = hashlib.sha256(json.dumps([labels, list(names.items()), notes.counts]).encode()).hexdigest()
-        files = files_digest(each.file for each in pictures if each.file is not None)
+        files = files_digest(each.file for each in images if each.file is not None)
         fields = self.model_dump(mode="json", exclude={"path", "annotations"})
         return {"node": type(self).__qualname__, **fields, "labels": found, "pictures": files}
 
     def problems(self) -> Iterator[str]:
-        """A line on the mistakes in the labels and in the pictures' files, if there are any."""
+        """A line on the mistakes in the labels and in the images' files, if there are any."""
         try:
             self.read()
         except RequestError as error:
@@ -61,7 +61,7 @@ class LabelledEvaluation(GatedEvaluation):
 
 @dataclass(frozen=True)
 class Label:
-    """One object: the category's id in its data set, box xyxy in pixels of the picture, its area in pixels."""
+    """One object: the category's id in its data set, box xyxy in pixels of the image, its area in pixels."""
 
     category: int
     box: Box
@@ -71,7 +71,7 @@ class Label:
 
 @dataclass(frozen=True)
 class Labelled:
-    """One picture by name and its objects; none: it is background. `read` gives it, uint8 [h, w, 3] RGB."""
+    """One image by name and its objects; none: it is background. `read` gives it, uint8 [h, w, 3] RGB."""
 
     name: str
     labels: tuple[Label, ...]
@@ -80,20 +80,20 @@ class Labelled:
 
     @classmethod
     def of_file(cls, file: Path, labels: Sequence[Label]) -> Self:
-        """A picture on the disk."""
-        return cls(file.name, tuple(labels), lambda: read_picture(file), file)
+        """An image on the disk."""
+        return cls(file.name, tuple(labels), lambda: read_image(file), file)
 
 
 class LabelledSet(NamedTuple):
-    """The pictures that were chosen, the names of the categories by id, and what was odd about them."""
+    """The images that were chosen, the names of the categories by id, and what was odd about them."""
 
-    pictures: list[Labelled]
+    images: list[Labelled]
     categories: dict[int, str]
     notes: Notes
 
 
 def fitted(box: Box, height: int, width: int, place: str, notes: Notes) -> Box | None:
-    """The box xyxy, in pixels, as far as it lies on its picture of height × width; None where nothing of it does, or it
+    """The box xyxy, in pixels, as far as it lies on its image of height × width; None where nothing of it does, or it
     has no extent. What had to be done is noted."""
     left, top, right, bottom = box
     shown = f"{place}: the box [{', '.join(f'{side:g}' for side in box)}] (x1, y1, x2, y2)"
@@ -114,21 +114,21 @@ def area_of(box: Box) -> float:
 
 
 def check_some(found: LabelledSet, given: str) -> None:
-    """Raises RequestError for the mistakes that were noted, and where there is nothing to score: no pictures, or none
+    """Raises RequestError for the mistakes that were noted, and where there is nothing to score: no images, or none
     with an object."""
     found.notes.check()
-    if not found.pictures:
-        raise RequestError(f"{given}: lists no pictures: give labels of some")
-    if not any(not label.crowd for picture in found.pictures for label in picture.labels):
+    if not found.images:
+        raise RequestError(f"{given}: lists no images: give labels of some")
+    if not any(not label.crowd for image in found.images for label in image.labels):
         odd = f" ({in_words(found.notes.counts)})" if found.notes.counts else ""
         raise RequestError(
-            f"{given}: none of {len(found.pictures)} pictures has a label{odd}, so there is nothing to score: check"
-            " that these labels belong to these pictures"
+            f"{given}: none of {len(found.images)} images has a label{odd}, so there is nothing to score: check"
+            " that these labels belong to these images"
         )
 
 
 def examples(found: LabelledSet, class_names: Sequence[str], given: str, bit_depth: BitDepth = "auto") -> Examples:
-    """The pictures with their objects in the model's classes, matched by name.
+    """The images with their objects in the model's classes, matched by name.
 
     Categories that label nothing need not be the model's, and the model may have more: its other classes are not
     scored. bit_depth: of those that are files of 16 bits. Raises RequestError that shows what differs where a category
@@ -136,8 +136,8 @@ def examples(found: LabelledSet, class_names: Sequence[str], given: str, bit_dep
     """
     import numpy as np
 
-    pictures, categories, notes = found
-    used = {label.category for picture in pictures for label in picture.labels}
+    images, categories, notes = found
+    used = {label.category for image in images for label in image.labels}
     match = matched((categories[i] for i in sorted(used)), class_names)
     if match.strange:
         unknown = only(class_names, categories.values())
@@ -153,20 +153,20 @@ def examples(found: LabelledSet, class_names: Sequence[str], given: str, bit_dep
     notes.check()
     index = {i: match.places[categories[i]] for i in used}
 
-    def truth(labels: Sequence[Label]) -> Truth:
-        return Truth(
+    def ground_truth(labels: Sequence[Label]) -> GroundTruth:
+        return GroundTruth(
             np.array([label.box for label in labels], np.float64).reshape(-1, 4),
             np.array([index[label.category] for label in labels], np.int64),
             np.array([label.crowd for label in labels], bool),
             np.array([label.area for label in labels], np.float64),
         )
 
-    depth = Depth([p.file for p in pictures if p.file], bit_depth)
-    files = [partial(depth.read, p.file) if p.file else None for p in pictures]
+    depth = Depth([p.file for p in images if p.file], bit_depth)
+    files = [partial(depth.read, p.file) if p.file else None for p in images]
     return Examples(
         [
-            Example(p.name, truth(p.labels), read or p.read, depth if read else None)
-            for p, read in zip(pictures, files, strict=True)
+            Example(p.name, ground_truth(p.labels), read or p.read, depth if read else None)
+            for p, read in zip(images, files, strict=True)
         ],
         notes.counts,
     )

@@ -5,36 +5,36 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from exporter.evaluation.examples import Truth
+from exporter.evaluation.examples import GroundTruth
 from exporter.evaluation.section import Scores
 
 if TYPE_CHECKING:
     from exporter.postprocessing.detections import Detections
 
 SIZES = ("small", "medium", "large")
-"""Objects of an area below 32², below 96² and above, in pixels of the picture."""
+"""Objects of an area below 32², below 96² and above, in pixels of the image."""
 
 
 def _quiet(*_: object) -> None:
     pass
 
 
-def scores(found: Sequence["Detections"], truths: Sequence[Truth], num_classes: int) -> Scores:
-    """Points of 100 over at most 100 detections a picture; found[i] and truths[i] are of the same picture.
+def scores(found: Sequence["Detections"], ground_truths: Sequence[GroundTruth], num_classes: int) -> Scores:
+    """Points of 100 over at most 100 detections an image; found[i] and ground_truths[i] are of the same image.
 
     Raises ValueError where they differ in number, or where there is no object at all: precision has no meaning then.
     """
     from faster_coco_eval import COCO, COCOeval_faster
 
-    if len(found) != len(truths):
-        raise ValueError(f"{len(found)} pictures of detections, {len(truths)} of truths: give one each")
-    if not sum(int((~truth.crowd).sum()) for truth in truths):
-        raise ValueError("no true boxes in these pictures: there is nothing to score")
+    if len(found) != len(ground_truths):
+        raise ValueError(f"{len(found)} images of detections, {len(ground_truths)} of ground truth: give one each")
+    if not sum(int((~ground_truth.crowd).sum()) for ground_truth in ground_truths):
+        raise ValueError("no true boxes in these images: there is nothing to score")
     shared = {
-        "images": [{"id": i} for i in range(len(truths))],
+        "images": [{"id": i} for i in range(len(ground_truths))],
         "categories": [{"id": i, "name": str(i)} for i in range(num_classes)],
     }
-    true = COCO({**shared, "annotations": _true_annotations(truths)}, print_function=_quiet)
+    true = COCO({**shared, "annotations": _true_annotations(ground_truths)}, print_function=_quiet)
     detected = COCO({**shared, "annotations": _detected_annotations(found)}, print_function=_quiet)
     evaluation = COCOeval_faster(true, detected, "bbox", print_function=_quiet)
     evaluation.evaluate()
@@ -55,11 +55,13 @@ def _mean(precision: np.ndarray) -> float | None:
     return round(100 * float(known.mean()), 3) if known.size else None
 
 
-def _true_annotations(truths: Sequence[Truth]) -> list[dict]:
+def _true_annotations(ground_truths: Sequence[GroundTruth]) -> list[dict]:
     rows = [
         {"image_id": i, "category_id": int(c), "bbox": box, "area": float(area), "iscrowd": int(crowd)}
-        for i, truth in enumerate(truths)
-        for box, c, area, crowd in zip(_xywh(truth.boxes), truth.classes, truth.areas, truth.crowd, strict=True)
+        for i, ground_truth in enumerate(ground_truths)
+        for box, c, area, crowd in zip(
+            _xywh(ground_truth.boxes), ground_truth.classes, ground_truth.areas, ground_truth.crowd, strict=True
+        )
     ]
     return _numbered(rows)
 

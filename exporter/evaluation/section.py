@@ -4,7 +4,7 @@ from exporter.common.section import Section
 
 
 class Scores(Section):
-    """COCO's average precision in points of 100, with the artifact's own NMS and thresholds; null where the pictures
+    """COCO's average precision in points of 100, with the artifact's own NMS and thresholds; null where the images
     hold no object of that size (small, medium, large) or class (in the order of `model.class_names`)."""
 
     map: float
@@ -26,9 +26,9 @@ class ScoreShift(Section):
 
 
 class Evaluation(Section):
-    """What detections are worth on labelled pictures. `reference` is the FP32 artifact of the same recipe on the same
-    pictures, null where the artifact is that itself; `drop` is the reference's mAP less the artifact's, `score_shift`
-    how scores moved from there. `digest` is a sha256 over pixels and labels, `num_background` counts pictures without
+    """What detections are worth on labelled images. `reference` is the FP32 artifact of the same recipe on the same
+    images, null where the artifact is that itself; `drop` is the reference's mAP less the artifact's, `score_shift`
+    how scores moved from there. `digest` is a sha256 over pixels and labels, `num_background` counts images without
     an object, `boxes_by_class` leaves crowds out, `labels` counts by kind what was odd about the labels and how it was
     taken (clipped, dropped, ignored), `bit_depth` is what images of 16 bits were scaled by (null: there are none). The
     build would have failed with a drop above `max_drop`, an mAP below `min_map` or a shift whose median is beyond

@@ -1,4 +1,4 @@
-"""Evaluation on pictures and labels as YOLO keeps them: a data.yaml, a text file beside each picture."""
+"""Evaluation on images and labels as YOLO keeps them: a data.yaml, a text file beside each image."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,9 +11,9 @@ from exporter.evaluation.yolo_labels import LabelFiles, labelled
 
 
 class YoloEvaluation(LabelledEvaluation):
-    """The pictures of one split: a folder, searched to the bottom, a text file that lists pictures, or several of them.
+    """The images of one split: a folder, searched to the bottom, a text file that lists images, or several of them.
     The labels of …/images/a/b.jpg are in …/labels/a/b.txt, or beside it, lines `class x y width height`, centre and
-    size as parts of the picture's width and height. A picture without such a file, or with an empty one, is background.
+    size as parts of the image's width and height. An image without such a file, or with an empty one, is background.
 
     Labels of the other tasks have boxes too: of a polygon, `class x1 y1 x2 y2 x3 y3 …` (segmentation, oriented boxes),
     it is the one around it, as Ultralytics takes it; key points (`kpt_shape` in the data.yaml) stand behind one. Five
@@ -22,12 +22,12 @@ class YoloEvaluation(LabelledEvaluation):
     split: Split
 
     def examples(self, class_names: Sequence[str], height: int, width: int) -> Examples:
-        """The pictures and their objects. Raises RequestError that names the places for labels that cannot be right,
+        """The images and their objects. Raises RequestError that names the places for labels that cannot be right,
         and one that shows what differs for names that are not the model's."""
         return examples(self.read(), class_names, f"evaluation.path={self.path}", self.bit_depth)
 
     def read(self) -> LabelledSet:
-        """The pictures that were chosen, and the classes' names by number."""
+        """The images that were chosen, and the classes' names by number."""
         data = read_data("evaluation", self.path, self.split, Notes(self.strict))
         found = labelled_set(data, lambda all: [all[i] for i in spread(len(all), self.num_images)])
         check_some(found, data.given)
@@ -35,13 +35,13 @@ class YoloEvaluation(LabelledEvaluation):
 
 
 def labelled_set(data: YoloData, choose: Callable[[list[Path]], list[Path]]) -> LabelledSet:
-    """Pictures with their objects, and the classes' names by number. `choose` takes those of the split's pictures whose
-    files are to be looked at. Raises RequestError where the data.yaml is none; what is wrong with a picture or its
+    """Images with their objects, and the classes' names by number. `choose` takes those of the split's images whose
+    files are to be looked at. Raises RequestError where the data.yaml is none; what is wrong with an image or its
     labels is a mistake in the notes."""
-    names, pictures = data.names(), data.pictures()
-    files, found = LabelFiles(pictures), []
+    names, images = data.names(), data.images()
+    files, found = LabelFiles(images), []
     files.note_strangers(data.notes)
-    for picture in choose(pictures):
+    for image in choose(images):
         with data.notes.collecting():
-            found.append(labelled(picture, files.of(picture), names, data.has_key_points, data.notes))
+            found.append(labelled(image, files.of(image), names, data.has_key_points, data.notes))
     return LabelledSet(found, names, data.notes)

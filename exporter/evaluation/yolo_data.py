@@ -1,4 +1,4 @@
-"""A data.yaml as YOLO's tools write it: the classes' names, and the pictures of a split."""
+"""A data.yaml as YOLO's tools write it: the classes' names, and the images of a split."""
 
 import os
 from collections.abc import Callable
@@ -9,15 +9,15 @@ from typing import Any, Literal
 
 from exporter.common.errors import RequestError
 from exporter.common.files import check_file, exists, is_file, is_folder, user_path
+from exporter.common.image_files import find_images, is_hidden, is_image
 from exporter.common.images import SUFFIXES
 from exporter.common.messages import explained
-from exporter.common.picture_files import find_pictures, is_hidden, is_picture
 from exporter.common.yaml_text import read_yaml_text
 from exporter.evaluation.classes import listed
 from exporter.evaluation.notes import Notes
 
 Split = Literal["val", "test", "train"]
-MAX_BYTES = 100_000_000  # of a list of pictures, or of one picture's labels
+MAX_BYTES = 100_000_000  # of a list of images, or of one image's labels
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class YoloData:
             )
         return named
 
-    def pictures(self) -> list[Path]:
+    def images(self) -> list[Path]:
         """Those that the split names, each once, in the order of their paths. Raises RequestError where it names none;
         what it names and is not there is a mistake in the notes."""
         places = self.content.get(self.split)
@@ -69,7 +69,7 @@ class YoloData:
             has = [split for split in ("train", "val", "test") if self.content.get(split)]
             instead = f" (it has {', '.join(has)})" if has else ""
             raise RequestError(
-                f"{self.file}: names no pictures for {self.group}.split={self.split}{instead}: give {self.split}: a"
+                f"{self.file}: names no images for {self.group}.split={self.split}{instead}: give {self.split}: a"
                 " folder or a list"
             )
         found: dict[Path, Path] = {}  # by where they lie, whatever way the data.yaml goes there
@@ -79,26 +79,26 @@ class YoloData:
         if not found:
             self.notes.check()
             raise RequestError(
-                f"{self.file}: {self.split}: no pictures there: give a folder that holds some ({', '.join(SUFFIXES)})"
+                f"{self.file}: {self.split}: no images there: give a folder that holds some ({', '.join(SUFFIXES)})"
             )
         return [found[place] for place in sorted(found)]
 
     def _at(self, word: str) -> list[Path]:
-        """The pictures of a folder, of a list, or the one that the word names."""
+        """The images of a folder, of a list, or the one that the word names."""
         place = self._found(word, None, f"{self.file}: {self.split}")
         if place is not None and is_folder(place):
             with explained(f"{self.file}: {self.split}: {place}"):
-                pictures, passed = find_pictures(place)
+                images, passed = find_images(place)
             for _ in range(passed):
-                self.notes.odd("files_ignored", f"{place}: a hidden file with the suffix of pictures")
-            return pictures
-        if place is not None and is_picture(place):
+                self.notes.odd("files_ignored", f"{place}: a hidden file with the suffix of images")
+            return images
+        if place is not None and is_image(place):
             return [place]
         if place is not None and is_file(place) and place.suffix == ".txt":
             return self._listed(place)
         tried = dict.fromkeys(str(_plain(base / word)) for base in self._bases(str))
         raise RequestError(
-            f"{self.file}: {self.split}: {word}: neither a folder nor a .txt list of pictures; looked for"
+            f"{self.file}: {self.split}: {word}: neither a folder nor a .txt list of images; looked for"
             f" {' and '.join(tried)}: mend path or {self.split} of the data.yaml"
         )
 
@@ -126,8 +126,8 @@ class YoloData:
         return None
 
     def _listed(self, file: Path) -> list[Path]:
-        """The pictures of a list, a line each, which begin beside it or where those of the data.yaml do."""
-        check_file(file, "give a list of pictures, a path a line", MAX_BYTES)
+        """The images of a list, a line each, which begin beside it or where those of the data.yaml do."""
+        check_file(file, "give a list of images, a path a line", MAX_BYTES)
         with explained(str(file)):
             lines = file.read_text(encoding="utf-8-sig", errors="replace").splitlines()
         found = []
@@ -135,14 +135,14 @@ class YoloData:
             place, word = f"{file}: line {number}", line.strip()
             if not word:
                 continue
-            picture = self._found(word, file.parent, place)
-            if picture is None:
+            image = self._found(word, file.parent, place)
+            if image is None:
                 places = " or ".join(dict.fromkeys(map(str, (file.parent, *self._bases(str)[:1]))))
-                self.notes.mistake(f"{place}: {word[:200]}: no such picture in {places}")
-            elif is_hidden(picture.name):
+                self.notes.mistake(f"{place}: {word[:200]}: no such image in {places}")
+            elif is_hidden(image.name):
                 self.notes.odd("files_ignored", f"{place}: {word}")
             else:
-                found.append(picture)
+                found.append(image)
         return found
 
 

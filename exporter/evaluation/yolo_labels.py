@@ -1,4 +1,4 @@
-"""YOLO's label files: where that of a picture lies, and what its lines say."""
+"""YOLO's label files: where that of an image lies, and what its lines say."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,19 +7,19 @@ from typing import NamedTuple
 
 from exporter.common.errors import RequestError
 from exporter.common.files import check_file
+from exporter.common.image_files import is_hidden, whole_size
 from exporter.common.images import SUFFIXES
 from exporter.common.messages import explained
-from exporter.common.picture_files import is_hidden, whole_size
 from exporter.evaluation.labels import Box, Label, Labelled, area_of, fitted
 from exporter.evaluation.notes import Notes
 from exporter.evaluation.yolo_data import MAX_BYTES
 
 BEYOND = 1.0
-"""How far, in widths and heights of its picture, a box may lie outside: further it is not in such parts."""
+"""How far, in widths and heights of its image, a box may lie outside: further it is not in such parts."""
 
 
 class Line(NamedTuple):
-    """box: xyxy in parts of the picture's width and height; scored: whether a score stands behind it."""
+    """box: xyxy in parts of the image's width and height; scored: whether a score stands behind it."""
 
     category: float
     box: Box
@@ -27,8 +27,8 @@ class Line(NamedTuple):
 
 
 def label_folders(folder: Path) -> list[Path]:
-    """Where the labels of a folder's pictures lie, the likeliest first: in `labels` for the last `images` on the way to
-    it, written as that is; where there is no such folder, beside the pictures."""
+    """Where the labels of a folder's images lie, the likeliest first: in `labels` for the last `images` on the way to
+    it, written as that is; where there is no such folder, beside the images."""
     parts = folder.parts
     at = max((i for i, part in enumerate(parts) if part.lower() == "images"), default=None)
     if at is None:
@@ -39,38 +39,38 @@ def label_folders(folder: Path) -> list[Path]:
 
 
 class LabelFiles:
-    """The label files that belong to these pictures; each folder is listed once."""
+    """The label files that belong to these images; each folder is listed once."""
 
-    def __init__(self, pictures: Sequence[Path]):
-        self._places = {folder: label_folders(folder) for folder in {picture.parent for picture in pictures}}
+    def __init__(self, images: Sequence[Path]):
+        self._places = {folder: label_folders(folder) for folder in {image.parent for image in images}}
         every = sorted({place for places in self._places.values() for place in places})
         self._listings = {place: _text_files(place) for place in every}
 
-    def of(self, picture: Path) -> Path | None:
-        """That of one of the pictures, None where it has none."""
-        found = (self._listings[place].get(picture.stem) for place in self._places[picture.parent])
+    def of(self, image: Path) -> Path | None:
+        """That of one of the images, None where it has none."""
+        found = (self._listings[place].get(image.stem) for place in self._places[image.parent])
         return next((file for file in found if file), None)
 
     def note_strangers(self, notes: Notes) -> None:
-        """Files in these folders that belong to no picture: labels, of which the picture was lost, or moved, are a
+        """Files in these folders that belong to no image: labels, of which the image was lost, or moved, are a
         mistake; what else lies there is passed over."""
         for place, listing in self._listings.items():
             folders = [folder for folder, places in self._places.items() if place in places]
             stems = {file.stem for folder in folders for file in _files(folder, SUFFIXES)}
             for stem, file in listing.items():
-                # A list takes some pictures of a folder: then the others' labels are no strangers.
+                # A list takes some images of a folder: then the others' labels are no strangers.
                 if stem in stems and not is_hidden(file.name):
                     continue
                 if is_hidden(file.name) or not _holds_labels(file):
                     notes.odd("files_ignored", str(file))
                 else:
-                    notes.mistake(f"{file}: labels without a picture: add the picture or remove the labels")
+                    notes.mistake(f"{file}: labels without an image: add the image or remove the labels")
 
 
-def labelled(picture: Path, file: Path | None, names: Mapping[int, str], key_points: bool, notes: Notes) -> Labelled:
-    """One picture and its objects; what is wrong with a line is a mistake in the notes. Raises RequestError where one
+def labelled(image: Path, file: Path | None, names: Mapping[int, str], key_points: bool, notes: Notes) -> Labelled:
+    """One image and its objects; what is wrong with a line is a mistake in the notes. Raises RequestError where one
     of the two files cannot be read."""
-    height, width = whole_size(picture)
+    height, width = whole_size(image)
     labels: list[Label] = []
     seen: set[Line] = set()
     for number, text in enumerate(_lines(file) if file else [], start=1):
@@ -94,7 +94,7 @@ def labelled(picture: Path, file: Path | None, names: Mapping[int, str], key_poi
             box = fitted((left * width, top * height, right * width, bottom * height), height, width, place, notes)
             if box is not None:
                 labels.append(Label(int(line.category), box, area_of(box)))
-    return Labelled.of_file(picture, labels)
+    return Labelled.of_file(image, labels)
 
 
 def _parsed(text: str, place: str, key_points: bool) -> Line:
@@ -120,13 +120,13 @@ def _parsed(text: str, place: str, key_points: bool) -> Line:
         )
     if not all(-BEYOND <= side <= 1 + BEYOND for side in box):
         raise RequestError(
-            f"{place}: {text[:60]!r}: must be parts of the picture's width and height, 0 to 1: divide pixels by them"
+            f"{place}: {text[:60]!r}: must be parts of the image's width and height, 0 to 1: divide pixels by them"
         )
     return Line(category, box, scored)
 
 
 def check_labels(file: Path) -> None:
-    """Raises RequestError for what is no file, or too large for the labels of a picture."""
+    """Raises RequestError for what is no file, or too large for the labels of an image."""
     check_file(file, "labels are text files", MAX_BYTES)
 
 

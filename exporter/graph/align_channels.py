@@ -1,6 +1,6 @@
 """Pads the first convolution's channels to a multiple of four, on integers.
 
-ONNX Runtime's integer convolution multiplies four input channels at a time; with the three of a picture it takes a
+ONNX Runtime's integer convolution multiplies four input channels at a time; with the three of an image it takes a
 general way that is several times slower. The added channel meets weights of zero: the same sums, bit for bit.
 """
 

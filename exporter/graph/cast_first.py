@@ -1,5 +1,5 @@
 """Casts bytes where they come in. TensorRT knows uint8 only as the type of a network's input or output (onnx-tensorrt,
-docs/operators.md), so what moves the picture's values about, NHWC to NCHW say, has to move floats."""
+docs/operators.md), so what moves the image's values about, NHWC to NCHW say, has to move floats."""
 
 import onnx
 import onnx_ir as ir

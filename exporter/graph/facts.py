@@ -20,7 +20,7 @@ DEFAULT = ("", "ai.onnx")
 """Names of the domain of ONNX's own operators."""
 QUANTIZED = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "ConvInteger", "MatMulInteger", "QGemm")
 """Operators on integers in the place of reals, beside those whose names begin with QLinear."""
-MEANINGS_OF_A_FRAME = {
+MEANINGS_OF_A_RAW_IMAGE = {
     "pred_boxes": "boxes x1, y1, x2, y2 in pixels of the frame, clipped to it",
     "flat_predictions": "rows: 0, x1, y1, x2, y2 (pixels of the frame, clipped to it), score, class index",
 }
@@ -57,11 +57,13 @@ def tensor(value: onnx.ValueInfoProto) -> dict[str, Any]:
 
 
 def outputs(model: onnx.ModelProto) -> list[dict[str, Any]]:
-    """The outputs with their meaning. Behind a recipe's own format nobody but its author knows it. What takes one frame
+    """The outputs with their meaning. Behind a user's format nobody but its author knows it. What takes one raw image
     [h, w, 3] also gives boxes in its pixels."""
-    takes_frame = len(model.graph.input[0].type.tensor_type.shape.dim) == 3
+    takes_raw_image = len(model.graph.input[0].type.tensor_type.shape.dim) == 3
     has_plugin = any(node.op_type == PLUGIN for node in model.graph.node)
     if any(name.startswith(INNER) for node in model.graph.node for name in node.output):
         return [tensor(v) | {"meaning": "the recipe's own format"} for v in model.graph.output]
-    meanings = MEANINGS | (MEANINGS_OF_A_FRAME if takes_frame else {}) | (MEANINGS_OF_THE_PLUGIN if has_plugin else {})
+    meanings = (
+        MEANINGS | (MEANINGS_OF_A_RAW_IMAGE if takes_raw_image else {}) | (MEANINGS_OF_THE_PLUGIN if has_plugin else {})
+    )
     return [tensor(v) | {"meaning": meanings.get(v.name, "the network's own")} for v in model.graph.output]

@@ -61,7 +61,7 @@ def fold_channel_order(graph: ir.Graph) -> str | None:
     while (node := _only_user(value)) is not None and node.op_type in ELEMENTWISE:
         if node.op_type in ("Sub", "Mul"):
             if node.inputs[0] is not value or not _is_by_channel(node.inputs[1]):
-                return "a user's own code computes with the input in a way that cannot be followed"
+                return "user code computes with the input in a way that cannot be followed"
             constants.append(node)
         value = node.outputs[0]
     convs = [use.node for use in value.uses()]

@@ -1,4 +1,4 @@
-"""Lets a graph refuse pictures of sizes that it is not made for, at the price of arithmetic on four numbers.
+"""Lets a graph refuse images of sizes that it is not made for, at the price of arithmetic on four numbers.
 
 A network of stride 32 takes some of them without a complaint (of 95 rows it makes what it would of 96) and fails deep
 inside on others. Here the input is reshaped to the size that it should have:
@@ -6,7 +6,7 @@ inside on others. Here the input is reshaped to the size that it should have:
     target = 32 · (size // 32)   where least ≤ size ≤ most, else 0
 
 No side of the target is longer than the input's, so it holds as many values only where every side is the same. On all
-others Reshape fails, and names both shapes. (Of a picture without pixels the first convolution complains.)
+others Reshape fails, and names both shapes. (Of an image without pixels the first convolution complains.)
 """
 
 import numpy as np

@@ -41,7 +41,7 @@ class CustomModel(UserCode, ModelNode):
 
         try:
             network = instantiate({"_target_": self.target, **self.arguments})
-        except Exception as error:  # a user's own code, which can raise anything
+        except Exception as error:  # user code can raise anything
             raise RequestError(f"model._target_={self.target}: cannot be made: {in_one_line(error)}") from error
         if not isinstance(network, nn.Module):
             kind = type(network).__name__
@@ -52,7 +52,7 @@ class CustomModel(UserCode, ModelNode):
 def loaded(
     network: "nn.Module", name: str, kind: WeightsKind, source: str, class_names: tuple[str, ...] | Literal["auto"]
 ) -> LoadedModel:
-    """A fused copy of `network` on the CPU, tried on one blank picture of 64 × 64."""
+    """A fused copy of `network` on the CPU, tried on one blank image of 64 × 64."""
     import torch
 
     from exporter.model.first_output import FirstOutput
@@ -75,13 +75,13 @@ def loaded(
             own, outputs = FirstOutput(own).eval(), outputs[0]
         boxes, scores = outputs
         fits = boxes.ndim == scores.ndim == 3 and boxes.shape[:2] == scores.shape[:2] and boxes.shape[2] == 4
-    except Exception as error:  # a user's own code, which can raise anything
+    except Exception as error:  # user code can raise anything
         raise RequestError(
-            f"the network {name} fails on a picture of 64 × 64: {in_one_line(error)}: {CONTRACT}"
+            f"the network {name} fails on an image of 64 × 64: {in_one_line(error)}: {CONTRACT}"
         ) from error
     if not fits or not boxes.dtype == scores.dtype == torch.float32:
         shapes = f"{list(boxes.shape)} {boxes.dtype} and {list(scores.shape)} {scores.dtype}"
-        raise RequestError(f"the network {name} gives {shapes} for one picture: {CONTRACT}")
+        raise RequestError(f"the network {name} gives {shapes} for one image: {CONTRACT}")
     names = tuple(f"class_{i}" for i in range(scores.shape[2])) if class_names == "auto" else class_names
     if len(names) != scores.shape[2]:
         raise RequestError(

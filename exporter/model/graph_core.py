@@ -41,7 +41,7 @@ def names_of(given: onnx.ModelProto, outputs: Sequence[str] | None, label: str) 
     constants = {tensor.name for tensor in graph.initializer}
     inputs = [value for value in graph.input if value.name not in constants]
     there, wanted = f"{label}: {shown(graph)}", seems(graph) or f"wanted is {WANTED}"
-    if len(inputs) != 1 or not _is_picture(inputs[0]):
+    if len(inputs) != 1 or not _is_image(inputs[0]):
         raise RequestError(f"{there}: {wanted}")
     found = {value.name: value for value in graph.output}
     if outputs is not None:
@@ -117,7 +117,7 @@ def sized(core: onnx.ModelProto, sizes: Mapping[str, int | None], label: str) ->
 
 
 def shaped(core: onnx.ModelProto, outputs: Sequence[np.ndarray], any_size: bool) -> onnx.ModelProto:
-    """A copy whose outputs have the shapes of those that it gave, but for the batch and, where it takes pictures of
+    """A copy whose outputs have the shapes of those that it gave, but for the batch and, where it takes images of
     `any_size`, the number of boxes, then called "predictions". Shapes between are inferred anew.
 
     Many a graph says less of itself, or what was true for the size it was exported with."""
@@ -165,7 +165,7 @@ def converted(given: onnx.ModelProto, opset: int, label: str) -> onnx.ModelProto
         ) from error
 
 
-def _is_picture(value: onnx.ValueInfoProto) -> bool:
+def _is_image(value: onnx.ValueInfoProto) -> bool:
     if not _may_be(value, 4):
         return False
     channels = value.type.tensor_type.shape.dim[1]

@@ -19,9 +19,9 @@ from exporter.model.graph_outputs import WANTED, WITHOUT_NMS, convert, mismatch
 from exporter.runtime.engine import limits
 from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
 
-TRIED = 64  # pixels of a blank picture where any size goes
-PROBED = 256  # pixels of the pictures that are judged: on smaller ones every box is as large as the picture
-MOST_JUDGED = 100_000  # boxes of a picture
+TRIED = 64  # pixels of a blank image where any size goes
+PROBED = 256  # pixels of the images that are judged: on smaller ones every box is as large as the image
+MOST_JUDGED = 100_000  # boxes of an image
 RANGES = (1 / 255, 1.0)  # of 0..255: how the network was trained is not known here
 
 
@@ -33,7 +33,7 @@ class GraphNetwork:
         """outputs: the names of boxes and scores, None where they are to be found; label: what errors begin with.
 
         Raises RequestError where the graph is not of the contract, judged by its shapes and what it gives for a blank
-        picture and a few others."""
+        image and a few others."""
         self._given, self._label = named_apart(given), label
         self._names = names_of(given, outputs, label)
         try:
@@ -55,7 +55,7 @@ class GraphNetwork:
         )
 
     def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """A graph of a fixed batch takes any number of pictures all the same."""
+        """A graph of a fixed batch takes any number of images all the same."""
         step = self._batch or len(images)
         groups = [self._decoded(images[start : start + step].numpy()) for start in range(0, len(images), step)]
         boxes, scores = (torch.cat(each) for each in zip(*groups, strict=True))
@@ -78,8 +78,8 @@ class GraphNetwork:
         return self._session.run(list(self._names.outputs), {self._names.input: images})
 
     def _tried(self, batch: int, height: int, width: int) -> list[np.ndarray]:
-        """The outputs, as they are, for blank pictures of this size."""
-        asked = f"{self._label}: on {batch} pictures of {width} × {height}"
+        """The outputs, as they are, for blank images of this size."""
+        asked = f"{self._label}: on {batch} images of {width} × {height}"
         try:
             outputs = self._run(np.zeros((batch, 3, height, width), np.float32))
             boxes, scores = decoded(outputs)
@@ -94,12 +94,12 @@ class GraphNetwork:
 
     def _misread(self, height: int, width: int) -> str | None:
         """What it seems to give instead of what is wanted, see `exporter.model.probe`."""
-        pictures, step = torch.from_numpy(probe.pictures(height, width)), self._batch or 1
-        there = f"{self._label}: on pictures of {width} × {height}"
+        images, step = torch.from_numpy(probe.images(height, width)), self._batch or 1
+        there = f"{self._label}: on images of {width} × {height}"
         by_range = []
         for factor in RANGES:
             try:
-                given = [self(group) for group in (pictures * factor).split(step)]
+                given = [self(group) for group in (images * factor).split(step)]
             except BuildError as error:
                 raise RequestError(f"{there} it fails: {in_one_line(error)}: wanted is {WANTED}") from error
             counts = sorted({boxes.shape[1] for boxes, _ in given})

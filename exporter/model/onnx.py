@@ -59,7 +59,7 @@ class OnnxModel(ModelNode):
         return f"model.weights={self._path.name}"
 
     def load(self) -> LoadedModel:
-        """Reads the file and runs it on a few pictures. Raises RequestError where it is not of the contract, and for
+        """Reads the file and runs it on a few images. Raises RequestError where it is not of the contract, and for
         class names in its metadata that are none or of another number."""
         from exporter.model.graph_file import read_graph
         from exporter.model.graph_names import class_names

@@ -86,7 +86,7 @@ class EffectiveSE(nn.Module):
 
 
 class Stage(nn.Module):
-    """Halves the picture and goes through a cross-stage partial layer with attention."""
+    """Halves the image and goes through a cross-stage partial layer with attention."""
 
     def __init__(self, inputs: int, outputs: int, depth: int):
         super().__init__()

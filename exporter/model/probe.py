@@ -1,8 +1,8 @@
-"""What a graph that somebody else made seems to give, told from what it gives for a few pictures.
+"""What a graph that somebody else made seems to give, told from what it gives for a few images.
 
 Only what is sure counts, for a good file that is refused is as bad as a wrong one that is taken. In a good file every
-box ends behind its beginning, boxes lie all over the picture, and what changes in a corner of the picture changes the
-boxes there most: that holds for any weights, so nothing has to be detected on the pictures.
+box ends behind its beginning, boxes lie all over the image, and what changes in a corner of the image changes the
+boxes there most: that holds for any weights, so nothing has to be detected on the images.
 """
 
 from collections.abc import Sequence
@@ -13,16 +13,16 @@ from exporter.demo.scenes import scene
 
 NEAR = 0.7  # good files have a tenth of their coordinates near 0 at most, boxes in 0..1 four fifths and more
 FEW = 0.01  # of the boxes; good files have none that end before they begin
-SLACK = 0.05  # of the picture's side
-MOVED = 0.05  # of the picture's side, by which what changed lies off the middle
+SLACK = 0.05  # of the image's side
+MOVED = 0.05  # of the image's side, by which what changed lies off the middle
 
 ORDERS = {"x2, y2, x1, y1": (2, 3, 0, 1), "x1, x2, y1, y2": (0, 2, 1, 3)}
 """Where x1, y1, x2, y2 stand in other orders of the same numbers."""
 
 
-def pictures(height: int, width: int) -> np.ndarray:
-    """float32 [4, 3, height, width], 0..255: a demo scene, the same with noise at the top right, the same with noise at
-    the bottom left, and noise."""
+def images(height: int, width: int) -> np.ndarray:
+    """float32 [4, 3, height, width], 0..255: a synthetic image, the same with noise at the top right, the same with
+    noise at the bottom left, and noise."""
     plain = scene("proof", 0, height, width).image
     noise = np.random.default_rng(0).integers(0, 256, plain.shape, dtype=np.uint8)
     right, left = plain.copy(), plain.copy()
@@ -34,7 +34,7 @@ def pictures(height: int, width: int) -> np.ndarray:
 def misread(given: Sequence[tuple[np.ndarray, np.ndarray]], height: int, width: int) -> str | None:
     """What the outputs seem to be, in words, where they are not boxes x1, y1, x2, y2 in pixels and scores in 0..1.
 
-    given: boxes [4, N, 4] and scores [4, N, C] of `pictures` of this size, for each range that their values may be
+    given: boxes [4, N, 4] and scores [4, N, C] of `images` of this size, for each range that their values may be
     wanted in. Of a network that was trained in another range scores still are scores; boxes and numbers that are not
     finite count only where they are so in all."""
     finite = [each for each in given if all(np.isfinite(part).all() for part in each)]
@@ -50,7 +50,7 @@ def misread(given: Sequence[tuple[np.ndarray, np.ndarray]], height: int, width: 
     if not any(said):
         swapped = [_axes_swapped(*each, size[:2]) for each in finite]
         if True in swapped and False not in swapped:
-            return "boxes y1, x1, y2, x2 (what changes at the top right of a picture moves boxes at the bottom left)"
+            return "boxes y1, x1, y2, x2 (what changes at the top right of an image moves boxes at the bottom left)"
     return " and ".join(filter(None, said)) or None
 
 
@@ -105,7 +105,7 @@ def _order(rows: np.ndarray, size: np.ndarray) -> str | None:
 
 
 def _inside(low: np.ndarray, high: np.ndarray, sides: np.ndarray) -> float:
-    """The share of boxes that lie in the picture."""
+    """The share of boxes that lie in the image."""
     return float(((low > -SLACK * sides) & (high < (1 + SLACK) * sides)).all(axis=1).mean())
 
 
@@ -117,7 +117,7 @@ def _scores(scores: np.ndarray) -> str | None:
         return f"scores from {low:.3g} to {high:.3g}, beyond 0..1"
     if scores.shape[2] < 2:
         return None
-    # Sigmoids add up to 1 in every row only where all are 0 or 1, as they are on pictures in the wrong range.
+    # Sigmoids add up to 1 in every row only where all are 0 or 1, as they are on images in the wrong range.
     decided = (scores.max(axis=2) > 0.99).mean()
     adds_up = bool((np.abs(scores.sum(axis=2, dtype=np.float64) - 1) < 2e-3).all())
     if adds_up and decided < 1 - FEW:

@@ -104,7 +104,7 @@ def random_state(network: nn.Module, seed: int) -> dict[str, Tensor]:
     and on whether the network is a PP-YOLOE.
 
     The variances of the convolutions, 1.3 / fan-in and 2 / fan-in, were found by trial: with these BatchNorms and
-    shortcuts a picture neither fades nor explodes on its way, so an exported network computes something that can be
+    shortcuts an image neither fades nor explodes on its way, so an exported network computes something that can be
     compared.
     """
     state = network.state_dict()
@@ -120,7 +120,7 @@ def _random(name: str, tensor: Tensor, seed: int, variance: float = 1.3, predict
     if name.endswith("running_var"):
         values = generator.uniform(0.5, 1.5, shape)
     elif name.endswith("running_mean") or name.endswith("bias"):
-        values = 0.02 * generator.standard_normal(shape)  # larger ones would drown the picture
+        values = 0.02 * generator.standard_normal(shape)  # larger ones would drown the image
         if CLASS_LAYER.search(name):
             values -= math.log(99)  # 1 % after the sigmoid, as training begins
     elif len(shape) >= 2:
@@ -133,7 +133,7 @@ def _random(name: str, tensor: Tensor, seed: int, variance: float = 1.3, predict
 
 
 def _random_silu(name: str, tensor: Tensor, seed: int) -> Tensor:
-    """For SiLU, which halves what is small and passes what is large: around 0 a picture either fades or explodes.
+    """For SiLU, which halves what is small and passes what is large: around 0 an image either fades or explodes.
 
     Around 1 the SiLU is close to a line. BatchNorm puts its input there, and filters that sum to 0 take out what all
     channels then have in common.

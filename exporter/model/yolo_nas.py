@@ -33,7 +33,7 @@ NECK = (192, 96, 192, 384)  # output channels of neck1 … neck4
 
 
 class Stage(nn.Module):
-    """Halves the picture and goes through a CSP layer."""
+    """Halves the image and goes through a CSP layer."""
 
     def __init__(self, inputs: int, outputs: int, hidden: int, depth: int, concat: bool):
         super().__init__()
@@ -45,7 +45,7 @@ class Stage(nn.Module):
 
 
 class Stem(nn.Module):
-    """The first convolution: halves the picture."""
+    """The first convolution: halves the image."""
 
     def __init__(self) -> None:
         super().__init__()

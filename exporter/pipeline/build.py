@@ -98,7 +98,7 @@ def stages(made: Steps) -> list[dict[str, Any]]:
 
 
 def _write_config(folder: Path, recipe: Recipe) -> None:
-    """The composed configuration and the words of the command line, as Hydra would have written them."""
+    """The composed configuration and the overrides of the command line, as Hydra would have written them."""
     folder.mkdir()
     (folder / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(recipe.config)), encoding="utf-8")
     (folder / "overrides.yaml").write_text(

@@ -38,11 +38,11 @@ def runtime_properties(model: onnx.ModelProto, loaded: ModelFacts, name: str, re
 def recipe_section(recipe: Recipe, repository: Mapping[str, Any]) -> m.Recipe:
     """What was asked for. repository: of the recipe, see `exporter.common.provenance.repository`."""
     config = {key: value for key, value in recipe.config.items() if key not in NOT_TOLD}
-    overrides = [word for word in recipe.overrides if not word.lstrip("+").startswith(NOT_TOLD)]
+    overrides = [override for override in recipe.overrides if not override.lstrip("+").startswith(NOT_TOLD)]
     return m.Recipe(
         name=recipe.recipe_name,
         config=_without_folders(config),
-        overrides=[_without_folders(word) for word in overrides],
+        overrides=[_without_folders(override) for override in overrides],
         **repository,
     )
 
@@ -83,7 +83,7 @@ def describe(
         quantization=quantization | {key: value for key, value in summarize(model).items() if key in quantization},
         calibration=calibration,
         backend=backend.section(model, request.input_section(model)),
-        intermediate=m.Intermediate.model_validate(stored) if stored else None,
+        intermediate=m.OpenVinoIr.model_validate(stored) if stored else None,
         proof=proof,
         evaluation=evaluation,
         benchmark=benchmark,

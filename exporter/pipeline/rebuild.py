@@ -29,19 +29,19 @@ PLACES = {
 def rebuild(
     folder: Path,
     weights: Path | None,
-    pictures: Path | None,
+    images: Path | None,
     annotations: Path | None,
     out: Path | None,
     trust: tuple[str, ...],
 ) -> Iterator[str]:
-    """Yields lines on what was found. `weights`, `pictures` (their folder, or the data.yaml that names them) and
+    """Yields lines on what was found. `weights`, `images` (their folder, or the data.yaml that names them) and
     `annotations` say where files that the manifest names by basename lie now; `out` keeps the new artifact, otherwise
     it is thrown away; `trust` is as for a build.
 
     Raises RequestError where something is missing or another file than it was, BuildError where the bytes differ.
     """
     manifest = read_manifest(folder)
-    config = _config(manifest, weights, {"path": pictures, "annotations": annotations})
+    config = _config(manifest, weights, {"path": images, "annotations": annotations})
     changed = _changed(manifest.versions)
     for line in changed:
         yield f"package {line}"
@@ -90,7 +90,7 @@ def _config(manifest: Manifest, weights: Path | None, places: dict[str, Path | N
     needed = PLACES.get(calibration, {})
     if missing := [flag for flag, key in needed.items() if places[key] is None]:
         raise RequestError(
-            f"{manifest.name}: was calibrated on pictures of yours (calibration={calibration}): say where they lie,"
+            f"{manifest.name}: was calibrated on images of yours (calibration={calibration}): say where they lie,"
             f" {' '.join(missing)}"
         )
     if idle := [str(place) for key, place in places.items() if place is not None and key not in needed.values()]:

@@ -140,7 +140,7 @@ def steps(recipe: Recipe, run: Run) -> Steps:
         FOLDER,
         tools=outputs if quantizes else lambda: {"outputs": None},
         beside={"network": network} if quantizes else {},
-        shown="draw pages and pictures",
+        shown="draw pages and images",
     )  # fmt: skip
     every = (network, model, core, calibrated, summary, artifact, reference, engine_files, proof, sight,
              evaluated, traded, benchmark, drawn)  # fmt: skip

@@ -8,7 +8,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Detections:
-    """Of one picture, best first: boxes [n, 4] float32 xyxy, scores [n] float32, classes [n] int64."""
+    """Of one image, best first: boxes [n, 4] float32 xyxy, scores [n] float32, classes [n] int64."""
 
     boxes: np.ndarray
     scores: np.ndarray
@@ -16,7 +16,7 @@ class Detections:
 
 
 def rows(outputs: Mapping[str, np.ndarray], batch: int) -> list[Detections]:
-    """The artifact's outputs, in either of the exporter's own formats, for each picture of the batch."""
+    """The artifact's outputs, in either of the exporter's own formats, for each image of the batch."""
     if "flat_predictions" in outputs:
         flat = outputs["flat_predictions"]
         own = [flat[flat[:, 0] == i] for i in range(batch)]

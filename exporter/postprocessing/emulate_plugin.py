@@ -1,5 +1,5 @@
 """Makes a graph with TensorRT's plugin EfficientNMS_TRT run where there is no TensorRT: for proofs, previews and
-figures on a CPU. The node is replaced by standard operators that compute what
+measurements on a CPU. The node is replaced by standard operators that compute what
 `exporter.postprocessing.efficientnms_reference` describes; the artifact on the disk stays as it is.
 
     pairs above the threshold, the best 4096, best first:   TopK over [B, N·C]

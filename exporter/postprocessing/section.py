@@ -6,7 +6,7 @@ from exporter.common.section import Section
 
 
 class Postprocessing(Section):
-    """Every knob of the NMS, as it stands in the graph, and the output format (null without NMS)."""
+    """Every parameter of the NMS, as it stands in the graph, and the output format (null without NMS)."""
 
     nms: dict[str, Any]
     format: str | None

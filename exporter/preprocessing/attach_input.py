@@ -1,4 +1,4 @@
-"""Puts the normalisation of pictures in front of a core graph, then folds away what can be folded exactly.
+"""Puts the normalisation of images in front of a core graph, then folds away what can be folded exactly.
 
 The core's input is renamed `preprocessing/normalized`; the new input is `images`, of the wanted dtype and layout, with
 values 0..255. What is added, each only where it is needed:

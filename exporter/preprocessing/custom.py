@@ -1,4 +1,4 @@
-"""A user's own code in front of the network, inside the graph: the seed case is a normalisation module."""
+"""User code in front of the network, inside the graph: the seed case is a normalisation module."""
 
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
@@ -9,12 +9,12 @@ from exporter.preprocessing import PreprocessingNode, Training
 from exporter.preprocessing.declared import Declared
 from exporter.preprocessing.letterbox import KNOWN
 from exporter.preprocessing.normalization import UNCHANGED, Normalization
-from exporter.preprocessing.own_normalization import OwnNormalization
+from exporter.preprocessing.own_normalization import UserNormalization
 
 if TYPE_CHECKING:
     import onnx
 
-    from exporter.graph.own_code import OwnCode
+    from exporter.graph.user_code import UserGraphCode
 
 
 TRIED = 64  # where a side may be any
@@ -34,20 +34,20 @@ class CustomPreprocessing(UserCode, PreprocessingNode):
         return self.model_copy(update={"node": node if isinstance(node, Declared) else None})
 
     @cached_property
-    def _code(self) -> "OwnCode":
-        from exporter.graph.own_code import own_code
+    def _code(self) -> "UserGraphCode":
+        from exporter.graph.user_code import user_code
 
-        return own_code(self.target, self.arguments, "preprocessing")
+        return user_code(self.target, self.arguments, "preprocessing")
 
     @property
-    def normalization(self) -> OwnNormalization:
-        """What it does to the resized and padded picture. Raises RequestError where the code cannot be made."""
-        own = OwnNormalization(code=self.target)
+    def normalization(self) -> UserNormalization:
+        """What it does to the resized and padded image. Raises RequestError where the code cannot be made."""
+        own = UserNormalization(code=self.target)
         own._own = self._code
         return own
 
     def geometry(self, height: int, width: int) -> Geometry | None:
-        """How a picture of any size becomes one of height × width pixels, outside; None where nobody knows."""
+        """How an image of any size becomes one of height × width pixels, outside; None where nobody knows."""
         return self.node.geometry(height, width) if self.node else None
 
     def in_front_of(self, core: "onnx.ModelProto") -> "tuple[onnx.ModelProto, Normalization]":

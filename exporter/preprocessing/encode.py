@@ -6,14 +6,14 @@ from exporter.common.errors import RequestError
 from exporter.preprocessing.section import Input, Preprocessing
 
 
-def encode(pictures: np.ndarray, input: Input, preprocessing: Preprocessing) -> np.ndarray:
+def encode(images: np.ndarray, input: Input, preprocessing: Preprocessing) -> np.ndarray:
     """uint8 [B, H, W, 3] RGB of the input's size → what the artifact takes: its dtype, layout, order and range. Raises
     RequestError for a size that it does not take."""
-    input.check_picture(*pictures.shape[1:3])
-    nchw = pictures.transpose(0, 3, 1, 2)
+    input.check_image(*images.shape[1:3])
+    nchw = images.transpose(0, 3, 1, 2)
     if not preprocessing.inside_graph:
         if preprocessing.normalization is None:
-            raise RequestError("the manifest has no normalization, and the artifact none inside: it takes no pictures")
+            raise RequestError("the manifest has no normalization, and the artifact none inside: it takes no images")
         return np.ascontiguousarray(preprocessing.normalization.apply(nchw))
     if input.channels == "bgr":
         nchw = nchw[:, ::-1]

@@ -96,18 +96,18 @@ class Letterbox(PreprocessingNode):
     def problems(self, input: Input, detects: bool) -> Iterator[str]:
         """Clauses for what does not go together with a raw image."""
         if input.batch != 1:
-            yield f"input.batch={input.batch}: preprocessing=letterbox takes one frame a run: leave it 1"
+            yield f"input.batch={input.batch}: preprocessing=letterbox takes one raw image a run: leave it 1"
         if input.dtype not in ("auto", "uint8"):
-            yield f"input.dtype={input.dtype}: preprocessing=letterbox takes a frame's bytes: leave it auto or uint8"
+            yield f"input.dtype={input.dtype}: preprocessing=letterbox takes an image's bytes: leave it auto or uint8"
         if input.layout != "nchw":
             yield f"input.layout={input.layout}: preprocessing=letterbox takes [height, width, 3]: leave it out"
         if input.dynamic_sides:
             yield (
-                f"input.{input.dynamic_sides[0]}=dynamic: preprocessing=letterbox takes frames of any size and brings"
-                " them all to one: give that one, in pixels"
+                f"input.{input.dynamic_sides[0]}=dynamic: preprocessing=letterbox takes raw images of any size and"
+                " brings them all to one: give that one, in pixels"
             )
         if not detects:
             yield (
-                "preprocessing=letterbox: gives detections in the frame's own pixels, and without the exporter's NMS"
-                " inside there are none: choose postprocessing/nms=onnx or another preprocessing"
+                "preprocessing=letterbox: gives detections in the raw image's own pixels, and without the exporter's"
+                " NMS inside there are none: choose postprocessing/nms=onnx or another preprocessing"
             )

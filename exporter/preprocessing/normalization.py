@@ -1,4 +1,4 @@
-"""From a picture's bytes to what a network was trained on, in numbers that a program can follow."""
+"""From an image's bytes to what a network was trained on, in numbers that a program can follow."""
 
 from typing import TYPE_CHECKING, Literal
 
@@ -28,7 +28,7 @@ class Normalization(BaseModel):
 
     @property
     def input_range(self) -> tuple[float, float]:
-        """The lowest and highest value that the network's input can hold for pictures of bytes, over all channels."""
+        """The lowest and highest value that the network's input can hold for images of bytes, over all channels."""
         import numpy as np
 
         ends = self.apply(np.array([0, 255], np.uint8)[:, None, None, None].repeat(3, axis=1))

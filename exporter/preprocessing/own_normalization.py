@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-class OwnNormalization(BaseModel):
-    """What a recipe's own code does to a picture; `code` is its `_target_`. In a build it can be applied; read from a
+class UserNormalization(BaseModel):
+    """What user code does to an image; `code` is its `_target_`. In a build it can be applied; read from a
     manifest it is a name."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -40,4 +40,4 @@ class OwnNormalization(BaseModel):
         return outputs[0]
 
 
-AnyNormalization = Normalization | OwnNormalization
+AnyNormalization = Normalization | UserNormalization

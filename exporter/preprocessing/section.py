@@ -36,8 +36,8 @@ class Allowed(Section):
 
 
 class Input(Section):
-    """The artifact's input. `layout` says what the dimensions are (hwc: one frame), `allowed` what those may be that
-    `shape` only names, `range` is that of the values."""
+    """The artifact's input. `layout` says what the dimensions are (hwc: one raw image), `allowed` what those may be
+    that `shape` only names, `range` is that of the values."""
 
     name: str
     dtype: str
@@ -50,7 +50,7 @@ class Input(Section):
     @model_validator(mode="after")
     def _can_be(self) -> Self:
         if self.dtype not in ("uint8", "float16", "float32") or len(self.shape) != len(self.layout):
-            raise ValueError(f"dtype {self.dtype} and shape {self.shape} cannot be those of pictures in {self.layout}")
+            raise ValueError(f"dtype {self.dtype} and shape {self.shape} cannot be those of images in {self.layout}")
         if self.channels not in ("rgb", "bgr", "the network's own"):
             raise ValueError(f"channels is {self.channels!r}: must be rgb, bgr or the network's own")
         if any(isinstance(side, str) and side not in self.allowed for side in self.shape):
@@ -65,18 +65,18 @@ class Input(Section):
         return [self.allowed[side].nominal if isinstance(side, str) else side for side in self.shape]
 
     @property
-    def nominal_picture(self) -> tuple[int, int]:
+    def nominal_image(self) -> tuple[int, int]:
         """Height and width, in pixels."""
         height, width = (self.nominal_shape[self.layout.index(side)] for side in "hw")
         return height, width
 
-    def check_picture(self, height: int, width: int) -> None:
+    def check_image(self, height: int, width: int) -> None:
         """Raises RequestError for a size in pixels that the artifact does not take."""
         for name, given in (("height", height), ("width", width)):
             side = self.shape[self.layout.index(name[0])]
             takes = self.allowed[side] if isinstance(side, str) else side
             if not (takes.holds(given) if isinstance(takes, Allowed) else takes == given):
-                raise RequestError(f"a picture of {name} {given}: the artifact takes {takes}: give it such a one")
+                raise RequestError(f"an image of {name} {given}: the artifact takes {takes}: give it such a one")
 
 
 class PreprocessingSource(Section):
@@ -88,9 +88,9 @@ class PreprocessingSource(Section):
 
 
 class Preprocessing(Section):
-    """From a picture to the input. `normalization` is done inside the graph or, if not `inside_graph`, by the one who
+    """From an image to the input. `normalization` is done inside the graph or, if not `inside_graph`, by the one who
     runs it; `geometry` (resize and padding) is done outside, before it. With `geometry_inside_graph` that too is
-    inside, and boxes come out in the picture's own pixels, clipped to it. `trained`: what the network was trained with,
+    inside, and boxes come out in the image's own pixels, clipped to it. `trained`: what the network was trained with,
     and who says so; `source`: where this comes from (both null in manifests of 0.1.0)."""
 
     name: str

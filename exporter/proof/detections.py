@@ -1,6 +1,7 @@
-"""How near the finished detections are to the torch network's, on scenes with known objects.
+"""How near the finished detections are to the torch network's, on synthetic images with known objects.
 
-Only where weights and pictures belong together, that is for the demo weights on demo scenes, does this mean anything.
+Only where weights and images belong together, that is for the demo weights on synthetic images, does this mean
+anything.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,8 +11,8 @@ import numpy as np
 
 from exporter.common.geometry import Geometry
 from exporter.demo.scenes import CLASS_NAMES, scene
+from exporter.evaluation.coco_scores import coco_scores
 from exporter.evaluation.detector import Detector
-from exporter.evaluation.map_of_scenes import coco_scores
 from exporter.evaluation.section import ScoreShift
 from exporter.postprocessing import reference
 from exporter.postprocessing.detections import Detections
@@ -31,16 +32,16 @@ def detection_errors(
     height: int,
     width: int,
 ) -> dict[str, Any]:
-    """mAP@[.5:.95] in points of both, and their matched boxes, over held-out demo scenes of height × width.
+    """mAP@[.5:.95] in points of both, and their matched boxes, over held-out synthetic images of height × width.
 
-    network: `torch_detections` of a picture.
+    network: `torch_detections` of an image.
     """
-    scenes = [scene("evaluation", i, height, width) for i in range(num_scenes)]
-    found = list(detector([s.image for s in scenes]))
-    wanted = [network(s.image) for s in scenes]
-    truths = [(s.boxes, s.classes) for s in scenes]
+    synthetic = [scene("evaluation", i, height, width) for i in range(num_scenes)]
+    found = list(detector([s.image for s in synthetic]))
+    wanted = [network(s.image) for s in synthetic]
+    ground_truths = [(s.boxes, s.classes) for s in synthetic]
     own, torch_map = (
-        100 * coco_scores([(d.boxes, d.scores, d.classes) for d in each], truths, CLASS_NAMES)["map"]
+        100 * coco_scores([(d.boxes, d.scores, d.classes) for d in each], ground_truths, CLASS_NAMES)["map"]
         for each in (found, wanted)
     )
     return {
@@ -53,21 +54,21 @@ def detection_errors(
 
 
 def torch_detections(
-    picture: np.ndarray, outputs: TorchOutputs, geometry: Geometry, parameters: NmsParameters
+    image: np.ndarray, outputs: TorchOutputs, geometry: Geometry, parameters: NmsParameters
 ) -> Detections:
-    """What the torch network and a plain NMS find in a uint8 [h, w, 3] RGB picture, boxes in its own pixels.
+    """What the torch network and a plain NMS find in a uint8 [h, w, 3] RGB image, boxes in its own pixels.
 
     `outputs` takes uint8 [B, H, W, 3] RGB and gives boxes [B, N, 4], scores [B, N, C] before NMS; `parameters`: of
     the NMS that is in the artifact."""
-    height, width = picture.shape[:2]
-    boxes, scores = outputs(geometry.apply(picture)[None])
+    height, width = image.shape[:2]
+    boxes, scores = outputs(geometry.apply(image)[None])
     found = reference.detections(boxes[0], scores[0], parameters)
-    placed = geometry.to_picture(found[:, :4], geometry.place(height, width), height, width)
+    placed = geometry.to_image(found[:, :4], geometry.transform(height, width), height, width)
     return Detections(placed, found[:, 4], found[:, 5].astype(np.int64))
 
 
 def matched(found: Sequence[Detections], wanted: Sequence[Detections]) -> dict[str, Any]:
-    """What `pairs` gives of each picture: how many, their mean IoU and score difference, and `score_shift`."""
+    """What `pairs` gives of each image: how many, their mean IoU and score difference, and `score_shift`."""
     ious, differences, total = [], [], 0
     for f, w in zip(found, wanted, strict=True):
         total += max(len(f.scores), len(w.scores))
@@ -85,7 +86,7 @@ def matched(found: Sequence[Detections], wanted: Sequence[Detections]) -> dict[s
 
 
 def score_shift(found: Sequence[Detections], wanted: Sequence[Detections]) -> ScoreShift | None:
-    """How scores moved from `wanted`, those of at least `SURE`, to `found`, picture by picture; None where nothing can
+    """How scores moved from `wanted`, those of at least `SURE`, to `found`, image by image; None where nothing can
     be matched."""
     moves = []
     for f, w in zip(found, wanted, strict=True):

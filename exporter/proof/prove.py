@@ -1,14 +1,14 @@
 """The proof: the finished artifact is run, and held against the torch network and a plain reference of its NMS.
 
-Questions, each with its figures:
+Questions, each with its metrics:
 
-- network: are the tensors before NMS those of the torch network? On a few pictures, largest and mean error.
+- network: are the tensors before NMS those of the torch network? On a few images, largest and mean error.
 - post-processing: are the detections what the contract makes of *the artifact's own* tensors before NMS? Row by row,
   so that a tie which flips in the network cannot fail it.
-- format: does a recipe's own format compute in the artifact what it computes by itself? Is one of the exporter's what
+- format: does a user's format compute in the artifact what it computes by itself? Is one of the exporter's what
   it promises, to the unused row? See `exporter.proof.form`.
 - quantization: do scales, zero points and anchors fit together? See `exporter.proof.quantized`.
-- geometry: where it is inside, does it show the network what OpenCV would, and do boxes find back to the frame?
+- geometry: where it is inside, does it show the network what OpenCV would, and do boxes find back to the raw image?
 - detections: how near are boxes, scores and mAP to the torch network's, and did scores move all one way? See
   `exporter.proof.detections`.
 
@@ -40,11 +40,11 @@ from exporter.preprocessing.own_normalization import AnyNormalization
 from exporter.preprocessing.section import Input, Preprocessing
 from exporter.proof.detections import TorchOutputs, bounded_shift, detection_errors, torch_detections
 from exporter.proof.form import declared_problems, given_problems, has_plugin, promised
-from exporter.proof.frames import MAX_BEYOND, MAX_BOX_ERROR, MAX_GREY_BIAS, MAX_MAP_DROP, frame_errors, seen
-from exporter.proof.own_format import own_format_errors
+from exporter.proof.letterbox import MAX_BEYOND, MAX_BOX_ERROR, MAX_GREY_BIAS, MAX_MAP_DROP, letterbox_errors, seen
 from exporter.proof.quantized import anchor_problems, pair_problems
 from exporter.proof.settings import ProofSettings
 from exporter.proof.tensors import Tensors, artifact_tensors
+from exporter.proof.user_format import user_format_errors
 from exporter.quantization import QuantizationNode
 from exporter.quantization.int8 import Int8
 
@@ -54,7 +54,7 @@ CLEARLY_LESS = 0.75
 
 
 Outputs = Callable[[np.ndarray, AnyNormalization], tuple[np.ndarray, ...]]
-"""What the torch network gives for pictures, see `torch_outputs`."""
+"""What the torch network gives for images, see `torch_outputs`."""
 
 
 def prove(
@@ -62,29 +62,29 @@ def prove(
     settings: ProofSettings, outputs: Outputs,
 ) -> dict[str, Any]:  # fmt: skip
     """The manifest's section `proof`. outputs: `torch_outputs` of the network, or what gives the same. Raises
-    BuildError where a figure is beyond its bound."""
+    BuildError where a metric is beyond its bound."""
     graph = onnx.load_from_string(artifact)
     problems = list(_graph_problems(graph, request, quantization))
     if problems:  # what has another form cannot be run as the contract says
         _fail(problems)
     input, preprocessing = request.input_section(graph), request.preprocessing_section()
-    if preprocessing.normalization is None:  # nobody knows how pictures become this network's input: any range will do
+    if preprocessing.normalization is None:  # nobody knows how images become this network's input: any range will do
         preprocessing = preprocessing.model_copy(update={"normalization": PROBE})
     engine, batch = backend.engine, request.input.fixed_batch
-    groups = _pictures(request, settings.num_images)
-    pictures = [picture for group in groups for picture in group]
+    groups = _images(request, settings.num_images)
+    images = [image for group in groups for image in group]
     tensors = list(artifact_tensors(artifact, groups, input, preprocessing, batch or 2, engine, request.read))
-    shown = [seen(tensor, picture, input) for tensor, picture in zip(tensors, pictures, strict=True)]
+    shown = [seen(tensor, image, input) for tensor, image in zip(tensors, images, strict=True)]
     feeds = {input.name: encode(groups[0][[0] * (batch or 1)], input, preprocessing)}
     proof = {
         "engine": engine.label(artifact),
         "nodes_by_provider": engine.placement(artifact, feeds),
-        "pictures": f"{len(pictures) - 1} demo scenes and noise, "
+        "pictures": f"{len(images) - 1} demo scenes and noise, "
         + ", ".join(f"{width} × {height}" for height, width in request.image_sizes),
         "network": _network_errors(tensors, shown, _normalised(outputs, request)),
         "postprocessing": _postprocessing_errors(tensors, request),
         "format": _format_errors(artifact, groups, input, preprocessing, request, backend),
-        "geometry": _geometry_errors(tensors, pictures, shown, preprocessing),
+        "geometry": _geometry_errors(tensors, images, shown, preprocessing),
         "detections": _detection_errors(artifact, model, request, backend, settings, input, preprocessing, outputs),
         "bounds": _bounds(artifact, model, request, backend, quantization, settings),
     }
@@ -96,7 +96,7 @@ def prove(
 
 
 def _normalised(outputs: Outputs, request: Request) -> TorchOutputs:
-    return lambda pictures: outputs(pictures, request.normalization or PROBE)
+    return lambda images: outputs(images, request.normalization or PROBE)
 
 
 def _graph_problems(graph: onnx.ModelProto, request: Request, quantization: QuantizationNode) -> Iterator[str]:
@@ -126,30 +126,34 @@ def _bounds(
     return bounds | {key: value for key, value in own.items() if value != "auto"}
 
 
-def _pictures(request: Request, num_images: int) -> list[np.ndarray]:
-    """uint8 [n, H, W, 3] RGB each: `num_images` of the nominal size, demo scenes of the split `proof` and the last one
-    noise, and one scene of every other size that shows the whole range."""
+def _images(request: Request, num_images: int) -> list[np.ndarray]:
+    """uint8 [n, H, W, 3] RGB each: `num_images` of the nominal size, synthetic images of the split `proof` and the last
+    one noise, and one synthetic image of every other size that shows the whole range."""
     size, *others = request.image_sizes
-    pictures = [scene("proof", i, *size).image for i in range(num_images - 1)]
-    pictures.append(np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8))
-    return [np.stack(pictures), *(scene("proof", 0, *other).image[None] for other in others)]
+    images = [scene("proof", i, *size).image for i in range(num_images - 1)]
+    images.append(np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8))
+    return [np.stack(images), *(scene("proof", 0, *other).image[None] for other in others)]
 
 
-def torch_outputs(loaded: LoadedModel, pictures: np.ndarray, normalization: AnyNormalization) -> tuple[np.ndarray, ...]:
-    """boxes [B, N, 4] and scores [B, N, C] of the torch network for uint8 [B, H, W, 3] RGB pictures, one at a time."""
+def torch_outputs(
+    loaded: LoadedModel, raw_images: np.ndarray, normalization: AnyNormalization
+) -> tuple[np.ndarray, ...]:
+    """boxes [B, N, 4] and scores [B, N, C] of the torch network for uint8 [B, H, W, 3] RGB images, one at a time."""
     import torch
 
     with torch.inference_mode():
-        images = [torch.from_numpy(normalization.apply(picture[None].transpose(0, 3, 1, 2))) for picture in pictures]
+        images = [
+            torch.from_numpy(normalization.apply(raw_image[None].transpose(0, 3, 1, 2))) for raw_image in raw_images
+        ]
         outputs = [loaded.network(image) for image in images]
     return tuple(np.concatenate([output[k].numpy() for output in outputs]) for k in (0, 1))
 
 
-def _network_errors(tensors: list[Tensors], pictures: list[np.ndarray], outputs: TorchOutputs) -> dict[str, float]:
+def _network_errors(tensors: list[Tensors], images: list[np.ndarray], outputs: TorchOutputs) -> dict[str, float]:
     """|artifact - torch| before NMS: boxes in pixels of the input, scores in 0..1. The mean over boxes is weighted by
     their best score: where a network sees nothing, the box it gives means nothing."""
-    given = [[each[0] for each in outputs(picture[None])] for picture in pictures]
-    boxes, scores = (np.concatenate(each) for each in zip(*given, strict=True))  # one picture below the other
+    given = [[each[0] for each in outputs(image[None])] for image in images]
+    boxes, scores = (np.concatenate(each) for each in zip(*given, strict=True))  # one image below the other
     box_errors = np.abs(np.concatenate([t.boxes for t in tensors]) - boxes)
     score_errors = np.abs(np.concatenate([t.scores for t in tensors]) - scores)
     weight = scores.max(axis=1, keepdims=True)
@@ -193,18 +197,18 @@ def _format_errors(
     artifact: bytes, groups: list[np.ndarray], input: Input, preprocessing: Preprocessing, request: Request,
     backend: BackendNode,
 ) -> dict[str, Any] | None:  # fmt: skip
-    """See `own_format_errors`; None where the format is not a user's code."""
+    """See `user_format_errors`; None where the format is not a user's code."""
     code, batch = request.format.code, request.input.fixed_batch or 2
-    return own_format_errors(artifact, groups, input, preprocessing, batch, code, backend.engine) if code else None
+    return user_format_errors(artifact, groups, input, preprocessing, batch, code, backend.engine) if code else None
 
 
 def _geometry_errors(
-    tensors: list[Tensors], pictures: list[np.ndarray], shown: list[np.ndarray], preprocessing: Preprocessing
+    tensors: list[Tensors], images: list[np.ndarray], shown: list[np.ndarray], preprocessing: Preprocessing
 ) -> dict[str, Any] | None:
-    """See `frame_errors`; None where resize and padding are outside."""
+    """See `letterbox_errors`; None where resize and padding are outside."""
     if not preprocessing.geometry_inside_graph or preprocessing.geometry is None:
         return None
-    return frame_errors(tensors, pictures, shown, preprocessing.geometry)
+    return letterbox_errors(tensors, images, shown, preprocessing.geometry)
 
 
 def _detection_errors(
@@ -214,7 +218,7 @@ def _detection_errors(
     """mAP and matched boxes against the torch network; or null and why."""
     why = None
     if model.weights.kind != "demo":
-        why = "the weights are not the demo's: no pictures here belong to them"
+        why = "the weights are not the demo's: no images here belong to them"
     elif not request.nms.detects:
         why = "without NMS there are no detections"
     elif not request.format.readable:
@@ -231,7 +235,7 @@ def _detection_errors(
 
 
 def torch_detector(request: Request, geometry: Geometry, outputs: Outputs) -> Callable[[np.ndarray], Detections]:
-    """`torch_detections` of pictures for the network and the NMS that were asked for."""
+    """`torch_detections` of images for the network and the NMS that were asked for."""
     parameters = request.nms.parameters
     assert parameters is not None  # whoever asks for detections has an NMS
     normalised = _normalised(outputs, request)
@@ -239,14 +243,14 @@ def torch_detector(request: Request, geometry: Geometry, outputs: Outputs) -> Ca
 
 
 def _hold(proof: dict[str, Any], problems: Iterable[str]) -> None:
-    """Raises BuildError that names every figure beyond its bound, and the problems."""
+    """Raises BuildError that names every metric beyond its bound, and the problems."""
     found = proof["detections"]
     shift = ScoreShift.model_validate(found["score_shift"]) if found.get("score_shift") else None
-    figures = proof["network"] | {"max_map_drop": found.get("map_drop"), "max_score_shift": bounded_shift(shift)}
+    metrics = proof["network"] | {"max_map_drop": found.get("map_drop"), "max_score_shift": bounded_shift(shift)}
     beyond = [
-        f"{key} is {figures[key]:.4g}, allowed {bound:g}"
+        f"{key} is {metrics[key]:.4g}, allowed {bound:g}"
         for key, bound in proof["bounds"].items()
-        if figures[key] is not None and not figures[key] <= bound  # NaN is beyond every bound
+        if metrics[key] is not None and not metrics[key] <= bound  # NaN is beyond every bound
     ]
     rows = proof["postprocessing"]
     if rows and rows["unexplained"]:
@@ -259,7 +263,7 @@ def _hold(proof: dict[str, Any], problems: Iterable[str]) -> None:
     if geometry and geometry["mean_grey_error"] > MAX_GREY_BIAS:
         beyond.append(f"the pixels are {geometry['mean_grey_error']:.2g} grey levels off those of OpenCV in the mean")
     if geometry and geometry["max_box_error"] > MAX_BOX_ERROR:
-        beyond.append(f"boxes are {geometry['max_box_error']:.3g} pixels of the frame away from where they belong")
+        beyond.append(f"boxes are {geometry['max_box_error']:.3g} pixels of the raw image away from where they belong")
     beyond += problems
     if beyond:
         _fail(beyond)

@@ -1,6 +1,6 @@
 """Do the numbers of a quantized graph fit together?
 
-Figures cannot tell: what a wrong scale, zero point or anchor does to one layer is no more than what quantization may do
+Metrics cannot tell: what a wrong scale, zero point or anchor does to one layer is no more than what quantization may do
 to all of them. So what has to be the same number, or one grid, is looked up in the graph.
 """
 
@@ -58,7 +58,7 @@ def _same(one: np.ndarray | None, other: np.ndarray | None) -> bool:
 
 
 def anchor_problems(model: onnx.ModelProto) -> Iterator[str]:
-    """A clause where the anchors (x, y, stride) are constants and not those of one picture: at each stride a grid, row
+    """A clause where the anchors (x, y, stride) are constants and not those of one image: at each stride a grid, row
     by row, as many strides wide and high as those of the other strides, and at one place of its cells."""
     anchors = next((numpy_helper.to_array(each) for each in model.graph.initializer if each.name == "anchors"), None)
     if anchors is None or anchors.ndim != 2 or anchors.shape[1] != 3:

@@ -8,7 +8,7 @@ It is blind for certain where
 3. labelled objects are not found (AP50 below 2), and fed with one of the usual inputs they are (20 or more);
 4. it is fed 0..255 and its logits run away (`Look.response`), and fed 0..1 they still move as those of trained
    networks do: of one that was trained on 0..255 they would not;
-5. its logits do not move with the picture, and fed with one of the usual inputs they do, and clearly more is detected:
+5. its logits do not move with the image, and fed with one of the usual inputs they do, and clearly more is detected:
    on a quarter of the images or more, with a best score 3 times as high;
 6. nothing is detected on at least 8 of the user's own unlabelled images, and with red and blue exchanged clearly more.
    (Other values than those of training make detections of nothing: they are no witness here.)
@@ -75,7 +75,7 @@ def looked(
         "objects": images.num_objects,
         "threshold": threshold,
         "input": own,
-        **given.figures(threshold),
+        **given.metrics(threshold),
     }
     if not _suspicious(given, threshold):
         return section
@@ -84,7 +84,7 @@ def looked(
         words: look(_of_torch(each, some, outputs, parameters), some, model.num_classes)
         for words, each in {own: preprocessing.normalization, **USUAL}.items()
     }
-    section |= {"tried_on": len(some.images), "tried": {k: each.figures(threshold) for k, each in tried.items()}}
+    section |= {"tried_on": len(some.images), "tried": {k: each.metrics(threshold) for k, each in tried.items()}}
     sure = _is_blind(given, tried, own, images, threshold)
     if not sure and given.detected_on(threshold):
         return section
@@ -115,7 +115,7 @@ def _is_blind(given: Look, tried: dict[str, Look], own: str, images: AtHand, thr
     if given.response < QUIET:
         return any(_clearly_more(each, tried[own], threshold) for each in tried.values())
     swapped = tried.get(own.replace("RGB", "BGR") if own.startswith("RGB") else own.replace("BGR", "RGB"))
-    enough = nothing and images.users and images.truths is None and len(images.images) >= MIN_IMAGES
+    enough = nothing and images.users and images.ground_truths is None and len(images.images) >= MIN_IMAGES
     return enough and swapped is not None and _clearly_more(swapped, tried[own], threshold)
 
 
@@ -128,22 +128,22 @@ def _of_artifact(
     artifact: bytes, images: AtHand, preprocessing: Preprocessing, request: Request, backend: BackendNode
 ) -> Outcomes:
     """What `look` takes."""
-    pictures = np.concatenate([probes(*images.images.shape[1:3]), images.images])
+    shown = np.concatenate([probes(*images.images.shape[1:3]), images.images])
     input, batch = request.input_section(onnx.load_from_string(artifact)), request.input.fixed_batch or 1
-    run = artifact_tensors(artifact, [pictures], input, preprocessing, batch, backend.engine, request.read)
+    run = artifact_tensors(artifact, [shown], input, preprocessing, batch, backend.engine, request.read)
     for tensor in run:
         found = tensor.detections
-        if found is not None and tensor.framed is not None:  # its frames were of the input's size already
-            found = Detections(tensor.framed.boxes, found.scores, found.classes)
+        if found is not None and tensor.letterboxed is not None:  # its raw images were of the input's size already
+            found = Detections(tensor.letterboxed.boxes, found.scores, found.classes)
         yield tensor.scores, found
 
 
 def _of_torch(normalization: Any, images: AtHand, outputs: Outputs, parameters: NmsParameters | None) -> Outcomes:
     """What `look` takes. normalization: a usual one, or what the artifact is built with."""
-    pictures = np.concatenate([probes(*images.images.shape[1:3]), images.images])
-    for boxes, scores in zip(*outputs(pictures, normalization), strict=True):
+    shown = np.concatenate([probes(*images.images.shape[1:3]), images.images])
+    for boxes, scores in zip(*outputs(shown, normalization), strict=True):
         found = None
-        if images.truths is not None and parameters is not None:
+        if images.ground_truths is not None and parameters is not None:
             rows = reference.detections(boxes, scores, parameters)
             found = Detections(rows[:, :4], rows[:, 4], rows[:, 5].astype(np.int64))
         yield scores, found

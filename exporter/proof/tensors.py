@@ -9,7 +9,7 @@ import onnx
 
 from exporter.common.errors import BuildError
 from exporter.common.messages import in_one_line
-from exporter.graph.attach_frame import IMAGES, INPUT_BOXES
+from exporter.graph.attach_letterbox import IMAGES, INPUT_BOXES
 from exporter.graph.core_outputs import DECODED_OUTPUTS, INNER, RAW_OUTPUTS
 from exporter.postprocessing import reference
 from exporter.postprocessing.detections import Detections, rows
@@ -27,9 +27,9 @@ FINISHED = {*BATCH, "flat_predictions"}
 
 
 @dataclass(frozen=True)
-class Framed:
-    """What a graph with the geometry inside made of a frame: images uint8 [H, W, 3], in the input's order of channels,
-    and of its detections: boxes [n, 4] in pixels of the frame."""
+class Letterboxed:
+    """What a graph with the geometry inside made of a raw image: images uint8 [H, W, 3], in the input's order of
+    channels, and of its detections: boxes [n, 4] in pixels of the raw image."""
 
     images: np.ndarray
     boxes: np.ndarray
@@ -47,14 +47,14 @@ class Outputs:
 
 @dataclass(frozen=True)
 class Tensors:
-    """Of one picture: boxes [N, 4] xyxy in pixels of the network's input, scores [N, C] after the sigmoid, what the
-    artifact made of them, in the same pixels (None where it has no NMS), of a frame (None where it takes none), and
-    as it gave that (None for a core graph, or in a recipe's own format)."""
+    """Of one image: boxes [N, 4] xyxy in pixels of the network's input, scores [N, C] after the sigmoid, what the
+    artifact made of them, in the same pixels (None where it has no NMS), of a raw image (None where it takes none), and
+    as it gave that (None for a core graph, or in a user's format)."""
 
     boxes: np.ndarray
     scores: np.ndarray
     detections: Detections | None
-    framed: Framed | None = None
+    letterboxed: Letterboxed | None = None
     outputs: Outputs | None = None
 
 
@@ -62,7 +62,7 @@ def artifact_tensors(
     artifact: bytes, groups: Sequence[np.ndarray], input: Input, preprocessing: Preprocessing, batch: int,
     engine: Engine = ONNX_RUNTIME, read: Read | None = None,
 ) -> Iterator[Tensors]:  # fmt: skip
-    """Runs the artifact on groups of uint8 [n, H, W, 3] RGB pictures, each of one size, `batch` at a time.
+    """Runs the artifact on groups of uint8 [n, H, W, 3] RGB images, each of one size, `batch` at a time.
 
     read: of a format that is readable, None: by the outputs' names. The core's outputs are looked up by name in the
     finished graph; a graph that no longer has them is not provable.
@@ -70,7 +70,7 @@ def artifact_tensors(
     starts = [(group, start) for group in groups for start in range(0, len(group), batch)]
     # a fixed batch is filled up from the group's beginning
     chosen = (group[[(start + i) % len(group) for i in range(batch)]] for group, start in starts)
-    found = tensors(artifact, (encode(pictures, input, preprocessing) for pictures in chosen), engine, read)
+    found = tensors(artifact, (encode(images, input, preprocessing) for images in chosen), engine, read)
     for group, start in starts:
         yield from list(islice(found, batch))[: len(group) - start]
 
@@ -78,7 +78,7 @@ def artifact_tensors(
 def tensors(
     artifact: bytes, batches: Iterable[np.ndarray], engine: Engine = ONNX_RUNTIME, read: Read | None = None
 ) -> Iterator[Tensors]:
-    """The same for each picture of each of the batches, arrays as the artifact takes them. Raises BuildError where a
+    """The same for each image of each of the batches, arrays as the artifact takes them. Raises BuildError where a
     run fails."""
     run, fixed = engine.session(exposed(artifact)), constants(artifact)
     (taken,), names = run.get_inputs(), [output.name for output in run.get_outputs()]
@@ -90,7 +90,7 @@ def tensors(
         # What the recipe's own format was given, where it has one; else what the artifact gives.
         given = {name.removeprefix(INNER): value for name, value in values.items() if name.startswith(INNER)} or values
         understood = read or (rows if {"num_predictions", "flat_predictions"} & given.keys() else None)
-        count = len(batch) if batch.ndim == 4 else 1  # one frame has no dimension for more
+        count = len(batch) if batch.ndim == 4 else 1  # one raw image has no dimension for more
         try:
             finished = understood(given, count) if understood else [None] * count
         except (LookupError, TypeError, ValueError) as error:
@@ -100,7 +100,7 @@ def tensors(
             before, after, outputs = _before_nms(values, i), finished[i], Outputs(own, count, i) if own else None
             if after is not None and INPUT_BOXES in values:
                 of_input = Detections(values[INPUT_BOXES][i, : len(after.scores)], after.scores, after.classes)
-                yield Tensors(*before, of_input, Framed(values[IMAGES][i], after.boxes), outputs)
+                yield Tensors(*before, of_input, Letterboxed(values[IMAGES][i], after.boxes), outputs)
             else:
                 yield Tensors(*before, after, outputs=outputs)
 
@@ -113,7 +113,7 @@ def constants(artifact: bytes) -> dict[str, np.ndarray]:
 
 
 def exposed(artifact: bytes) -> bytes:
-    """The same with the core's outputs among its own, and what a recipe's own format was given."""
+    """The same with the core's outputs among its own, and what a user's format was given."""
     model, more = onnx.load_from_string(artifact), onnx.ModelProto()
     computed = {name for node in model.graph.node for name in node.output}
     known = computed | {tensor.name for tensor in model.graph.initializer}

@@ -27,15 +27,15 @@ def told(section: dict[str, Any], sure: bool) -> str:
     return f"{fed}{perhaps}: there may be nothing that it knows; else check normalisation, channel order and weights"
 
 
-def _detects(figures: dict[str, Any]) -> bool:
-    return bool(figures["detected_on"]) and QUIET <= figures["response"] <= RUNAWAY
+def _detects(metrics: dict[str, Any]) -> bool:
+    return bool(metrics["detected_on"]) and QUIET <= metrics["response"] <= RUNAWAY
 
 
 def _on(words: str, section: dict[str, Any]) -> str:
-    figures = section["tried"][words]
-    labelled = "" if figures["ap50"] is None else f", AP50 {figures['ap50']:.0f}"
-    score = f"(best score {figures['best_score']:.2g}{labelled})"
-    return f"on {figures['detected_on']} of {section['tried_on']} when fed {words} {score}"
+    metrics = section["tried"][words]
+    labelled = "" if metrics["ap50"] is None else f", AP50 {metrics['ap50']:.0f}"
+    score = f"(best score {metrics['best_score']:.2g}{labelled})"
+    return f"on {metrics['detected_on']} of {section['tried_on']} when fed {words} {score}"
 
 
 def _seen(section: dict[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """The usual ways from bytes to a network's input, one of which a network was probably trained with."""
 
 from exporter.preprocessing.normalization import UNCHANGED, Normalization
-from exporter.preprocessing.own_normalization import AnyNormalization, OwnNormalization
+from exporter.preprocessing.own_normalization import AnyNormalization, UserNormalization
 
 IMAGENET_MEAN, IMAGENET_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 
@@ -18,8 +18,8 @@ USUAL = {
 
 
 def in_words(normalization: AnyNormalization) -> str:
-    """What a picture's bytes become, as `USUAL` calls it, else in numbers."""
-    if isinstance(normalization, OwnNormalization):
+    """What an image's bytes become, as `USUAL` calls it, else in numbers."""
+    if isinstance(normalization, UserNormalization):
         return f"what {normalization.code} makes of them"
     for words, usual in USUAL.items():
         if usual == normalization:

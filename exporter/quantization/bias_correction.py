@@ -5,7 +5,7 @@ With weights W, rounded to Ŵ, and the mean E[x_i] of each channel i of what the
     E[W·x] − E[Ŵ·x] = Σ_i (Σ_k (W − Ŵ)_oik) · E[x_i]     for output channel o, k over the kernel's positions
 
 is added to the bias (Nagel et al. 2019, "Data-Free Quantization Through Weight Equalization and Bias Correction",
-arXiv:1906.04721, equation 17; the means are those of the calibration pictures). Borders, where some of the kernel reads
+arXiv:1906.04721, equation 17; the means are those of the calibration images). Borders, where some of the kernel reads
 padding, are neglected.
 """
 

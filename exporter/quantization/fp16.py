@@ -1,7 +1,7 @@
 """FP16 for GPUs: the network in float16, decoding and post-processing in float32.
 
 Float16 holds 11 digits (binary) of numbers from 6e-5 to 65504. Rounding to them costs a network next to nothing;
-leaving that range costs it everything. So no picture is needed to choose anything, but some are run to look for layers
+leaving that range costs it everything. So no image is needed to choose anything, but some are run to look for layers
 whose values leave it: those stay in float32.
 """
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 LARGEST = 65504.0
 SMALLEST = 2.0**-14  # below, a float16 is subnormal and loses digits
-MARGIN = 4  # other pictures may go beyond the largest value that is found on a few
+MARGIN = 4  # other images may go beyond the largest value that is found on a few
 
 
 class Fp16(QuantizationNode):
@@ -38,30 +38,30 @@ class Fp16(QuantizationNode):
     def quantize(self, task: Task) -> Quantized:
         """The core with its trunk in float16.
 
-        Demo scenes, noise, black and white go through the core, normalised as the task says; which pictures does not
+        Synthetic images, noise, black and white go through the core, normalised as the task says; which images does not
         matter much, for no range is taken from them.
         Raises RequestError for patterns that match nothing or leave nothing, and where the normalisation is not known,
         BuildError for values that are not finite.
         """
         from exporter.common.errors import RequestError
-        from exporter.graph import half
+        from exporter.graph import fp16
         from exporter.quantization import policy, probes
-        from exporter.quantization.summary import summarize_half
+        from exporter.quantization.summary import summarize_fp16
 
         core = task.core
         excluded = policy.matching(core, self.exclude, "quantization.exclude")
-        able = half.nodes_in_half(core)
+        able = fp16.nodes_in_fp16(core)
         left = beyond(task, able)
         left |= {name: f"excluded by {pattern}" for pattern, names in excluded.items() for name in names}
-        chosen = half.nodes_in_half(core, left)
+        chosen = fp16.nodes_in_fp16(core, left)
         if not chosen:
             raise RequestError("quantization=fp16: no layer is left to compute in float16; use quantization=none")
-        model = half.to_half(core, chosen)
+        model = fp16.to_fp16(core, chosen)
         reasons = {name: left.get(name, "reads float32 and only moves it") for name in able if name not in chosen}
         summary = {
             "precision": "float16",
             "engines": "for GPUs: a CPU computes it in float32, with casts, and so slower than the float32 artifact",
-            **summarize_half(model),
+            **summarize_fp16(model),
             "nodes": {"float16": len(chosen), "float32": len(core.graph.node) - len(chosen)},
             "left_in_float32": reasons,
             "exclude": excluded,
@@ -72,14 +72,14 @@ class Fp16(QuantizationNode):
 
 def beyond(task: Task, nodes: list[str]) -> dict[str, str]:
     """Those of the core's nodes of these names that read or write what float16 cannot hold, and why; see
-    `Fp16.quantize` for the pictures that are tried, and what is raised."""
+    `Fp16.quantize` for the images that are tried, and what is raised."""
     from exporter.common.errors import RequestError
     from exporter.quantization import probes
 
     core, normalization = task.core, task.normalization
     if normalization is None:
         raise RequestError(
-            "quantization: nobody knows how a picture becomes this network's input, so values that float16 cannot hold"
+            "quantization: nobody knows how an image becomes this network's input, so values that float16 cannot hold"
             " cannot be looked for: choose a preprocessing"
         )
     return _beyond(core, nodes, probes.probes(core, task.size, normalization))
@@ -89,9 +89,9 @@ def _beyond(core: "onnx.ModelProto", nodes: list[str], probes: "Iterable[np.ndar
     """The nodes that read or write what float16 cannot hold, and why: values too large for it, or a tensor whose
     largest value is below its normal numbers, so that all of it loses digits. Single small values do not matter beside
     larger ones, and a tensor of zeros stays zeros. Sums inside an operator are the engine's business."""
-    from exporter.graph import half
+    from exporter.graph import fp16
 
-    tensors = half.reads_and_writes(core, nodes)
+    tensors = fp16.reads_and_writes(core, nodes)
     stored = {tensor.name for tensor in core.graph.initializer}
     largest = _largest(core, list(dict.fromkeys(name for names in tensors.values() for name in names)), probes)
     beyond = {}

@@ -1,4 +1,4 @@
-"""INT8 after training: statistics of calibration pictures, then Q/DQ pairs where the policy puts them."""
+"""INT8 after training: statistics of calibration images, then Q/DQ pairs where the policy puts them."""
 
 from collections.abc import Iterator
 from typing import ClassVar, Literal
@@ -43,13 +43,13 @@ class Int8(QuantizationNode):
         """The core with its trunk in INT8.
 
         Raises RequestError for patterns that match nothing, for more layers at the ends than there are and for unfit
-        pictures, BuildError for values that are not finite.
+        images, BuildError for values that are not finite.
         """
         from exporter.quantization.plan import plan
         from exporter.quantization.reduce_range import decided
         from exporter.quantization.summary import summarize
 
-        known, reduce_range = decided(plan(task, self), self.reduce_range, task.pictures)
+        known, reduce_range = decided(plan(task, self), self.reduce_range, task.images)
         model = known.model(known.layers)
         return Quantized(
             model,

@@ -21,19 +21,19 @@ class Int8Fp16(Int8):
     def quantize(self, task: Task) -> Quantized:
         """The core with its trunk in INT8 and the rest of it, decoding left out, in float16, but for layers whose
         values float16 cannot hold. Raises what `Int8` and `Fp16` raise."""
-        from exporter.graph import half
-        from exporter.graph.half_scales import round_scales
+        from exporter.graph import fp16
+        from exporter.graph.fp16_scales import round_scales
         from exporter.quantization.fp16 import beyond
-        from exporter.quantization.summary import summarize_half
+        from exporter.quantization.summary import summarize_fp16
 
         quantized = super().quantize(task)
-        left = beyond(task, half.nodes_in_half(task.core))
+        left = beyond(task, fp16.nodes_in_fp16(task.core))
         model = round_scales(quantized.model)
-        model = half.to_half(model, half.nodes_in_half(model, {*left, *_pairs_about(model, left)}))
+        model = fp16.to_fp16(model, fp16.nodes_in_fp16(model, {*left, *_pairs_about(model, left)}))
         summary = {
             **quantized.summary,
             "precision": self.name,
-            **summarize_half(model),
+            **summarize_fp16(model),
             "left_in_float32": left,
         }
         return Quantized(model, summary)
@@ -44,12 +44,12 @@ def _pairs_about(model: "onnx.ModelProto", left: Collection[str]) -> set[str]:
     them is so for the pair. And of those whose scale alone is too large."""
     from onnx import numpy_helper
 
-    from exporter.graph.half_scales import beyond_half
+    from exporter.graph.fp16_scales import beyond_fp16
 
     quantizing = [node for node in model.graph.node if node.op_type in ("QuantizeLinear", "DequantizeLinear")]
     scales = {node.input[1] for node in quantizing}
     stored = [tensor for tensor in model.graph.initializer if tensor.name in scales]
-    large = {tensor.name for tensor in stored if beyond_half(numpy_helper.to_array(tensor))}
+    large = {tensor.name for tensor in stored if beyond_fp16(numpy_helper.to_array(tensor))}
     producers = {output: node for node in model.graph.node for output in node.output}
     read = {name for node in model.graph.node if node.name in left for name in node.input}
     pairs = {node.name for node in quantizing if node.op_type == "DequantizeLinear" and node.output[0] in read}

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from exporter.quantization.search import Layers
 
 SHARES = (0.25, 0.5, 0.75)
-"""Of the layers in float: tried in any case, for the picture of what they cost and gain."""
+"""Of the layers in float: tried in any case, for the chart of what they cost and gain."""
 
 
 class Mixed(Int8):
@@ -40,22 +40,22 @@ class Mixed(Int8):
 
     def quantize(self, task: Task) -> Quantized:
         """The core in INT8 but for the fewest layers, by their sensitivity, that keep the drop within `max_drop` points
-        of mAP on calibration pictures; all of it measured on the very graphs, and none of it on the clock.
+        of mAP on calibration images; all of it measured on the very graphs, and none of it on the clock.
 
         Raises what `Int8.quantize` raises, and BuildError where no set of layers that was tried keeps it.
         """
         from exporter.quantization.plan import plan
         from exporter.quantization.reduce_range import decided
+        from exporter.quantization.reference_evaluator import reference_evaluator
         from exporter.quantization.search import fewest
         from exporter.quantization.sensitivity import ranking
         from exporter.quantization.summary import summarize
-        from exporter.quantization.yardstick import yardstick
 
         progress = task.progress
         with progress.stage("  collect statistics"):
-            known, reduce_range = decided(plan(task, self), self.reduce_range, task.pictures)
+            known, reduce_range = decided(plan(task, self), self.reduce_range, task.images)
         with progress.stage("  score the float network"):
-            held = yardstick(task, self.num_drop_images)
+            held = reference_evaluator(task, self.num_drop_images)
         count = len(known.layers)
         with progress.stage(f"  each of {count} layers alone"):
             ranked = ranking(progress.bar(known.layers, "layers", count), known, held, self.num_ranking_images)
@@ -76,9 +76,9 @@ class Mixed(Int8):
             best = min(scored, key=lambda tried: (drop(tried), len(tried)))
             raise BuildError(
                 f"quantization.max_drop={self.max_drop:g}: none of {len(scored)} sets of layers in float keeps the drop"
-                f" of mAP within it: the best loses {drop(best):.2f} points, on {len(held.pictures)} calibration"
-                f" pictures, with {len(best)} of {count} layers in float; nothing was published: allow that much,"
-                " calibrate on more pictures or by another method, or take quantization=none"
+                f" of mAP within it: the best loses {drop(best):.2f} points, on {len(held.images)} calibration"
+                f" images, with {len(best)} of {count} layers in float; nothing was published: allow that much,"
+                " calibrate on more images or by another method, or take quantization=none"
             )
         for share in SHARES:
             drop(order[: round(share * count)])
@@ -93,7 +93,7 @@ class Mixed(Int8):
             "drop": drop(chosen),
             "map": {"float": held.map, "mixed": scored[chosen]},
             "labels": held.labels,
-            "num_images": {"ranking": min(self.num_ranking_images, len(held.pictures)), "drop": len(held.pictures)},
+            "num_images": {"ranking": min(self.num_ranking_images, len(held.images)), "drop": len(held.images)},
             "left_for_accuracy": list(chosen),
             "ranking": [each._asdict() for each in ranked],
             "tried": [

@@ -3,13 +3,13 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, ClassVar
 
-from exporter.quantization.torch_engine import TorchEngine
+from exporter.quantization.torch_package_quantizer import TorchPackageQuantizer
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-class ModelOpt(TorchEngine):
+class ModelOpt(TorchPackageQuantizer):
     """conf/quantization/modelopt.yaml says what the fields are."""
 
     package: ClassVar[str | None] = "nvidia-modelopt"

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from exporter.quantization.engine import Engine
+from exporter.quantization.package_quantizer import PackageQuantizer
 from exporter.quantization.task import Task
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from exporter.quantization.selection import Selection
 
 
-class Nncf(Engine):
+class Nncf(PackageQuantizer):
     """conf/quantization/nncf.yaml says what the fields are."""
 
     package: ClassVar[str | None] = "nncf"
@@ -46,7 +46,7 @@ class Nncf(Engine):
 
         core, left = upsample.as_convolutions(task.core, selection.layers)
         layers = [name for name in selection.layers if name not in left]
-        able = {*layers, *policy.carried_along(core, layers, selection.barred)}
+        able = {*layers, *policy.carried_along(core, layers, selection.excluded)}
         made = strip_metadata(_by_nncf(core, able, task))
         del made.graph.value_info[:]  # shapes of weights too, which change where the backend aligns channels
         made.graph.value_info.extend(core.graph.value_info)
@@ -59,15 +59,15 @@ class Nncf(Engine):
 
 @dataclass(frozen=True)
 class _Feeds:
-    """What NNCF feeds the graph with in each of its passes: the pictures, in batches that the graph takes."""
+    """What NNCF feeds the graph with in each of its passes: the images, in batches that the graph takes."""
 
     task: Task
 
     def __iter__(self) -> "Iterator[dict[str, np.ndarray]]":
         from exporter.quantization import observe
 
-        assert self.task.pictures is not None  # `needs_calibration` says so
-        for batch, _ in observe.batches(self.task.core, self.task.pictures):
+        assert self.task.images is not None  # `needs_calibration` says so
+        for batch, _ in observe.batches(self.task.core, self.task.images):
             yield {self.task.core.graph.input[0].name: batch}
 
 
@@ -92,7 +92,7 @@ def _by_nncf(core: "onnx.ModelProto", able: set[str], task: Task) -> "onnx.Model
 
 
 def _range_estimator(method: str, percentile: float) -> Any:
-    """How NNCF calls a calibration method. minmax: of all pictures. percentile: the mean over the pictures of the
+    """How NNCF calls a calibration method. minmax: of all images. percentile: the mean over the images of the
     percentiles of each. mse: least squared error on a histogram of all values."""
     estimators = import_module("nncf.quantization.range_estimator")
     if method == "percentile":
@@ -122,7 +122,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _with_input_range(model: "onnx.ModelProto", input_range: tuple[float, float]) -> "onnx.ModelProto":
-    """A copy in which the pair at the input covers this range, so that a picture's bytes are its integers."""
+    """A copy in which the pair at the input covers this range, so that an image's bytes are its integers."""
     import onnx
     from onnx import numpy_helper
 

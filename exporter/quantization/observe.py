@@ -1,4 +1,4 @@
-"""Runs a network on calibration pictures and hands out what its tensors hold, a batch at a time."""
+"""Runs a network on calibration images and hands out what its tensors hold, a batch at a time."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -15,7 +15,7 @@ _REDUCTIONS = ("ReduceMin", "ReduceMax", "ReduceSum")  # the sum only because OR
 def extremes(model: onnx.ModelProto, tensors: Sequence[str], images: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
     """For each batch the lowest and highest value of each tensor, float32 [tensors, 2]; the graph itself reduces.
 
-    images: float32 [n, 3, H, W] each, as the network's input. Raises RequestError for pictures that are missing or of
+    images: float32 [n, 3, H, W] each, as the network's input. Raises RequestError for images that are missing or of
     another shape or type, BuildError for the first tensor that holds values that are not finite.
     """
     return (pairs for pairs, _ in extremes_and_means(model, tensors, (), images))
@@ -35,7 +35,7 @@ def extremes_and_means(
 
 
 def values(model: onnx.ModelProto, tensors: Sequence[str], images: Iterable[np.ndarray]) -> Iterator[list[np.ndarray]]:
-    """For each batch the tensors themselves, float32, first axis the pictures. Raises as `extremes` does."""
+    """For each batch the tensors themselves, float32, first axis the images. Raises as `extremes` does."""
     run = _session(model, [("Identity", tensor) for tensor in tensors])
     for batch, count in batches(model, images):
         held = [array[:count] for array in run(batch)]
@@ -67,13 +67,13 @@ def _check_finite(tensors: Sequence[str], finite: list[bool]) -> None:
     if not all(finite):
         raise BuildError(
             f"calibration: layer {tensors[finite.index(False)]} is the first whose values are not all finite (NaN or "
-            "infinite): check its weights and the normalisation of the pictures"
+            "infinite): check its weights and the normalisation of the images"
         )
 
 
 def batches(model: onnx.ModelProto, images: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, int]]:
-    """The pictures in batches that the graph takes, and how many are real: the last fixed batch is filled up with the
-    last picture again."""
+    """The images in batches that the graph takes, and how many are real: the last fixed batch is filled up with the
+    last image again."""
     batch, *expected = [dim.dim_value for dim in model.graph.input[0].type.tensor_type.shape.dim]
     waiting: list[np.ndarray] = []
     count = 0
@@ -82,7 +82,7 @@ def batches(model: onnx.ModelProto, images: Iterable[np.ndarray]) -> Iterator[tu
         if image.dtype != np.float32 or not fits:
             wanted = ", ".join(str(size or "any") for size in expected)
             raise RequestError(
-                f"calibration: picture {count} is {image.dtype} {list(image.shape)}; "
+                f"calibration: image {count} is {image.dtype} {list(image.shape)}; "
                 f"the network takes float32 [n, {wanted}]"
             )
         count += len(image)
@@ -97,4 +97,4 @@ def batches(model: onnx.ModelProto, images: Iterable[np.ndarray]) -> Iterator[tu
         filled = [*waiting, *[waiting[-1]] * (batch - len(waiting))]
         yield np.concatenate(filled), len(waiting)
     if not count:
-        raise RequestError("calibration: no pictures; INT8 needs some that are like those the network will see")
+        raise RequestError("calibration: no images; INT8 needs some that are like those the network will see")

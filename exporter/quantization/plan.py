@@ -8,7 +8,7 @@ import onnx
 
 from exporter.common.errors import RequestError
 from exporter.quantization import policy, qdq, ranges, statistics, upsample
-from exporter.quantization.collapse import check_filled
+from exporter.quantization.degenerate_range import check_filled
 from exporter.quantization.scheme import SCHEMES, Scheme
 from exporter.quantization.selection import Selecting, selected
 from exporter.quantization.task import Task
@@ -27,14 +27,14 @@ class Planning(Selecting, Protocol):
 @dataclass(frozen=True)
 class Plan:
     """core: float32, with upsamplings in a form that engines run on integers; layers: the names of the convolutions
-    that may become INT8, in graph order; barred: nodes that stay in float; ranges: of every tensor that any of them
+    that may become INT8, in graph order; excluded: nodes that stay in float; ranges: of every tensor that any of them
     needs; means: of what the layers read, empty without bias correction; choices, JSON-able, for the manifest: whether
     biases were corrected, the layers that `include`, `exclude`, `first_n` and `last_n` came to, and in `always_zero`
-    the tensors in which no picture left anything."""
+    the tensors in which no image left anything."""
 
     core: onnx.ModelProto
     layers: Sequence[str]
-    barred: Collection[str]
+    excluded: Collection[str]
     ranges: qdq.Ranges
     means: qdq.Means
     scheme: Scheme
@@ -42,26 +42,26 @@ class Plan:
 
     def model(self, layers: Collection[str]) -> onnx.ModelProto:
         """The core with these of the layers in INT8, and with what goes along with them."""
-        return qdq.insert(self.core, _nodes(self.core, layers, self.barred), self.ranges, self.scheme, self.means)
+        return qdq.insert(self.core, _nodes(self.core, layers, self.excluded), self.ranges, self.scheme, self.means)
 
 
 def plan(task: Task, node: Planning) -> Plan:
-    """What the node's fields come to for this core and these pictures; weights have their full range.
+    """What the node's fields come to for this core and these images; weights have their full range.
 
     Raises RequestError for patterns that match nothing, for more layers at the ends than there are and for unfit
-    pictures, BuildError for values that are not finite.
+    images, BuildError for values that are not finite.
     """
-    assert task.pictures is not None  # `needs_calibration` says so
+    assert task.images is not None  # `needs_calibration` says so
     core, scheme = task.core, replace(SCHEMES[task.scheme], per_channel=node.per_channel)
-    layers, barred, choices = selected(core, node)
+    layers, excluded, choices = selected(core, node)
     if not scheme.symmetric:  # TensorRT has an integer ConvTranspose; the engines of the other scheme have none
         core, left = upsample.as_convolutions(core, layers)
         layers = [name for name in layers if name not in left]
-    nodes = _nodes(core, layers, barred)
+    nodes = _nodes(core, layers, excluded)
     tensors = list(dict.fromkeys([*qdq.tensors_with_pairs(core, nodes), *_products(core, nodes)]))
     read = _read_by(core, layers) if node.bias_correction else []
     histograms = task.method in ranges.HISTOGRAM_METHODS
-    seen = (task.collect or statistics.collect)(core, tensors, task.pictures, histograms, averaged=read)
+    seen = (task.collect or statistics.collect)(core, tensors, task.images, histograms, averaged=read)
     chosen = {tensor: ranges.choose(seen[tensor], task.method, scheme, task.percentile) for tensor in tensors}
     name = core.graph.input[0].name
     if task.input_range is not None and name in seen:
@@ -72,11 +72,11 @@ def plan(task: Task, node: Planning) -> Plan:
     always_zero = [tensor for tensor in tensors if seen[tensor].low == seen[tensor].high == 0]
     choices = {"bias_correction": node.bias_correction, **choices, "always_zero": always_zero}
     means = {tensor: mean for tensor in read if (mean := seen[tensor].channel_means) is not None}
-    return Plan(core, layers, barred, chosen, means, scheme, choices)
+    return Plan(core, layers, excluded, chosen, means, scheme, choices)
 
 
-def _nodes(core: onnx.ModelProto, layers: Collection[str], barred: Collection[str]) -> list[str]:
-    return [*layers, *policy.carried_along(core, layers, barred)]
+def _nodes(core: onnx.ModelProto, layers: Collection[str], excluded: Collection[str]) -> list[str]:
+    return [*layers, *policy.carried_along(core, layers, excluded)]
 
 
 def _read_by(core: onnx.ModelProto, layers: Collection[str]) -> list[str]:
@@ -95,6 +95,6 @@ def _products(core: onnx.ModelProto, nodes: Collection[str]) -> list[str]:
 def _check_input(seen: statistics.Statistics, allowed: tuple[float, float]) -> None:
     if seen.low < allowed[0] or seen.high > allowed[1]:
         raise RequestError(
-            f"calibration: pictures hold values from {seen.low:g} to {seen.high:g}, the network's input goes from "
+            f"calibration: images hold values from {seen.low:g} to {seen.high:g}, the network's input goes from "
             f"{allowed[0]:g} to {allowed[1]:g}: normalise them as it was trained"
         )

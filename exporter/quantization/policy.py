@@ -101,7 +101,7 @@ def _is_weight(value: ir.Value) -> bool:
 
 
 def _has_no_constants(node: ir.Node) -> bool:
-    """Whether all that the node computes with comes from the picture; one positive factor is no obstacle."""
+    """Whether all that the node computes with comes from the image; one positive factor is no obstacle."""
     constants = [value for value in node.inputs if value is not None and value.is_initializer()]
     return not constants or node.op_type in MOVING or positive_gain(node) is not None
 

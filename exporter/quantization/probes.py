@@ -1,4 +1,4 @@
-"""Pictures that show what a network's layers can hold, whatever it was trained on."""
+"""Images that show what a network's layers can hold, whatever it was trained on."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -9,8 +9,8 @@ if TYPE_CHECKING:
 
     from exporter.preprocessing.own_normalization import AnyNormalization
 
-NUM_SCENES = 4
-DESCRIPTION = f"{NUM_SCENES} demo scenes, noise, black, white"
+NUM_SYNTHETIC = 4
+DESCRIPTION = f"{NUM_SYNTHETIC} demo scenes, noise, black, white"
 
 
 def probes(
@@ -22,8 +22,8 @@ def probes(
     from exporter.demo.scenes import scene
 
     height, width = size or (dim.dim_value for dim in core.graph.input[0].type.tensor_type.shape.dim[2:])
-    pictures = [scene("calibration", i, height, width).image for i in range(NUM_SCENES)]
-    pictures.append(np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8))
-    pictures += [np.full((height, width, 3), value, np.uint8) for value in (0, 255)]
-    for picture in pictures:
-        yield normalization.apply(picture.transpose(2, 0, 1)[None])
+    images = [scene("calibration", i, height, width).image for i in range(NUM_SYNTHETIC)]
+    images.append(np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8))
+    images += [np.full((height, width, 3), value, np.uint8) for value in (0, 255)]
+    for image in images:
+        yield normalization.apply(image.transpose(2, 0, 1)[None])

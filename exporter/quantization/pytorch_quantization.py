@@ -8,13 +8,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from exporter.quantization.task import Task
-from exporter.quantization.torch_engine import TorchEngine
+from exporter.quantization.torch_package_quantizer import TorchPackageQuantizer
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-class PytorchQuantization(TorchEngine):
+class PytorchQuantization(TorchPackageQuantizer):
     """conf/quantization/pytorch_quantization.yaml says what the fields are."""
 
     package: ClassVar[str | None] = "pytorch-quantization"

@@ -29,7 +29,7 @@ from exporter.quantization.scheme import Scheme
 WEIGHTED = ("Conv", "ConvTranspose")
 MOVING = ("MaxPool", "DepthToSpace", "SpaceToDepth", "Resize", "Reshape", "Transpose", "Flatten", "Squeeze",
           "Unsqueeze", "Slice", "Split")  # fmt: skip
-"""Operators whose results are values of their first input, or lie between them; other inputs are no pictures."""
+"""Operators whose results are values of their first input, or lie between them; other inputs are no images."""
 COMPUTING = ("Relu", "Add", "Mul", "Concat", "Sigmoid", "LeakyRelu", "AveragePool", "GlobalAveragePool")
 """Other operators that engines run on integers."""
 
@@ -133,7 +133,7 @@ def _name(value: ir.Value) -> str:
 
 
 def _activations(node: ir.Node) -> list[ir.Value]:
-    """The inputs that carry pictures: no weights, and of an operator that moves values only the first."""
+    """The inputs that carry images: no weights, and of an operator that moves values only the first."""
     inputs = [value for value in node.inputs if value is not None and not value.is_initializer()]
     return inputs[:1] if node.op_type in (*MOVING, *WEIGHTED) else inputs
 

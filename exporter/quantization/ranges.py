@@ -1,6 +1,6 @@
 """From statistics to the range that a tensor's integers cover. What lies beyond it saturates.
 
-- minmax: all that was seen. moving_average: the extremes of a picture, averaged over the pictures.
+- minmax: all that was seen. moving_average: the extremes of an image, averaged over the images.
 - percentile: leaves out an equal share of the values at each end.
 - mse, entropy: of the whole range, shrunk percent by percent down to a tenth, the one with the least mean squared error
   of the rounded values; or the one that keeps most of the distribution (least Kullback-Leibler divergence between the

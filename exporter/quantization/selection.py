@@ -25,11 +25,11 @@ class Selecting(Protocol):
 
 
 class Selection(NamedTuple):
-    """layers: the names of the convolutions to quantize, in graph order; barred: nodes that stay in float whatever goes
-    on around them; choices: what each key matched, JSON-able, for the manifest."""
+    """layers: the names of the convolutions to quantize, in graph order; excluded: nodes that stay in float whatever
+    goes on around them; choices: what each key matched, JSON-able, for the manifest."""
 
     layers: list[str]
-    barred: set[str]
+    excluded: set[str]
     choices: dict[str, Any]
 
 
@@ -38,8 +38,10 @@ def selected(core: "onnx.ModelProto", node: Selecting) -> Selection:
     ends than there are, and where none is left."""
     included = policy.matching(core, node.include, "quantization.include")
     excluded = policy.matching(core, node.exclude, "quantization.exclude")
-    barred = {name for names in excluded.values() for name in names}
-    layers = policy.convolutions(core, [name for names in included.values() for name in names], barred)
+    left_in_float = {name for names in excluded.values() for name in names}
+    layers = policy.convolutions(core, [name for names in included.values() for name in names], left_in_float)
     first, last = policy.ends(layers, node.first_n, node.last_n)
     layers = [name for name in layers if name not in (*first, *last)]
-    return Selection(layers, barred, {"include": included, "exclude": excluded, "first_n": first, "last_n": last})
+    return Selection(
+        layers, left_in_float, {"include": included, "exclude": excluded, "first_n": first, "last_n": last}
+    )

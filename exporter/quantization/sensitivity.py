@@ -9,40 +9,42 @@ import onnx
 from exporter.evaluation.scores import scores
 from exporter.proof.tensors import Tensors
 from exporter.quantization.plan import Plan
-from exporter.quantization.yardstick import Yardstick, finished, has_objects, outcomes
+from exporter.quantization.reference_evaluator import ReferenceEvaluator, finished, has_objects, outcomes
 
 DIGITS = 6  # of an error: the last ones of a float32 depend on the processor, and a ranking should not
 
 
 class Sensitivity(NamedTuple):
-    """Of one layer: `error` as from `damage`, and the points of mAP that quantizing it alone costs (None where there is
-    no object on the pictures)."""
+    """Of one layer: `error` as from `quantization_error`, and the points of mAP that quantizing it alone costs (None
+    where there is no object on the images)."""
 
     layer: str
     error: float
     map_drop: float | None
 
 
-def ranking(layers: Iterable[str], plan: Plan, yardstick: Yardstick, num_images: int) -> list[Sensitivity]:
-    """The layers by the error that each alone makes on the first pictures, the worst first; equal ones as they came."""
-    pictures, truths = yardstick.pictures[:num_images], yardstick.truths[:num_images]
-    scorable = has_objects(truths)
+def ranking(
+    layers: Iterable[str], plan: Plan, reference_evaluator: ReferenceEvaluator, num_images: int
+) -> list[Sensitivity]:
+    """The layers by the error that each alone makes on the first images, the worst first; equal ones as they came."""
+    images, ground_truths = reference_evaluator.images[:num_images], reference_evaluator.ground_truths[:num_images]
+    scorable = has_objects(ground_truths)
 
     def measured(core: onnx.ModelProto) -> tuple[list[Tensors], float | None]:
-        outcome = list(outcomes(core, yardstick.nms, pictures))
+        outcome = list(outcomes(core, reference_evaluator.nms, images))
         found = [finished(each) for each in outcome]
-        return outcome, scores(found, truths, yardstick.num_classes).map if scorable else None
+        return outcome, scores(found, ground_truths, reference_evaluator.num_classes).map if scorable else None
 
-    expected, before = measured(yardstick.core)
+    expected, before = measured(reference_evaluator.core)
     ranked = []
     for layer in layers:
         got, after = measured(plan.model([layer]))
         drop = None if before is None or after is None else round(before - after, 3)
-        ranked.append(Sensitivity(layer, damage(expected, got), drop))
+        ranked.append(Sensitivity(layer, quantization_error(expected, got), drop))
     return sorted(ranked, key=lambda each: -each.error)
 
 
-def damage(expected: Iterable[Tensors], got: Iterable[Tensors]) -> float:
+def quantization_error(expected: Iterable[Tensors], got: Iterable[Tensors]) -> float:
     """How far the outputs before NMS are from what they should be: 0 for the same, about 1 for everything lost.
 
     With b the best score that box n should have, s and s' the scores that pair (n, c) should have and has:

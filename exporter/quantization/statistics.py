@@ -1,6 +1,6 @@
 """What is remembered of the values of each tensor: a few numbers, or a histogram of fixed size.
 
-However many pictures there are, memory stays the same; and but for the moving average, nothing depends on their order.
+However many images there are, memory stays the same; and but for the moving average, nothing depends on their order.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,7 +12,7 @@ import onnx
 
 from exporter.quantization import observe
 
-_AVERAGING = 0.1  # the weight of each new picture in the moving average
+_AVERAGING = 0.1  # the weight of each new image in the moving average
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Histogram:
 
 @dataclass(frozen=True)
 class Statistics:
-    """Of one tensor over all pictures. average_low, average_high: moving averages of each picture's extremes;
+    """Of one tensor over all images. average_low, average_high: moving averages of each image's extremes;
     channel_means: float64 [C], of the tensors where they were asked for."""
 
     low: float

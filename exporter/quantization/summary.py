@@ -82,16 +82,16 @@ def _operands(
     return Operands(*types, constant(0, weights), constant(1, weights))
 
 
-def summarize_half(model: onnx.ModelProto) -> dict[str, int]:
+def summarize_fp16(model: onnx.ModelProto) -> dict[str, int]:
     """How many convolutions have weights in float16 and in float32, and how many numbers are stored in float16."""
     initializers = {tensor.name: tensor for tensor in model.graph.initializer}
     convolutions = [node for node in model.graph.node if node.op_type in WEIGHTED]
     types = [initializers[node.input[1]].data_type for node in convolutions if node.input[1] in initializers]
-    in_half = (tensor for tensor in initializers.values() if tensor.data_type == onnx.TensorProto.FLOAT16)
+    in_fp16 = (tensor for tensor in initializers.values() if tensor.data_type == onnx.TensorProto.FLOAT16)
     return {
         "float16_convolutions": types.count(onnx.TensorProto.FLOAT16),
         "float32_convolutions": types.count(onnx.TensorProto.FLOAT),
-        "float16_weights": sum(math.prod(tensor.dims) for tensor in in_half),
+        "float16_weights": sum(math.prod(tensor.dims) for tensor in in_fp16),
     }
 
 

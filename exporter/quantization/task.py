@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import onnx
     from torch import nn
 
-    from exporter.evaluation.examples import Truth
+    from exporter.evaluation.examples import GroundTruth
     from exporter.postprocessing.nms import NmsNode
     from exporter.preprocessing.own_normalization import AnyNormalization
     from exporter.quantization.statistics import Statistics
@@ -31,18 +31,18 @@ class Task:
     """A core graph to bring into another precision, and all there is to do it with.
 
     core: float32, see `exporter.graph.trace`; nobody changes it.
-    normalization: how a picture becomes the core's input, None where nobody knows.
-    size: height and width of the pictures to try it on; needed only where the core's own are dynamic.
-    pictures: for calibration, float32 [n, 3, H, W] each, normalised; every pass over them gives the same ones again.
+    normalization: how an image becomes the core's input, None where nobody knows.
+    size: height and width of the images to try it on; needed only where the core's own are dynamic.
+    images: for calibration, float32 [n, 3, H, W] each, normalised; every pass over them gives the same ones again.
     None where the node needs none.
     method, percentile: how ranges come from what is seen, see `exporter.quantization.ranges`.
     scheme: "u8s8" or "s8s8", what "auto" stands for having been decided.
-    input_range: the lowest and highest value that `pictures` can hold by its nature, (0, 1) for x/255: in u8s8 its
-    scale is then exactly 1/255 and its zero point 0, so that the picture's bytes are the quantized tensor; None takes
-    what the pictures hold.
+    input_range: the lowest and highest value that `images` can hold by its nature, (0, 1) for x/255: in u8s8 its
+    scale is then exactly 1/255 and its zero point 0, so that the image's bytes are the quantized tensor; None takes
+    what the images hold.
     network, trace: the torch network that the core is of, eval mode and fused, and how such a network becomes a core
-    graph, for engines that work on networks; None where there is only a graph.
-    truths: starts a pass over what is on the pictures, see `CalibrationNode.truths`.
+    graph, for quantizers that work on networks; None where there is only a graph.
+    ground_truths: starts a pass over what is on the images, see `CalibrationNode.ground_truths`.
     nms: what makes detections of the core's outputs, thresholds decided; None where the node does not weigh them.
     collect: what remembers what `exporter.quantization.statistics.collect` gave; None: that itself.
     progress: where to say what takes long.
@@ -51,14 +51,14 @@ class Task:
     core: "onnx.ModelProto"
     normalization: "AnyNormalization | None" = None
     size: tuple[int, int] | None = None
-    pictures: "Iterable[np.ndarray] | None" = None
+    images: "Iterable[np.ndarray] | None" = None
     method: str = "minmax"
     percentile: float = 99.99
     scheme: str = "u8s8"
     input_range: tuple[float, float] | None = None
     network: "nn.Module | None" = None
     trace: "Callable[[nn.Module], onnx.ModelProto] | None" = None
-    truths: "Callable[[], Iterator[Truth] | None]" = lambda: None
+    ground_truths: "Callable[[], Iterator[GroundTruth] | None]" = lambda: None
     nms: "NmsNode | None" = None
     collect: Collect | None = None
     progress: Progress = field(default_factory=Progress)

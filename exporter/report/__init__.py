@@ -1,4 +1,4 @@
 """What people look at: pages, charts, previews, the closing lines of a build, two artifacts side by side.
 
-Figures are read from manifests; nothing is measured here.
+Metrics are read from manifests; nothing is measured here.
 """

@@ -1,4 +1,4 @@
-"""Draws detections on pictures."""
+"""Draws detections on images."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,11 +14,11 @@ COLOURS = (
 )  # fmt: skip
 
 
-def draw(picture: np.ndarray, detections: Detections, class_names: Sequence[str]) -> np.ndarray:
-    """A copy of the uint8 [h, w, 3] RGB picture with a box, class name and score for each detection, best on top."""
+def draw(image: np.ndarray, detections: Detections, class_names: Sequence[str]) -> np.ndarray:
+    """A copy of the uint8 [h, w, 3] RGB image with a box, class name and score for each detection, best on top."""
     import cv2
 
-    drawn = np.ascontiguousarray(picture.copy())
+    drawn = np.ascontiguousarray(image.copy())
     unit = max(min(drawn.shape[:2]) / 640, 0.4)
     line = max(round(2 * unit), 1)
     for box, score, index in reversed(list(zip(detections.boxes, detections.scores, detections.classes, strict=True))):
@@ -46,15 +46,15 @@ def class_name(names: Sequence[str], index: int) -> str:
     return names[index] if 0 <= index < len(names) else f"class {index}"
 
 
-def encoded(picture: np.ndarray, suffix: str) -> bytes:
-    """A uint8 [h, w, 3] RGB picture as a file: .png, or .jpg in a quality for looking at."""
+def encoded(image: np.ndarray, suffix: str) -> bytes:
+    """A uint8 [h, w, 3] RGB image as a file: .png, or .jpg in a quality for looking at."""
     import cv2
 
-    done, data = cv2.imencode(suffix, picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85] if suffix == ".jpg" else [])
+    done, data = cv2.imencode(suffix, image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85] if suffix == ".jpg" else [])
     assert done  # encoding uint8 BGR in memory has no way to fail
     return data.tobytes()
 
 
-def write_png(path: Path, picture: np.ndarray) -> None:
-    """Writes a uint8 [h, w, 3] RGB picture."""
-    path.write_bytes(encoded(picture, ".png"))
+def write_png(path: Path, image: np.ndarray) -> None:
+    """Writes a uint8 [h, w, 3] RGB image."""
+    path.write_bytes(encoded(image, ".png"))

@@ -1,4 +1,4 @@
-"""`preview.png`: what the artifact sees on a few demo scenes, drawn from its own outputs."""
+"""`preview.png`: what the artifact sees on a few synthetic images, drawn from its own outputs."""
 
 from pathlib import Path
 
@@ -14,14 +14,14 @@ COLUMNS, GAP = 3, 8
 
 
 def write_preview(folder: Path, manifest: Manifest, engine: Engine | None = None) -> None:
-    """Runs the artifact in `folder` on three scenes, in the engine that it is for or in this one; without NMS inside
-    there is nothing to draw and no image."""
+    """Runs the artifact in `folder` on three synthetic images, in the engine that it is for or in this one; without NMS
+    inside there is nothing to draw and no image."""
     if not manifest.postprocessing.readable or manifest.preprocessing.geometry is None:
         return
-    height, width = manifest.input.nominal_picture
-    scenes = [scene("evaluation", 1000 + i, height, width).image for i in range(COLUMNS)]
-    found = detector_of(folder, manifest, engine=engine)(scenes)
-    drawn = [draw(picture, each, manifest.model.class_names) for picture, each in zip(scenes, found, strict=True)]
+    height, width = manifest.input.nominal_image
+    synthetic = [scene("evaluation", 1000 + i, height, width).image for i in range(COLUMNS)]
+    found = detector_of(folder, manifest, engine=engine)(synthetic)
+    drawn = [draw(image, each, manifest.model.class_names) for image, each in zip(synthetic, found, strict=True)]
     gap = np.full((height, GAP, 3), 255, np.uint8)
-    strip = [part for picture in drawn for part in (picture, gap)][:-1]
+    strip = [part for image in drawn for part in (image, gap)][:-1]
     write_png(folder / "preview.png", np.concatenate(strip, axis=1))

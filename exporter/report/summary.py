@@ -27,7 +27,7 @@ def summary_lines(manifest: Manifest) -> Iterator[str]:
     if left is not None:
         yield (
             f"  accuracy   {len(left)} layers left in float for it: a drop of {manifest.quantization['drop']:.2f}"
-            f" points of mAP on calibration pictures, {manifest.quantization['max_drop']:g} allowed"
+            f" points of mAP on calibration images, {manifest.quantization['max_drop']:g} allowed"
         )
     network, rows = proof["network"], proof["postprocessing"]
     yield (
@@ -40,8 +40,8 @@ def summary_lines(manifest: Manifest) -> Iterator[str]:
     found = proof["detections"]
     if found["map"] is not None:
         yield (
-            f"  detections mAP {found['map']:.1f} (torch {found['torch_map']:.1f}) on {found['scenes']} scenes,"
-            f" {found['matched']}/{found['boxes']} boxes matched at mean IoU {found['mean_iou']}"
+            f"  detections mAP {found['map']:.1f} (torch {found['torch_map']:.1f}) on {found['scenes']} synthetic"
+            f" images, {found['matched']}/{found['boxes']} boxes matched at mean IoU {found['mean_iou']}"
         )
         if shift := found.get("score_shift"):  # older manifests do not have it
             yield f"  scores     {_moved(shift)} torch's"
@@ -75,7 +75,7 @@ def measured_lines(manifest: Manifest) -> Iterator[str]:
         scores, drop = evaluation.artifact, evaluation.drop
         against = f" (FP32 {evaluation.reference.map:.2f}, drop {drop:.2f})" if evaluation.reference else ""
         yield (
-            f"  evaluation mAP {scores.map:.2f}{against}, AP50 {scores.ap50:.2f} on {evaluation.num_images} pictures"
+            f"  evaluation mAP {scores.map:.2f}{against}, AP50 {scores.ap50:.2f} on {evaluation.num_images} images"
             f" with {evaluation.num_boxes} objects"
         )
         if evaluation.score_shift:

@@ -96,7 +96,7 @@ class Engine(Protocol):
         ...
 
     def label(self, model: bytes | Path) -> str:
-        """Name, version and whatever else figures of this model depend on."""
+        """Name, version and whatever else metrics of this model depend on."""
         ...
 
     def session(self, model: bytes | Path, threads: int | None = None, limits: Limits | None = None) -> Session:

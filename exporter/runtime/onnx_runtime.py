@@ -171,12 +171,12 @@ def session(model: bytes | Path, options: Any = None, provider: Provider = "cpu"
     Raises BuildError where ORT does not take the model, RequestError where the provider is not there."""
     import onnxruntime as ort
 
-    from exporter.graph.half_scales import has_half_scales
+    from exporter.graph.fp16_scales import has_fp16_scales
 
     check_provider(provider)
     options = options or session_options()
     options.log_severity_level = 4  # what goes wrong is raised, and need not be printed too
-    if has_half_scales(model):  # ONNX Runtime 1.32 fuses such pairs into operators that give wrong numbers
+    if has_fp16_scales(model):  # ONNX Runtime 1.32 fuses such pairs into operators that give wrong numbers
         options.add_session_config_entry("session.disable_quant_qdq", "1")
     source = model if isinstance(model, bytes) else str(model)
     if emulation(model):

@@ -201,7 +201,7 @@ def check_operators(model: bytes) -> None:
 
 
 def converted(model: bytes, folder: Path) -> None:
-    """Writes model.xml and model.bin, OpenVINO's own form of an ONNX model, into `folder`."""
+    """Writes model.xml and model.bin, OpenVINO IR of an ONNX model, into `folder`."""
     child = started()
     try:
         child.ask("convert", (np.frombuffer(model, np.uint8),), folder=str(folder.absolute()))

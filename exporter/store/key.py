@@ -11,13 +11,13 @@ from pydantic import BaseModel
 from exporter.common.flat import flat
 from exporter.common.node import Node, UnknownOriginError
 
-Material = dict[str, Any]
+KeyInputs = dict[str, Any]
 """JSON-able: all that a result comes from."""
 
 
-def digest(material: Material) -> str:
-    """sha256 of the material, whatever order its keys are in."""
-    return hashlib.sha256(json.dumps(material, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+def digest(key_inputs: KeyInputs) -> str:
+    """sha256 of a cache key's inputs, whatever their order."""
+    return hashlib.sha256(json.dumps(key_inputs, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def identity(value: Any) -> Any:
@@ -37,8 +37,8 @@ def identity(value: Any) -> Any:
     return value
 
 
-def differences(old: Material, new: Material) -> list[str]:
-    """What changed between two materials, one clause each: the place and from what to what."""
+def differences(old: KeyInputs, new: KeyInputs) -> list[str]:
+    """What changed between the inputs of two cache keys, one clause each: the place and from what to what."""
     before, after = dict(flat(old)), dict(flat(new))
     return [
         f"{place}: {_short(before.get(place))} → {_short(after.get(place))}"

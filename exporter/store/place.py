@@ -28,14 +28,14 @@ Files = dict[str, bytes]
 
 @dataclass(frozen=True)
 class Entry:
-    """A result that is there. stage: what made it; label: the recipe it was made for; material: see `exporter.store
+    """A result that is there. stage: what made it; label: the recipe it was made for; key_inputs: see `exporter.store
     .key`; seconds: how long that took; bytes: of its files; used: when it was last read or written, in seconds since
     1970."""
 
     key: str
     stage: str
     label: str
-    material: dict[str, Any]
+    key_inputs: dict[str, Any]
     seconds: float
     bytes: int
     used: float
@@ -73,12 +73,12 @@ class Store:
         return (self._folder(key) / "entry.json").is_file()
 
     def write(
-        self, key: str, stage: str, label: str, material: Mapping[str, Any], files: Files, seconds: float
+        self, key: str, stage: str, label: str, key_inputs: Mapping[str, Any], files: Files, seconds: float
     ) -> bool:
         """Keeps a result; whether that went well. A full disk or a folder that cannot be written is said and no more:
         whoever computed it has it."""
         entry = {
-            "stage": stage, "label": label, "seconds": round(seconds, 2), "material": material,
+            "stage": stage, "label": label, "seconds": round(seconds, 2), "material": key_inputs,
             "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
             "bytes": sum(map(len, files.values())),
         }  # fmt: skip

@@ -1,7 +1,7 @@
 """A step of a build: a function, what it gets, and how its result is kept.
 
 A stage's key is a digest of what the function gets (settings, by their identity, and other stages, by their keys), of
-the source and the packages that it runs, and of the processor where figures depend on it. So the key is known before
+the source and the packages that it runs, and of the processor where metrics depend on it. So the key is known before
 anything is computed, and a result is needed only if something that needs it is not there: who asks for the last stage
 of a build gets it from the store and nothing else is read.
 """
@@ -17,7 +17,7 @@ from exporter.common.interrupts import heed, insisting
 from exporter.common.limits import enough_memory
 from exporter.common.node import UnknownOriginError
 from exporter.store.codec import Codec
-from exporter.store.key import Material, differences, digest, identity
+from exporter.store.key import KeyInputs, differences, digest, identity
 from exporter.store.place import Entry, Store
 from exporter.store.sources import packages, sources
 
@@ -34,7 +34,7 @@ class Stage(Generic[T]):
     depend on; tools do not matter (where progress is shown), or give results of those beside on demand.
 
     codec: None where the result cannot be kept: each process that needs it makes it again.
-    machine: what figures depend on besides, None where nothing does.
+    machine: what metrics depend on besides, None where nothing does.
     shown: the stage's name in lines for people.
     uses: how often a build asks for the result, which is let go after the last time. None: nobody counts; it is read
     again where it is kept, and held where it is not."""
@@ -65,7 +65,7 @@ class Stage(Generic[T]):
         return {name: value for name, value in self.arguments.items() if name not in self.inputs}
 
     @cached_property
-    def material(self) -> Material | None:
+    def key_inputs(self) -> KeyInputs | None:
         """What the result comes from; None where that cannot be told (`unknown` says what)."""
         if self.unknown:
             return None
@@ -97,7 +97,7 @@ class Stage(Generic[T]):
 
     @cached_property
     def key(self) -> str | None:
-        return digest(self.material) if self.material else None
+        return digest(self.key_inputs) if self.key_inputs else None
 
     def kept(self, store: Store | None) -> bool:
         """Whether the result is in the store."""
@@ -117,9 +117,9 @@ class Stage(Generic[T]):
             if (found := self._read(run)) is not None:  # somebody else has just made it
                 return found
             value = self._computed(run)
-            assert self.material is not None
+            assert self.key_inputs is not None
             files = self.codec.pack(value)
-            kept = run.store.write(self.key, self.name, run.label, self.material, files, self.seconds)
+            kept = run.store.write(self.key, self.name, run.label, self.key_inputs, files, self.seconds)
         if sum(map(len, files.values())) > LARGE:
             del files
             trim()
@@ -157,13 +157,13 @@ class Stage(Generic[T]):
             return ["no store is used"]
         if self.codec is None:
             return ["is not kept"]
-        if self.material is None:
+        if self.key_inputs is None:
             return [str(self.unknown)]
         same = [entry for entry in run.past if entry.stage == self.name]
         if not same:
             return ["nothing of this stage is in the store"]
         last = ([entry for entry in same if entry.label == run.label] or same)[-1]
-        return differences(last.material, self.material) or ["its result has left the store"]
+        return differences(last.key_inputs, self.key_inputs) or ["its result has left the store"]
 
 
 @dataclass(frozen=True)

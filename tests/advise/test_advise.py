@@ -24,7 +24,7 @@ from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
 
 pytestmark = pytest.mark.usefixtures("one_store")
 
-WORDS = ["+recipe=yolo_nas_s", "evaluation=demo", "evaluation.num_images=2", "input.size=64", "calibration=demo",
+OVERRIDES = ["+recipe=yolo_nas_s", "evaluation=demo", "evaluation.num_images=2", "input.size=64", "calibration=demo",
          "calibration.num_images=4", "proof.num_scenes=0", "proof.num_images=2"]  # fmt: skip
 VARIANT = Variant("openvino_int8", ("backend=openvino", "quantization=int8"))
 
@@ -73,34 +73,34 @@ def test_which_variants_there_are(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "word", ["backend=openvino", "quantization.scheme=s8s8", "output_dir=a", "name=b", "benchmark=cpu"]
+    "override", ["backend=openvino", "quantization.scheme=s8s8", "output_dir=a", "name=b", "benchmark=cpu"]
 )
-def test_what_is_to_be_decided_cannot_be_said(word):
+def test_what_is_to_be_decided_cannot_be_said(override):
     with pytest.raises(RequestError, match="advise chooses backend, quantization"):
-        checked([*WORDS, word], VARIANT, "out")
+        checked([*OVERRIDES, override], VARIANT, "out")
 
 
-def refused(*words, **given):
+def refused(*arguments, **given):
     with pytest.raises(RequestError) as error:
-        run(*words, **given)
+        run(*arguments, **given)
     return str(error.value)
 
 
-def run(*words, out, save=None):
+def run(*arguments, out, save=None):
     """What the verb prints, line by line; what it raises goes through."""
     flags = ["--max-drop", "100", "--budget", "600", "--threads", "1", "--rounds", "2", "--out", str(out)]
     with contextlib.redirect_stdout(io.StringIO()) as printed:
-        assert advise.run([*words, *flags, *(["--save", save] if save else [])]) == 0
+        assert advise.run([*arguments, *flags, *(["--save", save] if save else [])]) == 0
     return printed.getvalue().splitlines()
 
 
 def test_what_is_refused_before_anything_is_built(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     out = tmp_path / "out"
-    assert "needs labelled pictures" in refused("+recipe=yolo_nas_s", out=out)
-    assert "--save yolo_nas_s: is no name" in refused(*WORDS, save="yolo_nas_s", out=out)
-    assert "--save ../a" in refused(*WORDS, save="../a", out=out)
-    assert "only the command line can say this" in refused(*WORDS, "trust=mine", save="mine", out=out)
+    assert "needs labelled images" in refused("+recipe=yolo_nas_s", out=out)
+    assert "--save yolo_nas_s: is no name" in refused(*OVERRIDES, save="yolo_nas_s", out=out)
+    assert "--save ../a" in refused(*OVERRIDES, save="../a", out=out)
+    assert "only the command line can say this" in refused(*OVERRIDES, "trust=mine", save="mine", out=out)
     assert "no such recipe" in refused("+recipe=nothing", out=out)
     assert not list(tmp_path.iterdir())
 
@@ -108,27 +108,27 @@ def test_what_is_refused_before_anything_is_built(tmp_path, monkeypatch):
 def test_the_recipe_that_is_saved_is_what_was_advised(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "recipes").mkdir()
-    text = recipe_text([*WORDS, "postprocessing/format=flat", "input.channels=bgr"], VARIANT, "mine", "Why.")
+    text = recipe_text([*OVERRIDES, "postprocessing/format=flat", "input.channels=bgr"], VARIANT, "mine", "Why.")
     (tmp_path / "recipes" / "mine.yaml").write_text(text)
     saved = check(compose(["+recipe=mine"]))
-    said = checked([*WORDS, "postprocessing/format=flat", "input.channels=bgr"], VARIANT, "outputs/mine")
+    said = checked([*OVERRIDES, "postprocessing/format=flat", "input.channels=bgr"], VARIANT, "outputs/mine")
     same = replace(saved, name=said.name, recipe_name=said.recipe_name, overrides=said.overrides, config=said.config)
     assert same == replace(said, output_dir=saved.output_dir)
     assert text.splitlines()[1] == "# Why." and "+recipe=mine" in text.splitlines()[2]
 
 
 @pytest.mark.slow
-def test_from_words_to_a_recipe(tmp_path, monkeypatch):
+def test_from_overrides_to_a_recipe(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     out = tmp_path / "out"
-    told = run(*WORDS, out=out, save="mine")
+    told = run(*OVERRIDES, out=out, save="mine")
     advice = json.loads((out / "advice.json").read_text())
     names = [each["variant"] for each in advice["tried"]]
     assert names[0] == "onnxruntime" and {"openvino", "openvino_int8", "onnxruntime_int8"} <= set(names)
     (taken,) = [each for each in advice["tried"] if each["taken"]]
     assert taken["p50_ms"] == min(each["p50_ms"] for each in advice["tried"] if each["p50_ms"])
     assert all(each["drop"] is not None and each["map"] is not None for each in advice["tried"] if each["p50_ms"])
-    assert f"  python -m exporter {' '.join([*WORDS, *taken['words']])}" in told
+    assert f"  python -m exporter {' '.join([*OVERRIDES, *taken['words']])}" in told
     assert (out / "advice.png").is_file() and (out / taken["variant"] / "model.onnx").is_file()
     assert check(compose(["+recipe=mine"])).backend.name in taken["words"][0]
 
@@ -143,7 +143,7 @@ def test_a_spent_budget_leaves_the_rest_untried(tmp_path, float_artifact, monkey
     monkeypatch.setattr("exporter.pipeline.build.build", build)
     clock = iter(range(0, 10_000, 100))
     monkeypatch.setattr(trying.time, "monotonic", lambda: next(clock))
-    recipes = {each: checked(WORDS, each, str(tmp_path / each.name)) for each in variants()}
+    recipes = {each: checked(OVERRIDES, each, str(tmp_path / each.name)) for each in variants()}
     done, failed = trying._build(recipes, 200, Progress())
     assert len(built) == len(done) == 1 and set(failed) == set(recipes) - set(done)
     assert all("of --budget 200 were spent" in why for why in failed.values())
@@ -155,10 +155,10 @@ def test_nothing_holds_the_bound(tmp_path, monkeypatch):
     out = tmp_path / "out"
     out.mkdir()
     with pytest.raises(BuildError, match="no variant that was tried holds it"):
-        run(*WORDS, out=out)
+        run(*OVERRIDES, out=out)
 
 
 def test_the_command_line_is_checked(capsys):
     assert main(["advise", "+recipe=yolo_nas_s"]) == 2
-    assert "needs labelled pictures" in capsys.readouterr().err
+    assert "needs labelled images" in capsys.readouterr().err
     assert openvino.installed()

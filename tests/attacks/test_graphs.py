@@ -214,9 +214,9 @@ def folder(tmp_path):
     return folder
 
 
-def ended(words: list[str], capfd) -> int:
+def ended(arguments: list[str], capfd) -> int:
     """Its exit code. Not more than one line on standard error, that of C++ included."""
-    code = main(words)
+    code = main(arguments)
     _, err = capfd.readouterr()
     assert code in (0, 1, 2) and err.count("\n") <= 1 and err.strip().isprintable() and len(err) < 5000, err
     return code
@@ -308,6 +308,6 @@ def test_what_is_no_file(kind, folder, capfd):
             file.truncate(3 << 30)
     else:
         path.symlink_to({"loop": path, "device": "/dev/zero"}[kind])
-    for words in (["verify", str(folder)], ["predict", str(folder), "p.png", "--out", str(folder.parent / "out")],
+    for arguments in (["verify", str(folder)], ["predict", str(folder), "p.png", "--out", str(folder.parent / "out")],
                   ["lint", str(path)]):  # fmt: skip
-        assert ended(words, capfd) in (1, 2)
+        assert ended(arguments, capfd) in (1, 2)

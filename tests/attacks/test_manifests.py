@@ -51,8 +51,8 @@ NEVER = {
     "batch without end": (allowed(nominal=10**12), "pixels"),
     "multiple of nothing": (allowed(multiple=0), "contradict"),
     "least above the most": (allowed(min=5, max=2, nominal=3), "contradict"),
-    "two dimensions": (put(input__shape=[64, 64]), "cannot be those of pictures"),
-    "another layout": (put(input__layout="hwc"), "cannot be those of pictures"),
+    "two dimensions": (put(input__shape=[64, 64]), "cannot be those of images"),
+    "another layout": (put(input__layout="hwc"), "cannot be those of images"),
     "layout of its own": (put(input__layout="evil"), "input.layout"),
     "dtype of its own": (put(input__dtype="evil"), "dtype"),
     "dtype of objects": (put(input__dtype="object"), "dtype"),
@@ -75,8 +75,8 @@ def folder(tmp_path, monkeypatch):
     return tmp_path / "art"
 
 
-def refused(words: list[str], said: str, capsys, code: int = 2) -> None:
-    assert main(words) == code
+def refused(arguments: list[str], said: str, capsys, code: int = 2) -> None:
+    assert main(arguments) == code
     _, err = capsys.readouterr()
     assert said in err and err.count("\n") == 1 and err.strip().isprintable() and len(err) < 5000, err[:500]
     assert not {path.name for path in os.scandir()} - {"art", "p.png", "out"}
@@ -88,9 +88,9 @@ def test_never_taken(what, folder, capsys):
     values = artifact(folder)
     edit(values)
     (folder / "manifest.json").write_text(json.dumps(values))
-    for words in (["verify", "art"], ["predict", "art", "p.png", "--out", "out"], ["lint", "art"], ["rebuild", "art"],
+    for arguments in (["verify", "art"], ["predict", "art", "p.png", "--out", "out"], ["lint", "art"], ["rebuild", "art"],
                   ["diff", "art", "art"], ["snippet", "art"], ["triton", "art", "--out", "triton"]):  # fmt: skip
-        refused(words, said, capsys)
+        refused(arguments, said, capsys)
 
 
 RAW = {
@@ -159,8 +159,8 @@ def test_held_against_the_file(what, folder, capsys):
     if verified:
         refused(["verify", "art"], verified, capsys, code=1)
     if predicted:
-        words = ["predict", "art", "p.png", "--out", "out"]
-        code = main(words)
+        arguments = ["predict", "art", "p.png", "--out", "out"]
+        code = main(arguments)
         _, err = capsys.readouterr()
         assert code in (1, 2) and predicted in err and "Traceback" not in err
 
@@ -171,9 +171,9 @@ def test_a_backend_that_there_is_not_is_not_taken_for_another(name, folder, caps
     put(backend__name=name)(values)
     (folder / "manifest.json").write_text(json.dumps(values))
     Image.new("RGB", (80, 60)).save("p.png")
-    for words in (["verify", "art"], ["predict", "art", "p.png", "--out", "out"], ["snippet", "art"],
+    for arguments in (["verify", "art"], ["predict", "art", "p.png", "--out", "out"], ["snippet", "art"],
                   ["benchmark", "art"], ["evaluate", "art", "--num-images", "1"]):  # fmt: skip
-        refused(words, f"backend.name={name}: no such backend", capsys)
+        refused(arguments, f"backend.name={name}: no such backend", capsys)
 
 
 # Configurations that `rebuild` would build.

@@ -128,9 +128,9 @@ def stranger(folder: Path, text: str | bytes) -> None:
     (folder / "recipes" / "stranger.yaml").write_bytes(content)
 
 
-def refused(words: list[str], said: str, folder: Path, capsys) -> None:
+def refused(arguments: list[str], said: str, folder: Path, capsys) -> None:
     before = dict(os.environ), sorted(folder.rglob("*"))
-    assert main(words) == 2
+    assert main(arguments) == 2
     out, err = capsys.readouterr()
     assert out == "" and err.count("\n") == 1 and err.startswith("exporter: ") and said in err, err[:500]
     assert len(err) < 5000 and err.strip().isprintable()
@@ -212,8 +212,8 @@ def test_a_repository_with_a_program_in_its_configuration(tmp_path, monkeypatch)
     monkeypatch.chdir(tmp_path)
     stranger(tmp_path, S)
     executed = tmp_path / "executed"
-    for words in (["init", "-q"], ["add", "."], ["config", "core.fsmonitor", f"touch '{executed}'; false"]):
-        subprocess.run(["git", *words], check=True, cwd=tmp_path)
+    for arguments in (["init", "-q"], ["add", "."], ["config", "core.fsmonitor", f"touch '{executed}'; false"]):
+        subprocess.run(["git", *arguments], check=True, cwd=tmp_path)
     assert "dirty" in repository("stranger")
     assert not executed.exists()
     subprocess.run(["git", "status"], check=False, cwd=tmp_path, capture_output=True)

@@ -23,11 +23,11 @@ from tests.small_network import SmallDetector
 
 pytestmark = pytest.mark.usefixtures("one_store")
 
-WORDS = ["model=yolo_nas_s", "backend=openvino", "input.size=96", "proof.num_images=2"]
+OVERRIDES = ["model=yolo_nas_s", "backend=openvino", "input.size=96", "proof.num_images=2"]
 
 
-def build(folder, *words):
-    overrides = [*WORDS, *words, f"output_dir={folder}"]
+def build(folder, *quoted):
+    overrides = [*OVERRIDES, *quoted, f"output_dir={folder}"]
     return exporter.build(model=SmallDetector(), overrides=overrides)
 
 
@@ -54,9 +54,9 @@ def test_it_is_proved_and_timed_in_openvino(artifact):
 
 def test_both_engines_find_the_same_in_it(artifact):
     manifest = read_manifest(artifact)
-    pictures = [np.random.default_rng(i).integers(0, 256, (90 + i, 120, 3), dtype=np.uint8) for i in range(3)]
+    images = [np.random.default_rng(i).integers(0, 256, (90 + i, 120, 3), dtype=np.uint8) for i in range(3)]
     ours, theirs = (
-        list(detector_of(artifact, manifest, engine=engine)(pictures)) for engine in (None, OnnxRuntimeEngine())
+        list(detector_of(artifact, manifest, engine=engine)(images)) for engine in (None, OnnxRuntimeEngine())
     )
     found = matched(ours, theirs)
     assert 0 < found["boxes"] == found["matched"]
@@ -64,7 +64,7 @@ def test_both_engines_find_the_same_in_it(artifact):
 
 
 @pytest.mark.slow
-def test_its_own_form_is_beside_it_hashed_and_the_same_bytes_again(artifact, tmp_path):
+def test_the_openvino_ir_is_beside_it_hashed_and_the_same_bytes_again(artifact, tmp_path):
     manifest = read_manifest(artifact)
     assert manifest.intermediate is not None
     for each in (manifest.intermediate.xml, manifest.intermediate.bin):
@@ -122,21 +122,21 @@ def test_dynamic_sides_and_batch_are_proved_and_others_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "word",
+    "override",
     [
         "preprocessing=letterbox",
         pytest.param("postprocessing/nms=none", marks=pytest.mark.slow),
         pytest.param("input.batch=2", marks=pytest.mark.slow),
     ],
 )
-def test_everything_that_onnx_runtime_takes(tmp_path, word):
-    manifest = build(tmp_path / "a", word)
+def test_everything_that_onnx_runtime_takes(tmp_path, override):
+    manifest = build(tmp_path / "a", override)
     assert manifest.proof["engine"].startswith("openvino")
 
 
 @pytest.mark.slow
 def test_int8_is_the_file_for_onnx_runtime_less_its_padding(tmp_path):
-    words = [
+    overrides = [
         "+recipe=yolo_nas_s_int8",
         "input.size=96",
         "calibration.num_images=4",
@@ -145,7 +145,7 @@ def test_int8_is_the_file_for_onnx_runtime_less_its_padding(tmp_path):
         "proof.mean_score_error=1",
     ]  # noise alone: what INT8 costs there says nothing
     ours, theirs = (
-        exporter.build(overrides=[*words, f"backend={name}", f"output_dir={tmp_path / name}"])
+        exporter.build(overrides=[*overrides, f"backend={name}", f"output_dir={tmp_path / name}"])
         for name in ("openvino", "onnxruntime")
     )
     assert ours.quantization["scheme"] == "u8s8"
@@ -153,9 +153,9 @@ def test_int8_is_the_file_for_onnx_runtime_less_its_padding(tmp_path):
     assert {op for op, count in added.items() if count} == {"Pad"}
 
 
-def refused(*words):
+def refused(*overrides):
     with pytest.raises(RequestError) as error:
-        check(compose(["+recipe=yolo_nas_s", "backend=openvino", *words]))
+        check(compose(["+recipe=yolo_nas_s", "backend=openvino", *overrides]))
     return str(error.value)
 
 

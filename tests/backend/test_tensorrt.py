@@ -19,7 +19,7 @@ from exporter.config.check import check
 from exporter.config.compose import compose
 from exporter.demo.scenes import scene
 from exporter.deploy.engine.trtexec import trtexec_command
-from exporter.graph import half
+from exporter.graph import fp16
 from exporter.postprocessing.format.batch import BatchFormat
 from exporter.postprocessing.nms.onnx import OnnxNms
 from exporter.quantization.int8 import Int8
@@ -27,7 +27,7 @@ from exporter.quantization.task import Task
 from exporter.report.drawing import write_png
 from exporter.runtime.onnx_runtime import session
 from tests.postprocessing.test_graph import core
-from tests.quantization.networks import detector, pictures
+from tests.quantization.networks import detector, made_images
 
 YAML = Path(__file__).parents[2] / "conf" / "backend" / "tensorrt.yaml"
 TRT = ["+recipe=yolo_nas_s", "backend=tensorrt"]
@@ -36,7 +36,7 @@ ONNX_NMS = "postprocessing/nms=onnx"
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("overrides", "says"),
     [
         ([*PLUGIN, "input.batch=dynamic"], r"input\.batch=dynamic: .* add backend\.batch=\[1,8,16\]"),
         ([*PLUGIN, "input.batch=dynamic", "backend.batch=[1,16,8]"], r"backend\.batch=.*least, usual and most must be .* in that order"),
@@ -56,13 +56,13 @@ ONNX_NMS = "postprocessing/nms=onnx"
         (["+recipe=yolo_nas_s", "backend.batch=[1,2,4]"], r"backend\.batch: no such key.*backend=tensorrt has it"),
     ],
 )  # fmt: skip
-def test_what_tensorrt_cannot_take_is_refused_with_what_to_do(words, says):
+def test_what_tensorrt_cannot_take_is_refused_with_what_to_do(overrides, says):
     with pytest.raises(RequestError, match=says):
-        check(compose(words))
+        check(compose(overrides))
 
 
 @pytest.mark.parametrize("backend", ["onnxruntime", "tensorrt"])
-def test_a_sweep_over_backends_needs_no_other_word(backend):
+def test_a_sweep_over_backends_needs_no_other_override(backend):
     recipe = check(compose(["+recipe=yolo_nas_s_int8", f"backend={backend}"]))
     assert recipe.scheme == {"onnxruntime": "u8s8", "tensorrt": "s8s8"}[backend]
     assert recipe.nms.name == {"onnxruntime": "onnx", "tensorrt": "efficientnms"}[backend]
@@ -71,7 +71,7 @@ def test_a_sweep_over_backends_needs_no_other_word(backend):
 
 
 @pytest.mark.parametrize(
-    "word",
+    "override",
     [
         "input.batch=2",
         "input.size=dynamic",
@@ -79,9 +79,9 @@ def test_a_sweep_over_backends_needs_no_other_word(backend):
         "postprocessing.nms.nms_threshold=0",
     ],
 )
-def test_auto_is_the_plugin_only_where_shapes_are_fixed_and_it_takes_the_parameters(word):
-    recipe = check(compose(["+recipe=yolo_nas_s", "backend=tensorrt", word]))
-    assert recipe.nms.name == ("efficientnms" if word == "input.batch=2" else "onnx")
+def test_auto_is_the_plugin_only_where_shapes_are_fixed_and_it_takes_the_parameters(override):
+    recipe = check(compose(["+recipe=yolo_nas_s", "backend=tensorrt", override]))
+    assert recipe.nms.name == ("efficientnms" if override == "input.batch=2" else "onnx")
     assert check(compose(["+recipe=yolo_nas_s", "backend=tensorrt"])).nms.name == "efficientnms"
 
 
@@ -127,9 +127,9 @@ def eight_six(model: onnx.ModelProto) -> dict[str, str]:
 def test_tensorrt_8_6_is_told_the_precisions_and_what_stays_in_float32():
     model = detector(batch=1)
     assert eight_six(model) == {}
-    quantized = Int8().quantize(Task(model, pictures=pictures(2), scheme="s8s8")).model
+    quantized = Int8().quantize(Task(model, images=made_images(2), scheme="s8s8")).model
     assert eight_six(quantized) == {"--int8": ""}
-    told = eight_six(half.to_half(model, half.nodes_in_half(model)))
+    told = eight_six(fp16.to_fp16(model, fp16.nodes_in_fp16(model)))
     assert told.keys() == {"--fp16", "--precisionConstraints", "--layerPrecisions", "--layerOutputTypes"}
     assert told["--layerPrecisions"] == told["--layerOutputTypes"] == "heads/Sigmoid:fp32"
 
@@ -155,11 +155,11 @@ class Cells(nn.Module):
 def artifact(tmp_path_factory) -> Path:
     """INT8 and FP16 with the plugin, of a small network, for batches of 1 to 16."""
     folder = tmp_path_factory.mktemp("artifacts") / "trt"
-    words = ["quantization=int8_fp16", "export.opset=19", "backend=tensorrt", "postprocessing/nms=efficientnms",
+    overrides = ["quantization=int8_fp16", "export.opset=19", "backend=tensorrt", "postprocessing/nms=efficientnms",
              "input.size=96", "input.batch=dynamic", "backend.batch=[1,8,16]", "calibration=demo", "calibration.num_images=2",
              "proof.num_images=2", "proof.num_scenes=0", f"output_dir={folder}"]  # fmt: skip
     torch.manual_seed(0)
-    exporter.build("yolo_nas_s", words, model=Cells())
+    exporter.build("yolo_nas_s", overrides, model=Cells())
     return folder
 
 
@@ -170,8 +170,12 @@ def test_the_manifest_says_what_was_run_and_what_was_not(artifact):
     assert backend.verified.startswith("proved on CPU with an emulated plugin in onnxruntime")
     assert backend.verified.endswith("; not run in TensorRT")
     assert manifest.proof["engine"].endswith("plugin emulated") and manifest.proof["postprocessing"]["unexplained"] == 0
-    knobs = manifest.postprocessing.nms
-    assert (knobs["type"], knobs["max_candidates_per_image"], knobs["multi_label"]) == ("efficientnms", 4096, True)
+    parameters = manifest.postprocessing.nms
+    assert (parameters["type"], parameters["max_candidates_per_image"], parameters["multi_label"]) == (
+        "efficientnms",
+        4096,
+        True,
+    )
     outputs = {output.name: output for output in manifest.outputs}
     assert (outputs["num_predictions"].dtype, outputs["pred_classes"].dtype) == ("int32", "int32")
     assert outputs["pred_boxes"].meaning.endswith("rows from num_predictions on are unspecified")

@@ -151,7 +151,7 @@ def test_compare_says_loudly_what_is_slower(int8_artifact, float_artifact, monke
     assert "SLOWER" not in said
 
 
-def test_the_verbs_print_figures(int8_artifact, capsys):
+def test_the_verbs_print_metrics(int8_artifact, capsys):
     assert main(["benchmark", str(int8_artifact), "--rounds", "2"]) == 0
     assert "p50" in capsys.readouterr().out
     assert main(["evaluate", str(int8_artifact), "--num-images", "2"]) == 0

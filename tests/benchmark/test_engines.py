@@ -1,4 +1,4 @@
-"""One artifact in several engines: what is compared, what is said of what cannot be, and the picture of it."""
+"""One artifact in several engines: what is compared, what is said of what cannot be, and the chart of it."""
 
 import contextlib
 import io
@@ -24,7 +24,7 @@ from exporter.runtime.openvino import OpenVinoEngine
 def told(*folders, engines=("all",), precisions=(), hints=(), more=()):
     """What the verb prints, line by line; what it raises goes through."""
     flags = {"--engine": engines, "--precision": precisions, "--hint": hints}
-    said = [word for flag, values in flags.items() for value in values for word in (flag, value)]
+    said = [argument for flag, values in flags.items() for value in values for argument in (flag, value)]
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         assert benchmark.run([*map(str, folders), *said, "--threads", "1", "--rounds", "2", *map(str, more)]) == 0
     return printed.getvalue().splitlines()
@@ -48,8 +48,8 @@ def test_every_engine_that_is_here_runs_it(float_artifact, int8_artifact, tmp_pa
         assert row["per_second"] > 0 and row["why"] is None and 0 <= row["map"] <= 100
         assert (row["p50_ms"] is None) == (row["hint"] == "throughput")
     assert rows[0]["ratio"] is None and rows[1]["ratio"]["median"] > 0
-    with Image.open(tmp_path / "out" / "benchmark.png") as picture:
-        assert picture.size[0] > 800 and len(np.unique(np.asarray(picture.convert("L")))) > 10
+    with Image.open(tmp_path / "out" / "benchmark.png") as image:
+        assert image.size[0] > 800 and len(np.unique(np.asarray(image.convert("L")))) > 10
 
 
 def test_threads_and_batches_are_what_was_asked_for(float_artifact, int8_artifact):
@@ -75,32 +75,32 @@ def test_a_file_for_tensorrt_is_named_by_the_engine_that_cannot_take_its_plugin(
     import exporter
     from tests.small_network import SmallDetector
 
-    words = [
+    overrides = [
         "model=yolo_nas_s",
         "input.size=64",
         "backend=tensorrt",
         "postprocessing/nms=efficientnms",
         "proof.num_images=2",
     ]
-    exporter.build(model=SmallDetector(), overrides=[*words, f"output_dir={tmp_path / 'trt'}"])
+    exporter.build(model=SmallDetector(), overrides=[*overrides, f"output_dir={tmp_path / 'trt'}"])
     _, runtime, vino = told(tmp_path / "trt")
     assert "plugin emulated" in runtime and "p50" in runtime
     assert "not measured" in vino and "EfficientNMS_TRT" in vino
 
 
-@pytest.mark.parametrize("words, said", [
+@pytest.mark.parametrize("arguments, said", [
     ({"engines": ["openvin"]}, r"--engine openvin: not known.*openvino"),
     ({"precisions": ["f17"]}, r"--precision f17: not known.*f16"),
     ({"hints": ["fast"]}, r"--hint fast: not known"),
 ])  # fmt: skip
-def test_what_is_not_known(float_artifact, words, said):
+def test_what_is_not_known(float_artifact, arguments, said):
     with pytest.raises(RequestError, match=said):
-        told(float_artifact, **{"engines": ["onnxruntime"]} | words)
+        told(float_artifact, **{"engines": ["onnxruntime"]} | arguments)
 
 
 @pytest.mark.parametrize("threads, batch", [(0, 1), (1, 0)])
 def test_less_than_one_is_nothing_to_time(float_artifact, threads, batch):
-    with pytest.raises(RequestError, match="at least 1 thread, 1 picture"):
+    with pytest.raises(RequestError, match="at least 1 thread, 1 image"):
         compared(cases([float_artifact], ["own"], ["f32"], ["latency"], [threads], [batch]), 2)
 
 
@@ -141,7 +141,7 @@ def test_a_precision_that_is_not_here_is_a_row_that_says_so(float_artifact, monk
     assert "not measured: backend.precision=bf16: OpenVINO cannot compute in it" in row
 
 
-def test_nothing_to_show_is_no_picture(float_artifact, tmp_path):
+def test_nothing_to_show_is_no_image(float_artifact, tmp_path):
     case = Case(float_artifact, read_manifest(float_artifact), OnnxRuntimeEngine(), 1, 1)
     assert not draw([Row(case, p50_ms=1.0)], "", tmp_path / "a.png") and not (tmp_path / "a.png").exists()
 

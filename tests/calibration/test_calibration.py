@@ -1,4 +1,4 @@
-"""Calibration: pictures go the way they will go at inference, one at a time, and the same on every pass."""
+"""Calibration: images go the way they will go at inference, one at a time, and the same on every pass."""
 
 import hashlib
 import tracemalloc
@@ -19,7 +19,7 @@ from exporter.calibration.folder import FolderCalibration, spread
 from exporter.calibration.yolo import YoloCalibration
 from exporter.common.errors import RequestError
 from exporter.common.geometry import Geometry
-from exporter.common.images import read_picture
+from exporter.common.images import read_image
 from exporter.demo.scenes import CLASS_NAMES, scene
 from exporter.preprocessing.normalization import Normalization
 
@@ -29,9 +29,9 @@ CONF = Path(__file__).parents[2] / "conf" / "calibration"
 RNG = np.random.default_rng(0)
 
 
-def normalised(picture: np.ndarray) -> np.ndarray:
+def normalised(image: np.ndarray) -> np.ndarray:
     """By hand, from uint8 [H, W, 3] RGB to the network's BGR input."""
-    return ((picture[..., ::-1].astype(np.float32) - [10, 20, 30]) / [100, 200, 50]).transpose(2, 0, 1)[None]
+    return ((image[..., ::-1].astype(np.float32) - [10, 20, 30]) / [100, 200, 50]).transpose(2, 0, 1)[None]
 
 
 def sha256(*parts: np.ndarray) -> str:
@@ -57,21 +57,21 @@ def refusal(call, *arguments) -> str:
 def test_demo():
     images = demo().images(GEOMETRY, NORMALIZATION)
     assert images.num_images == 3 and images.files == 0
-    pictures = [scene("calibration", i, 64, 96).image for i in range(3)]
-    for got, picture in zip(images, pictures, strict=True):
+    made_images = [scene("calibration", i, 64, 96).image for i in range(3)]
+    for got, image in zip(images, made_images, strict=True):
         assert got.dtype == np.float32 and got.shape == (1, 3, 64, 96)
-        np.testing.assert_allclose(got, normalised(GEOMETRY.apply(picture)), rtol=1e-5, atol=1e-6)
-    assert images.digest == sha256(*pictures)
+        np.testing.assert_allclose(got, normalised(GEOMETRY.apply(image)), rtol=1e-5, atol=1e-6)
+    assert images.digest == sha256(*made_images)
 
 
-def test_demo_seeds_share_no_scene():
+def test_demo_seeds_share_no_synthetic_image():
     first, second = (list(demo(seed=seed).images(GEOMETRY, NORMALIZATION)) for seed in (0, 1))
     assert not any(np.array_equal(a, b) for a in first for b in second)
 
 
 @pytest.fixture
-def pictures(tmp_path) -> dict[str, np.ndarray]:
-    """Ten pictures of different sizes in tmp_path, by name."""
+def made_images(tmp_path) -> dict[str, np.ndarray]:
+    """Ten images of different sizes in tmp_path, by name."""
     made = {}
     for i in range(10):
         made[f"{i:02}.png"] = RNG.integers(0, 256, (30 + 7 * i, 90 - 5 * i, 3), np.uint8)
@@ -79,16 +79,16 @@ def pictures(tmp_path) -> dict[str, np.ndarray]:
     return made
 
 
-def test_folder(tmp_path, pictures):
+def test_folder(tmp_path, made_images):
     images = folder(tmp_path).images(GEOMETRY, NORMALIZATION)
     assert images.num_images == images.files == 10
-    for got, picture in zip(images, pictures.values(), strict=True):
+    for got, image in zip(images, made_images.values(), strict=True):
         assert got.dtype == np.float32 and got.shape == (1, 3, 64, 96)
-        np.testing.assert_allclose(got, normalised(GEOMETRY.apply(picture)), rtol=1e-5, atol=1e-6)
-    assert images.digest == sha256(*pictures.values())
+        np.testing.assert_allclose(got, normalised(GEOMETRY.apply(image)), rtol=1e-5, atol=1e-6)
+    assert images.digest == sha256(*made_images.values())
 
 
-def test_a_second_pass_gives_the_same(tmp_path, pictures):
+def test_a_second_pass_gives_the_same(tmp_path, made_images):
     for calibration in (demo(), folder(tmp_path, num_images=4), custom(dataset(), num_images=4)):
         images = calibration.images(GEOMETRY, NORMALIZATION)
         first, digest = [image.copy() for image in images], images.digest
@@ -96,7 +96,7 @@ def test_a_second_pass_gives_the_same(tmp_path, pictures):
         assert images.digest == digest and images.num_images == len(first)
 
 
-def test_pictures_that_repeat_others_are_counted(tmp_path, pictures):
+def test_images_that_repeat_others_are_counted(tmp_path, made_images):
     images = folder(tmp_path).images(GEOMETRY, NORMALIZATION)
     list(images)
     assert images.duplicates == 0
@@ -119,13 +119,13 @@ def test_16_bit_images_are_scaled_alike(tmp_path):
         assert images.depth.bits == bits
         scaled = [np.rint(values * (255 / (2**bits - 1))).astype(np.uint8) for values in (dim, dim * 4)]
         for got, grey in zip(images, [*scaled, eight], strict=True):
-            picture = np.repeat(grey[..., None], 3, 2)
-            np.testing.assert_allclose(got, normalised(GEOMETRY.apply(picture)), rtol=1e-5, atol=1e-6)
+            image = np.repeat(grey[..., None], 3, 2)
+            np.testing.assert_allclose(got, normalised(GEOMETRY.apply(image)), rtol=1e-5, atol=1e-6)
     whose = [folder(tmp_path, **given).identity() for given in ({}, {"bit_depth": "auto"}, {"bit_depth": 12})]
     assert whose[0] == whose[1] != whose[2]
 
 
-def test_images_without_contrast_are_named(tmp_path, pictures):
+def test_images_without_contrast_are_named(tmp_path, made_images):
     for name, value in (("03.png", 0), ("11.png", 200)):
         Image.fromarray(np.full((8, 8), value, np.uint8)).save(tmp_path / name)
     images = folder(tmp_path).images(GEOMETRY, NORMALIZATION)
@@ -169,17 +169,17 @@ def test_spread_takes_one_of_each_stretch():
     assert spread(files, 10, 0) == spread(files, 10, 0) != spread(files, 10, 1)
 
 
-def test_folder_refusals(tmp_path, pictures):
+def test_folder_refusals(tmp_path, made_images):
     (tmp_path / "none").mkdir()
-    for path, reason in (("none", "no pictures in it"), ("missing", "does not exist"), ("00.png", "is not a folder")):
+    for path, reason in (("none", "no images in it"), ("missing", "does not exist"), ("00.png", "is not a folder")):
         calibration = folder(tmp_path / path)
         line = refusal(calibration.images, GEOMETRY, NORMALIZATION)
         assert line.startswith(f"calibration.path={tmp_path / path}: ") and reason in line
         assert list(calibration.problems("mine.pth")) == [line]
     assert list(folder(tmp_path).problems("mine.pth")) == []
-    (tmp_path / "05.png").write_text("no picture")
+    (tmp_path / "05.png").write_text("no image")
     line = refusal(list, folder(tmp_path).images(GEOMETRY, NORMALIZATION))
-    assert line.startswith(f"{tmp_path / '05.png'}: not a picture")
+    assert line.startswith(f"{tmp_path / '05.png'}: not an image")
     for name in ("03.png", "04.png"):
         (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:60])
     line = refusal(next, iter(folder(tmp_path).images(GEOMETRY, NORMALIZATION)))
@@ -336,18 +336,18 @@ def test_the_yaml_holds_every_field(kind, extra):
             kind(**{**values, **extra, **arguments, **wrong})
 
 
-def test_the_demo_knows_what_is_on_its_pictures():
+def test_the_demo_knows_what_is_on_its_images():
     calibration = demo(seed=2)
-    truths = calibration.truths(CLASS_NAMES, GEOMETRY)
-    assert truths is not None
-    for i, truth in enumerate(truths):
+    ground_truths = calibration.ground_truths(CLASS_NAMES, GEOMETRY)
+    assert ground_truths is not None
+    for i, ground_truth in enumerate(ground_truths):
         drawn = scene("calibration", 6 + i, 64, 96)
-        placed = GEOMETRY.place(64, 96)
-        np.testing.assert_array_equal(truth.classes, drawn.classes)
-        back = GEOMETRY.to_picture(truth.boxes, placed, 64, 96)
+        placed = GEOMETRY.transform(64, 96)
+        np.testing.assert_array_equal(ground_truth.classes, drawn.classes)
+        back = GEOMETRY.to_image(ground_truth.boxes, placed, 64, 96)
         np.testing.assert_allclose(back, drawn.boxes, atol=1e-3)
     assert i == 2
-    assert calibration.truths(("a", "b"), GEOMETRY) is None
+    assert calibration.ground_truths(("a", "b"), GEOMETRY) is None
 
 
 def test_a_folder_is_searched_to_the_bottom(tmp_path):
@@ -357,8 +357,8 @@ def test_a_folder_is_searched_to_the_bottom(tmp_path):
     images = folder(tmp_path).images(GEOMETRY, NORMALIZATION)
     assert images.files == 3
     images.read_all()
-    assert images.digest == sha256(*(read_picture(tmp_path / f"{name}.png") for name in ("a/deep/c", "b/z", "b")))
+    assert images.digest == sha256(*(read_image(tmp_path / f"{name}.png") for name in ("a/deep/c", "b/z", "b")))
 
 
 def test_nobody_says_what_is_in_a_folder(tmp_path):
-    assert folder(tmp_path).truths(CLASS_NAMES, GEOMETRY) is None
+    assert folder(tmp_path).ground_truths(CLASS_NAMES, GEOMETRY) is None

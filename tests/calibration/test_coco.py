@@ -1,4 +1,4 @@
-"""Calibration on a COCO json: the pictures that it lists, and what is on them."""
+"""Calibration on a COCO json: the images that it lists, and what is on them."""
 
 import json
 
@@ -23,7 +23,7 @@ ANNOTATIONS = [
 
 @pytest.fixture
 def data(tmp_path):
-    """Six pictures, listed from the last to the first but for one; of `4.png` two objects are known."""
+    """Six images, listed from the last to the first but for one; of `4.png` two objects are known."""
     rng = np.random.default_rng(0)
     for i in range(6):
         pixels = rng.integers(0, 256, (20 + i, 40 + 2 * i, 3), np.uint8)
@@ -47,7 +47,7 @@ def coco(folder, **fields) -> CocoCalibration:
     return CocoCalibration(**{**values, "method": "minmax", **fields})
 
 
-def test_the_pictures_of_the_list_in_its_order_as_a_folder_gives_them(data):
+def test_the_images_of_the_list_in_its_order_as_a_folder_gives_them(data):
     folder = data()
     images = coco(folder).images(GEOMETRY, NORMALIZATION)
     got = list(images)
@@ -68,44 +68,44 @@ def test_the_seed_chooses_and_the_digest_tells(data):
     assert 1 < len(digests) < 5
 
 
-def test_labels_are_those_of_the_chosen_pictures_in_pixels_of_the_input(data):
-    truths = list(coco(data()).truths(["cat", "dog"], GEOMETRY) or [])
-    assert [len(truth.boxes) for truth in truths] == [2, 0, 0, 0, 0]
+def test_labels_are_those_of_the_chosen_images_in_pixels_of_the_input(data):
+    ground_truths = list(coco(data()).ground_truths(["cat", "dog"], GEOMETRY) or [])
+    assert [len(ground_truth.boxes) for ground_truth in ground_truths] == [2, 0, 0, 0, 0]
     scale = 92 / 48  # 48 × 24 pixels in 96 × 64: 92 × 46 of them, in the middle
     offset = [2, 9, 2, 9]
     expected = np.array([[10, 5, 30, 15], [0, 0, 40, 20]]) * scale + offset
-    np.testing.assert_allclose(truths[0].boxes, expected, atol=1e-4)
-    assert truths[0].classes.tolist() == [1, 0] and truths[0].crowd.tolist() == [False, True]
-    np.testing.assert_allclose(truths[0].areas, [50 * scale**2, 800 * scale**2], rtol=1e-6)
-    assert len(list(coco(data(), num_images=2, seed=1).truths(["cat", "dog"], GEOMETRY) or [])) == 2
+    np.testing.assert_allclose(ground_truths[0].boxes, expected, atol=1e-4)
+    assert ground_truths[0].classes.tolist() == [1, 0] and ground_truths[0].crowd.tolist() == [False, True]
+    np.testing.assert_allclose(ground_truths[0].areas, [50 * scale**2, 800 * scale**2], rtol=1e-6)
+    assert len(list(coco(data(), num_images=2, seed=1).ground_truths(["cat", "dog"], GEOMETRY) or [])) == 2
 
 
 def test_nobody_says_what_is_there_without_labels_or_in_other_classes(data):
-    assert coco(data()).truths(["cat", "bird"], GEOMETRY) is None
-    assert coco(data(annotations=None, categories=None)).truths(["cat", "dog"], GEOMETRY) is None
+    assert coco(data()).ground_truths(["cat", "bird"], GEOMETRY) is None
+    assert coco(data(annotations=None, categories=None)).ground_truths(["cat", "dog"], GEOMETRY) is None
 
 
 def test_labels_that_cannot_be_right_matter_only_where_they_are_asked_for(data):
     node = coco(data(annotations=[{**ANNOTATIONS[0], "bbox": [1, 2, "0", 4]}]))
     assert list(node.problems("mine.pth")) == []
     with pytest.raises(RequestError, match="annotation 1"):
-        node.truths(["cat", "dog"], GEOMETRY)
+        node.ground_truths(["cat", "dog"], GEOMETRY)
 
 
 def test_odd_labels_are_told_where_they_are_asked_for_and_with_strict_errors(data):
     folder = data(annotations=[{**ANNOTATIONS[0], "bbox": [40, 5, 20, 10]}])
     told = {}
-    (box,) = next(iter(coco(folder).truths(["Cat", "DOG"], GEOMETRY, told.update))).boxes
+    (box,) = next(iter(coco(folder).ground_truths(["Cat", "DOG"], GEOMETRY, told.update))).boxes
     np.testing.assert_allclose(box, np.array([40, 5, 48, 15]) * 92 / 48 + [2, 9, 2, 9], atol=1e-4)
     assert told == {"clipped": 1, "size_from_image": 5, "names_in_other_case": 1}
     with pytest.raises(RequestError, match=r"annotation 1 .*reaches over the edge"):
-        coco(folder, strict=True).truths(["cat", "dog"], GEOMETRY)
+        coco(folder, strict=True).ground_truths(["cat", "dog"], GEOMETRY)
 
 
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"images": []}, "lists no pictures"),
+        ({"images": []}, "lists no images"),
         ({"images": None}, "no list images"),
         ({"images": [{"id": 1, "file_name": "gone.png"}]}, "gone.png is not in calibration.path="),
         ({"images": [{"id": 1}]}, "file_name=None is not text"),
@@ -119,17 +119,22 @@ def test_mistakes_are_named_before_anything_runs(data, changes, said):
     assert said in line and "\n" not in line
 
 
-def test_a_corrupt_picture_is_named(data):
+def test_a_corrupt_image_is_named(data):
     folder = data()
     (folder / "3.png").write_bytes((folder / "3.png").read_bytes()[:200])
     (line,) = coco(folder).problems("mine.pth")
-    assert "3.png: the picture cannot be read" in line
-    with pytest.raises(RequestError, match=r"3\.png: the picture cannot be read"):
+    assert "3.png: the image cannot be read" in line
+    with pytest.raises(RequestError, match=r"3\.png: the image cannot be read"):
         list(coco(folder).images(GEOMETRY, NORMALIZATION))
 
 
 def test_a_build_that_lacks_them_ends_before_it_starts(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    words = ["+recipe=yolo_nas_s_int8", "calibration=coco", "calibration.path=.", "calibration.annotations=none.json"]
-    assert main(words) == 2
+    overrides = [
+        "+recipe=yolo_nas_s_int8",
+        "calibration=coco",
+        "calibration.path=.",
+        "calibration.annotations=none.json",
+    ]
+    assert main(overrides) == 2
     assert "calibration.annotations=none.json: No such file" in capsys.readouterr().err

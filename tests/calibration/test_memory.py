@@ -1,4 +1,4 @@
-"""Calibration in constant memory: what 512 pictures take is what 32 take."""
+"""Calibration in constant memory: what 512 images take is what 32 take."""
 
 import subprocess
 import sys
@@ -25,13 +25,13 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "words", [*([f"calibration.method={method}"] for method in METHODS), ["quantization.reduce_range=measure"]]
+    "overrides", [*([f"calibration.method={method}"] for method in METHODS), ["quantization.reduce_range=measure"]]
 )
-def test_peak_memory_does_not_grow_with_the_pictures(words):
+def test_peak_memory_does_not_grow_with_the_images(overrides):
     def peak(num_images: int) -> int:
-        command = [sys.executable, "-c", PROGRAM, f"calibration.num_images={num_images}", *words]
+        command = [sys.executable, "-c", PROGRAM, f"calibration.num_images={num_images}", *overrides]
         return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[-1])
 
     few, many = peak(32), peak(512)
-    print(f"{words}: {few / 1024:.0f} MiB with 32 pictures, {many / 1024:.0f} MiB with 512, ratio {many / few:.3f}")
+    print(f"{overrides}: {few / 1024:.0f} MiB with 32 images, {many / 1024:.0f} MiB with 512, ratio {many / few:.3f}")
     assert many <= 1.1 * few

@@ -1,4 +1,4 @@
-"""Calibration on a data.yaml: the pictures of its split, and what is on them."""
+"""Calibration on a data.yaml: the images of its split, and what is on them."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ NORMALIZATION = Normalization(std=(255.0, 255.0, 255.0))
 
 @pytest.fixture
 def data(tmp_path):
-    """Five pictures for training, two of them further below, on the first of which is one object; one for validation."""
+    """Five images for training, two of them further below, on the first of which is one object; one for validation."""
     rng = np.random.default_rng(0)
     for name in ("train/a", "train/b", "train/c", "train/deep/d", "train/deep/e", "val/f"):
         for kind in ("images", "labels"):
@@ -33,7 +33,7 @@ def yolo(folder, **fields) -> YoloCalibration:
     return YoloCalibration(**{**values, **fields})
 
 
-def test_the_pictures_of_the_split_as_a_folder_gives_them(data):
+def test_the_images_of_the_split_as_a_folder_gives_them(data):
     images = yolo(data).images(GEOMETRY, NORMALIZATION)
     plain = FolderCalibration(path=str(data / "images" / "train"), num_images=128, seed=0, method="minmax")
     for one, other in zip(images, plain.images(GEOMETRY, NORMALIZATION), strict=True):
@@ -44,28 +44,28 @@ def test_the_pictures_of_the_split_as_a_folder_gives_them(data):
     assert list(yolo(data).problems("mine.pth")) == []
 
 
-def test_labels_are_those_of_the_chosen_pictures_in_pixels_of_the_input(data):
-    first, *others = yolo(data).truths(["dog", "cat"], GEOMETRY)
+def test_labels_are_those_of_the_chosen_images_in_pixels_of_the_input(data):
+    first, *others = yolo(data).ground_truths(["dog", "cat"], GEOMETRY)
     scale = 92 / 48
     np.testing.assert_allclose(first.boxes, [np.array([0, 6, 24, 18]) * scale + [2, 9, 2, 9]], atol=1e-4)
     assert first.classes.tolist() == [0] and [len(each.boxes) for each in others] == [0, 0, 0, 0]
-    assert yolo(data).truths(["bird"], GEOMETRY) is None
+    assert yolo(data).ground_truths(["bird"], GEOMETRY) is None
 
 
 def test_odd_labels_are_told_and_wrong_ones_matter_only_where_they_are_asked_for(data):
     told = {}
     (data / "labels" / "train" / "b.txt").write_text("0 1 0.5 0.5 0.5\n")
-    assert yolo(data).truths(["cat", "dog"], GEOMETRY, told.update) is not None
+    assert yolo(data).ground_truths(["cat", "dog"], GEOMETRY, told.update) is not None
     assert told == {"clipped": 1}
     with pytest.raises(RequestError, match=r"b\.txt: line 1: .*reaches over the edge"):
-        yolo(data, strict=True).truths(["cat", "dog"], GEOMETRY)
+        yolo(data, strict=True).ground_truths(["cat", "dog"], GEOMETRY)
     (data / "labels" / "train" / "b.txt").write_text("7 0.5 0.5 0.5 0.5\n")
     assert list(yolo(data).problems("mine.pth")) == []
     with pytest.raises(RequestError, match="class 7"):
-        yolo(data).truths(["cat", "dog"], GEOMETRY)
+        yolo(data).ground_truths(["cat", "dog"], GEOMETRY)
 
 
-def test_the_identity_is_that_of_pictures_and_labels(data):
+def test_the_identity_is_that_of_images_and_labels(data):
     before = yolo(data).identity()
     assert yolo(data).identity() == before
     (data / "labels" / "train" / "b.txt").write_text("0 0.5 0.5 0.5 0.5\n")
@@ -77,24 +77,24 @@ def test_the_identity_is_that_of_pictures_and_labels(data):
     assert yolo(data).identity()["path"] != before["path"]
 
 
-def test_pictures_that_cannot_be_read_are_told_at_once_and_before_the_work(data):
+def test_images_that_cannot_be_read_are_told_at_once_and_before_the_work(data):
     for name in "abc":
         file = data / "images" / "train" / f"{name}.png"
         file.write_bytes(file.read_bytes()[:-100])
     (data / "images" / "train" / "deep" / "d.png").write_bytes(b"")
     (line,) = yolo(data).problems("mine.pth")
-    assert all(f"{name}.png: the picture cannot be read" in line for name in "abc") and line.endswith(" … and 1 more")
+    assert all(f"{name}.png: the image cannot be read" in line for name in "abc") and line.endswith(" … and 1 more")
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("overrides", "said"),
     [
         (["calibration.path=none.yaml"], "calibration.path=none.yaml: not a file: give the data.yaml"),
         (["calibration.path=data.yaml", "calibration.split=test"], "calibration.split=test (it has train, val)"),
         (["calibration.path=data.yaml", "calibration.split=all"], "calibration.split='all': should be"),
     ],
 )
-def test_a_build_that_lacks_them_ends_before_it_starts(data, words, said, capsys, monkeypatch):
+def test_a_build_that_lacks_them_ends_before_it_starts(data, overrides, said, capsys, monkeypatch):
     monkeypatch.chdir(data)
-    assert main(["+recipe=yolo_nas_s_int8", "calibration=yolo", *words]) == 2
+    assert main(["+recipe=yolo_nas_s_int8", "calibration=yolo", *overrides]) == 2
     assert said in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The training loss: falls towards the truth, teaches every part, and matches a slow assigner."""
+"""The training loss: falls towards the ground truth, teaches every part, and matches a slow assigner."""
 
 import math
 
@@ -33,7 +33,7 @@ def total(box_logits: Tensor, class_logits: Tensor) -> float:
     return detection_loss(box_logits, class_logits, POINTS, [BOXES], [CLASSES]).total.item()
 
 
-def test_the_truth_costs_less_than_anything_near_it() -> None:
+def test_the_ground_truth_costs_less_than_anything_near_it() -> None:
     box_logits, class_logits = prediction(BOXES, CLASSES)
     perfect = detection_loss(box_logits, class_logits, POINTS, [BOXES], [CLASSES])
     assert perfect.boxes < 0.01 and perfect.classes < 0.05
@@ -68,7 +68,7 @@ def test_gradients_flow_to_both_heads_and_are_finite() -> None:
         assert all(logits.grad[image].abs().sum() > 0 for image in range(2))
 
 
-def test_an_empty_picture_teaches_background_only() -> None:
+def test_an_empty_image_teaches_background_only() -> None:
     box_logits = torch.randn(1, 4 * NUM_BINS, len(POINTS), requires_grad=True)
     class_logits = torch.randn(1, 3, len(POINTS), requires_grad=True)
     empty = [torch.zeros(0, 4)], [torch.zeros(0, dtype=torch.int64)]

@@ -88,7 +88,7 @@ def test_config_by_dotted_keys(compared):
     }
 
 
-def test_weights_and_pictures(compared):
+def test_weights_and_images(compared):
     weights = m.Weights(file="b.pth", sha256="b" * 64, source="file", licence=None)
     model = m.Model(name="small", weights=weights, num_classes=2, class_names=["cat", "dog"], parameters=108)
     calibration = m.Calibration(name="folder", method="mse", num_images=2, duplicates=0, digest="c" * 64)
@@ -105,7 +105,7 @@ def test_what_only_one_side_measured_has_no_value_on_the_other(compared):
     assert rows["proof", "detections.map"] == (ABSENT, 90.0)
     assert rows["bounds of the proof", "max_box_error"] == (1.0, ABSENT)
     assert ("proof", "geometry") not in rows
-    assert ("accuracy", "mAP of small objects") not in rows  # the pictures hold none
+    assert ("accuracy", "mAP of small objects") not in rows  # the images hold none
 
 
 def test_not_measured_is_said_in_words(tmp_path, capsys):
@@ -137,12 +137,12 @@ def test_lost_against_fp32_is_shown_where_there_is_such_a_reference(compared):
             "accuracy",
             {"evaluation": evaluation(90.0)},
             {"evaluation": evaluation(80.0, "e" * 64)},
-            "different digest of the pictures",
+            "different digest of the images",
         ),
         ("latency", {"benchmark": benchmark(4.0)}, {"benchmark": benchmark(5.0, threads=1)}, "different threads"),
     ],
 )
-def test_figures_under_other_conditions_are_marked(tmp_path, capsys, section, a, b, why):
+def test_metrics_under_other_conditions_are_marked(tmp_path, capsys, section, a, b, why):
     folders = [str(write(tmp_path / "a", **a)), str(write(tmp_path / "b", **b))]
     main(["diff", *folders])
     assert f"\n{section}, not to be compared: {why}\n" in capsys.readouterr().out
@@ -150,7 +150,7 @@ def test_figures_under_other_conditions_are_marked(tmp_path, capsys, section, a,
     assert list(json.loads(capsys.readouterr().out)["not_to_be_compared"]) == [section]
 
 
-def test_figures_under_the_same_conditions_are_not_marked(tmp_path, capsys):
+def test_metrics_under_the_same_conditions_are_not_marked(tmp_path, capsys):
     folders = [write(tmp_path / "a", benchmark=benchmark(4.0)), write(tmp_path / "b", benchmark=benchmark(5.0))]
     main(["diff", *map(str, folders)])
     out = capsys.readouterr().out
@@ -182,10 +182,10 @@ def test_class_names_that_differ_with_their_places(tmp_path, capsys):
         for name, given in (("a", names), ("b", ["x", *names[1:2], *names[3:]]))
     ]
     main(["diff", *map(str, folders)])
-    words = " ".join(" ".join(line[42:].split()) for line in capsys.readouterr().out.splitlines())
-    assert "0 class_0" in words and "0 x" in words
-    assert "1 class_1" not in words
-    assert "more" in words
+    arguments = " ".join(" ".join(line[42:].split()) for line in capsys.readouterr().out.splitlines())
+    assert "0 class_0" in arguments and "0 x" in arguments
+    assert "1 class_1" not in arguments
+    assert "more" in arguments
 
 
 @pytest.mark.parametrize("fault", ["nowhere", "no manifest", "no file", "not ONNX"])

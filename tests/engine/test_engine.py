@@ -218,16 +218,16 @@ def test_a_shape_outside_the_profile(trt):
 
 @pytest.fixture
 def few(monkeypatch):
-    monkeypatch.setattr("exporter.deploy.engine.proof.PICTURES", 3)
+    monkeypatch.setattr("exporter.deploy.engine.proof.Image", 3)
     return StandIn("11.4.0")
 
 
 def test_the_proof_holds_the_engine_against_the_artifact(int8_artifact, few):
     found = read_manifest(int8_artifact)
     plan = MAGIC + (int8_artifact / "model.onnx").read_bytes()
-    figures = prove_engine(few, plan, int8_artifact, found, "cpu")
-    assert figures["boxes"] == figures["matched"] > 0
-    assert figures["mean_iou"] == pytest.approx(1, abs=1e-4)
+    metrics = prove_engine(few, plan, int8_artifact, found, "cpu")
+    assert metrics["boxes"] == metrics["matched"] > 0
+    assert metrics["mean_iou"] == pytest.approx(1, abs=1e-4)
 
 
 def test_the_proof_refuses_another_network(int8_artifact, few):

@@ -1,6 +1,6 @@
-"""A detector that is right by construction, and pictures for it: what ruins it is the build's fault or the request's.
+"""A detector that is right by construction, and images for it: what ruins it is the build's fault or the request's.
 
-Pictures of 92 × 92 pixels of grey noise with red and blue squares; YOLO-NAS's geometry puts them into 96 × 96 with a
+Images of 92 × 92 pixels of grey noise with red and blue squares; YOLO-NAS's geometry puts them into 96 × 96 with a
 border of 2, and there each square is a cell of 16 × 16.
 """
 
@@ -39,28 +39,28 @@ def network(high: float = 1, order: str = "rgb") -> nn.Module:
 
 
 def labelled(count: int = 4) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """(picture, boxes, classes): each picture holds three squares, the last picture none."""
+    """(image, boxes, classes): each image holds three squares, the last image none."""
     rng = np.random.default_rng(0)
     items = []
     for i in range(count):
         cells = rng.choice(16, 3 if i < count - 1 else 0, replace=False)
         corners = np.stack([cells % 4 + 1, cells // 4 + 1], axis=1) * CELL - BORDER  # not at the border
         classes = rng.integers(0, 2, len(cells))
-        picture = rng.integers(90, 166, (SIZE - 2 * BORDER, SIZE - 2 * BORDER, 1), dtype=np.uint8).repeat(3, axis=2)
+        image = rng.integers(90, 166, (SIZE - 2 * BORDER, SIZE - 2 * BORDER, 1), dtype=np.uint8).repeat(3, axis=2)
         for (x, y), c in zip(corners, classes, strict=True):
-            picture[y : y + CELL, x : x + CELL] = (230, 20, 20) if c == 0 else (20, 20, 230)
-        items.append((picture, np.concatenate([corners, corners + CELL], axis=1), classes))
+            image[y : y + CELL, x : x + CELL] = (230, 20, 20) if c == 0 else (20, 20, 230)
+        items.append((image, np.concatenate([corners, corners + CELL], axis=1), classes))
     return items
 
 
 def batches(count: int = 4) -> list[np.ndarray]:
-    """The same pictures as they go into the network, for calibration: uint8 [1, 3, 96, 96]."""
+    """The same images as they go into the network, for calibration: uint8 [1, 3, 96, 96]."""
     border = [(BORDER, BORDER), (BORDER, BORDER), (0, 0)]
     return [np.pad(p, border, constant_values=114).transpose(2, 0, 1)[None] for p, _, _ in labelled(count)]
 
 
 def noise(count: int = 4) -> list[np.ndarray]:
-    """Random calibration data, as of an exporter without pictures: uint8 [1, 3, 96, 96]. Patches of 4 × 4, so that no
+    """Random calibration data, as of an exporter without images: uint8 [1, 3, 96, 96]. Patches of 4 × 4, so that no
     cell is as red or as blue as the squares are, but not so even either that INT8 would be refused."""
     patches = np.random.default_rng(0).integers(0, 256, (count, 1, 3, SIZE // 4, SIZE // 4), dtype=np.uint8)
     return list(patches.repeat(4, axis=3).repeat(4, axis=4))

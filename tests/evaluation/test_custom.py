@@ -1,4 +1,4 @@
-"""Labelled pictures from a user's own function: what it may give, and what is said where it gives something else."""
+"""Labelled images from a user's own function: what it may give, and what is said where it gives something else."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from exporter.config.compose import compose
 from exporter.evaluation.custom import CustomEvaluation
 
 NAMES = ["person", "cat", "dog"]
-PICTURE = np.arange(20 * 40 * 3, dtype=np.uint8).reshape(20, 40, 3)
+IMAGE = np.arange(20 * 40 * 3, dtype=np.uint8).reshape(20, 40, 3)
 GIVEN: list = []
 
 
@@ -36,7 +36,7 @@ class Dataset(torch.utils.data.Dataset):
 
     def __getitem__(self, i):
         self.asked.append(i)
-        return torch.from_numpy(PICTURE + i), torch.tensor([[i, 2.0, 30.0, 12.5]]), torch.tensor([i % 3])
+        return torch.from_numpy(IMAGE + i), torch.tensor([[i, 2.0, 30.0, 12.5]]), torch.tensor([i % 3])
 
 
 def node(items, class_names=None, num_images=None, **settings):
@@ -50,33 +50,33 @@ def test_a_dataset_is_asked_for_one_item_at_a_time():
     dataset = Dataset()
     examples = node(dataset).examples(NAMES, 64, 64)
     assert dataset.asked == [0, 1, 2]
-    assert [e.truth.classes.tolist() for e in examples] == [[0], [1], [2]]
-    assert examples[1].truth.boxes.tolist() == [[1, 2, 30, 12.5]]
-    assert examples[1].truth.areas.tolist() == [29 * 10.5]
-    np.testing.assert_array_equal(examples[1].read(), PICTURE + 1)
+    assert [e.ground_truth.classes.tolist() for e in examples] == [[0], [1], [2]]
+    assert examples[1].ground_truth.boxes.tolist() == [[1, 2, 30, 12.5]]
+    assert examples[1].ground_truth.areas.tolist() == [29 * 10.5]
+    np.testing.assert_array_equal(examples[1].read(), IMAGE + 1)
     assert dataset.asked == [0, 1, 2, 1]
 
 
 def test_a_list_of_files_background_and_names_of_ones_own(tmp_path):
-    Image.fromarray(PICTURE).save(tmp_path / "a.png")
-    items = [(str(tmp_path / "a.png"), [[0, 0, 40, 20]], [1]), (PICTURE, [], []), (PICTURE, np.zeros((0, 4)), [])]
+    Image.fromarray(IMAGE).save(tmp_path / "a.png")
+    items = [(str(tmp_path / "a.png"), [[0, 0, 40, 20]], [1]), (IMAGE, [], []), (IMAGE, np.zeros((0, 4)), [])]
     first, *others = node(items, class_names=("cat", "dog")).examples(NAMES, 64, 64)
-    np.testing.assert_array_equal(first.read(), PICTURE)
-    assert first.truth.classes.tolist() == [2]
-    assert [len(e.truth.boxes) for e in others] == [0, 0]
+    np.testing.assert_array_equal(first.read(), IMAGE)
+    assert first.ground_truth.classes.tolist() == [2]
+    assert [len(e.ground_truth.boxes) for e in others] == [0, 0]
 
 
 def test_files_of_16_bits_are_scaled_alike(tmp_path):
     values = np.arange(20 * 40, dtype=np.uint16).reshape(20, 40)
     for name, each in (("a.png", values), ("b.png", values * 4)):
         Image.fromarray(each).save(tmp_path / name)
-    items = [(tmp_path / "a.png", [[0, 0, 9, 9]], [0]), (PICTURE, [], []), (str(tmp_path / "b.png"), [], [])]
+    items = [(tmp_path / "a.png", [[0, 0, 9, 9]], [0]), (IMAGE, [], []), (str(tmp_path / "b.png"), [], [])]
     for given, bits in (("auto", 12), (14, 14)):
         first, second, third = node(items, bit_depth=given).examples(NAMES, 64, 64)
         for example, each in ((first, values), (third, values * 4)):
             np.testing.assert_array_equal(example.read()[..., 1], np.rint(each * (255 / (2**bits - 1))))
         assert first.depth is third.depth and first.depth.bits == bits
-        assert second.depth is None and np.array_equal(second.read(), PICTURE)
+        assert second.depth is None and np.array_equal(second.read(), IMAGE)
 
 
 def test_num_images_takes_that_many_and_asks_for_no_others():
@@ -86,20 +86,20 @@ def test_num_images_takes_that_many_and_asks_for_no_others():
 
 
 def with_labels(boxes, classes):
-    return [(PICTURE, [[0, 0, 9, 9]], [0]), (PICTURE, boxes, classes)]
+    return [(IMAGE, [[0, 0, 9, 9]], [0]), (IMAGE, boxes, classes)]
 
 
 MISTAKES = [
     (iter([]), ["gives a list_iterator", "no length"]),
     (3, ["gives a int"]),
-    ([], ["lists no pictures"]),
-    ([(PICTURE, [], [])], ["none of 1 pictures has a label"]),
-    ([PICTURE], ["item 0", "no (picture, boxes, classes)"]),
-    ([(PICTURE, [[0, 0, 9, 9]])], ["item 0", "no (picture, boxes, classes)"]),
-    ([(PICTURE, [[0, 0, 9, 9]], ["cat"])], ["item 0", "class numbers"]),
+    ([], ["lists no images"]),
+    ([(IMAGE, [], [])], ["none of 1 images has a label"]),
+    ([IMAGE], ["item 0", "no (image, boxes, classes)"]),
+    ([(IMAGE, [[0, 0, 9, 9]])], ["item 0", "no (image, boxes, classes)"]),
+    ([(IMAGE, [[0, 0, 9, 9]], ["cat"])], ["item 0", "class numbers"]),
     ([("nowhere.jpg", [[0, 0, 9, 9]], [0])], ["item 0", "nowhere.jpg"]),
-    ([(PICTURE / 255, [[0, 0, 9, 9]], [0])], ["item 0", "[20, 40, 3] float64", "uint8"]),
-    ([(PICTURE.transpose(2, 0, 1), [[0, 0, 9, 9]], [0])], ["item 0", "[3, 20, 40] uint8", "[h, w, 3]"]),
+    ([(IMAGE / 255, [[0, 0, 9, 9]], [0])], ["item 0", "[20, 40, 3] float64", "uint8"]),
+    ([(IMAGE.transpose(2, 0, 1), [[0, 0, 9, 9]], [0])], ["item 0", "[3, 20, 40] uint8", "[h, w, 3]"]),
     (with_labels([0, 0, 9, 9], [0]), ["item 1", "[4] and its classes [1]", "[n, 4]"]),
     (with_labels([[0, 0, 9, 9]], [0, 1]), ["item 1", "[1, 4] and its classes [2]"]),
     (with_labels([], [1]), ["item 1", "[0, 4] and its classes [1]"]),
@@ -122,7 +122,9 @@ def test_what_is_not_of_the_contract_is_named(items, said):
 def test_odd_boxes_are_clipped_or_dropped_counted_and_with_strict_errors():
     odd = with_labels([[20, 0, 60, 9], [5, 0, 5, 9], [50, 0, 60, 9]], [0, 0, 0])
     examples = node(odd).examples(NAMES, 64, 64)
-    assert examples[1].truth.boxes.tolist() == [[20, 0, 40, 9]] and examples[1].truth.areas.tolist() == [180]
+    assert examples[1].ground_truth.boxes.tolist() == [[20, 0, 40, 9]] and examples[1].ground_truth.areas.tolist() == [
+        180
+    ]
     assert examples.notes == {"clipped": 1, "dropped_outside": 1, "dropped_without_extent": 1}
     with pytest.raises(RequestError, match=r"item 1: the box \[20, 0, 60, 9\].*edge.*no size.*lies outside"):
         node(odd, strict=True).examples(NAMES, 64, 64)
@@ -130,7 +132,7 @@ def test_odd_boxes_are_clipped_or_dropped_counted_and_with_strict_errors():
 
 def test_all_items_that_are_wrong_are_told_at_once():
     with pytest.raises(RequestError, match=r"item 1: .*item 2: .*item 3: .* … and 2 more$"):
-        node([*with_labels([[0, 0, 9, 9]], [9]), *[(PICTURE, [[0, 0, 9, 9]], [9])] * 4]).examples(NAMES, 64, 64)
+        node([*with_labels([[0, 0, 9, 9]], [9]), *[(IMAGE, [[0, 0, 9, 9]], [9])] * 4]).examples(NAMES, 64, 64)
 
 
 def test_names_that_are_not_the_models_show_what_differs():
@@ -145,10 +147,15 @@ def test_a_function_that_fails_is_one_line():
 
 
 def test_only_the_command_line_trusts_it(capsys):
-    words = ["+recipe=yolo_nas_s", "evaluation=custom", f"evaluation._target_={__name__}.given", "+evaluation.folder=x"]
-    assert main(words) == 2
+    overrides = [
+        "+recipe=yolo_nas_s",
+        "evaluation=custom",
+        f"evaluation._target_={__name__}.given",
+        "+evaluation.folder=x",
+    ]
+    assert main(overrides) == 2
     assert f"trust={__name__.split('.', maxsplit=1)[0]}" in capsys.readouterr().err
-    own = check(compose([*words, "trust=tests", "evaluation.class_names=[cat]"])).evaluation
+    own = check(compose([*overrides, "trust=tests", "evaluation.class_names=[cat]"])).evaluation
     assert (own.arguments, own.class_names, own.name) == ({"folder": "x"}, ("cat",), "custom")
     with pytest.raises(RequestError, match=r"evaluation\.min_map=101"):
-        check(compose([*words, "trust=tests", "evaluation.min_map=101"]))
+        check(compose([*overrides, "trust=tests", "evaluation.min_map=101"]))

@@ -12,7 +12,7 @@ from exporter.config.check import check
 from exporter.config.compose import compose
 from exporter.demo.scenes import CLASS_NAMES
 from exporter.evaluation.evaluate import evaluate
-from exporter.evaluation.examples import Example, Truth
+from exporter.evaluation.examples import Example, GroundTruth
 from exporter.postprocessing.detections import Detections
 from tests.evaluation.colours import NAMES, labelled
 
@@ -22,17 +22,17 @@ SMALL = ["preprocessing=yolo_nas", "input.size=96", "proof.num_images=2"]
 INT8 = ["quantization=int8", "calibration=custom", "calibration.num_images=4", "proof.mean_score_error=1"]
 
 
-def build(folder, *words: str):
-    return exporter.build(None, [*NETWORK, *LABELS, *SMALL, f"output_dir={folder / 'out'}", *words])
+def build(folder, *overrides: str):
+    return exporter.build(None, [*NETWORK, *LABELS, *SMALL, f"output_dir={folder / 'out'}", *overrides])
 
 
-def pictures(name: str) -> str:
+def made_images(name: str) -> str:
     return f"calibration._target_=tests.evaluation.colours.{name}"
 
 
 def test_a_right_build_passes_both_gates(tmp_path):
     evaluation = build(
-        tmp_path, *INT8, pictures("batches"), "evaluation.min_map=99", "evaluation.max_drop=1"
+        tmp_path, *INT8, made_images("batches"), "evaluation.min_map=99", "evaluation.max_drop=1"
     ).evaluation
     assert evaluation is not None
     assert (evaluation.name, evaluation.num_images, evaluation.num_boxes, evaluation.num_background) == (
@@ -68,7 +68,7 @@ def test_objects_that_another_order_of_channels_finds_are_said_before_any_gate(t
 
 
 def test_a_reference_that_finds_nothing_is_no_success(tmp_path):
-    with pytest.raises(BuildError, match=r"the FP32 artifact is 0\.00 on 4 pictures with 9 objects: it finds none"):
+    with pytest.raises(BuildError, match=r"the FP32 artifact is 0\.00 on 4 images with 9 objects: it finds none"):
         build(tmp_path, "+model.high=255", "proof.blind=off")
 
 
@@ -77,24 +77,30 @@ class Found:
 
     batch = 1
 
-    def __init__(self, truths, score):
-        self.truths, self.score = iter(truths), score
+    def __init__(self, ground_truths, score):
+        self.ground_truths, self.score = iter(ground_truths), score
 
-    def __call__(self, pictures):
-        for _ in pictures:
-            truth = next(self.truths)
-            scores = np.full(len(truth.boxes), self.score, np.float32)
-            yield Detections(truth.boxes.astype(np.float32), scores, truth.classes)
+    def __call__(self, made_images):
+        for _ in made_images:
+            ground_truth = next(self.ground_truths)
+            scores = np.full(len(ground_truth.boxes), self.score, np.float32)
+            yield Detections(ground_truth.boxes.astype(np.float32), scores, ground_truth.classes)
 
 
 @pytest.mark.parametrize(("bound", "holds"), [(0.05, False), (0.2, True), (None, True)])
 def test_scores_that_all_move_while_map_stays_are_caught(bound, holds):
-    truths = [Truth.of(boxes, classes) for _, boxes, classes in labelled(8)]
-    examples = [Example(str(i), each, lambda: np.zeros((4, 4, 3), np.uint8)) for i, each in enumerate(truths)]
+    ground_truths = [GroundTruth.of(boxes, classes) for _, boxes, classes in labelled(8)]
+    examples = [Example(str(i), each, lambda: np.zeros((4, 4, 3), np.uint8)) for i, each in enumerate(ground_truths)]
 
     def evaluated():
         return evaluate(
-            Found(truths, 0.72), Found(truths, 0.9), examples, 2, Progress(), name="custom", max_score_shift=bound
+            Found(ground_truths, 0.72),
+            Found(ground_truths, 0.9),
+            examples,
+            2,
+            Progress(),
+            name="custom",
+            max_score_shift=bound,
         )
 
     if holds:
@@ -107,7 +113,7 @@ def test_scores_that_all_move_while_map_stays_are_caught(bound, holds):
 
 def test_random_calibration_data_is_caught_by_max_drop(tmp_path):
     with pytest.raises(BuildError, match=r"a drop of \d\d+\.\d+ points, evaluation\.max_drop=1 allows less"):
-        build(tmp_path, *INT8, pictures("noise"), "evaluation.max_drop=1")
+        build(tmp_path, *INT8, made_images("noise"), "evaluation.max_drop=1")
 
 
 class Undivided(nn.Module):
@@ -125,10 +131,15 @@ class Undivided(nn.Module):
 @pytest.mark.parametrize("right", [True, False])
 def test_the_demo_network_normalised_twice_is_ruined(tmp_path, right):
     network = check(compose(["+recipe=yolo_nas_s"])).model.load().network
-    words = [f"model.class_names=[{','.join(CLASS_NAMES)}]", "input.size=192", "proof.num_images=2"]
-    words += ["evaluation=demo", "evaluation.num_images=8", "evaluation.min_map=60", f"output_dir={tmp_path / 'out'}"]
+    overrides = [f"model.class_names=[{','.join(CLASS_NAMES)}]", "input.size=192", "proof.num_images=2"]
+    overrides += [
+        "evaluation=demo",
+        "evaluation.num_images=8",
+        "evaluation.min_map=60",
+        f"output_dir={tmp_path / 'out'}",
+    ]
     if right:
-        exporter.build("yolo_nas_s", words, model=network)
+        exporter.build("yolo_nas_s", overrides, model=network)
         return
-    with pytest.raises(BuildError, match=r"mAP is \d\.\d+ on 8 pictures, evaluation\.min_map=60"):
-        exporter.build("yolo_nas_s", words, model=Undivided(network))
+    with pytest.raises(BuildError, match=r"mAP is \d\.\d+ on 8 images, evaluation\.min_map=60"):
+        exporter.build("yolo_nas_s", overrides, model=Undivided(network))

@@ -15,16 +15,16 @@ from exporter.cli import main
 from exporter.common.errors import RequestError
 from tests.evaluation.colours import NAMES, labelled
 from tests.evaluation.test_gates import NETWORK, SMALL
-from tests.evaluation.test_readers import CLASSES, HEIGHT, WIDTH, changed, coco, picture, yolo
+from tests.evaluation.test_readers import CLASSES, HEIGHT, WIDTH, changed, coco, made_image, yolo
 
-# What the json of `coco` has without any change: its second picture has no size.
+# What the json of `coco` has without any change: its second image has no size.
 AS_IT_IS = {"size_from_image": 1}
 WHOLE = [2, 3, 12, 11]
 CROWD = [0, 0, 40.5, 20]
 
 
 def added(**values):
-    """One more annotation, of the first picture, like the first but for these values."""
+    """One more annotation, of the first image, like the first but for these values."""
     return lambda content: content["annotations"].append({**content["annotations"][0], "id": 9, **values})
 
 
@@ -68,7 +68,7 @@ COCO_ODD = {
 @pytest.mark.parametrize("what", COCO_ODD)
 def test_what_is_odd_in_a_json(tmp_path, what):
     change, counts, box = COCO_ODD[what]
-    picture(tmp_path / "pictures" / "deep" / "a.jpg")
+    made_image(tmp_path / "pictures" / "deep" / "a.jpg")
     used = ["things", *CLASSES]  # the model has the category that labels nothing
     node = coco(tmp_path, lambda content: (content["annotations"][1].update(area=810), change(content)))
     if "area_from_box" in counts:
@@ -76,8 +76,8 @@ def test_what_is_odd_in_a_json(tmp_path, what):
     assert list(node.problems()) == []
     examples = node.examples(used, 64, 64)
     assert examples.notes == AS_IT_IS | counts
-    assert examples[0].truth.boxes.tolist() == [box, CROWD]
-    assert examples[0].truth.classes.tolist() == [used.index("dog"), used.index("cat")]
+    assert examples[0].ground_truth.boxes.tolist() == [box, CROWD]
+    assert examples[0].ground_truth.classes.tolist() == [used.index("dog"), used.index("cat")]
     if counts:
         with pytest.raises(RequestError):
             node.model_copy(update={"strict": True}).examples(used, 64, 64)
@@ -85,7 +85,7 @@ def test_what_is_odd_in_a_json(tmp_path, what):
 
 def test_an_area_that_is_not_there_is_that_of_the_box_on_the_image(tmp_path):
     node = coco(tmp_path, changed("annotations", bbox=[35, 3, 10, 8], area=0))
-    assert node.examples(CLASSES, 64, 64)[0].truth.areas.tolist() == [40, 810]
+    assert node.examples(CLASSES, 64, 64)[0].ground_truth.areas.tolist() == [40, 810]
 
 
 def test_sizes_of_the_stored_image_are_taken_where_exif_turns_it(tmp_path):
@@ -93,7 +93,7 @@ def test_sizes_of_the_stored_image_are_taken_where_exif_turns_it(tmp_path):
     node = coco(tmp_path, changed("images", width=HEIGHT, height=WIDTH))
     (line,) = node.problems()
     assert "the boxes would not fit" in line  # no EXIF, no turn
-    picture(tmp_path / "pictures" / "a.jpg", width=HEIGHT, height=WIDTH, orientation=6)
+    made_image(tmp_path / "pictures" / "a.jpg", width=HEIGHT, height=WIDTH, orientation=6)
     examples = node.examples(CLASSES, 64, 64)
     assert examples.notes["size_turned"] == 1 and examples[0].read().shape[:2] == (HEIGHT, WIDTH)
     tall = json.loads((tmp_path / "labels.json").read_text())
@@ -156,7 +156,7 @@ def test_what_is_odd_in_a_label_file(tmp_path, what):
     node = yolo(tmp_path, labels=labels + SECOND)
     examples = node.examples(CLASSES, 64, 64)
     assert examples.notes == counts
-    np.testing.assert_allclose(examples[0].truth.boxes, [box, [8, 4, 12, 6]], atol=1e-9)
+    np.testing.assert_allclose(examples[0].ground_truth.boxes, [box, [8, 4, 12, 6]], atol=1e-9)
     if counts:
         with pytest.raises(RequestError, match=r"a\.txt: line \d"):
             node.model_copy(update={"strict": True}).examples(CLASSES, 64, 64)
@@ -178,7 +178,7 @@ def moved(old, new):
 
 
 def beside(folder):
-    """Labels where the pictures are, in folders whose names say nothing."""
+    """Labels where the images are, in folders whose names say nothing."""
     shutil.move(folder / "labels" / "val" / "a.txt", folder / "images" / "val" / "a.txt")
     shutil.rmtree(folder / "labels")
 
@@ -236,8 +236,8 @@ def test_what_is_odd_about_the_folders_of_a_set(tmp_path, monkeypatch, what):
     assert list(node.problems()) == []
     first, background = examples = node.examples(CLASSES, 64, 64)
     assert examples.notes == counts
-    np.testing.assert_allclose(first.truth.boxes, [[15, 5, 25, 15], [8, 4, 12, 6]])
-    assert background.name == "b.jpg" and not len(background.truth.boxes)
+    np.testing.assert_allclose(first.ground_truth.boxes, [[15, 5, 25, 15], [8, 4, 12, 6]])
+    assert background.name == "b.jpg" and not len(background.ground_truth.boxes)
     if counts:
         with pytest.raises(RequestError):
             node.model_copy(update={"strict": True}).examples(CLASSES, 64, 64)
@@ -246,7 +246,7 @@ def test_what_is_odd_about_the_folders_of_a_set(tmp_path, monkeypatch, what):
 def test_a_list_that_takes_some_images_of_a_folder_leaves_the_labels_of_the_others_alone(tmp_path):
     node = yolo(tmp_path, LISTED)
     (tmp_path / "list.txt").write_text("images/val/a.jpg\n")
-    picture(tmp_path / "images" / "val" / "c.jpg")
+    made_image(tmp_path / "images" / "val" / "c.jpg")
     (tmp_path / "labels" / "val" / "c.txt").write_text(BOX)
     assert [e.name for e in node.examples(CLASSES, 64, 64)] == ["a.jpg"]
 
@@ -276,7 +276,7 @@ def test_what_was_odd_is_part_of_the_identity(tmp_path):
 
 def test_nothing_is_left(tmp_path):
     (line,) = yolo(tmp_path, labels="0 0.5 0.5 0 0.5\n").problems()
-    assert "none of 2 pictures has a label (boxes without extent dropped: 1)" in line
+    assert "none of 2 images has a label (boxes without extent dropped: 1)" in line
 
 
 @pytest.fixture(scope="module")
@@ -296,13 +296,13 @@ def built(tmp_path_factory):
         (folder / "labels" / f"{i}.txt").write_text("".join(lines) + (spoiled if i == 0 else ""))
     (folder / "images" / "._0.png").write_bytes(b"\0")
     (folder / "data.yaml").write_text(f"train: images\nval: images\nnames: {NAMES}\n")
-    words = [*NETWORK, *SMALL, "trust=tests", "quantization=int8", "proof.mean_score_error=1", "calibration=yolo",
+    overrides = [*NETWORK, *SMALL, "trust=tests", "quantization=int8", "proof.mean_score_error=1", "calibration=yolo",
              f"calibration.path={folder / 'data.yaml'}", "evaluation=yolo", f"evaluation.path={folder / 'data.yaml'}",
              f"output_dir={folder / 'out'}"]  # fmt: skip
     said = io.StringIO()
     with contextlib.redirect_stderr(said):
-        assert main(words) == 0
-    return folder, words, said.getvalue()
+        assert main(overrides) == 0
+    return folder, overrides, said.getvalue()
 
 
 def test_what_was_odd_is_in_the_manifest(built):
@@ -333,10 +333,10 @@ def test_what_was_odd_is_said_in_one_line(built, capsys):
 
 
 def test_strict_ends_a_build_before_it_starts(built, tmp_path, capsys):
-    words = [*built[1][:-1], f"output_dir={tmp_path / 'out'}"]
-    assert main([*words, "evaluation.strict=true"]) == 2
+    overrides = [*built[1][:-1], f"output_dir={tmp_path / 'out'}"]
+    assert main([*overrides, "evaluation.strict=true"]) == 2
     assert "0.txt: line 4: the box" in capsys.readouterr().err
-    assert main([*words, "calibration.strict=true"]) == 2
+    assert main([*overrides, "calibration.strict=true"]) == 2
     assert "a hidden file" in capsys.readouterr().err
 
 

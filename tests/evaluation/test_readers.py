@@ -18,7 +18,7 @@ CLASSES = ["person", "cat", "dog"]
 WIDTH, HEIGHT = 40, 20
 
 
-def picture(path, width=WIDTH, height=HEIGHT, orientation=None):
+def made_image(path, width=WIDTH, height=HEIGHT, orientation=None):
     path.parent.mkdir(parents=True, exist_ok=True)
     noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
     image, exif = Image.fromarray(noise), Image.Exif()
@@ -28,9 +28,9 @@ def picture(path, width=WIDTH, height=HEIGHT, orientation=None):
 
 
 def coco(folder, change=lambda content: None, **settings):
-    """Two pictures, one of them background; categories with gaps in their ids. `change` spoils the json."""
+    """Two images, one of them background; categories with gaps in their ids. `change` spoils the json."""
     for name in ("a.jpg", "b.jpg"):
-        picture(folder / "pictures" / name)
+        made_image(folder / "pictures" / name)
     content = {
         "images": [{"id": 7, "file_name": "a.jpg", "width": WIDTH, "height": HEIGHT}, {"id": 9, "file_name": "b.jpg"}],
         "categories": [{"id": 90, "name": "dog"}, {"id": 18, "name": "cat"}, {"id": 3, "name": "things"}],
@@ -48,7 +48,7 @@ def coco(folder, change=lambda content: None, **settings):
 
 def yolo(folder, data="val: images/val\nnames: {0: dog, 1: cat}\n", labels="0 0.5 0.5 0.25 0.5\n1 .25 .25 .1 .1\n\n"):
     for name in ("a.jpg", "deep/b.jpg"):
-        picture(folder / "images" / "val" / name)
+        made_image(folder / "images" / "val" / name)
     (folder / "labels" / "val").mkdir(parents=True, exist_ok=True)
     (folder / "labels" / "val" / "a.txt").write_text(labels)
     (folder / "data.yaml").write_text(data)
@@ -59,16 +59,16 @@ def test_coco_categories_are_matched_by_name_and_crowds_kept(tmp_path):
     node = coco(tmp_path)
     assert list(node.problems()) == []
     first, background = node.examples(CLASSES, 64, 64)
-    assert first.truth.boxes.tolist() == [[2, 3, 12, 11], [0, 0, 40.5, 20]]
-    assert first.truth.classes.tolist() == [2, 1]
-    assert first.truth.crowd.tolist() == [False, True]
-    assert first.truth.areas.tolist() == [44, 810]
-    assert background.truth.boxes.shape == (0, 4)
+    assert first.ground_truth.boxes.tolist() == [[2, 3, 12, 11], [0, 0, 40.5, 20]]
+    assert first.ground_truth.classes.tolist() == [2, 1]
+    assert first.ground_truth.crowd.tolist() == [False, True]
+    assert first.ground_truth.areas.tolist() == [44, 810]
+    assert background.ground_truth.boxes.shape == (0, 4)
     assert first.read().shape == (HEIGHT, WIDTH, 3)
 
 
 @pytest.mark.parametrize("make", [coco, yolo])
-def test_pictures_of_16_bits_are_scaled_alike(tmp_path, make):
+def test_images_of_16_bits_are_scaled_alike(tmp_path, make):
     node = make(tmp_path)
     values = np.arange(WIDTH * HEIGHT, dtype=np.uint16).reshape(HEIGHT, WIDTH)
     for number, path in enumerate(sorted(tmp_path.rglob("*.jpg"))):
@@ -87,22 +87,22 @@ def test_yolo_names_are_matched_by_name_and_parts_become_pixels(tmp_path):
     assert list(node.problems()) == []
     first, background = node.examples(CLASSES, 64, 64)
     assert first.name == "a.jpg" and background.name == "b.jpg"
-    np.testing.assert_allclose(first.truth.boxes, [[15, 5, 25, 15], [8, 4, 12, 6]])
-    assert first.truth.classes.tolist() == [2, 1]
-    assert background.truth.boxes.shape == (0, 4)
+    np.testing.assert_allclose(first.ground_truth.boxes, [[15, 5, 25, 15], [8, 4, 12, 6]])
+    assert first.ground_truth.classes.tolist() == [2, 1]
+    assert background.ground_truth.boxes.shape == (0, 4)
 
 
 def test_num_images_takes_that_many(tmp_path):
     assert [e.name for e in coco(tmp_path, num_images=1).examples(CLASSES, 64, 64)] == ["a.jpg"]
 
 
-def test_yolo_takes_lists_roboflows_paths_and_pictures_turned_upright(tmp_path):
+def test_yolo_takes_lists_roboflows_paths_and_images_turned_upright(tmp_path):
     node = yolo(tmp_path, "path: .\nval: [../images/val, more.txt]\nnames: [dog, cat]\nnc: 2\n")
-    picture(tmp_path / "images" / "turned.jpg", orientation=6)
+    made_image(tmp_path / "images" / "turned.jpg", orientation=6)
     (tmp_path / "labels" / "turned.txt").write_text("1 0.5 0.5 1 1\n")
     (tmp_path / "more.txt").write_text("images/turned.jpg\n")
     turned = next(e for e in node.examples(CLASSES, 64, 64) if e.name == "turned.jpg")
-    assert turned.truth.boxes.tolist() == [[0, 0, HEIGHT, WIDTH]]
+    assert turned.ground_truth.boxes.tolist() == [[0, 0, HEIGHT, WIDTH]]
     assert turned.read().shape == (WIDTH, HEIGHT, 3)
 
 
@@ -110,11 +110,11 @@ def test_yolo_labels_of_other_tasks_have_boxes_too(tmp_path):
     polygons = "0 0.25 0.5 0.5 0.25 0.75 0.5 0.5 0.75\n1 0.5 0.5 0.25 0.5\n"
     (tmp_path / "polygons").mkdir()
     first, _ = yolo(tmp_path / "polygons", labels=polygons).examples(CLASSES, 64, 64)
-    assert first.truth.boxes.tolist() == [[10, 5, 30, 15], [15, 5, 25, 15]]
-    assert first.truth.areas.tolist() == [200, 100]
+    assert first.ground_truth.boxes.tolist() == [[10, 5, 30, 15], [15, 5, 25, 15]]
+    assert first.ground_truth.areas.tolist() == [200, 100]
     data = "val: images/val\nkpt_shape: [2, 3]\nnames: [dog, cat]\n"
     first, _ = yolo(tmp_path, data, labels="0 0.5 0.5 0.25 0.5 0.1 0.1 2 0 0 0\n").examples(CLASSES, 64, 64)
-    assert first.truth.boxes.tolist() == [[15, 5, 25, 15]]
+    assert first.ground_truth.boxes.tolist() == [[15, 5, 25, 15]]
 
 
 def changed(where, **values):
@@ -134,15 +134,15 @@ COCO_MISTAKES = [
     (changed("annotations", iscrowd=5), ["annotation 1", "iscrowd=5"]),
     (changed("annotations", area=-1), ["annotation 1", "area=-1"]),
     (changed("annotations", id="x"), ["id='x'"]),
-    (changed("images", file_name="gone.jpg"), ["image 7", "gone.jpg", "2 labels have no picture"]),
+    (changed("images", file_name="gone.jpg"), ["image 7", "gone.jpg", "2 labels have no image"]),
     (changed("images", file_name=3), ["image 7", "file_name=3"]),
     (changed("images", width=20, height=40), ["image 7", "40 × 20", "20 × 40"]),
     (changed("images", id=9), ["share an id"]),
     (changed("categories", name="cat"), ["share an id or a name"]),
     (changed("categories", name=None), ["category 90"]),
-    (lambda content: content.update(annotations=[]), ["none of 2 pictures has a label"]),
-    (lambda content: content.update(annotations=[], images=[]), ["lists no pictures"]),
-    (lambda content: content["annotations"].pop(0), ["none of 2 pictures has a label"]),  # a crowd is left
+    (lambda content: content.update(annotations=[]), ["none of 2 images has a label"]),
+    (lambda content: content.update(annotations=[], images=[]), ["lists no images"]),
+    (lambda content: content["annotations"].pop(0), ["none of 2 images has a label"]),  # a crowd is left
     (lambda content: content.pop("categories"), ["no list categories"]),
 ]
 
@@ -174,17 +174,17 @@ YOLO_MISTAKES = [
     ({"labels": "0 0.5 0.5 0.5 0.5 7\n"}, ["line 1", "five numbers"]),  # no score
     ({"labels": "\n0 20 10 10 5\n"}, ["line 2", "divide pixels"]),
     ({"labels": "0 0.5 0.5 0.6 nan 0.6 0.6\n"}, ["line 1", "three points"]),
-    ({"labels": ""}, ["none of 2 pictures has a label"]),
+    ({"labels": ""}, ["none of 2 images has a label"]),
     ({"data": "names: [dog]\n"}, ["split=val"]),
     ({"data": "train: images\nnames: [dog]\n"}, ["split=val", "it has train"]),
     ({"data": "val: nowhere\nnames: [dog]\n"}, ["nowhere", "neither a folder", "{folder}/nowhere and {here}/nowhere"]),
     ({"data": "path: ../x\nval: y\nnames: [dog]\n"}, ["{folder.parent}/x/y and {here.parent}/x/y"]),
-    ({"data": "val: [images/val, list.txt]\nnames: [dog, cat]\n"}, ["list.txt: line 1: gone.jpg: no such picture"]),
+    ({"data": "val: [images/val, list.txt]\nnames: [dog, cat]\n"}, ["list.txt: line 1: gone.jpg: no such image"]),
     ({"data": "val: images/val\nnames: [yes, no]\n"}, ["0 is True, 1 is False", "in quotes"]),
     ({"data": "val: images/val\nnames: {0: dog, 1: null}\n"}, ["1 is None", "in quotes"]),
     ({"data": "val: images/val\nnames: {0: dog, 1: [cat]}\n"}, ["1 is ['cat']"]),
     ({"data": "val: images/val\nnames: {yes: dog, 1: cat}\n"}, ["neither a list"]),
-    ({"data": "val: labels\nnames: [dog]\n"}, ["no pictures"]),
+    ({"data": "val: labels\nnames: [dog]\n"}, ["no images"]),
     ({"data": "val: images/val\nnames: dog\n"}, ["neither a list"]),
     ({"data": "val: images/val\nnames: [dog, dog]\n"}, ["the same"]),
     ({"data": "val: images/val\nnames: [dog, cat]\nnc: 3\n"}, ["nc=3", "2 names"]),
@@ -201,22 +201,22 @@ def test_yolo_mistakes_are_named_before_anything_runs(tmp_path, files, said):
     assert all(part.format(folder=tmp_path, here=Path.cwd()) in line for part in said), line
 
 
-def test_yolo_labels_without_a_picture(tmp_path):
+def test_yolo_labels_without_an_image(tmp_path):
     node = yolo(tmp_path)
     (tmp_path / "labels" / "val" / "lost.txt").write_text("0 0.5 0.5 0.5 0.5\n")
     (line,) = node.problems()
-    assert "lost.txt: labels without a picture" in line
+    assert "lost.txt: labels without an image" in line
 
 
 @pytest.mark.parametrize("make", [coco, yolo])
-def test_corrupt_pictures_are_named(tmp_path, make):
+def test_corrupt_images_are_named(tmp_path, make):
     node = make(tmp_path)
     (file,) = tmp_path.rglob("a.jpg")
     data = file.read_bytes()
     file.write_bytes(b"nothing of the kind")
-    assert "a.jpg: not a picture" in next(node.problems())
+    assert "a.jpg: not an image" in next(node.problems())
     file.write_bytes(data[:-200])  # its header is whole, and its end is not there
-    assert "a.jpg: the picture cannot be read" in next(node.problems())
+    assert "a.jpg: the image cannot be read" in next(node.problems())
     file.write_bytes(data + b"\0")  # another end, and all of it is there
     assert list(node.problems()) == []
 
@@ -245,8 +245,13 @@ def test_the_demo_is_for_the_demos_classes():
 def test_bad_labels_end_a_build_before_it_starts(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     coco(tmp_path, changed("annotations", bbox=["2", 3, 1, 8]))
-    words = ["+recipe=yolo_nas_s", "evaluation=coco", "evaluation.path=pictures", "evaluation.annotations=labels.json"]
-    assert main(words) == 2
+    overrides = [
+        "+recipe=yolo_nas_s",
+        "evaluation=coco",
+        "evaluation.path=pictures",
+        "evaluation.annotations=labels.json",
+    ]
+    assert main(overrides) == 2
     assert "annotation 1" in capsys.readouterr().err
     assert not (tmp_path / "outputs").exists()
 
@@ -261,10 +266,10 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("words", "said"), REFUSED, ids=[" ".join(words) for words, _ in REFUSED])
-def test_requests_that_cannot_be_met(words, said, tmp_path, capsys, monkeypatch):
+@pytest.mark.parametrize(("arguments", "said"), REFUSED, ids=[" ".join(arguments) for arguments, _ in REFUSED])
+def test_requests_that_cannot_be_met(arguments, said, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert main(words) == 2
+    assert main(arguments) == 2
     line = capsys.readouterr().err.strip()
     assert "\n" not in line
     assert all(part in line for part in said), line

@@ -25,12 +25,12 @@ pytestmark = [
 
 
 def test_it_goes_through_quantization_nms_proof_and_manifest(tmp_path):
-    words = ["model=custom", "model._target_=tests.examples.modern_yolonas.network", "trust=tests"]
-    words += ["+model.variant=yolo_nas_s", f"+model.weights='{WEIGHTS}'", "+model.num_classes=8"]
-    words += ["preprocessing=yolo_nas", "quantization=int8", "calibration=demo", "calibration.num_images=8"]
-    words += ["evaluation=demo", "evaluation.num_images=8", "evaluation.max_drop=2"]
-    words += ["model.class_names=[disc,square,triangle,star,ring,cross,heart,crescent]"]
-    assert main([*words, "input.size=160", f"output_dir={tmp_path / 'out'}"]) == 0
+    overrides = ["model=custom", "model._target_=tests.examples.modern_yolonas.network", "trust=tests"]
+    overrides += ["+model.variant=yolo_nas_s", f"+model.weights='{WEIGHTS}'", "+model.num_classes=8"]
+    overrides += ["preprocessing=yolo_nas", "quantization=int8", "calibration=demo", "calibration.num_images=8"]
+    overrides += ["evaluation=demo", "evaluation.num_images=8", "evaluation.max_drop=2"]
+    overrides += ["model.class_names=[disc,square,triangle,star,ring,cross,heart,crescent]"]
+    assert main([*overrides, "input.size=160", f"output_dir={tmp_path / 'out'}"]) == 0
     manifest = read_manifest(tmp_path / "out")
     assert manifest.model.weights.source == "made by tests.examples.modern_yolonas.network"
     assert manifest.quantization["convolutions"]["int8"] > 90

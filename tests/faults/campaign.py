@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 SMALL = ["model=custom", "model._target_=tests.small_network.SmallDetector", "model.digest=one", "trust=tests",
          "preprocessing=yolo_nas", "name=small", "input.size=64", "proof.num_images=1", "proof.num_scenes=0"]  # fmt: skip
 OTHER = "postprocessing.nms.max_predictions_per_image=7"
-"""The same artifact but for one knob, so that a mix of both shows."""
+"""The same artifact but for one parameter, so that a mix of both shows."""
 
 
 class Server:
@@ -28,9 +28,9 @@ class Server:
         )  # fmt: skip
         assert self._process.stdout and self._process.stdout.readline() == '"ready"\n'
 
-    def run(self, words, fault=None, **more):
+    def run(self, arguments, fault=None, **more):
         assert self._process.stdin and self._process.stdout
-        given = {"words": [str(word) for word in words], "fault": fault, "cwd": str(self.cwd), **more}
+        given = {"words": [str(argument) for argument in arguments], "fault": fault, "cwd": str(self.cwd), **more}
         self._process.stdin.write(json.dumps(given) + "\n")
         self._process.stdin.flush()
         return json.loads(self._process.stdout.readline())
@@ -59,7 +59,7 @@ def in_one_line(answer, codes=(1, 2)):
 
 def contents(folder: Path) -> dict[str, str]:
     """Size and digest of all files below it, by name: `manifest.json` without the facts of its run, and in `.hydra` only that
-    something is there, since the words say where things go."""
+    something is there, since the overrides say where things go."""
     found = {}
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
         data = file.read_bytes()

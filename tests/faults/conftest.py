@@ -13,7 +13,7 @@ class Place:
     def __init__(self, folder, server):
         self.folder, self.server = folder, server
         self.store, self.out = folder / "store", folder / "work" / "out"
-        self.words = [*SMALL, f"store.path={self.store}", f"output_dir={self.out}"]
+        self.arguments = [*SMALL, f"store.path={self.store}", f"output_dir={self.out}"]
         self.build(OTHER)
         self.after = contents(self.out)
         self.build()
@@ -21,7 +21,7 @@ class Place:
 
     def build(self, *more):
         """Without a fault, which must go well and leave nothing beside the artifact."""
-        answer = good(self.server.run([*self.words, *more]))
+        answer = good(self.server.run([*self.arguments, *more]))
         assert [path.name for path in self.out.parent.iterdir()] == ["out"]
         return answer
 

@@ -20,7 +20,7 @@ def test_killed(place):
     campaign = Campaign("kill -9 at some calls")
     for at in (3, 12, 20):
         fault = {"below": str(place.out.parent), "at": at, "error": "KILL"}
-        assert place.server.run([*place.words, OTHER], fault)["code"] == -9
+        assert place.server.run([*place.arguments, OTHER], fault)["code"] == -9
         campaign.look(place.out, place.before, place.after)
         place.build()
     campaign.report()
@@ -28,7 +28,7 @@ def test_killed(place):
 
 def test_a_store_that_is_full(place):
     fault = {"below": str(place.store), "at": 9, "error": "ENOSPC"}
-    answer = good(place.server.run([*place.words, NEW], fault))
+    answer = good(place.server.run([*place.arguments, NEW], fault))
     assert answer["err"].count("results are not kept") == 1
     assert not list(place.store.glob("making/*"))
     place.build()
@@ -41,10 +41,10 @@ def test_bits_of_the_store_that_flip(place):
 def test_locks_that_fail(place):
     """In the store they only save work. Where builds go they keep two apart: it is refused there, and nothing left."""
     fault = {"at": 1, "error": "ENOLCK", "only": ["flock"]}
-    good(place.server.run([*place.words, OTHER], {"below": str(place.store), **fault}))
+    good(place.server.run([*place.arguments, OTHER], {"below": str(place.store), **fault}))
     assert contents(place.out) == place.after
     place.build()
-    line = in_one_line(place.server.run([*place.words, OTHER], {"below": str(place.out.parent), **fault}), (2,))
+    line = in_one_line(place.server.run([*place.arguments, OTHER], {"below": str(place.out.parent), **fault}), (2,))
     assert "cannot lock a directory (No locks available)" in line
     assert contents(place.out) == place.before and [path.name for path in place.out.parent.iterdir()] == ["out"]
 
@@ -56,7 +56,7 @@ def test_three_builds_at_once(place):
 
 
 def test_a_clock_that_is_set_back(place):
-    good(place.server.run([*place.words, OTHER], python=JUMPING.format(after=1)))
+    good(place.server.run([*place.arguments, OTHER], python=JUMPING.format(after=1)))
     assert contents(place.out) == place.after
     place.build()
 
@@ -69,7 +69,7 @@ from exporter.artifact import publish
 swap = publish.swap
 publish.swap = lambda *given: (swap(*given), os.kill(os.getpid(), {int(signal.SIGTERM)}))
 """
-    answer = place.server.run([*place.words, OTHER], python=code)
+    answer = place.server.run([*place.arguments, OTHER], python=code)
     assert answer["code"] == 143
     assert answer["err"].splitlines()[-1] == f"exporter: terminated; {place.out} was published before"
     assert contents(place.out) == place.after

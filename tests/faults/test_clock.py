@@ -18,7 +18,7 @@ time.time = lambda: real() - 3600 * (next(looks) >= {after})
 @pytest.mark.slow
 @pytest.mark.parametrize("after", [0, 1, 2])
 def test_back_by_an_hour_during_a_build(place, after):
-    good(place.server.run([*place.words, OTHER], python=JUMPING.format(after=after)))
+    good(place.server.run([*place.arguments, OTHER], python=JUMPING.format(after=after)))
     assert contents(place.out) == place.after
     assert 0 <= read_manifest(place.out).run["seconds"] < 600
     place.build()
@@ -30,7 +30,7 @@ def test_results_of_another_time(place, years):
     campaign, then = Campaign(f"results of {years} years from now"), time.time() + years * 365 * 86400
     for file in place.store.glob("results/*/*/*"):
         os.utime(file, (then, then))
-    answer = good(place.server.run([*place.words, OTHER]))
+    answer = good(place.server.run([*place.arguments, OTHER]))
     assert "reused" in answer["err"]
     campaign.look(place.out, place.after)
     assert "0 results removed" in good(place.server.run(["store", "gc", "--path", place.store]))["out"]

@@ -6,9 +6,9 @@ import pytest
 from tests.faults.campaign import OTHER, Campaign, in_one_line
 
 
-def calls_of(place, *words, **fault):
+def calls_of(place, *arguments, **fault):
     """How many calls below the folder of the artifact there are that can fail."""
-    answer = place.server.run([*place.words, *words], {"below": str(place.out.parent), **fault})
+    answer = place.server.run([*place.arguments, *arguments], {"below": str(place.out.parent), **fault})
     assert answer["code"] == 0, answer["err"]
     place.build()
     return len(answer["seen"])
@@ -17,7 +17,7 @@ def calls_of(place, *words, **fault):
 def at_every_call(place, name, moments, **fault):
     campaign = Campaign(name)
     for at in moments:
-        answer = place.server.run([*place.words, OTHER], {"below": str(place.out.parent), "at": at, **fault})
+        answer = place.server.run([*place.arguments, OTHER], {"below": str(place.out.parent), "at": at, **fault})
         if answer["code"] == 0:  # of what is flushed after the swap, and of a look at a clock, nothing depends
             campaign.look(place.out, place.after)
         else:

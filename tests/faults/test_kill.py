@@ -12,11 +12,11 @@ import pytest
 from exporter.artifact.verify import verify
 from exporter.common.files import file_digest
 
-WORDS = ["+recipe=yolo_nas_s", "input.size=64", "proof.num_scenes=0", "proof.num_images=1"]
+ARGUMENTS = ["+recipe=yolo_nas_s", "input.size=64", "proof.num_scenes=0", "proof.num_images=1"]
 
 
-def build(cwd, *words, **options):
-    command = [sys.executable, "-m", "exporter", *WORDS, *words]
+def build(cwd, *arguments, **options):
+    command = [sys.executable, "-m", "exporter", *ARGUMENTS, *arguments]
     return subprocess.Popen(command, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, **options)
 
 
@@ -29,7 +29,7 @@ def test_kill_9_at_random_moments(tmp_path):
     good = file_digest(place / "yolo_nas_s" / "model.onnx")
     moments = random.Random(0)
     for _ in range(12):
-        # The same artifact but for one knob, so that a mix of both would show.
+        # The same artifact but for one parameter, so that a mix of both would show.
         process = build(tmp_path, "postprocessing.nms.max_predictions_per_image=7")
         time.sleep(moments.uniform(0.3, 1.05) * seconds)
         process.kill()

@@ -4,7 +4,7 @@ import pytest
 
 from tests.faults.campaign import Campaign, contents, good, in_one_line
 
-WORDS = ["+recipe=yolo_nas_s_int8", "input.size=320", "calibration.num_images=4", "proof.num_images=1", "proof.num_scenes=0",
+ARGUMENTS = ["+recipe=yolo_nas_s_int8", "input.size=320", "calibration.num_images=4", "proof.num_images=1", "proof.num_scenes=0",
          "proof.mean_score_error=1", "proof.mean_box_error=1000", "proof.max_map_drop=100", "progress.format=json"]  # fmt: skip
 BOUNDED = """
 import resource
@@ -21,18 +21,18 @@ progress.event = event
 
 @pytest.mark.slow
 def test_in_calibration(place, tmp_path):
-    words = [*WORDS, f"store.path={tmp_path / 'store'}"]
+    arguments = [*ARGUMENTS, f"store.path={tmp_path / 'store'}"]
     out, work = f"output_dir={tmp_path / 'work' / 'out'}", tmp_path / "work"
-    good(place.server.run([*words, out]))
+    good(place.server.run([*arguments, out]))
     before = contents(work / "out")
     campaign, codes = Campaign("RLIMIT_AS from calibration on"), {}
     for room in (1, 16, 64, 128, 192, 256, 320, 384, 448, 512, 4096):
-        # Other pictures, so that nothing of it is in the store.
+        # Other images, so that nothing of it is in the store.
         changed = [f"calibration.seed={room}"]
-        answer = place.server.run([*words, *changed, out], python=BOUNDED.format(room=room))
+        answer = place.server.run([*arguments, *changed, out], python=BOUNDED.format(room=room))
         codes[room] = answer["code"]
         if answer["code"] == 0:
-            good(place.server.run([*words, out]))
+            good(place.server.run([*arguments, out]))
         elif answer["code"] == 1:
             line = in_one_line(answer, (1,))
             assert "memory" in line or "alloc" in line, line
@@ -41,7 +41,7 @@ def test_in_calibration(place, tmp_path):
         campaign.look(work / "out", before)
         if answer["code"] != -6:
             assert [path.name for path in work.iterdir()] == ["out"]
-    good(place.server.run([*words, out]))
+    good(place.server.run([*arguments, out]))
     assert contents(work / "out") == before and [path.name for path in work.iterdir()] == ["out"]
     print(f"\nexit codes by MiB: {codes}")
     campaign.report()

@@ -40,18 +40,18 @@ ROOMS = [4096 * pages for pages in (0, 1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 2
 def test_no_room_for_the_artifact(place, tmp_path):
     campaign, codes = Campaign("tmpfs for artifacts"), []
     with mounted(tmp_path / "disk", "64m") as disk:
-        words = [*SMALL, f"store.path={place.store}", f"output_dir={disk / 'out'}"]
-        good(place.server.run(words))
+        arguments = [*SMALL, f"store.path={place.store}", f"output_dir={disk / 'out'}"]
+        good(place.server.run(arguments))
         for room in ROOMS:
             resized(disk, room)
-            answer = place.server.run([*words, OTHER])
+            answer = place.server.run([*arguments, OTHER])
             codes.append(answer["code"])
             if answer["code"]:
                 assert "No space left" in in_one_line(answer, (1,))
             campaign.look(disk / "out", place.after if answer["code"] == 0 else place.before)
             assert [path.name for path in disk.iterdir()] == ["out"]
             resized(disk, 2**26)
-            good(place.server.run(words))
+            good(place.server.run(arguments))
     assert {0, 1} == set(codes)
     campaign.report()
 
@@ -64,7 +64,7 @@ def test_no_room_for_the_store(place, tmp_path):
             for entry in disk.iterdir():
                 subprocess.run(["rm", "-r", entry], check=True)
             resized(disk, room)
-            answer = good(place.server.run([*place.words, OTHER, f"store.path={disk}"]))
+            answer = good(place.server.run([*place.arguments, OTHER, f"store.path={disk}"]))
             said += answer["err"].count("results are not kept")
             campaign.look(place.out, place.after)
     assert said >= 3
@@ -80,7 +80,7 @@ def test_files_may_not_be_larger(place):
     for size in [0, 1, 100, *(size - 1 for size in sizes), 2**24]:
         python = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({max(size, 0)},) * 2)"
         # What is said goes into files as well: through a pipe it has no size.
-        answer = place.server.run([*place.words, OTHER], python=piped() + python)
+        answer = place.server.run([*place.arguments, OTHER], python=piped() + python)
         codes.append(answer["code"])
         campaign.look(place.out, place.after if answer["code"] == 0 else place.before)
         assert [path.name for path in place.out.parent.iterdir()] == ["out"]
@@ -96,13 +96,13 @@ def piped():
 @pytest.mark.slow
 def test_the_temporary_folder_is_full(place):
     campaign = Campaign("temporary folder")
-    words = [*place.words, OTHER, "store.path=none"]
+    arguments = [*place.arguments, OTHER, "store.path=none"]
     scratch = tempfile.mkdtemp()
     python = f"import tempfile; tempfile.tempdir = {scratch!r}"
-    count = len(good(place.server.run(words, {"below": scratch}, python=python))["seen"])
+    count = len(good(place.server.run(arguments, {"below": scratch}, python=python))["seen"])
     place.build()
     for at in range(1, count + 1, 2):
-        line = in_one_line(place.server.run(words, {"below": scratch, "at": at}, python=python), (1,))
+        line = in_one_line(place.server.run(arguments, {"below": scratch, "at": at}, python=python), (1,))
         assert "No space left" in line or "temporary" in line
         campaign.look(place.out, place.before)
         assert not [name for name in os.listdir(scratch) if not name.startswith("torchinductor_")]  # noqa: PTH208

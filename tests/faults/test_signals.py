@@ -27,9 +27,9 @@ def listening():
     signal.signal(signal.SIGINT, before)
 
 
-def start(words, cwd, **options):
+def start(arguments, cwd, **options):
     return subprocess.Popen(
-        [sys.executable, "-m", "exporter", *map(str, words)], cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        [sys.executable, "-m", "exporter", *map(str, arguments)], cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         text=True, start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509 - no threads here
         env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}, **options,
     )  # fmt: skip
@@ -103,8 +103,8 @@ def test_signals_of_others_are_left_alone():
 @pytest.mark.parametrize(("number", "code", "word"), SIGNALS)
 def test_at_every_stage(place, number, code, word):
     """Of a build from nothing, once as the stage begins and once somewhere in it, or behind it where it is short."""
-    words = [*place.words, OTHER, "store.path=none", "progress.format=json"]
-    answer = place.server.run(words)
+    arguments = [*place.arguments, OTHER, "store.path=none", "progress.format=json"]
+    answer = place.server.run(arguments)
     events = [json.loads(line) for line in answer["err"].splitlines()]
     lengths = {event["name"]: event["seconds"] for event in events if event.get("state") == "done"}
     place.build()
@@ -113,7 +113,7 @@ def test_at_every_stage(place, number, code, word):
     for name, seconds in lengths.items():
         for delay in (0, moments.uniform(0, 0.8) * seconds):
             python = SIGNALLED.format(stage=name, delay=delay, number=int(number))
-            answer = place.server.run(words, python=python)
+            answer = place.server.run(arguments, python=python)
             lines = [line for line in answer["err"].splitlines() if not line.startswith("{")]
             assert (answer["code"], lines) == (code, [f"exporter: {word}; nothing was published"]), answer
             campaign.look(place.out, place.before)
@@ -130,7 +130,7 @@ def test_at_random_moments(place):
     for turn in range(40):
         number, code, word = SIGNALS[turn % 2]
         answer = place.server.run(
-            [*place.words, OTHER], kill_after=moments.uniform(0.02, 1.1) * seconds, signal=int(number),
+            [*place.arguments, OTHER], kill_after=moments.uniform(0.02, 1.1) * seconds, signal=int(number),
             python="import signal; signal.signal(signal.SIGINT, signal.default_int_handler)",
         )  # fmt: skip
         if answer["code"] in (-number, 98):  # before the command or after it
@@ -154,14 +154,14 @@ def test_at_random_moments(place):
 def test_a_sweep(tmp_path, launcher, number, code, word):
     if launcher == "joblib":
         pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason="hydra/launcher=joblib is an extra")
-    words = [
+    arguments = [
         "-m",
         *[word for word in SMALL if not word.startswith("input")],
         "input.size=64,96,128,160",
         "store.path=none",
     ]
-    words += ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"] if launcher == "joblib" else []
-    process = start(words, tmp_path)
+    arguments += ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"] if launcher == "joblib" else []
+    process = start(arguments, tmp_path)
     for line in process.stderr:
         if line.startswith("[0]") or line.startswith("[1]"):  # a run has ended, others are under way
             break

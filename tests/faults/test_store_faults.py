@@ -16,15 +16,15 @@ NEW = "postprocessing.nms.nms_threshold=0.61"
 @pytest.fixture
 def fresh(place):
     """Words of a build that writes to the store, what it comes to, and a store that is as it was before each."""
-    words = [*place.words, NEW]
-    good(place.server.run([*words, "store.path=none"]))
+    arguments = [*place.arguments, NEW]
+    good(place.server.run([*arguments, "store.path=none"]))
     expected = contents(place.out)
     entries = set(place.store.glob("results/*/*"))
 
     def again():
         for folder in set(place.store.glob("results/*/*")) - entries:
             shutil.rmtree(folder)
-        return words
+        return arguments
 
     yield again, expected
     again()
@@ -70,10 +70,10 @@ def test_every_call(place, fresh, error, lasting):
 def test_no_locks(place, error):
     """In the store they only save work. Where builds go they keep two apart: it is refused there, and nothing left."""
     fault = {"at": 1, "error": error, "only": ["flock"]}
-    good(place.server.run([*place.words, OTHER], {"below": str(place.store), **fault}))
+    good(place.server.run([*place.arguments, OTHER], {"below": str(place.store), **fault}))
     assert contents(place.out) == place.after
     place.build()
-    line = in_one_line(place.server.run([*place.words, OTHER], {"below": str(place.out.parent), **fault}), (2,))
+    line = in_one_line(place.server.run([*place.arguments, OTHER], {"below": str(place.out.parent), **fault}), (2,))
     assert "cannot lock a directory" in line
     assert contents(place.out) == place.before and [path.name for path in place.out.parent.iterdir()] == ["out"]
 
@@ -89,7 +89,7 @@ def flips(place, count, seed):
     entries = sorted(place.store.glob("results/*/*/entry.json"))
     for entry in entries:
         os.utime(entry, (1, 1))
-    good(place.server.run([*place.words, OTHER]))
+    good(place.server.run([*place.arguments, OTHER]))
     entries = [entry for entry in entries if entry.stat().st_mtime > 1]
     values = sorted(file for entry in entries for file in entry.parent.iterdir() if file.name != "entry.json")
     assert len(values) >= 4
@@ -104,7 +104,7 @@ def bit_campaign(place, count):
     for file, bit in flips(place, count, 0):
         before = file.read_bytes()
         flipped(file, bit)
-        answer = good(place.server.run([*place.words, OTHER]))
+        answer = good(place.server.run([*place.arguments, OTHER]))
         seen += "to be made again" in answer["err"]
         campaign.look(place.out, place.after)
         file.parent.mkdir(exist_ok=True)
@@ -130,10 +130,10 @@ def test_a_removal_that_was_cut_short(place, tmp_path, name):
         for file in folder.iterdir():
             if (file.name == "entry.json") == (name == "entry.json"):
                 file.unlink()
-    words = [*place.words, OTHER, f"store.path={tmp_path / 'store'}"]
-    first = good(place.server.run(words))
+    arguments = [*place.arguments, OTHER, f"store.path={tmp_path / 'store'}"]
+    first = good(place.server.run(arguments))
     assert contents(place.out) == place.after
-    again = good(place.server.run(words))
+    again = good(place.server.run(arguments))
     assert contents(place.out) == place.after
     assert "reused" not in first["err"] and again["err"].count("reused") == 2 and " s\n" not in again["err"], again[
         "err"
@@ -158,10 +158,10 @@ progress.event = event
 def test_deleted_again_and_again(place, tmp_path, state):
     """As each stage begins, or ends."""
     python = DELETING.format(store=str(tmp_path / "store"), state=state)
-    words = [*place.words, OTHER, f"store.path={tmp_path / 'store'}", "progress.format=json"]
+    arguments = [*place.arguments, OTHER, f"store.path={tmp_path / 'store'}", "progress.format=json"]
     campaign = Campaign(f"store deleted whenever a stage is {state}")
     for _ in range(2):
-        good(place.server.run(words, python=python))
+        good(place.server.run(arguments, python=python))
         campaign.look(place.out, place.after)
     place.build()
     campaign.report()
@@ -178,7 +178,7 @@ def test_results_that_do_not_fit_together_are_not_published(place, tmp_path):
             assert files is not None
             shutil.rmtree(tmp_path / "store" / "results" / entry.key[:2] / entry.key)
             store.write(entry.key, "attach", "", {}, {name: data + b"\x00" for name, data in files.items()}, 1.0)
-    answer = good(place.server.run([*place.words, OTHER, f"store.path={tmp_path / 'store'}"]))
+    answer = good(place.server.run([*place.arguments, OTHER, f"store.path={tmp_path / 'store'}"]))
     assert "its results are not of one artifact" in answer["err"]
     assert contents(place.out) == place.after
     place.build()
@@ -188,7 +188,7 @@ def test_results_that_do_not_fit_together_are_not_published(place, tmp_path):
 def test_a_store_that_nothing_can_be_removed_from_says_so(place):
     fault = {"below": str(place.store), "at": 1, "error": "EROFS", "removals": True}
     kept = contents(place.store)
-    for words in (["clear"], ["gc", "--max-size", "1 KB"]):
-        answer = place.server.run(["store", words[0], "--path", place.store, *words[1:]], fault)
+    for arguments in (["clear"], ["gc", "--max-size", "1 KB"]):
+        answer = place.server.run(["store", arguments[0], "--path", place.store, *arguments[1:]], fault)
         assert "results cannot be removed" in in_one_line(answer, (1,))
         assert contents(place.store) == kept

@@ -7,7 +7,7 @@ from tests.faults.campaign import OTHER, Campaign, contents, in_one_line
 
 
 def to_one_place(place, campaign, *more):
-    answers = place.server.run([*place.words, OTHER, *more], copies=3)
+    answers = place.server.run([*place.arguments, OTHER, *more], copies=3)
     for answer in answers:
         if answer["code"]:
             assert "another build is writing there" in in_one_line(answer, (2,))
@@ -39,8 +39,8 @@ from exporter.cli.run import run as cli
 main = cli.main
 cli.main = lambda words: main([*words, f"output_dir={words[-1].partition('=')[2]}-{os.getpid()}"])
 """
-    words = [*place.words[:-1], OTHER, f"store.path={tmp_path / 'store'}", f"output_dir={tmp_path / 'out'}"]
-    answers = place.server.run(words, copies=4, python=python)
+    arguments = [*place.arguments[:-1], OTHER, f"store.path={tmp_path / 'store'}", f"output_dir={tmp_path / 'out'}"]
+    answers = place.server.run(arguments, copies=4, python=python)
     assert [answer["code"] for answer in answers] == [0] * 4, answers
     folders = list(tmp_path.glob("out-*"))
     assert len(folders) == 4 and all(contents(folder) == place.after for folder in folders)

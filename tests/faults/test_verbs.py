@@ -70,15 +70,15 @@ def _facts(content):
 def campaign(place, base, verb, error, few):
     work, python = base / "work", STAND_IN if verb is engine else ""
     work.mkdir()
-    words, cwd = verb(place, base), str(work)
+    arguments, cwd = verb(place, base), str(work)
     before = contents(work)
     fault = {"below": str(work), "error": error}
-    seen = good(place.server.run(words, fault, cwd=cwd, python=python))["seen"]
+    seen = good(place.server.run(arguments, fault, cwd=cwd, python=python))["seen"]
     done = contents(work)
     count = Campaign(f"{verb.__name__}, {error}")
     for at in range(1, len(seen) + 1, len(seen) // 3 if few else 1):
         cleared(work, verb)
-        answer = place.server.run(words, {**fault, "at": at}, cwd=cwd, python=python)
+        answer = place.server.run(arguments, {**fault, "at": at}, cwd=cwd, python=python)
         states = [before]
         if answer["code"] == 0:  # of the engine's timing cache, and of what is flushed at the end, nothing depends
             states = [done, {name: digest for name, digest in done.items() if not name.endswith("cache")}]
@@ -90,7 +90,7 @@ def campaign(place, base, verb, error, few):
         count.look(work, *states)
         assert [path for path in work.rglob(".*") if path.name != ".hydra"] == []
     cleared(work, verb)
-    good(place.server.run(words, cwd=cwd, python=python))
+    good(place.server.run(arguments, cwd=cwd, python=python))
     assert contents(work) == done
     count.report()
 
@@ -106,24 +106,26 @@ def test_every_call(place, tmp_path, verb, error):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "words", [["snippet", "OUT"], ["schema"], ["recipes"], ["diff", "OUT", "OUT"], ["explain", "OUT"]]
+    "arguments", [["snippet", "OUT"], ["schema"], ["recipes"], ["diff", "OUT", "OUT"], ["explain", "OUT"]]
 )
-def test_what_is_printed_goes_to_a_full_disk(place, words):
+def test_what_is_printed_goes_to_a_full_disk(place, arguments):
     python = "import os; os.dup2(os.open('/dev/full', os.O_WRONLY), 1)"
-    answer = place.server.run([str(place.out) if word == "OUT" else word for word in words], python=python)
+    answer = place.server.run(
+        [str(place.out) if argument == "OUT" else argument for argument in arguments], python=python
+    )
     assert "No space left on device" in in_one_line(answer, (1,))
 
 
 @pytest.mark.slow
 def test_a_killed_predict_leaves_nothing_for_ever(place, tmp_path):
     (tmp_path / "work").mkdir()
-    words, work = predict(place, tmp_path), tmp_path / "work"
+    arguments, work = predict(place, tmp_path), tmp_path / "work"
     count = Campaign("predict killed at every call")
-    seen = good(place.server.run(words, {"below": str(work)}))["seen"]
+    seen = good(place.server.run(arguments, {"below": str(work)}))["seen"]
     done = contents(work)
     for at in range(1, len(seen) + 1):
-        answer = place.server.run(words, {"below": str(work), "at": at, "error": "KILL"})
+        answer = place.server.run(arguments, {"below": str(work), "at": at, "error": "KILL"})
         assert answer["code"] == -9
-        good(place.server.run(words))
+        good(place.server.run(arguments))
         count.look(work, done)
     count.report()

@@ -50,7 +50,7 @@ texts = (
 
 
 @st.composite
-def words(draw: st.DrawFn, most: int = 6) -> list[str]:
+def overrides(draw: st.DrawFn, most: int = 6) -> list[str]:
     """What somebody might type: mostly choices and keys that exist, now and then a word that is not one."""
     said = []
     if draw(st.booleans()):

@@ -60,7 +60,7 @@ def builds(draw: st.DrawFn) -> list[str]:
     """Mostly valid, and small."""
     said = [draw(MODELS), "input.min_size=32", "input.nominal_size=64", "input.max_size=96", "proof.num_scenes=0"]
     said += [draw(each) for each in INPUTS if draw(st.integers(0, 2)) == 0]
-    if not any(word.startswith("input.size") for word in said):
+    if not any(override.startswith("input.size") for override in said):
         said.append("input.size=64")
     said += [draw(one("preprocessing", "none", "yolo_nas", "ppyoloe", "letterbox"))] if draw(st.booleans()) else []
     if "preprocessing=letterbox" in said:
@@ -78,8 +78,8 @@ def builds(draw: st.DrawFn) -> list[str]:
         said += ["export.opset=19", "backend=tensorrt"] * (quantization == "int8_fp16")
     nms = draw(st.sampled_from(["onnx", "onnx", "onnx", "none", "efficientnms" if backend == "tensorrt" else "onnx"]))
     said.append(f"postprocessing/nms={nms}")
-    knobs = {"onnx": NMS, "none": [], "efficientnms": PLUGIN}[nms]
-    said += [draw(each) for each in knobs if draw(st.integers(0, 3)) == 0]
+    parameters = {"onnx": NMS, "none": [], "efficientnms": PLUGIN}[nms]
+    said += [draw(each) for each in parameters if draw(st.integers(0, 3)) == 0]
     if nms != "none":
         said += [draw(one("postprocessing/format", "batch", "flat"))] if draw(st.booleans()) else []
     said += [draw(each) for each in OTHERS if draw(st.integers(0, 4)) == 0]
@@ -92,8 +92,10 @@ def builds(draw: st.DrawFn) -> list[str]:
         ]
     if "evaluation=demo" in said:
         said.append("evaluation.num_images=2")
-    fixed = not any("dynamic" in word and not word.startswith("input.batch") for word in said)
-    return [word for word in said if not (fixed and word.startswith(("input.min", "input.nom", "input.max")))]
+    fixed = not any("dynamic" in override and not override.startswith("input.batch") for override in said)
+    return [
+        override for override in said if not (fixed and override.startswith(("input.min", "input.nom", "input.max")))
+    ]
 
 
 @fuzz(few=2, many=40, said=builds())
@@ -114,8 +116,8 @@ def test_what_passes_the_check_builds(said: list[str], tmp_path: Path, monkeypat
         assert not out.exists()
         # What only the network tells is said once it is there; all else before work starts.
         assert not started or any(
-            word in str(error)
-            for word in (
+            override in str(error)
+            for override in (
                 "layer",
                 "convolution",
                 "classes",

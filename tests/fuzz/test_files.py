@@ -66,8 +66,8 @@ SPLITS = st.sampled_from(["val", "train", "test"])
 
 
 def sound(examples) -> bool:
-    boxes = [side for each in examples for box in each.truth.boxes for side in box]
-    return all(map(math.isfinite, boxes)) and all(c in range(3) for each in examples for c in each.truth.classes)
+    boxes = [side for each in examples for box in each.ground_truth.boxes for side in box]
+    return all(map(math.isfinite, boxes)) and all(c in range(3) for each in examples for c in each.ground_truth.classes)
 
 
 @fuzz(

@@ -23,7 +23,7 @@ from exporter.runtime.onnx_runtime import session as run_in
 from tests.attacks.making import good
 from tests.evaluation.test_readers import CLASSES, coco, yolo
 from tests.postprocessing.test_graph import run, session
-from tests.quantization.networks import Builder, pictures, relative_error
+from tests.quantization.networks import Builder, made_images, relative_error
 from tests.quantization.networks import run as run_on
 from tests.small_network import SmallDetector
 
@@ -60,7 +60,7 @@ def test_what_is_no_number_is_no_detection_and_spoils_no_other(pre):
 
 
 @pytest.mark.parametrize("text", ["map<=1e999", "drop<=\u0663"])
-def test_a_bound_is_a_number_that_a_figure_can_be(text):
+def test_a_bound_is_a_number_that_a_metric_can_be(text):
     with pytest.raises(ValueError, match="is not a bound"):
         parse(text)
 
@@ -79,14 +79,14 @@ def test_a_bound_of_the_proof_that_nothing_can_hold_or_everything(bound):
 
 @pytest.mark.parametrize("path", [LONG, "~nobody-here/a.pth", "a\0b"])
 @pytest.mark.parametrize(
-    "words", [["model=yolo_nas_s", "model.weights='{}'"], ["model=onnx", "model.weights='{}.onnx'"]]
+    "overrides", [["model=yolo_nas_s", "model.weights='{}'"], ["model=onnx", "model.weights='{}.onnx'"]]
 )
-def test_a_path_that_no_system_can_have_is_not_there(words, path):
+def test_a_path_that_no_system_can_have_is_not_there(overrides, path):
     with pytest.raises(RequestError, match="weights"):
-        check(compose([word.format(path) for word in words]))
+        check(compose([override.format(path) for override in overrides]))
 
 
-def test_a_picture_whose_name_no_system_can_have_is_not_there(tmp_path):
+def test_an_image_whose_name_no_system_can_have_is_not_there(tmp_path):
     with pytest.raises(RequestError, match="is not in"):
         coco(tmp_path, lambda content: content["images"][0].update(file_name=LONG)).examples(CLASSES, 64, 64)
     yolo(tmp_path / "yolo", data=json.dumps({"val": LONG, "names": ["dog", "cat"]}))
@@ -113,10 +113,10 @@ def test_layers_that_share_the_weights_of_an_upsampling():
     up = b.upsample("up", x, 8, 8)
     again = b.add("ConvTranspose", "again", b.conv_relu("more", up, 8, 8), "up.weight", "up.bias", strides=[2, 2])
     model = b.model(b.conv("last", again, 8, 4))
-    quantized, summary, _ = Int8().quantize(Task(model, pictures=pictures(3), input_range=(0.0, 1.0)))
+    quantized, summary, _ = Int8().quantize(Task(model, images=made_images(3), input_range=(0.0, 1.0)))
     onnx.checker.check_model(quantized, full_check=True)
     assert summary["convolutions"]["left_in_float"] == ["last/Conv"]
-    (image,) = pictures(1, seed=5)
+    (image,) = made_images(1, seed=5)
     assert relative_error(run_on(model, image)[0], run_on(quantized, image)[0]) < 0.05
 
 
@@ -129,25 +129,27 @@ def test_a_range_too_wide_for_scales_in_float16():
         b.weights[f"layer{i}.weight"] *= 300
     model = b.model(b.conv("last", x, 8, 4))
     model.opset_import[0].version, model.ir_version = 19, 9
-    task = Task(model, Normalization(std=(255, 255, 255)), (16, 16), pictures(3), scheme="s8s8", input_range=(0.0, 1.0))
+    task = Task(
+        model, Normalization(std=(255, 255, 255)), (16, 16), made_images(3), scheme="s8s8", input_range=(0.0, 1.0)
+    )
     quantized = Int8Fp16().quantize(task).model
     onnx.checker.check_model(quantized, full_check=True)
-    (image,) = pictures(1, seed=5)
+    (image,) = made_images(1, seed=5)
     (want,), (got,) = run_on(model, image), run_in(quantized.SerializeToString()).run(None, {"images": image})
     assert np.abs(want).max() > 127 * 65504 and relative_error(want, got) < 0.1
 
 
 @pytest.mark.parametrize(
-    "word",
+    "override",
     ["backend=true", "+backend=1", "quantization=0.5", "postprocessing/nms={a:1}", "backend=[1]", "~backend=true"],
 )
-def test_an_option_that_is_no_name(word):
+def test_an_option_that_is_no_name(override):
     with pytest.raises(RequestError, match="no such option"):
-        compose(["model=yolo_nas_s", word])
+        compose(["model=yolo_nas_s", override])
 
 
 @pytest.mark.parametrize(
-    "word",
+    "override",
     [
         "@backend._target_=true",
         "=true",
@@ -159,9 +161,9 @@ def test_an_option_that_is_no_name(word):
         "hydra/help=1",
     ],
 )
-def test_a_group_without_options_is_chosen_from(word):
+def test_a_group_without_options_is_chosen_from(override):
     with pytest.raises(RequestError, match="no group that has options"):
-        compose(["model=yolo_nas_s", word])
+        compose(["model=yolo_nas_s", override])
 
 
 def test_a_value_with_more_keys_than_there_are_says_how_to_add_them():
@@ -170,7 +172,7 @@ def test_a_value_with_more_keys_than_there_are_says_how_to_add_them():
 
 
 def test_a_network_in_memory_is_a_custom_one():
-    words = ["model=custom", "model.confidence_threshold=0.4", "input.size=64"]
-    assert check(compose(words), SmallDetector()).model.thresholds == (0.4, 0.7)
+    overrides = ["model=custom", "model.confidence_threshold=0.4", "input.size=64"]
+    assert check(compose(overrides), SmallDetector()).model.thresholds == (0.4, 0.7)
     with pytest.raises(RequestError, match=r"model\._target_: must be set"):
-        check(compose(words))
+        check(compose(overrides))

@@ -99,8 +99,8 @@ def remade(draw: st.DrawFn, model: onnx.ModelProto) -> bytes:
         if kind == "operator" and node:
             node.op_type = draw(st.sampled_from(OPERATORS))
         elif kind in ("input", "output") and node and getattr(node, kind):
-            words = getattr(node, kind)
-            words[draw(st.integers(0, len(words) - 1))] = draw(st.sampled_from(names))
+            arguments = getattr(node, kind)
+            arguments[draw(st.integers(0, len(arguments) - 1))] = draw(st.sampled_from(names))
         elif kind == "attribute" and node:
             given = draw(st.sampled_from([1, -1, 2**40, 0.5, "linear", [1, 1], [0.5], ["a"], [2**62] * 3]))
             name = draw(
@@ -150,7 +150,7 @@ def test_lint(content: bytes, tmp_path: Path):
     def work() -> None:
         given = refused_or(lambda: read(path))
         findings = refused_or(lambda: lint(given.model, folder=tmp_path)) if given else None
-        assert findings is None or all(each.rule and each.what and each.cure for each in findings)
+        assert findings is None or all(each.rule and each.what and each.fix for each in findings)
 
     alone(work)
 

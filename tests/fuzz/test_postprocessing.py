@@ -42,7 +42,7 @@ LOGITS = [-30, -1, 0, 0.5, 3, 30, 40, 0, 3, NAN, INF, -INF]
 
 
 @st.composite
-def knobs(draw: st.DrawFn) -> OnnxNms:
+def parameters(draw: st.DrawFn) -> OnnxNms:
     most = draw(st.sampled_from([1, 2, 3, 7, 300]))
     return OnnxNms(
         confidence_threshold=draw(THRESHOLDS), nms_threshold=draw(THRESHOLDS), max_predictions_per_image=most,
@@ -120,7 +120,7 @@ def possible(boxes: np.ndarray, scores: np.ndarray, nms: OnnxNms) -> Iterator[np
         yield literal(boxes, scores, nms, best)
 
 
-@fuzz(few=15, many=800, nms=knobs(), is_raw=st.booleans(), num_classes=st.integers(1, 4), data=st.data())
+@fuzz(few=15, many=800, nms=parameters(), is_raw=st.booleans(), num_classes=st.integers(1, 4), data=st.data())
 def test_nms_is_the_contract_whatever_the_network_says(
     nms: OnnxNms, is_raw: bool, num_classes: int, data: st.DataObject
 ):

@@ -17,7 +17,7 @@ from exporter.quantization.ranges import METHODS
 from exporter.quantization.task import Task
 from exporter.runtime.onnx_runtime import session
 from tests.fuzz.campaign import fuzz
-from tests.quantization.networks import Builder, pictures, relative_error
+from tests.quantization.networks import Builder, made_images, relative_error
 
 SIZE = 8
 BYTES = Normalization(std=(255, 255, 255))
@@ -125,7 +125,7 @@ def networks(draw: st.DrawFn, gains: str) -> onnx.ModelProto:
 
 
 def given_task(model: onnx.ModelProto, **settings: Any) -> Task:
-    return Task(model, BYTES, (SIZE, SIZE), pictures(3, SIZE), input_range=(0.0, 1.0), **settings)
+    return Task(model, BYTES, (SIZE, SIZE), made_images(3, SIZE), input_range=(0.0, 1.0), **settings)
 
 
 def answers(model: onnx.ModelProto, image: np.ndarray) -> list[np.ndarray]:
@@ -143,8 +143,8 @@ def on_integers(model: onnx.ModelProto) -> set[str]:
 
 
 def near(model: onnx.ModelProto, quantized: onnx.ModelProto, bound: float) -> None:
-    """On a picture that nobody has seen before."""
-    (image,) = pictures(1, SIZE, seed=9)
+    """On an image that nobody has seen before."""
+    (image,) = made_images(1, SIZE, seed=9)
     for want, got in zip(answers(model, image), answers(quantized, image), strict=True):
         if want.std() > 1e-6:
             assert relative_error(want, got) < bound
@@ -209,7 +209,7 @@ def test_int8(gains, data, settings, method, percentile, scheme):
     if gains != "wild" and method in ("minmax", "mse") and settings["per_channel"]:
         near(model, quantized, 0.4)
     else:
-        answers(quantized, pictures(1, SIZE, seed=9)[0])
+        answers(quantized, made_images(1, SIZE, seed=9)[0])
 
 
 @fuzz(
@@ -226,10 +226,10 @@ def test_fp16(gains, data, exclude):
     except RequestError as error:
         assert "no layer is left" in str(error)
         return
-    halves = {tensor.name for tensor in quantized.graph.initializer if tensor.data_type == TensorProto.FLOAT16}
-    assert halves or summary["float16_convolutions"] == 0
+    in_fp16 = {tensor.name for tensor in quantized.graph.initializer if tensor.data_type == TensorProto.FLOAT16}
+    assert in_fp16 or summary["float16_convolutions"] == 0
     if exclude == ("stem2",):
-        assert not halves & {"stem2.weight", "stem2.bias"} or any("shared" in n or "layer" in n for n in halves)
+        assert not in_fp16 & {"stem2.weight", "stem2.bias"} or any("shared" in n or "layer" in n for n in in_fp16)
     assert all(
         np.isfinite(numpy_helper.to_array(t)).all()
         for t in quantized.graph.initializer
@@ -260,4 +260,4 @@ def test_int8_fp16(gains, data, settings, method):
     if gains == "plain" and method in ("minmax", "mse") and settings["per_channel"]:
         near(model, quantized, 0.4)
     else:
-        answers(quantized, pictures(1, SIZE, seed=9)[0])
+        answers(quantized, made_images(1, SIZE, seed=9)[0])

@@ -17,7 +17,7 @@ from exporter.config.compose import compose
 from exporter.config.recipe import Recipe
 from tests.fuzz.campaign import fuzz
 from tests.fuzz.mutations import refused_or
-from tests.fuzz.recipes import contents, words
+from tests.fuzz.recipes import contents, overrides
 
 
 @pytest.fixture(autouse=True)
@@ -28,11 +28,11 @@ def elsewhere(tmp_path, monkeypatch):
 
 
 def checked(said: list[str]) -> Recipe:
-    return check(compose([quote_path(word) for word in said]))
+    return check(compose([quote_path(override) for override in said]))
 
 
-@fuzz(few=6, many=400, said=words())
-def test_words_are_a_recipe_or_a_refusal(said: list[str], tmp_path: Path):
+@fuzz(few=6, many=400, said=overrides())
+def test_overrides_are_a_recipe_or_a_refusal(said: list[str], tmp_path: Path):
     before = dict(os.environ)
     found = refused_or(lambda: checked(said))
     if found is not None:
@@ -54,7 +54,7 @@ def test_files_are_a_recipe_or_a_refusal(content: dict, tmp_path: Path, monkeypa
     assert sorted(each.name for each in tmp_path.iterdir()) == ["recipes"]
 
 
-@fuzz(few=3, many=150, said=words(most=3))
+@fuzz(few=3, many=150, said=overrides(most=3))
 def test_the_command_line_says_one_line(said: list[str], tmp_path: Path, capsys):
     """`plan` composes and checks as a build does, and does no work."""
     code = main(["plan", *said])

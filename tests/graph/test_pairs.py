@@ -7,7 +7,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from exporter.graph.repeat_pairs import repeat_pairs
 from exporter.graph.unsigned_pairs import unsigned_pairs
-from tests.quantization.networks import pictures, run
+from tests.quantization.networks import made_images, run
 
 
 def graph(zero_points: tuple[int, int], dtype=np.int8, scales=(0.01, 0.01)) -> onnx.ModelProto:
@@ -50,8 +50,8 @@ def test_a_pair_is_repeated_behind_what_only_moves_values():
     changed = repeat_pairs(given)
     onnx.checker.check_model(changed, full_check=True)
     assert quantizers(given) == ["images", "b"] and set(quantizers(changed)) == {"images", "b", "pooled", "joined"}
-    for picture in pictures(3):
-        np.testing.assert_array_equal(run(given, picture, optimize=False)[0], run(changed, picture, optimize=False)[0])
+    for image in made_images(3):
+        np.testing.assert_array_equal(run(given, image, optimize=False)[0], run(changed, image, optimize=False)[0])
 
 
 @pytest.mark.parametrize("different", [{"zero_points": (0, 1)}, {"zero_points": (0, 0), "scales": (0.01, 0.02)}])
@@ -67,8 +67,8 @@ def test_int8_activations_become_uint8_and_weights_stay():
     zero_points = {node.input[2] for node in changed.graph.node if node.op_type == "QuantizeLinear"}
     assert {types[name] for name in zero_points} == {TensorProto.UINT8}
     assert (types["w"], types["wz"]) == (TensorProto.INT8, TensorProto.INT8) and not {"xz", "yz"} & types.keys()
-    for picture in pictures(3):
-        np.testing.assert_array_equal(run(given, picture, optimize=False)[0], run(changed, picture, optimize=False)[0])
+    for image in made_images(3):
+        np.testing.assert_array_equal(run(given, image, optimize=False)[0], run(changed, image, optimize=False)[0])
 
 
 def test_uint8_is_left_as_it_is():

@@ -6,7 +6,7 @@ import onnxsim
 import pytest
 
 from exporter.graph.clean import simplify, strip_metadata
-from tests.quantization.networks import Builder, detector, pictures, run
+from tests.quantization.networks import Builder, detector, made_images, run
 
 
 def with_a_batch_norm() -> onnx.ModelProto:
@@ -27,7 +27,7 @@ def test_the_same_graph_as_with_the_weights_in_it(model):
     assert {w.name: w.SerializeToString() for w in simplified.graph.initializer} == {
         w.name: w.SerializeToString() for w in expected.graph.initializer
     }
-    images = np.concatenate(pictures(2))
+    images = np.concatenate(made_images(2))
     for want, got in zip(run(expected, images), run(simplified, images), strict=True):
         np.testing.assert_array_equal(got, want)
 
@@ -35,7 +35,7 @@ def test_the_same_graph_as_with_the_weights_in_it(model):
 def test_a_batch_norm_is_folded_into_its_convolution():
     model = with_a_batch_norm()
     assert "BatchNormalization" not in {node.op_type for node in simplify(model).graph.node}
-    (want,), (got,) = run(model, pictures(1)[0]), run(simplify(model), pictures(1)[0])
+    (want,), (got,) = run(model, made_images(1)[0]), run(simplify(model), made_images(1)[0])
     np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
 
 

@@ -7,13 +7,13 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from exporter.graph.cast_first import cast_first
-from exporter.graph.half_scales import SMALLEST, has_half_scales, round_scales
+from exporter.graph.fp16_scales import SMALLEST, has_fp16_scales, round_scales
 from exporter.graph.lower_opset import to_opset_17
 from exporter.preprocessing.attach_input import attach_input
 from exporter.preprocessing.normalization import Normalization
 from exporter.quantization.int8 import Int8
 from exporter.quantization.task import Task
-from tests.quantization.networks import constants, detector, pictures, relative_error, run
+from tests.quantization.networks import constants, detector, made_images, relative_error, run
 
 FLOAT = TensorProto.FLOAT
 
@@ -84,7 +84,7 @@ def test_what_17_cannot_say_stays_as_it_is(model):
 def quantized(opset: int = 19) -> onnx.ModelProto:
     model = detector(batch=1)
     model.opset_import[0].version, model.ir_version = opset, 9
-    return Int8().quantize(Task(model, pictures=pictures(3), scheme="s8s8")).model
+    return Int8().quantize(Task(model, images=made_images(3), scheme="s8s8")).model
 
 
 def test_rounded_scales_are_numbers_of_float16_and_change_next_to_nothing():
@@ -98,7 +98,7 @@ def test_rounded_scales_are_numbers_of_float16_and_change_next_to_nothing():
         np.testing.assert_allclose(after[name], before[name], rtol=2**-11)
     integers = [name for name in after if after[name].dtype == np.int8]
     assert all((before[name] == after[name]).all() for name in integers)
-    image = pictures(1, seed=7)[0]
+    image = made_images(1, seed=7)[0]
     for got, want in zip(run(rounded, image), run(model, image), strict=True):
         assert relative_error(want, got) < 0.01
 
@@ -119,9 +119,9 @@ def test_integers_are_counted_again_where_a_scale_is_too_small_for_float16():
 
 def test_half_scales_are_found_in_the_file(tmp_path):
     model = quantized()
-    assert not has_half_scales(model.SerializeToString()) and not has_half_scales(detector().SerializeToString())
+    assert not has_fp16_scales(model.SerializeToString()) and not has_fp16_scales(detector().SerializeToString())
     for tensor in model.graph.initializer:
         if tensor.name.endswith("/scale"):
             tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float16), tensor.name))
     (tmp_path / "model.onnx").write_bytes(model.SerializeToString())
-    assert has_half_scales(tmp_path / "model.onnx")
+    assert has_fp16_scales(tmp_path / "model.onnx")

@@ -16,7 +16,9 @@ from exporter.runtime.onnx_runtime import session
 from tests.small_network import SmallDetector, small_core
 
 SHAPES = [(1, 32, 32), (1, 64, 96), (3, 160, 32), (2, 96, 352), (4, 128, 128)]
-KNOBS = OnnxNms(confidence_threshold=0.4, nms_threshold=0.6, num_pre_nms_predictions=50, max_predictions_per_image=20)
+PARAMETERS = OnnxNms(
+    confidence_threshold=0.4, nms_threshold=0.6, num_pre_nms_predictions=50, max_predictions_per_image=20
+)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +35,7 @@ def dims(value: onnx.ValueInfoProto) -> list[int | str]:
     return [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim]
 
 
-def pictures(*shape: int) -> np.ndarray:
+def made_images(*shape: int) -> np.ndarray:
     return np.random.default_rng(shape).uniform(0, 1, (shape[0], 3, *shape[1:])).astype(np.float32)
 
 
@@ -46,7 +48,7 @@ def test_dimensions_have_plain_names(core):
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_any_size_gives_what_torch_gives(network, core, shape):
-    images = pictures(*shape)
+    images = made_images(*shape)
     got = session(core.SerializeToString()).run(None, {"images": images})
     with torch.no_grad():
         expected = network.undecoded(torch.from_numpy(images))
@@ -57,16 +59,16 @@ def test_any_size_gives_what_torch_gives(network, core, shape):
 @pytest.mark.parametrize("output", [BatchFormat(), FlatFormat()], ids=["batch", "flat"])
 def test_detections_of_any_size(network, core, output):
     """Fewer boxes than the NMS looks at, and than it may keep, and more."""
-    run = session(output.attach(KNOBS.attach(core)).SerializeToString())
+    run = session(output.attach(PARAMETERS.attach(core)).SerializeToString())
     names = [value.name for value in run.get_outputs()]
     for shape in SHAPES:
-        images = pictures(*shape)
+        images = made_images(*shape)
         found = rows(dict(zip(names, run.run(None, {"images": images}), strict=True)), shape[0])
         with torch.no_grad():
             boxes, scores = (tensor.numpy() for tensor in network(torch.from_numpy(images)))
         for i, each in enumerate(found):
             got = np.concatenate([each.boxes, each.scores[:, None], each.classes[:, None]], axis=1, dtype=np.float32)
-            want = reference.detections(boxes[i], scores[i], KNOBS)
+            want = reference.detections(boxes[i], scores[i], PARAMETERS)
             assert len(want)
             assert reference.mismatches(got, want) == 0
 

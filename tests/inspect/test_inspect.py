@@ -69,8 +69,8 @@ def test_what_is_made_of_the_steps(tmp_path, state):
 def test_the_command_that_it_names_loads_the_file(tmp_path, state):
     said = lines(tmp_path / "my net.pth", {"net": state})
     (command,) = (line.removeprefix("  build           exporter ") for line in said.splitlines() if "build" in line)
-    words = [quote_path(word) for word in shlex.split(command)]
-    assert check(compose(words)).model.load().name == "yolo_nas_s"
+    overrides = [quote_path(override) for override in shlex.split(command)]
+    assert check(compose(overrides)).model.load().name == "yolo_nas_s"
 
 
 def test_weights_without_anything_beside(tmp_path, state):

@@ -36,13 +36,13 @@ def test_notes_are_printed_and_do_not_count(saved, capsys):
     assert "note: plugin-deprecated" in capsys.readouterr().out
 
 
-def test_a_finding_names_node_rule_source_and_cure(saved, capsys):
+def test_a_finding_names_node_rule_source_and_fix(saved, capsys):
     assert main(["lint", str(saved(INT8.replace("int8 zero", "uint8 zero")))]) == 1
     out = capsys.readouterr().out
     for part in (
         "error: qdq-unsigned",
         "quantize: QuantizeLinear of uint8",
-        "cure: quantize to int8",
+        "fix: quantize to int8",
         "source: onnx-tensorrt",
         "https://",
     ):

@@ -137,7 +137,7 @@ def test_every_rule_has_a_planted_fault():
 
 
 def test_every_rule_says_where_it_is_written_down_and_what_to_do():
-    assert all(rule.source.title and rule.source.url.startswith("https://") and rule.cure for rule in RULES)
+    assert all(rule.source.title and rule.source.url.startswith("https://") and rule.fix for rule in RULES)
 
 
 def test_a_subgraph_is_looked_into():

@@ -49,9 +49,9 @@ def many(tmp_path: Path, count: int) -> list[dict]:
 
     scratch = tmp_path / "tmp"
     scratch.mkdir()
-    words = [*SMALL, f"store.path={tmp_path / 'store'}"]
+    arguments = [*SMALL, f"store.path={tmp_path / 'store'}"]
     run = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(tmp_path), str(count), *words], capture_output=True, text=True, check=False,
+        [sys.executable, "-c", PROGRAM, str(tmp_path), str(count), *arguments], capture_output=True, text=True, check=False,
         env=os.environ | {"TMPDIR": str(scratch), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}, cwd=tmp_path,
     )  # fmt: skip
     assert run.returncode == 0, run.stderr[-3000:]

@@ -1,4 +1,4 @@
-"""Ten thousand calibration pictures take the memory of a few hundred."""
+"""Ten thousand calibration images take the memory of a few hundred."""
 
 import subprocess
 import sys
@@ -25,7 +25,7 @@ print(calibration.num_images, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["minmax", "entropy"])
-def test_ten_thousand_pictures(tmp_path, method):
+def test_ten_thousand_images(tmp_path, method):
     (tmp_path / "whole").mkdir()
     (tmp_path / "many").mkdir()
     for i in range(50):
@@ -34,18 +34,18 @@ def test_ten_thousand_pictures(tmp_path, method):
         (tmp_path / "many" / f"{i}.png").hardlink_to(tmp_path / "whole" / f"{i % 50}.png")
 
     def peak(count: int) -> float:
-        words = [
+        arguments = [
             f"calibration.path={tmp_path / 'many'}",
             f"calibration.num_images={count}",
             f"calibration.method={method}",
         ]
         run = subprocess.run(
-            [sys.executable, "-c", PROGRAM, *words], cwd=ROOT, capture_output=True, text=True, check=True
+            [sys.executable, "-c", PROGRAM, *arguments], cwd=ROOT, capture_output=True, text=True, check=True
         )
         number, mebibytes = run.stdout.split()
         assert int(number) == count
         return float(mebibytes)
 
     few, many = peak(300), peak(10_000)
-    print(f"\n{method}: {few:.0f} MiB with 300 pictures, {many:.0f} MiB with 10000, ratio {many / few:.3f}")
+    print(f"\n{method}: {few:.0f} MiB with 300 images, {many:.0f} MiB with 10000, ratio {many / few:.3f}")
     assert many <= 1.05 * few

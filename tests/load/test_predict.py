@@ -1,4 +1,4 @@
-"""`exporter predict` over many pictures, bad ones among them."""
+"""`exporter predict` over many images, bad ones among them."""
 
 import json
 import re
@@ -16,15 +16,15 @@ from exporter.report.drawing import write_png
 
 BAD = {
     "empty.jpg": b"",
-    "text.png": b"no picture at all",
+    "text.png": b"no image at all",
     "cut.png": None,  # filled in: half of a good one
     "huge.ppm": b"P6 100000 100000 255\n" + b"\x00" * 100,
     "header.gif": b"GIF89a",
 }
 
 
-def pictures(folder: Path, count: int, bad: int) -> tuple[list[str], list[str]]:
-    """Names of good pictures of many sizes, which are links to a few, and of bad ones among them."""
+def made_images(folder: Path, count: int, bad: int) -> tuple[list[str], list[str]]:
+    """Names of good images of many sizes, which are links to a few, and of bad ones among them."""
     folder.mkdir()
     whole = folder.parent / "whole"
     whole.mkdir()
@@ -55,7 +55,7 @@ def check(out: Path, said: str, good_names: list[str], bad_names: list[str]) -> 
 
 
 def test_16_bit_images_are_scaled_alike(float_artifact, tmp_path, capsys):
-    """As the same scenes in 8 bits; those of one command by one number of bits."""
+    """As the same synthetic images in 8 bits; those of one command by one number of bits."""
     (tmp_path / "in").mkdir()
     grey = [scene("evaluation", i, 120, 160).image[..., 1] for i in range(2)]
     kinds = {"eight": grey, "ten": [np.rint(g * (1023 / 255)).astype(np.uint16) for g in grey]}
@@ -65,8 +65,8 @@ def test_16_bit_images_are_scaled_alike(float_artifact, tmp_path, capsys):
             Image.fromarray(image).save(tmp_path / "in" / f"{kind}{i}.png")
     (tmp_path / "in" / "bad.png").write_bytes(b"")
     for bits in ("auto", "10", "16", "9"):
-        words = ["predict", str(float_artifact), str(tmp_path / "in"), "--out", str(tmp_path / bits)]
-        assert main([*words, "--bit-depth", bits]) == 1  # of the bad one
+        arguments = ["predict", str(float_artifact), str(tmp_path / "in"), "--out", str(tmp_path / bits)]
+        assert main([*arguments, "--bit-depth", bits]) == 1  # of the bad one
         said = capsys.readouterr().err
         found = "predict: 16-bit images hold 10 bits: scaled by that; --bit-depth 16 says otherwise"
         assert (found in said) == (bits == "auto") and said.count("and 9 bits end at 511") == (2 if bits == "9" else 0)
@@ -75,33 +75,33 @@ def test_16_bit_images_are_scaled_alike(float_artifact, tmp_path, capsys):
     assert eight == ten and any(eight)
     assert entries["auto"] == entries["10"] != entries["16"]
     with pytest.raises(SystemExit, match="2"):
-        main([*words, "--bit-depth", "17"])
+        main([*arguments, "--bit-depth", "17"])
 
 
 def test_good_ones_are_done_and_bad_ones_listed(float_artifact, tmp_path, capsys):
-    names = pictures(tmp_path / "in", 20, 5)
+    names = made_images(tmp_path / "in", 20, 5)
     assert main(["predict", str(float_artifact), str(tmp_path / "in"), "--out", str(tmp_path / "out")]) == 1
     said = capsys.readouterr()
     check(tmp_path / "out", said.err, *names)
-    assert re.search(r"15 pictures, \d+ detections .* pictures/s; 5 pictures could not be read", said.out)
+    assert re.search(r"15 images, \d+ detections .* images/s; 5 images could not be read", said.out)
     # The file is what json.dumps makes of all of it, as it was before it was written bit by bit.
     text = (tmp_path / "out" / "predictions.json").read_text()
     assert text == json.dumps(json.loads(text), indent=1) + "\n"
 
 
 def test_nothing_to_show_is_a_bad_request(float_artifact, tmp_path, capsys):
-    (tmp_path / "bad.png").write_text("no picture")
-    words = ["predict", str(float_artifact), str(tmp_path / "bad.png"), "--out", str(tmp_path / "new" / "out")]
-    assert main(words) == 2
-    assert "none of the 1 pictures can be read" in capsys.readouterr().err
+    (tmp_path / "bad.png").write_text("no image")
+    arguments = ["predict", str(float_artifact), str(tmp_path / "bad.png"), "--out", str(tmp_path / "new" / "out")]
+    assert main(arguments) == 2
+    assert "none of the 1 images can be read" in capsys.readouterr().err
     assert not (tmp_path / "new").exists()
 
 
-def test_a_picture_is_never_replaced_by_its_drawing(float_artifact, tmp_path, capsys):
+def test_an_image_is_never_replaced_by_its_drawing(float_artifact, tmp_path, capsys):
     write_png(tmp_path / "a.png", np.zeros((32, 32, 3), np.uint8))
     before = (tmp_path / "a.png").read_bytes()
     assert main(["predict", str(float_artifact), str(tmp_path), "--out", str(tmp_path)]) == 2
-    assert "a.png would replace a picture that was given" in capsys.readouterr().err
+    assert "a.png would replace an image that was given" in capsys.readouterr().err
     assert (tmp_path / "a.png").read_bytes() == before and [path.name for path in tmp_path.iterdir()] == ["a.png"]
 
 
@@ -117,7 +117,7 @@ def test_no_two_drawings_have_one_name(float_artifact, tmp_path):
 @pytest.mark.slow
 def test_five_thousand(float_artifact, tmp_path):
     """In memory that does not grow with them."""
-    names = pictures(tmp_path / "many", 5000, 100)
+    names = made_images(tmp_path / "many", 5000, 100)
 
     def peak(given, out):
         command = [

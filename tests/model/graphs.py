@@ -71,7 +71,7 @@ def edited(model: onnx.ModelProto, **changes: object) -> onnx.ModelProto:
 def ended(
     nodes: Sequence[onnx.NodeProto], outputs: Sequence[str] = ("boxes", "scores"), **constants: np.ndarray
 ) -> onnx.ModelProto:
-    """`detector` for one picture with other outputs, of rank 3. The nodes, behind it, read "low" and "high" (corners of
+    """`detector` for one image with other outputs, of rank 3. The nodes, behind it, read "low" and "high" (corners of
     its boxes), "logits", "boxes_of_it" and "scores_of_it"."""
     model = detector(batch=1, names=("boxes_of_it", "scores_of_it"))
     model.graph.node.extend(nodes)

@@ -8,7 +8,7 @@ from exporter.common.errors import BuildError
 from exporter.model.autocast import no_autocast
 from tests.small_network import SmallDetector
 
-WORDS = ("model=custom", "preprocessing=none", "input.size=64", "proof.num_images=1", "proof.num_scenes=0", "store.path=none",
+OVERRIDES = ("model=custom", "preprocessing=none", "input.size=64", "proof.num_images=1", "proof.num_scenes=0", "store.path=none",
          "quantization=none", "postprocessing/nms=onnx")  # fmt: skip
 
 
@@ -27,14 +27,14 @@ def test_nothing_of_a_build_runs_within_it(tmp_path, monkeypatch):
 
     monkeypatch.setattr("exporter.pipeline.build.pipeline", pipeline)
     with torch.autocast("cpu"), pytest.raises(BuildError, match="autocast: False"):
-        exporter.build(model=SmallDetector(), overrides=[*WORDS, f"output_dir={tmp_path / 'out'}"])
+        exporter.build(model=SmallDetector(), overrides=[*OVERRIDES, f"output_dir={tmp_path / 'out'}"])
 
 
 @pytest.mark.slow
 def test_a_build_within_autocast(tmp_path):
     network = SmallDetector()
-    outside = exporter.build(model=network, overrides=[*WORDS, f"output_dir={tmp_path / 'outside'}"])
+    outside = exporter.build(model=network, overrides=[*OVERRIDES, f"output_dir={tmp_path / 'outside'}"])
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        within = exporter.build(model=network, overrides=[*WORDS, f"output_dir={tmp_path / 'within'}"])
+        within = exporter.build(model=network, overrides=[*OVERRIDES, f"output_dir={tmp_path / 'within'}"])
     assert within.artifact.sha256 == outside.artifact.sha256
     assert within.proof == outside.proof

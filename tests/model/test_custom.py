@@ -58,7 +58,7 @@ def mine(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "words",
+    "overrides",
     [
         [],
         ["preprocessing=yolo_nas", "input.batch=dynamic", "postprocessing/format=flat"],
@@ -66,8 +66,8 @@ def mine(tmp_path, monkeypatch):
     ],
     ids=["plain", "dynamic flat", "int8"],
 )
-def test_a_network_of_the_contract_goes_all_the_way(mine, tmp_path, words):
-    assert main([*mine, "model.class_names=[a,b,c]", "output_dir=out", *words]) == 0
+def test_a_network_of_the_contract_goes_all_the_way(mine, tmp_path, overrides):
+    assert main([*mine, "model.class_names=[a,b,c]", "output_dir=out", *overrides]) == 0
     manifest = read_manifest(tmp_path / "out")
     assert manifest.model.class_names == ["a", "b", "c"]
     assert manifest.model.weights.source == "made by mynet.make"
@@ -78,13 +78,15 @@ def test_a_network_of_the_contract_goes_all_the_way(mine, tmp_path, words):
 
 
 def test_what_is_not_of_the_contract_is_refused(mine, capsys):
-    words = ["model._target_=mynet.wrong" if word.startswith("model._target_") else word for word in mine]
-    assert main(words) == 2
+    overrides = [
+        "model._target_=mynet.wrong" if override.startswith("model._target_") else override for override in mine
+    ]
+    assert main(overrides) == 2
     assert "boxes [B, N, 4]" in capsys.readouterr().err
 
 
 def test_without_trust_nothing_is_imported(mine, capsys):
-    assert main([word for word in mine if not word.startswith("trust")]) == 2
+    assert main([override for override in mine if not override.startswith("trust")]) == 2
     assert "trust=mynet" in capsys.readouterr().err
 
 
@@ -125,8 +127,8 @@ def test_a_network_in_memory_is_left_as_it_is(trained, tmp_path):
     before = everything(trained)
     called.clear()  # taking the digest asks for the state dict
     try:
-        words = [*SMALL, "model.class_names=[cat,dog,cow]", f"output_dir={tmp_path / 'out'}"]
-        manifest = exporter.build("yolo_nas_s", words, model=trained)
+        overrides = [*SMALL, "model.class_names=[cat,dog,cow]", f"output_dir={tmp_path / 'out'}"]
+        manifest = exporter.build("yolo_nas_s", overrides, model=trained)
         assert called == []
         assert everything(trained) == before
     finally:
@@ -191,7 +193,7 @@ def test_what_cannot_be_copied_is_said():
         loaded(network, "mine", "memory", "in memory", "auto")
 
 
-def test_a_network_in_memory_needs_no_weights_but_pictures_for_int8(trained):
+def test_a_network_in_memory_needs_no_weights_but_images_for_int8(trained):
     assert check(compose(["+recipe=yolo_nas_m"]), trained).name == "yolo_nas_m"
     with pytest.raises(RequestError, match="calibration"):
         check(compose(["+recipe=yolo_nas_s_int8"]), trained)

@@ -16,8 +16,8 @@ from exporter.model.download import DIGESTS, Downloaded
 from exporter.model.weights import random_state
 
 
-def load(*words):
-    return check(compose(["model=yolo_nas_s", *words])).model.load()
+def load(*overrides):
+    return check(compose(["model=yolo_nas_s", *overrides])).model.load()
 
 
 @pytest.fixture(scope="module")
@@ -40,15 +40,15 @@ def test_classes_and_their_names_come_from_the_checkpoint(checkpoint):
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("overrides", "said"),
     [
         (["model.num_classes=80"], "has 3 classes: set model.num_classes=3"),
         (["model.class_names=[a,b]"], "2 names for 3 classes"),
     ],
 )
-def test_a_contradiction_says_what_to_set(checkpoint, words, said):
+def test_a_contradiction_says_what_to_set(checkpoint, overrides, said):
     with pytest.raises(RequestError, match=said):
-        load(f"model.weights={checkpoint}", *words)
+        load(f"model.weights={checkpoint}", *overrides)
 
 
 def test_another_architecture_is_refused(checkpoint):
@@ -100,9 +100,9 @@ def test_published_weights_are_fetched_once(checkpoint, tmp_path, monkeypatch):
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=checkpoint.parent))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     url = f"http://127.0.0.1:{server.server_port}/{{file}}"
-    words = ["model.weights=coco", "model.accept_license=true", f"model.coco_url='{url}'"]
+    overrides = ["model.weights=coco", "model.accept_license=true", f"model.coco_url='{url}'"]
     try:
-        first, second = load(*words), load(*words)
+        first, second = load(*overrides), load(*overrides)
     finally:
         server.shutdown()
     assert asked == ["/yolo_nas_s_coco.pth"]

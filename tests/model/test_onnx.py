@@ -104,11 +104,11 @@ FLOAT = ["input.batch=dynamic", "postprocessing/format=flat"]
 INT8 = ["quantization=int8", "calibration=demo", "calibration.num_images=2", "proof.mean_score_error=1"]
 
 
-@pytest.mark.parametrize("words", [INT8, pytest.param(FLOAT, marks=pytest.mark.slow)], ids=["int8", "float"])
-def test_it_goes_all_the_way(tmp_path, words, capsys):
+@pytest.mark.parametrize("overrides", [INT8, pytest.param(FLOAT, marks=pytest.mark.slow)], ids=["int8", "float"])
+def test_it_goes_all_the_way(tmp_path, overrides, capsys):
     file = saved(tmp_path / "core.onnx", detector())
     given = ["model=onnx", f"model.weights={file}", "preprocessing=yolo_nas", "model.class_names=[a,b,c,d,e]"]
-    assert main([*given, *SMALL, *words, f"output_dir={tmp_path / 'out'}"]) == 0
+    assert main([*given, *SMALL, *overrides, f"output_dir={tmp_path / 'out'}"]) == 0
     manifest = read_manifest(tmp_path / "out")
     assert (manifest.model.name, manifest.model.class_names) == ("onnx", ["a", "b", "c", "d", "e"])
     assert (manifest.model.weights.file, manifest.model.weights.sha256) == ("core.onnx", file_digest(file))
@@ -116,12 +116,12 @@ def test_it_goes_all_the_way(tmp_path, words, capsys):
     assert manifest.proof["postprocessing"]["rows"] > 0
     assert manifest.proof["postprocessing"]["unexplained"] == 0
     assert manifest.preprocessing.geometry is not None
-    if words is INT8:
+    if overrides is INT8:
         assert manifest.quantization["convolutions"] == {"int8": 2, "float": 1, "left_in_float": ["/head/Conv"]}
     else:
         assert manifest.proof["network"]["max_box_error"] < 1e-4
     assert len(list(verify(tmp_path / "out"))) == 5
-    if words is FLOAT:
+    if overrides is FLOAT:
         file.rename(tmp_path / "elsewhere.onnx")
         assert main(["rebuild", str(tmp_path / "out"), "--weights", str(tmp_path / "elsewhere.onnx")]) == 0
         assert "the same bytes" in capsys.readouterr().out
@@ -129,8 +129,8 @@ def test_it_goes_all_the_way(tmp_path, words, capsys):
 
 def test_the_proof_holds_the_artifact_against_the_file(tmp_path):
     file = saved(tmp_path / "core.onnx", detector())
-    words = ["model=onnx", f"model.weights={file}", "preprocessing=yolo_nas", *SMALL]
-    recipe = check(compose(words))
+    overrides = ["model=onnx", f"model.weights={file}", "preprocessing=yolo_nas", *SMALL]
+    recipe = check(compose(overrides))
     loaded = recipe.model.load()
     core = core_graph(loaded.network, recipe.export, recipe.input)
     assert (
@@ -172,9 +172,9 @@ AROUND = {
 
 @pytest.mark.parametrize("what", AROUND)
 def test_what_is_put_around_it_has_names_that_it_may_not_use(what, tmp_path):
-    words, wanted = AROUND[what]
+    overrides, wanted = AROUND[what]
     path = saved(tmp_path / "core.onnx", detector(batch=1))
-    recipe = check(compose(["model=onnx", f"model.weights={path}", "preprocessing=yolo_nas", *SIZE, *words]))
+    recipe = check(compose(["model=onnx", f"model.weights={path}", "preprocessing=yolo_nas", *SIZE, *overrides]))
     loaded = recipe.model.load()
     core = core_graph(loaded.network, recipe.export, recipe.input)
     given = names_in(core)
@@ -266,20 +266,20 @@ def other_input(shape, kind=TensorProto.FLOAT):
     return lambda model: edited(model, input=[value("images", shape, kind)])
 
 
-PICTURE = [1, 3, 64, 96]
+IMAGE = [1, 3, 64, 96]
 REFUSED = {
     "two inputs": (lambda m: edited(m, input=[*m.graph.input, value("more", [1])]), "has inputs images float "),
     "no input": (lambda m: edited(m, input=[]), "has inputs and outputs"),
     "channels last": (other_input([1, 64, 96, 3]), r"images float \[1, 64, 96, 3\]"),
     "rank 3": (other_input([3, 64, 96]), r"images float \[3, 64, 96\]"),
-    "bytes": (other_input(PICTURE, TensorProto.UINT8), "images uint8"),
+    "bytes": (other_input(IMAGE, TensorProto.UINT8), "images uint8"),
     "one output": (lambda m: edited(m, output=m.graph.output[:1]), "one output seems to be boxes without scores: give"),
     "outputs of other ranks": (
         lambda m: edited(m, output=[value("c3", [None] * 4), m.graph.output[1]]), r"c3 float \[.*wanted is one input"),
     "counts that differ": (lambda m: edited(m, output=[value("low", [None] * 3), value("scores", [None] * 3)]), r"\[1, 24, 2\]"),
     "an operator of its own": (custom_operator, r"not standard ONNX \(com\.microsoft::Relu\)"),
     "a node that reads nothing": (lambda m: edited(m, node=m.graph.node[1:]), "ONNX Runtime does not take the model"),
-    "any size, it says": (lambda m: detector(size=("h", "w")), "on 1 pictures of 64 × 64 it fails"),
+    "any size, it says": (lambda m: detector(size=("h", "w")), "on 1 images of 64 × 64 it fails"),
     "boxes or scores": (
         lambda m: edited(m, output=[value("a", [1, 24, 4]), value("b", [1, 24, 4])]), r"say which.*model\.outputs=\["),
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""The networks against figures measured on the originals, with weights and pictures that anybody can make again."""
+"""The networks against metrics measured on the originals, with weights and images that anybody can make again."""
 
 import json
 from pathlib import Path
@@ -30,7 +30,7 @@ def filled(name: str, num_classes: int = 80) -> torch.nn.Module:
     return network
 
 
-def test_every_network_has_its_figures():
+def test_every_network_has_its_metrics():
     assert set(NAMES) == set(ARCHITECTURES)
 
 

@@ -97,7 +97,7 @@ def test_nms_inside_is_refused_unless_it_leads_to_other_outputs():
         ("Greater", 0.7, "no boxes where nothing is to be seen"),
     ],
 )
-def test_a_number_of_boxes_that_depends_on_the_picture_is_refused(compare, limit, said):
+def test_a_number_of_boxes_that_depends_on_the_image_is_refused(compare, limit, said):
     nodes = [
         node("ReduceMax", ["scores_of_it", "axis"], ["best"], keepdims=0), node(compare, ["best", "limit"], ["seen"]),
         node("NonZero", ["seen"], ["places"]), node("Gather", ["places", "one"], ["found"]),
@@ -127,10 +127,10 @@ def good(name: str, seed: int = 0) -> torch.nn.Module:
 )
 def test_no_network_of_the_zoo_is_misread(name):
     height, width = 96, 160
-    pictures = torch.from_numpy(probe.pictures(height, width))
+    images = torch.from_numpy(probe.images(height, width))
     for network in (good(name), ARCHITECTURES[name].create(4).eval()):
         with torch.no_grad():
-            given = [[each.numpy() for each in network(pictures * factor)] for factor in RANGES]
+            given = [[each.numpy() for each in network(images * factor)] for factor in RANGES]
         assert probe.misread(given, height, width) is None
         unit = np.array([width, height] * 2)
         assert "in 0..1" in str(probe.misread([(b / unit, s) for b, s in given], height, width))

@@ -46,7 +46,7 @@ def files(tmp_path_factory):
     return folder
 
 
-def words(folder, name, *more):
+def overrides(folder, name, *more):
     return ["model=onnx", f"model.weights={folder / name}.onnx", "input.height=64", "input.width=96",
             "proof.num_images=2", *more]  # fmt: skip
 
@@ -56,7 +56,10 @@ def words(folder, name, *more):
 )
 def test_it_is_taken_as_it_is(files, tmp_path, form):
     # the order of channels would otherwise be folded into weights, which may saturate in another order
-    assert main([*words(files, form, "preprocessing=ppyoloe", "input.channels=bgr"), f"output_dir={tmp_path}/out"]) == 0
+    assert (
+        main([*overrides(files, form, "preprocessing=ppyoloe", "input.channels=bgr"), f"output_dir={tmp_path}/out"])
+        == 0
+    )
     manifest = read_manifest(tmp_path / "out")
     quantization = manifest.quantization
     assert quantization["precision"] == "int8"
@@ -70,7 +73,7 @@ def test_it_is_taken_as_it_is(files, tmp_path, form):
 @pytest.mark.parametrize("form", FORMS)
 def test_it_cannot_be_quantized_again(files, tmp_path, form, capsys):
     asked = ["quantization=int8", "calibration=demo", "preprocessing=yolo_nas"]
-    assert main([*words(files, form, *asked), f"output_dir={tmp_path}/out"]) == 2
+    assert main([*overrides(files, form, *asked), f"output_dir={tmp_path}/out"]) == 2
     said = capsys.readouterr().err.strip().splitlines()
     assert said == [said[0]] and "quantization=int8: the network is quantized already" in said[0]
 
@@ -110,7 +113,7 @@ def test_other_operators_of_onnx_runtime_are_refused(files, tmp_path, capsys):
     model.graph.node[-1].CopyFrom(helper.make_node("If", ["yes"], ["more"], then_branch=body, else_branch=body))
     model.graph.initializer.append(helper.make_tensor("yes", TensorProto.BOOL, [], [True]))
     onnx.save(model, tmp_path / "fused.onnx")
-    assert main([*words(tmp_path, "fused"), f"output_dir={tmp_path}/out"]) == 2
+    assert main([*overrides(tmp_path, "fused"), f"output_dir={tmp_path}/out"]) == 2
     assert "not standard ONNX (com.microsoft::FusedConv)" in capsys.readouterr().err
 
 

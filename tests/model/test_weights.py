@@ -307,14 +307,14 @@ def test_random_weights_compute_something(name):
     with torch.device("meta"):
         network = ARCHITECTURES[name].create(3)
     network.load_state_dict(random_state(network, 0), assign=True)
-    pictures = np.stack([np.broadcast_to(np.linspace(0, 255, 96), (3, 96, 96)), np.stack([255 * np.eye(96)] * 3)])
-    images = torch.from_numpy(ARCHITECTURES[name].preprocessing.normalization.apply(pictures))
+    uint8_images = np.stack([np.broadcast_to(np.linspace(0, 255, 96), (3, 96, 96)), np.stack([255 * np.eye(96)] * 3)])
+    images = torch.from_numpy(ARCHITECTURES[name].preprocessing.normalization.apply(uint8_images))
     with torch.no_grad():
         boxes, classes, _ = network.eval().undecoded(images)
     for logits in (boxes, classes):
         assert logits.isfinite().all()
         assert 0.2 < logits.std() < 10 and (logits.std(dim=2) > 0.01).all()
-        assert (logits[0] - logits[1]).std() > 0.05 * logits.std(), "the picture does not matter"
+        assert (logits[0] - logits[1]).std() > 0.05 * logits.std(), "the image does not matter"
     assert 0.001 < classes.sigmoid().mean() < 0.4
 
 

@@ -37,6 +37,6 @@ def test_they_are_not_imported_without_trust():
 
 
 def test_a_class_of_another_group_is_refused():
-    words = [*ACME, "model=small", "backend=plain", "backend._target_=tests.outside.acme.best.Best", *SMALL]
+    overrides = [*ACME, "model=small", "backend=plain", "backend._target_=tests.outside.acme.best.Best", *SMALL]
     with pytest.raises(exporter.RequestError, match=r"give a class with the base exporter\.backend\.BackendNode"):
-        exporter.build(overrides=words)
+        exporter.build(overrides=overrides)

@@ -97,7 +97,7 @@ def test_every_option_is_understood(place, option, tmp_path, asked):
     except Reached:
         pass
     except RequestError as error:
-        assert not [words for words in MISUNDERSTOOD if words in str(error)], error
+        assert not [overrides for overrides in MISUNDERSTOOD if overrides in str(error)], error
 
 
 @pytest.mark.parametrize("value", [(), (5,)], ids=["nothing", "a number"])

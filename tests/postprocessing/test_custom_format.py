@@ -24,7 +24,7 @@ from exporter.runtime.onnx_runtime import session
 from tests.making import attach, finished, prove
 from tests.model.graphs import detector
 
-OWN = "tests.preprocessing.own"
+OWN = "tests.preprocessing.user_code"
 SIZE = ["input.height=64", "input.width=96", "preprocessing=yolo_nas", "postprocessing.nms.confidence_threshold=0.4"]
 
 
@@ -35,9 +35,9 @@ def core_file(tmp_path_factory):
     return path
 
 
-def words_of(core_file, name: str, *words: str) -> list[str]:
+def overrides_of(core_file, name: str, *overrides: str) -> list[str]:
     code = ["postprocessing/format=custom", f"postprocessing.format._target_={OWN}.{name}", "trust=tests"]
-    return ["model=onnx", f"model.weights={core_file}", *SIZE, *code, "proof.num_images=1", *words]
+    return ["model=onnx", f"model.weights={core_file}", *SIZE, *code, "proof.num_images=1", *overrides]
 
 
 def node(name: str, **arguments) -> CustomFormat:
@@ -53,7 +53,7 @@ def corners(batch: dict[str, np.ndarray], width: int = 96) -> np.ndarray:
 
 
 def test_the_artifact_gives_what_the_code_makes_of_the_detections(core_file, tmp_path, capsys):
-    assert main([*words_of(core_file, "Corners", "input.batch=dynamic"), f"output_dir={tmp_path / 'out'}"]) == 0
+    assert main([*overrides_of(core_file, "Corners", "input.batch=dynamic"), f"output_dir={tmp_path / 'out'}"]) == 0
     manifest = read_manifest(tmp_path / "out")
     assert [(o.name, o.dtype, o.shape) for o in manifest.outputs] == [
         ("count", "int64", ["batch"]), ("table", "float32", ["batch", 300, 6])]  # fmt: skip
@@ -64,7 +64,7 @@ def test_the_artifact_gives_what_the_code_makes_of_the_detections(core_file, tmp
     assert manifest.proof["postprocessing"]["rows"] > 0
     assert len(list(verify(tmp_path / "out"))) == 5
 
-    recipe = check(compose(words_of(core_file, "Corners", "input.batch=dynamic")))
+    recipe = check(compose(overrides_of(core_file, "Corners", "input.batch=dynamic")))
     plain = attach(
         core_graph(recipe.model.load().network, recipe.export, recipe.input), replace(recipe, format=BatchFormat())
     )
@@ -81,14 +81,14 @@ def test_the_artifact_gives_what_the_code_makes_of_the_detections(core_file, tmp
 
 
 def test_an_onnxscript_function(core_file):
-    recipe = check(compose(words_of(core_file, "areas")))
+    recipe = check(compose(overrides_of(core_file, "areas")))
     model = attach(core_graph(recipe.model.load().network, recipe.export, recipe.input), recipe)
     onnx.checker.check_model(model, full_check=True)
     assert [facts.tensor(o)["shape"] for o in model.graph.output] == [[1, 1], [1, 300]]
 
 
 def test_the_proof_runs_the_code_by_itself(core_file):
-    recipe = check(compose(words_of(core_file, "Corners")))
+    recipe = check(compose(overrides_of(core_file, "Corners")))
     loaded = recipe.model.load()
     core = core_graph(loaded.network, recipe.export, recipe.input)
     other = replace(recipe, format=node("Pixels"))
@@ -105,19 +105,19 @@ def test_the_proof_runs_the_code_by_itself(core_file):
     ],
 )
 def test_code_that_cannot_be_a_format_is_refused(core_file, name, said):
-    recipe = check(compose(words_of(core_file, "Corners")))
+    recipe = check(compose(overrides_of(core_file, "Corners")))
     core = core_graph(recipe.model.load().network, recipe.export, recipe.input)
     with pytest.raises(RequestError, match=rf"postprocessing\.format\._target_={OWN}\.{name}: {said}"):
         attach(core, replace(recipe, format=node(name)))
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("overrides", "said"),
     [
         (["trust=[]"], "trust=tests"),
         (["evaluation=demo"], "evaluation=demo: cannot read detections in a format of your own"),
     ],
 )
-def test_what_does_not_go_with_it_is_refused(core_file, words, said):
+def test_what_does_not_go_with_it_is_refused(core_file, overrides, said):
     with pytest.raises(RequestError, match=said):
-        check(compose(words_of(core_file, "Corners", *words)))
+        check(compose(overrides_of(core_file, "Corners", *overrides)))

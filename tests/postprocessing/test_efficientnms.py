@@ -143,7 +143,7 @@ def test_the_emulation_gives_what_the_reference_gives(seed, case):
 
 
 def crowd(seed: int, n: int, num_classes: int = 3) -> tuple[np.ndarray, np.ndarray]:
-    """Boxes [1, N, 4] and scores [1, N, C] in a scene where many meet, no two scores the same."""
+    """Boxes [1, N, 4] and scores [1, N, C] among which many meet, no two scores the same."""
     rng = np.random.default_rng(seed)
     corner, size = rng.random((1, n, 2)) * 90, 10 + rng.random((1, n, 2)) * 30
     scores = rng.permutation(np.linspace(0.01, 0.99, n * num_classes)).reshape(1, n, num_classes)
@@ -186,12 +186,12 @@ def test_the_plugin_and_onnx_nms_find_the_same_where_their_contracts_agree(seed,
     np.testing.assert_array_equal(rows(flat, 1)[0].boxes, wanted.boxes)
 
 
-def both(boxes, scores, nms=None, **knobs) -> tuple[list[float], list[float]]:
+def both(boxes, scores, nms=None, **parameters) -> tuple[list[float], list[float]]:
     """The scores that the plugin finds in one image, and those that ONNX's NMS finds."""
     n = len(boxes)
     boxes, scores = np.array([boxes], np.float32), np.array([scores], np.float32)
-    plugin = run(EfficientNms(**(THRESHOLDS | knobs)), n, scores.shape[2], boxes, scores)
-    plain = run(nms or OnnxNms(**(THRESHOLDS | knobs)), n, scores.shape[2], boxes, scores)
+    plugin = run(EfficientNms(**(THRESHOLDS | parameters)), n, scores.shape[2], boxes, scores)
+    plain = run(nms or OnnxNms(**(THRESHOLDS | parameters)), n, scores.shape[2], boxes, scores)
     return tuple(rows(out, 1)[0].scores.tolist() for out in (plugin, plain))
 
 

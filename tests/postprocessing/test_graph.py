@@ -108,7 +108,7 @@ def raw_feeds(draw: st.DrawFn, n: int | None, num_classes: int) -> Feed:
     return {"box_logits": box_logits, "class_logits": class_logits, "anchors": anchors(n)}
 
 
-KNOBS = [
+PARAMETERS = [
     OnnxNms(confidence_threshold=confidence, nms_threshold=iou, num_pre_nms_predictions=pre,
             max_candidates_per_image=candidates, max_predictions_per_image=limit, class_agnostic=agnostic,
             multi_label=multi)
@@ -121,7 +121,7 @@ KNOBS = [
 
 
 @pytest.mark.parametrize("raw", [True, False], ids=["raw", "decoded"])
-@pytest.mark.parametrize("nms", KNOBS, ids=lambda x: "-".join(str(value) for value in x.model_dump().values()))
+@pytest.mark.parametrize("nms", PARAMETERS, ids=lambda x: "-".join(str(value) for value in x.model_dump().values()))
 @given(st.data())
 @settings(max_examples=15, deadline=None)
 def test_exactly_the_contract(raw: bool, nms: OnnxNms, data: st.DataObject):

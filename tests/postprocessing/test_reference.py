@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from exporter.postprocessing.nms.onnx import OnnxNms
 from exporter.postprocessing.reference import decode, detections, mismatches, sigmoid
 
-KNOBS = st.builds(
+PARAMETERS = st.builds(
     OnnxNms,
     confidence_threshold=st.sampled_from([0.0, 0.25, 0.5]),
     nms_threshold=st.sampled_from([0.0, 0.5, 0.7, 1.0]),
@@ -28,7 +28,7 @@ def iou(a: np.ndarray, b: np.ndarray) -> np.float32:
     return width * height / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - width * height)
 
 
-def literal(boxes: np.ndarray, scores: np.ndarray, knobs: OnnxNms) -> list[list[float]]:
+def literal(boxes: np.ndarray, scores: np.ndarray, parameters: OnnxNms) -> list[list[float]]:
     """The contract, sentence by sentence: a pair is judged against all kept pairs before it, nothing is remembered."""
     n, num_classes = scores.shape
 
@@ -38,30 +38,30 @@ def literal(boxes: np.ndarray, scores: np.ndarray, knobs: OnnxNms) -> list[list[
     def is_candidate(box: int, c: int) -> bool:
         best_class = min(range(num_classes), key=lambda k: (-scores[box, k], k))
         return bool(
-            scores[box, c] > np.float32(knobs.confidence_threshold)
-            and rank(box) < knobs.num_pre_nms_predictions
-            and (knobs.multi_label or c == best_class)
+            scores[box, c] > np.float32(parameters.confidence_threshold)
+            and rank(box) < parameters.num_pre_nms_predictions
+            and (parameters.multi_label or c == best_class)
         )
 
     pairs = [(box, c) for box in range(n) for c in range(num_classes) if is_candidate(box, c)]
     ordered = sorted(pairs, key=lambda pair: (-scores[pair], pair[0], pair[1]))
     kept: list[tuple[int, int]] = []
-    for box, c in ordered[: knobs.max_candidates_per_image]:
-        rivals = [other for other, k in kept if knobs.class_agnostic or k == c]
-        if not any(iou(boxes[other], boxes[box]) > np.float32(knobs.nms_threshold) for other in rivals):
+    for box, c in ordered[: parameters.max_candidates_per_image]:
+        rivals = [other for other, k in kept if parameters.class_agnostic or k == c]
+        if not any(iou(boxes[other], boxes[box]) > np.float32(parameters.nms_threshold) for other in rivals):
             kept.append((box, c))
-    return [[*boxes[box], scores[box, c], c] for box, c in kept[: knobs.max_predictions_per_image]]
+    return [[*boxes[box], scores[box, c], c] for box, c in kept[: parameters.max_predictions_per_image]]
 
 
-@given(st.data(), KNOBS, st.integers(1, 5), st.integers(1, 3))
+@given(st.data(), PARAMETERS, st.integers(1, 5), st.integers(1, 3))
 @settings(max_examples=300, deadline=None)
-def test_says_what_the_contract_says(data: st.DataObject, knobs: OnnxNms, n: int, num_classes: int):
+def test_says_what_the_contract_says(data: st.DataObject, parameters: OnnxNms, n: int, num_classes: int):
     corner = data.draw(arrays(np.float32, (n, 2), elements=st.sampled_from([0, 2, 4])))
     size = data.draw(arrays(np.float32, (n, 2), elements=st.sampled_from([0, 4, 8])))
     boxes = np.concatenate([corner, corner + size], axis=1)
     scores = data.draw(arrays(np.float32, (n, num_classes), elements=st.sampled_from([0, 0.25, 0.5, 0.75, 1])))
-    want = np.array(literal(boxes, scores, knobs), dtype=np.float32).reshape(-1, 6)
-    np.testing.assert_array_equal(detections(boxes, scores, knobs), want)
+    want = np.array(literal(boxes, scores, parameters), dtype=np.float32).reshape(-1, 6)
+    np.testing.assert_array_equal(detections(boxes, scores, parameters), want)
 
 
 @given(st.data(), st.integers(1, 6), st.integers(1, 3), st.booleans(), st.booleans())

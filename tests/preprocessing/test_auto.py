@@ -19,7 +19,7 @@ TRAINED = [
     {"DetectionBottomRightPadding": {"output_shape": (448, 448), "pad_value": 0}},
     {"ImagePermute": {"permutation": (2, 0, 1)}},
 ]
-WORDS = ["model=yolo_nas_s", "name=a", "output_dir=a"]
+OVERRIDES = ["model=yolo_nas_s", "name=a", "output_dir=a"]
 
 
 def parameters(steps=TRAINED):
@@ -39,8 +39,8 @@ def silent(tmp_path):
     return f"model.weights={tmp_path / 'silent.pth'}"
 
 
-def recipe(*words, **others):
-    return check(compose([*WORDS, *words]), **others)
+def recipe(*overrides, **others):
+    return check(compose([*OVERRIDES, *overrides]), **others)
 
 
 def test_the_checkpoints_word_is_taken(says):
@@ -89,7 +89,7 @@ def test_who_insists_is_obeyed_and_who_agrees_is_not_bothered(says):
         YoloNas().normalization
     )
     same = ["max_value=1", "channels=bgr", "resize=longest_side", "padding=bottom_right", "pad_value=0"]
-    recipe(says, "preprocessing=declared", *(f"preprocessing.{word}" for word in same))
+    recipe(says, "preprocessing=declared", *(f"preprocessing.{override}" for override in same))
 
 
 def test_a_geometry_set_by_itself_leaves_the_normalisation(says):
@@ -100,7 +100,7 @@ def test_a_geometry_set_by_itself_leaves_the_normalisation(says):
 
 
 @pytest.mark.parametrize(
-    ("words", "holds"),
+    ("overrides", "holds"),
     [
         (["preprocessing=declared", "preprocessing.max_value=1"], True),
         (["preprocessing=letterbox", "preprocessing.like=declared", "preprocessing.max_value=1"], True),
@@ -111,8 +111,8 @@ def test_a_geometry_set_by_itself_leaves_the_normalisation(says):
         (["preprocessing=none"], False),
     ],
 )
-def test_what_is_declared_by_hand_or_insisted_on_is_what_it_is_proved_with(words, holds, silent):
-    assert recipe(silent, *words).preprocessing.holds is holds
+def test_what_is_declared_by_hand_or_insisted_on_is_what_it_is_proved_with(overrides, holds, silent):
+    assert recipe(silent, *overrides).preprocessing.holds is holds
 
 
 def test_letterbox_inside_takes_the_checkpoints(says):

@@ -14,7 +14,7 @@ from exporter.config.compose import compose
 from exporter.graph import facts
 from exporter.pipeline.stages.trace import core_graph
 from exporter.preprocessing.custom import CustomPreprocessing
-from exporter.preprocessing.own_normalization import OwnNormalization
+from exporter.preprocessing.own_normalization import UserNormalization
 from exporter.preprocessing.trained import Trained
 from exporter.preprocessing.yolo_nas import YoloNas
 from exporter.proof.prove import torch_outputs
@@ -23,7 +23,7 @@ from tests.making import attach, finished, prove
 from tests.model.graphs import detector
 from tests.preprocessing import own
 
-OWN = "tests.preprocessing.own"
+OWN = "tests.preprocessing.user_code"
 SIZE = ["input.height=64", "input.width=96"]
 
 
@@ -38,9 +38,9 @@ def core_file(tmp_path_factory):
     return path
 
 
-def recipe_of(core_file, name: str, *words: str):
+def recipe_of(core_file, name: str, *overrides: str):
     code = ["preprocessing=custom", f"preprocessing._target_={OWN}.{name}", "trust=tests", "proof.num_images=1"]
-    return check(compose(["model=onnx", f"model.weights={core_file}", *SIZE, *code, *words]))
+    return check(compose(["model=onnx", f"model.weights={core_file}", *SIZE, *code, *overrides]))
 
 
 def formula(name: str, rgb: np.ndarray) -> np.ndarray:
@@ -53,7 +53,7 @@ OTHER = ["input.dtype=float16", "input.layout=nhwc", "input.channels=bgr", "inpu
 
 
 @pytest.mark.parametrize(
-    ("name", "words"),
+    ("name", "overrides"),
     [
         ("normalise", []),
         ("normalise", OTHER),
@@ -65,15 +65,15 @@ OTHER = ["input.dtype=float16", "input.layout=nhwc", "input.channels=bgr", "inpu
         pytest.param("Unchanged", OTHER, marks=pytest.mark.slow),
     ],
 )
-def test_the_graph_computes_the_code_and_then_the_network(core_file, name, words):
-    recipe = recipe_of(core_file, name, *words, "postprocessing/nms=none")
+def test_the_graph_computes_the_code_and_then_the_network(core_file, name, overrides):
+    recipe = recipe_of(core_file, name, *overrides, "postprocessing/nms=none")
     network = recipe.model.load().network
     model = attach(core_graph(network, recipe.export, recipe.input), recipe)
     onnx.checker.check_model(model, full_check=True)
-    rgb = np.random.default_rng(0).integers(0, 256, (2 if words else 1, 3, 64, 96), dtype=np.uint8)
-    given = rgb[:, ::-1].transpose(0, 2, 3, 1).astype(np.float16) if words else rgb
+    rgb = np.random.default_rng(0).integers(0, 256, (2 if overrides else 1, 3, 64, 96), dtype=np.uint8)
+    given = rgb[:, ::-1].transpose(0, 2, 3, 1).astype(np.float16) if overrides else rgb
     described = facts.tensor(model.graph.input[0])
-    assert described["shape"] == (["batch", 64, 96, 3] if words else [1, 3, 64, 96])
+    assert described["shape"] == (["batch", 64, 96, 3] if overrides else [1, 3, 64, 96])
     boxes, scores = session(model.SerializeToString()).run(None, {"images": np.ascontiguousarray(given)})
     want_boxes, want_scores = network(torch.from_numpy(formula(name, rgb)))
     assert np.abs(boxes - want_boxes.numpy()).max() < 1e-3
@@ -103,8 +103,8 @@ def test_the_proof_runs_the_code_by_itself(core_file):
 
 
 def test_calibration_goes_through_the_code(core_file):
-    words = ["quantization=int8", "calibration=demo", "calibration.num_images=1"]
-    recipe = recipe_of(core_file, "Normalise", "preprocessing.like=ppyoloe", *words)
+    overrides = ["quantization=int8", "calibration=demo", "calibration.num_images=1"]
+    recipe = recipe_of(core_file, "Normalise", "preprocessing.like=ppyoloe", *overrides)
     geometry = recipe.preprocessing.geometry(64, 96)
     assert geometry == Geometry.stretch(64, 96)
     (image,) = recipe.calibration.images(geometry, recipe.preprocessing.normalization)
@@ -152,7 +152,7 @@ def test_it_is_not_made_before_it_is_trusted(core_file):
 
 
 def test_read_from_a_manifest_it_is_a_name():
-    described = OwnNormalization.model_validate({"code": "mine.Normalise"})
+    described = UserNormalization.model_validate({"code": "mine.Normalise"})
     with pytest.raises(RequestError, match="only a build can apply it"):
         described.apply(np.zeros((1, 3, 8, 8), np.uint8))
 

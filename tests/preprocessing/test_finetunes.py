@@ -74,8 +74,8 @@ def placed(image, placement):
 @pytest.mark.parametrize("kind", KINDS, ids="-".join)
 def test_raw_scores_are_those_of_the_network_fed_rightly(kind, state, network, tmp_path):
     weights = checkpoint(tmp_path / "mine.pth", state, *kind)
-    words = [f"model.weights={weights}", f"input.size={SIZE}", "postprocessing/nms=none", "proof.num_images=2"]
-    manifest = exporter.build("yolo_nas_s", [*words, f"output_dir={tmp_path / 'out'}"])
+    overrides = [f"model.weights={weights}", f"input.size={SIZE}", "postprocessing/nms=none", "proof.num_images=2"]
+    manifest = exporter.build("yolo_nas_s", [*overrides, f"output_dir={tmp_path / 'out'}"])
     assert manifest.preprocessing.source.normalization == "checkpoint"
     assert manifest.model.class_names == list(CLASS_NAMES)
     image = placed(scene("evaluation", 3, 120, 200).image, kind[2]).transpose(2, 0, 1)[None]
@@ -93,8 +93,8 @@ def test_raw_scores_are_those_of_the_network_fed_rightly(kind, state, network, t
 @pytest.mark.slow
 def test_in_int8_it_loses_no_more_than_usual(state, tmp_path):
     weights = checkpoint(tmp_path / "mine.pth", state, "none", "bgr", "bottom_right")
-    words = [f"model.weights={weights}", "input.size=320", "calibration=demo", "calibration.num_images=16",
+    overrides = [f"model.weights={weights}", "input.size=320", "calibration=demo", "calibration.num_images=16",
              "evaluation=demo", "evaluation.num_images=40", f"output_dir={tmp_path / 'out'}"]  # fmt: skip
-    found = exporter.build("yolo_nas_s_int8", words).evaluation
+    found = exporter.build("yolo_nas_s_int8", overrides).evaluation
     assert found.reference.map > 85
     assert found.drop < 1.0

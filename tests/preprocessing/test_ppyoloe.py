@@ -53,18 +53,18 @@ def test_the_normalisation_is_exact_everywhere(first_layers, channels, layout):
     assert np.abs(got - expected).max() < 1e-5 < expected.std()
 
 
-def test_a_picture_is_stretched():
+def test_an_image_is_stretched():
     geometry = PPYoloE().geometry(320, 640)
     assert geometry.padding is None
-    place = geometry.place(100, 50)
+    place = geometry.transform(100, 50)
     assert (place.new_height, place.new_width, place.left, place.top) == (320, 640, 0, 0)
     assert geometry.apply(np.zeros((100, 50, 3), np.uint8)).shape == (320, 640, 3)
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_the_recipes_choose_it_and_the_usual_thresholds(size):
-    words = [f"+recipe=ppyoloe_{size}_int8", "model.weights=random", "calibration=demo"]
-    recipe = check(compose(words))
+    overrides = [f"+recipe=ppyoloe_{size}_int8", "model.weights=random", "calibration=demo"]
+    recipe = check(compose(overrides))
     assert isinstance(recipe.preprocessing, PPYoloE)
     known = recipe.model.known
     assert (known.confidence_threshold, known.nms_threshold) == (0.5, 0.65)

@@ -23,7 +23,7 @@ MANY = ["postprocessing.nms.confidence_threshold=0.05", "postprocessing.nms.max_
 to do."""
 INT8 = ["+recipe=yolo_nas_s_int8", "calibration.num_images=8"]
 """A quarter of the bytes of FP32, and what is exact of a proof is as exact: so it goes for all that is not the trunk."""
-WORDS = {
+OVERRIDES = {
     "float": ["+recipe=yolo_nas_s", DYNAMIC, *MANY],
     "int8": [*INT8, *MANY],
     "batch": [*INT8, DYNAMIC, *MANY, "postprocessing.nms.num_pre_nms_predictions=60"],
@@ -33,7 +33,7 @@ WORDS = {
     "plugin": ["+recipe=yolo_nas_s", *MANY, "backend=tensorrt", "postprocessing/nms=efficientnms"],
 }
 SCENES = {"int8": ["proof.num_scenes=8", "proof.max_map_drop=1.5"]}
-"""Where figures of tensors bound little, as by default. On so few scenes some tenths of a point more."""
+"""Where metrics of tensors bound little, as by default. On so few synthetic images some tenths of a point more."""
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,10 @@ class Base:
 
 @cache
 def base(name: str) -> Base:
-    """One of `WORDS`."""
-    words = WORDS[name]
-    recipe = check(compose([*words, *SMALL, *SCENES.get(name, ["proof.num_scenes=0"])]))
-    core = _int8_core(DYNAMIC in words) if INT8[0] in words else _core(DYNAMIC in words)
+    """One of `OVERRIDES`."""
+    overrides = OVERRIDES[name]
+    recipe = check(compose([*overrides, *SMALL, *SCENES.get(name, ["proof.num_scenes=0"])]))
+    core = _int8_core(DYNAMIC in overrides) if INT8[0] in overrides else _core(DYNAMIC in overrides)
     return Base(recipe, _loaded(), onnx.load_from_string(finished(core, _loaded(), recipe)), _outputs)
 
 

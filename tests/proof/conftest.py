@@ -6,12 +6,12 @@ from exporter.config.check import check
 from exporter.config.compose import compose
 from exporter.pipeline.stages.trace import core_graph
 
-WORDS = ["+recipe=yolo_nas_s", "input.size=96", "proof.num_scenes=0", "proof.num_images=2"]
+OVERRIDES = ["+recipe=yolo_nas_s", "input.size=96", "proof.num_scenes=0", "proof.num_images=2"]
 
 
 @pytest.fixture(scope="session")
 def parts():
     """The recipe, the loaded network, which was trained on RGB in 0..1, and its core graph; nobody changes them."""
-    recipe = check(compose(WORDS))
+    recipe = check(compose(OVERRIDES))
     loaded = recipe.model.load()
     return recipe, loaded, core_graph(loaded.network, recipe.export, recipe.input)

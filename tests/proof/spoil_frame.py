@@ -1,4 +1,4 @@
-"""Spoilers of the geometry inside a graph: the way from a frame to the input, and boxes' way back. Each changes a graph
+"""Spoilers of the geometry inside a graph: the way from a raw image to the input, and boxes' way back. Each changes a graph
 in place."""
 
 import numpy as np

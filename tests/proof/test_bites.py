@@ -15,7 +15,7 @@ from exporter.preprocessing.attach_input import attach_input
 from exporter.preprocessing.normalization import Normalization
 from exporter.proof.prove import torch_outputs
 from tests.making import attach, prove
-from tests.proof.conftest import WORDS
+from tests.proof.conftest import OVERRIDES
 
 
 def finished(core, recipe, normalization=None, channels="rgb"):
@@ -58,17 +58,17 @@ def test_one_weight_changed_after_tracing_fails(parts):
         prove(finished(spoiled, recipe), loaded, recipe, partial(torch_outputs, loaded))
 
 
-@pytest.mark.parametrize("knob", ["nms_threshold", "max_predictions_per_image", "multi_label"])
-def test_another_nms_than_the_recipes_fails(parts, knob):
+@pytest.mark.parametrize("parameter", ["nms_threshold", "max_predictions_per_image", "multi_label"])
+def test_another_nms_than_the_recipes_fails(parts, parameter):
     recipe, loaded, core = parts
-    other = {"nms_threshold": 0.05, "max_predictions_per_image": 2, "multi_label": False}[knob]
-    # A low threshold, so that every knob makes a difference on two pictures.
+    other = {"nms_threshold": 0.05, "max_predictions_per_image": 2, "multi_label": False}[parameter]
+    # A low threshold, so that every parameter makes a difference on two images.
     wanted = recipe.nms.model_copy(update={"confidence_threshold": 0.005})
     from dataclasses import replace
 
     recipe = replace(recipe, nms=wanted)
-    spoiled = replace(recipe, nms=wanted.model_copy(update={knob: other}))
-    said = "promised is" if knob == "max_predictions_per_image" else "not what the contract of the NMS gives"
+    spoiled = replace(recipe, nms=wanted.model_copy(update={parameter: other}))
+    said = "promised is" if parameter == "max_predictions_per_image" else "not what the contract of the NMS gives"
     with pytest.raises(BuildError, match=said):
         prove(finished(core, spoiled), loaded, recipe, partial(torch_outputs, loaded))
 
@@ -85,7 +85,7 @@ def test_nan_is_beyond_every_bound(parts):
 
 def test_without_pre_processing_the_same_network_passes(parts):
     _, loaded, _ = parts
-    recipe = check(compose([*WORDS, "preprocessing=none", "postprocessing/nms=none"]))
+    recipe = check(compose([*OVERRIDES, "preprocessing=none", "postprocessing/nms=none"]))
     proof = prove(
         attach(core_graph(loaded.network, recipe.export, recipe.input), recipe).SerializeToString(),
         loaded,

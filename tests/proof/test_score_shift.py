@@ -37,8 +37,8 @@ def test_few_detections_are_reported_and_not_bounded():
 def test_int8_that_squeezes_confidences_fails(parts):
     """0.8 of each score: the order of detections stays, and so does mAP."""
     _, loaded, core = parts
-    words = ["+recipe=yolo_nas_s_int8", "input.size=96", "proof.num_images=1", "proof.num_scenes=16"]
-    recipe = check(compose([*words, "proof.max_map_drop=100", "proof.mean_score_error=1"]))
+    overrides = ["+recipe=yolo_nas_s_int8", "input.size=96", "proof.num_images=1", "proof.num_scenes=16"]
+    recipe = check(compose([*overrides, "proof.max_map_drop=100", "proof.mean_score_error=1"]))
     artifact = attach(squeezed(core, 0.8), recipe).SerializeToString()
     with pytest.raises(BuildError, match=r"network: max_score_shift is 0\.1\d+, allowed 0\.05; nothing"):
         prove(artifact, loaded, recipe, partial(torch_outputs, loaded))

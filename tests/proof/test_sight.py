@@ -11,7 +11,7 @@ from exporter.common.errors import BuildError
 from exporter.config.check import check
 from exporter.config.compose import compose
 from exporter.demo.scenes import scene
-from exporter.evaluation.examples import Truth
+from exporter.evaluation.examples import GroundTruth
 from exporter.preprocessing.attach_input import attach_input
 from exporter.preprocessing.normalization import UNCHANGED, Normalization
 from exporter.preprocessing.trained import Trained
@@ -57,23 +57,23 @@ def at(parts, blind="auto", *, trained_on=1.0, declared=False, preprocessing=Non
     model = recipe.format.attach(recipe.nms.attach(attach_input(core, given, "uint8", "nchw", "rgb")))
     artifact = recipe.backend.finish(model).SerializeToString()
 
-    def outputs(pictures, normalization):
-        boxes, scores = torch_outputs(loaded, pictures, divided(normalization, trained_on))
+    def outputs(images, normalization):
+        boxes, scores = torch_outputs(loaded, images, divided(normalization, trained_on))
         return boxes, 1 / (1 + np.exp(4) * (1 / scores.clip(1e-12) - 1) ** 0.1) if weak else scores
 
     return looked(artifact, loaded, recipe, blind, outputs)
 
 
-def pictures_in(folder, images):
+def images_in(folder, images):
     """The node that calibrates on these images, uint8 [h, w, 3] RGB, as files of a user's."""
     folder.mkdir()
     for i, image in enumerate(images):
         cv2.imwrite(str(folder / f"{i:02}.png"), image[..., ::-1])
-    words = ["+recipe=yolo_nas_s_int8", f"input.size={SIZE}", "calibration=folder", f"calibration.path={folder}"]
-    return check(compose(words)).calibration
+    overrides = ["+recipe=yolo_nas_s_int8", f"input.size={SIZE}", "calibration=folder", f"calibration.path={folder}"]
+    return check(compose(overrides)).calibration
 
 
-def scenes(count=8):
+def synthetic(count=8):
     return [scene("evaluation", i, SIZE, SIZE).image for i in range(count)]
 
 
@@ -81,20 +81,20 @@ def test_a_network_that_is_fed_rightly_sees(parts, tmp_path):
     section = at(parts, "error", declared=True)
     assert QUIET < 3 < section["response"] < RUNAWAY and "warning" not in section and "tried" not in section
     assert (section["images"], section["of"], section["input"]) == (8, "demo scenes", "RGB, 0..1")
-    section = at(parts, "error", calibration=pictures_in(tmp_path / "a", scenes(12)))
+    section = at(parts, "error", calibration=images_in(tmp_path / "a", synthetic(12)))
     assert (section["images"], section["of"]) == (12, "calibration images") and section["detected_on"] > 6
 
 
 def test_one_trained_on_bytes_and_fed_0_to_1_is_said(parts):
     section = at(parts, trained_on=255)
     assert section["detected_on"] == 0 and section["response"] < QUIET
-    assert "nothing is detected on 8 demo scenes" in section["warning"]
+    assert "nothing is detected on 8 synthetic images" in section["warning"]
     assert "the network is fed RGB, 0..1, and it detects on 2 of 2 when fed RGB, 0..255" in section["warning"]
 
 
 @pytest.mark.parametrize("why", ["declared", "images"])
 def test_it_is_an_error_where_that_is_certain(parts, tmp_path, why):
-    calibration = pictures_in(tmp_path / "a", scenes(3)) if why == "images" else None
+    calibration = images_in(tmp_path / "a", synthetic(3)) if why == "images" else None
     with pytest.raises(BuildError, match=r"proof\.blind: nothing .* when fed RGB, 0\.\.255 .*proof\.blind=warn"):
         at(parts, trained_on=255, declared=why == "declared", calibration=calibration)
     assert at(parts, "warn", trained_on=255, declared=why == "declared", calibration=calibration)["warning"]
@@ -113,15 +113,15 @@ def test_one_trained_on_bytes_and_fed_bytes_is_right(parts):
 
 def test_the_users_images_without_objects_are_no_accusation(parts, tmp_path):
     background = [np.full((SIZE, SIZE, 3), 90 + i, np.uint8) for i in range(12)]
-    section = at(parts, calibration=pictures_in(tmp_path / "a", background), declared=True)
+    section = at(parts, calibration=images_in(tmp_path / "a", background), declared=True)
     assert section["detected_on"] == 0 and "there may be nothing that it knows" in section["warning"]
     with pytest.raises(BuildError, match=r"proof\.blind: nothing is detected"):
-        at(parts, "error", calibration=pictures_in(tmp_path / "b", background))
+        at(parts, "error", calibration=images_in(tmp_path / "b", background))
 
 
 def test_a_hardly_trained_network_is_no_accusation(parts, tmp_path):
     """Its logits move a tenth as far as they will: nothing is above the threshold, however it is fed."""
-    section = at(parts, declared=True, calibration=pictures_in(tmp_path / "a", scenes()), weak=True)
+    section = at(parts, declared=True, calibration=images_in(tmp_path / "a", synthetic()), weak=True)
     assert section["detected_on"] == 0 and section["response"] < QUIET and section["warning"]
 
 
@@ -131,8 +131,8 @@ def seen(best=0.1, saturated=0.0, ap50=None, response=5.0):
 
 def judged(given, tried, own="RGB, 0..1", count=8, objects=None, users=True):
     """`_is_blind` for images of which, with `objects`, each holds as many."""
-    truths = objects and [Truth.of(np.zeros((objects, 4)), np.zeros(objects))] * count
-    images = AtHand(np.zeros((count, 1, 1, 3), np.uint8), truths, "images", users)
+    ground_truths = objects and [GroundTruth.of(np.zeros((objects, 4)), np.zeros(objects))] * count
+    images = AtHand(np.zeros((count, 1, 1, 3), np.uint8), ground_truths, "images", users)
     return sight._is_blind(given, {own: given, **tried}, own, images, 0.25)
 
 

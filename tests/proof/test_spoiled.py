@@ -15,12 +15,12 @@ from tests.proof import spoil_detections as d
 from tests.proof import spoil_frame as f
 from tests.proof import spoil_int8 as q
 from tests.proof import spoil_network as n
-from tests.proof.bases import WORDS, base
+from tests.proof.bases import OVERRIDES, base
 
 Spoiler = Callable[[onnx.ModelProto], None]
 ROWS = "not what the contract of the NMS gives"
 PIXELS = "not those that OpenCV gives"
-BACK = "pixels of the frame away"
+BACK = "pixels of the raw image away"
 DECODE = "not what the network's own tensors decode to"
 IMAGES = "rows of flat_predictions are not those of the images"
 UNUSED = "rows from num_predictions on are not -1"
@@ -161,7 +161,7 @@ SPOILED: dict[str, dict[Spoiler, str]] = {
 CASES = [(name, spoil) for name, spoilers in SPOILED.items() for spoil in spoilers]
 
 
-@pytest.mark.parametrize("name", WORDS)
+@pytest.mark.parametrize("name", OVERRIDES)
 def test_unspoiled(name):
     base(name).prove(base(name).model)
 

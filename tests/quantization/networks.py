@@ -72,7 +72,7 @@ def detector(size: int = 16, batch: int | str = "batch", gain: float = 0.7) -> o
     return b.model(boxes, b.add("Sigmoid", "heads", b.conv("heads.cls_pred", features, 8, 5, kernel=1)))
 
 
-def pictures(count: int, size: int = 16, seed: int = 1) -> list[np.ndarray]:
+def made_images(count: int, size: int = 16, seed: int = 1) -> list[np.ndarray]:
     """float32 [1, 3, size, size] in 0..1, smooth, with all of the range in each."""
     rng = np.random.default_rng(seed)
     coarse = rng.uniform(0, 1, (count, 1, 3, size // 4, size // 4)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""What rounding weights shifts on average is taken back, against a mean over many pictures."""
+"""What rounding weights shifts on average is taken back, against a mean over many images."""
 
 import numpy as np
 import onnx_ir as ir
@@ -9,13 +9,13 @@ from exporter.quantization.int8 import Int8
 from exporter.quantization.qdq import insert, tensors_with_pairs
 from exporter.quantization.scheme import SCHEMES
 from exporter.quantization.task import Task
-from tests.quantization.networks import Builder, constants, detector, pictures, run
+from tests.quantization.networks import Builder, constants, detector, made_images, run
 
 
 @pytest.mark.parametrize("group", [1, 2])
 @pytest.mark.parametrize("operator", ["Conv", "ConvTranspose"])
 def test_the_mean_result_is_that_of_the_unrounded_weights(operator, group):
-    """By brute force: every output of a convolution that no border touches, averaged over pictures of one colour, in
+    """By brute force: every output of a convolution that no border touches, averaged over images of one colour, in
     which every position of the kernel sees the mean."""
     rng = np.random.default_rng(0)
     b = Builder(size=8)
@@ -45,13 +45,13 @@ def test_outputs_are_nearer_to_float_on_average(scheme, per_channel):
     for i in range(4):
         features = b.conv_relu(f"layer{i}", features, 16, 16)
     model = b.model(b.conv("last", features, 16, 8))
-    images = pictures(8, 32)
+    images = made_images(8, 32)
 
     def shift(corrected: bool) -> float:
         node = Int8(bias_correction=corrected, per_channel=per_channel, reduce_range=True)
-        quantized, summary, _ = node.quantize(Task(model, pictures=images, scheme=scheme, input_range=(0.0, 1.0)))
+        quantized, summary, _ = node.quantize(Task(model, images=images, scheme=scheme, input_range=(0.0, 1.0)))
         assert summary["bias_correction"] is corrected
-        errors = [run(quantized, i)[0] - run(model, i)[0] for i in pictures(8, 32, seed=5)]
+        errors = [run(quantized, i)[0] - run(model, i)[0] for i in made_images(8, 32, seed=5)]
         return float(np.abs(np.mean(errors, axis=(0, 1, 3, 4))).mean())
 
     assert shift(True) < 0.7 * shift(False)

@@ -26,7 +26,7 @@ from exporter.config.check import check
 from exporter.config.compose import compose
 from exporter.demo.scenes import scene
 from exporter.graph.clean import simplify
-from exporter.graph.half import nodes_in_half, to_half
+from exporter.graph.fp16 import nodes_in_fp16, to_fp16
 from exporter.graph.trace import trace
 from exporter.model import dfl
 from exporter.pipeline.stages.trace import core_graph
@@ -34,16 +34,16 @@ from exporter.preprocessing.attach_input import attach_input
 from exporter.preprocessing.normalization import Normalization
 from exporter.proof.prove import torch_outputs
 from exporter.quantization.fp16 import Fp16
-from exporter.quantization.summary import summarize_half
+from exporter.quantization.summary import summarize_fp16
 from exporter.quantization.task import Task
 from tests.making import attach, prove
-from tests.quantization.networks import Builder, by_name, constants, detector, pictures, relative_error, run
+from tests.quantization.networks import Builder, by_name, constants, detector, made_images, relative_error, run
 from tests.quantization.test_random_networks import networks
 
 ROOT = Path(__file__).parents[2]
 BYTES = Normalization(std=(255, 255, 255))
 IMAGENET = Normalization(order=(2, 1, 0), mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375))
-HALF, FLOAT = TensorProto.FLOAT16, TensorProto.FLOAT
+FP16, FLOAT = TensorProto.FLOAT16, TensorProto.FLOAT
 
 
 def fp16(core, *exclude):
@@ -70,9 +70,9 @@ def rounded(model) -> onnx.ModelProto:
             del node.attribute[:]
         nodes.append(node)
         for i, name in enumerate(node.output):
-            if kinds[name] == HALF:
+            if kinds[name] == FP16:
                 node.output[i] = f"{name}/exact"
-                nodes.append(helper.make_node("Cast", [f"{name}/exact"], [f"{name}/half"], to=HALF))
+                nodes.append(helper.make_node("Cast", [f"{name}/exact"], [f"{name}/half"], to=FP16))
                 nodes.append(helper.make_node("Cast", [f"{name}/half"], [name], to=FLOAT))
     weights = [numpy_helper.from_array(a.astype(np.float32) if a.dtype == np.float16 else a, name) for name, a in constants(model).items()]  # fmt: skip
     return helper.make_model(
@@ -82,9 +82,9 @@ def rounded(model) -> onnx.ModelProto:
 
 
 def assert_close(core, quantized, bound=4e-3, size=16):
-    (picture,) = pictures(1, size, seed=9)
+    (image,) = made_images(1, size, seed=9)
     for model, optimize in ((quantized, True), (quantized, False), (rounded(quantized), False)):
-        for expected, got in zip(run(core, picture), run(model, picture, optimize=optimize), strict=True):
+        for expected, got in zip(run(core, image), run(model, image, optimize=optimize), strict=True):
             assert got.dtype == np.float32 and np.isfinite(got).all()
             assert relative_error(expected, got) < bound
 
@@ -130,8 +130,8 @@ def test_close_to_float_and_without_needless_casts_whatever_the_network(network)
 def test_an_overflow_stays_in_float32_and_is_listed():
     core = chain({"b.conv.weight": 3e5, "c.conv.weight": 1e-5})
     with np.errstate(all="ignore"):
-        everything = to_half(core, nodes_in_half(core))
-        assert not np.isfinite(run(rounded(everything), pictures(1)[0], optimize=False)[0]).all()
+        everything = to_fp16(core, nodes_in_fp16(core))
+        assert not np.isfinite(run(rounded(everything), made_images(1)[0], optimize=False)[0]).all()
     model, summary, _ = fp16(core)
     assert list(summary["left_in_float32"]) == ["b.conv/Conv", "b/Relu", "c.conv/Conv"]
     assert "float16 is safe to 16376" in summary["left_in_float32"]["b/Relu"]
@@ -228,9 +228,9 @@ def test_decoding_inside_the_core_stays_in_float32():
     model, summary, _ = fp16(core)
     kinds, named = types(model), by_name(model)
     assert [output.name for output in model.graph.output] == ["boxes", "scores"]
-    in_half = {node.op_type for node in model.graph.node if kinds[node.output[0]] == HALF}
+    in_fp16 = {node.op_type for node in model.graph.node if kinds[node.output[0]] == FP16}
     in_float = {node.op_type for node in model.graph.node if kinds[node.output[0]] == FLOAT}
-    assert in_half <= {"Conv", "Relu", "Reshape", "Concat", "Cast"} and {"Softmax", "Sigmoid"} <= in_float
+    assert in_fp16 <= {"Conv", "Relu", "Reshape", "Concat", "Cast"} and {"Softmax", "Sigmoid"} <= in_float
     assert len([node for node in model.graph.node if node.op_type == "Cast"]) == 3
     assert summary["float16_convolutions"] == 6 and summary["left_in_float32"] == {}
     assert all(kinds[name] == FLOAT for node in named.values() if node.op_type in ("Softmax", "Sigmoid") for name in node.input)  # fmt: skip
@@ -275,13 +275,13 @@ def test_a_constant_that_both_precisions_read_is_stored_in_both():
 @pytest.mark.parametrize("channels", ["rgb", "bgr"])
 @pytest.mark.parametrize("layout", ["nchw", "nhwc"])
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "float16"])
-def test_pictures_are_normalised_in_float32_before_the_cast(normalization, channels, layout, dtype):
+def test_images_are_normalised_in_float32_before_the_cast(normalization, channels, layout, dtype):
     core = chain({})
     model = attach_input(Fp16().quantize(Task(core, normalization)).model, normalization, dtype, layout, channels)
     onnx.checker.check_model(model, full_check=True)
     kinds = types(model)
-    (to_half_,) = [node for node in model.graph.node if node.op_type == "Cast" and kinds[node.output[0]] == HALF]
-    assert kinds[to_half_.input[0]] == FLOAT
+    (to_fp16_,) = [node for node in model.graph.node if node.op_type == "Cast" and kinds[node.output[0]] == FP16]
+    assert kinds[to_fp16_.input[0]] == FLOAT
     assert all(kinds[n.output[0]] == FLOAT for n in model.graph.node if n.op_type in ("Sub", "Mul"))
     assert "Gather" not in {node.op_type for node in model.graph.node}  # folded through the cast into the weights
     rgb = np.random.default_rng(1).integers(0, 256, (1, 3, 16, 16), dtype=np.uint8)
@@ -311,7 +311,7 @@ def test_the_core_is_not_changed_and_its_interface_is_kept(batch):
     assert [(o.name, o.type.tensor_type.elem_type) for o in model.graph.output] == [
         (o.name, FLOAT) for o in core.graph.output
     ]
-    two = np.concatenate(pictures(2))
+    two = np.concatenate(made_images(2))
     for expected, got in zip(run(core, two), run(model, two), strict=True):
         assert relative_error(expected, got) < 4e-3
 
@@ -352,7 +352,7 @@ def yolo_nas():
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "float16"])
 def test_yolo_nas_passes_the_proof_for_every_type_of_input(yolo_nas, dtype):
     _, loaded, _, quantized = yolo_nas
-    words = [
+    overrides = [
         "+recipe=yolo_nas_s",
         "quantization=fp16",
         "input.size=96",
@@ -360,7 +360,7 @@ def test_yolo_nas_passes_the_proof_for_every_type_of_input(yolo_nas, dtype):
         "proof.num_scenes=0",
         "proof.num_images=2",
     ]
-    recipe = check(compose(words))
+    recipe = check(compose(overrides))
     model = recipe.backend.finish(attach(quantized.model, recipe))
     assert (
         prove(model.SerializeToString(), loaded, recipe, partial(torch_outputs, loaded))["postprocessing"][
@@ -371,9 +371,9 @@ def test_yolo_nas_passes_the_proof_for_every_type_of_input(yolo_nas, dtype):
     kinds = types(model)
     assert all(kinds[name] == FLOAT for name in ("box_logits", "class_logits", "anchors"))
     assert not any(
-        HALF in {kinds.get(v) for v in node.input} for node in model.graph.node if node.name.startswith("nms/")
+        FP16 in {kinds.get(v) for v in node.input} for node in model.graph.node if node.name.startswith("nms/")
     )
-    facts = summarize_half(model)
+    facts = summarize_fp16(model)
     assert facts == {key: quantized.summary[key] for key in facts}  # what `verify` compares
 
 
@@ -382,8 +382,8 @@ def test_yolo_nas_rounded_everywhere_stays_within_the_bounds(yolo_nas):
     assert summary["float16_convolutions"] == 100 and summary["left_in_float32"] == {}
     assert casts(model) == ["images/float16", "box_logits", "class_logits"]
     assert len(model.SerializeToString()) < 0.52 * len(core.SerializeToString())
-    picture = BYTES.apply(scene("proof", 0, 96, 96).image.transpose(2, 0, 1)[None])
-    (boxes, classes, anchors), got = run(core, picture), run(rounded(model), picture, optimize=False)
+    image = BYTES.apply(scene("proof", 0, 96, 96).image.transpose(2, 0, 1)[None])
+    (boxes, classes, anchors), got = run(core, image), run(rounded(model), image, optimize=False)
     np.testing.assert_array_equal(got[2], anchors)
     decoded = [dfl.decode(torch.from_numpy(x), torch.from_numpy(anchors)).numpy() for x in (boxes, got[0])]
     assert np.abs(decoded[0] - decoded[1]).max() < 3  # pixels

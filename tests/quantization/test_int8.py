@@ -20,14 +20,14 @@ from exporter.quantization.int8 import Int8
 from exporter.quantization.none import NoQuantization
 from exporter.quantization.summary import summarize
 from exporter.quantization.task import Task
-from tests.quantization.networks import Builder, constants, detector, pictures, relative_error, run
+from tests.quantization.networks import Builder, constants, detector, made_images, relative_error, run
 
 CONF = Path(__file__).parents[2] / "conf" / "quantization"
 
 
 def quantize(core, images=None, node=None, **arguments):
     arguments = {"method": "minmax", "scheme": "u8s8", "input_range": (0.0, 1.0)} | arguments
-    return (node or Int8()).quantize(Task(core, pictures=pictures(3) if images is None else images, **arguments))
+    return (node or Int8()).quantize(Task(core, images=made_images(3) if images is None else images, **arguments))
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def core():
 
 @pytest.fixture(scope="module")
 def yolo_nas(core):
-    return quantize(core, pictures(4, 96))
+    return quantize(core, made_images(4, 96))
 
 
 def test_the_summary_counts_what_is_in_the_graph(yolo_nas):
@@ -71,12 +71,12 @@ def test_onnxruntime_runs_the_whole_trunk_on_integers(yolo_nas, tmp_path):
 
 
 def test_close_to_float(core, yolo_nas):
-    (picture,) = pictures(1, 96, seed=9)
-    for expected, got in zip(run(core, picture)[:2], run(yolo_nas.model, picture)[:2], strict=True):
+    (image,) = made_images(1, 96, seed=9)
+    for expected, got in zip(run(core, image)[:2], run(yolo_nas.model, image)[:2], strict=True):
         assert relative_error(expected, got) < 0.05
 
 
-def test_the_bytes_of_a_picture_are_the_quantized_input(yolo_nas):
+def test_the_bytes_of_an_image_are_the_quantized_input(yolo_nas):
     stored = constants(yolo_nas.model)
     assert stored["images/scale"] == np.float32(1 / 255) and stored["images/zero_point"] == 0
     every_byte = np.arange(256, dtype=np.float32) / np.float32(255)
@@ -87,8 +87,8 @@ def test_the_bytes_of_a_picture_are_the_quantized_input(yolo_nas):
 @pytest.mark.parametrize("scheme", ["u8s8", "s8s8"])
 def test_every_method_and_scheme_stays_close(method, scheme):
     model = detector()
-    quantized = quantize(model, pictures(8), method=method, scheme=scheme)
-    for expected, got in zip(run(model, pictures(8)[0]), run(quantized.model, pictures(8)[0]), strict=True):
+    quantized = quantize(model, made_images(8), method=method, scheme=scheme)
+    for expected, got in zip(run(model, made_images(8)[0]), run(quantized.model, made_images(8)[0]), strict=True):
         assert relative_error(expected, got) < 0.05
 
 
@@ -104,7 +104,7 @@ def test_an_upsampling_that_has_no_integer_form_stays_in_float():
     model = b.model(b.conv("last", b.conv_relu("next", up, 8, 8), 8, 4))
     quantized = quantize(model)
     assert quantized.summary["convolutions"]["left_in_float"] == ["up/ConvTranspose", "last/Conv"]
-    assert relative_error(run(model, pictures(1)[0])[0], run(quantized.model, pictures(1)[0])[0]) < 0.03
+    assert relative_error(run(model, made_images(1)[0])[0], run(quantized.model, made_images(1)[0])[0]) < 0.03
 
 
 def test_patterns_decide_and_are_recorded():
@@ -149,24 +149,24 @@ def test_weights_may_share_one_scale(scheme):
     shapes = [array.shape for name, array in constants(model).items() if ".weight" in name and name.endswith("/scale")]
     assert shapes == [()] * 6
     onnx.checker.check_model(model, full_check=True)
-    for expected, got in zip(run(detector(), pictures(3)[0]), run(model, pictures(3)[0]), strict=True):
+    for expected, got in zip(run(detector(), made_images(3)[0]), run(model, made_images(3)[0]), strict=True):
         assert relative_error(expected, got) < 0.05
 
 
 @pytest.mark.parametrize("method", ["minmax", "percentile", "mse", "entropy"])
-def test_the_order_of_the_pictures_changes_no_byte(method):
-    images = pictures(5)
+def test_the_order_of_the_images_changes_no_byte(method):
+    images = made_images(5)
     one, other = (quantize(detector(), order, method=method).model for order in (images, images[::-1]))
     assert one.SerializeToString(deterministic=True) == other.SerializeToString(deterministic=True)
 
 
-def test_pictures_beyond_the_inputs_range_are_refused():
+def test_images_beyond_the_inputs_range_are_refused():
     with pytest.raises(RequestError, match=r"values from 1\.5\d* to 249\.\d*, the network's input goes from 0 to 1"):
-        quantize(detector(), [picture * np.float32(255) for picture in pictures(2)])
+        quantize(detector(), [image * np.float32(255) for image in made_images(2)])
 
 
-def test_without_a_range_the_input_takes_what_the_pictures_hold():
-    images = [picture * np.float32(4) - np.float32(2) for picture in pictures(2)]
+def test_without_a_range_the_input_takes_what_the_images_hold():
+    images = [image * np.float32(4) - np.float32(2) for image in made_images(2)]
     stored = constants(quantize(detector(), images, input_range=None).model)
     extent = max(i.max() for i in images) - min(i.min() for i in images)
     assert stored["images/scale"] == pytest.approx(extent / 255, rel=1e-4) and stored["images/zero_point"] > 100
@@ -178,7 +178,7 @@ def test_layers_that_are_always_zero_are_listed():
     b.weights["stem.conv.bias"][:] = -100
     quantized = quantize(b.model(b.conv("last", b.conv_relu("next", stem, 8, 8), 8, 4)))
     assert quantized.summary["always_zero"] == ["stem/Relu"]
-    assert np.isfinite(run(quantized.model, pictures(1)[0])[0]).all()
+    assert np.isfinite(run(quantized.model, made_images(1)[0])[0]).all()
 
 
 def test_broken_weights_name_their_layer():
@@ -198,7 +198,7 @@ def test_the_core_is_not_changed_and_its_interface_is_kept(batch):
     assert model.SerializeToString(deterministic=True) == before
     assert list(quantized.graph.input) == list(model.graph.input)
     assert [output.name for output in quantized.graph.output] == [output.name for output in model.graph.output]
-    two = np.concatenate(pictures(2))
+    two = np.concatenate(made_images(2))
     for expected, got in zip(run(model, two), run(quantized, two), strict=True):
         assert relative_error(expected, got) < 0.03
 

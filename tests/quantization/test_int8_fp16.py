@@ -12,7 +12,7 @@ from exporter.quantization.int8 import Int8
 from exporter.quantization.int8_fp16 import Int8Fp16
 from exporter.quantization.task import Task
 from exporter.runtime.onnx_runtime import session
-from tests.quantization.networks import by_name, constants, detector, pictures, relative_error, run
+from tests.quantization.networks import by_name, constants, detector, made_images, relative_error, run
 
 
 def task(bias_of_a_layer: float = 0.0) -> Task:
@@ -23,7 +23,7 @@ def task(bias_of_a_layer: float = 0.0) -> Task:
             bias = numpy_helper.to_array(tensor) + np.float32(bias_of_a_layer)
             tensor.CopyFrom(numpy_helper.from_array(bias, tensor.name))
     return Task(
-        core, Normalization(std=(255.0, 255.0, 255.0)), (16, 16), pictures(6), scheme="s8s8", input_range=(0.0, 1.0)
+        core, Normalization(std=(255.0, 255.0, 255.0)), (16, 16), made_images(6), scheme="s8s8", input_range=(0.0, 1.0)
     )
 
 
@@ -48,7 +48,7 @@ def test_what_is_not_int8_is_float16_but_for_the_decoding(quantized):
 def test_it_is_as_near_to_the_network_as_int8_is(quantized):
     given = task()
     plain = Int8().quantize(given).model
-    (image,) = pictures(1, seed=5)
+    (image,) = made_images(1, seed=5)
     wanted, int8 = run(given.core, image), run(plain, image)
     got = session(quantized.model.SerializeToString()).run(None, {"images": image})
     for want, with_float32, with_float16 in zip(wanted, int8, got, strict=True):
@@ -63,11 +63,11 @@ def test_a_layer_beyond_float16_stays_in_float32():
     assert "float16 is safe to" in reason
     onnx.checker.check_model(model, full_check=True)
     assert by_name(model)["heads.stem.conv/Conv"].output[0] == "heads.stem.conv/Conv"
-    (image,) = pictures(1, seed=5)
+    (image,) = made_images(1, seed=5)
     assert all(np.isfinite(x).all() for x in session(model.SerializeToString()).run(None, {"images": image}))
 
 
 def test_the_yaml_takes_every_default_from_int8s():
-    words = ["quantization=int8_fp16", "export.opset=19", "backend=tensorrt"]
-    chosen = check(compose(["+recipe=yolo_nas_s", *words])).quantization
+    overrides = ["quantization=int8_fp16", "export.opset=19", "backend=tensorrt"]
+    chosen = check(compose(["+recipe=yolo_nas_s", *overrides])).quantization
     assert isinstance(chosen, Int8Fp16) and chosen == Int8Fp16()

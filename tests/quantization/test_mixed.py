@@ -12,7 +12,7 @@ from onnx import numpy_helper
 from pydantic import ValidationError
 
 from exporter.common.errors import BuildError
-from exporter.evaluation.examples import Truth
+from exporter.evaluation.examples import GroundTruth
 from exporter.evaluation.scores import scores
 from exporter.postprocessing import reference
 from exporter.postprocessing.detections import Detections
@@ -21,7 +21,7 @@ from exporter.quantization.int8 import Int8
 from exporter.quantization.mixed import Mixed
 from exporter.quantization.plan import plan
 from exporter.quantization.task import Task
-from tests.quantization.networks import pictures, run
+from tests.quantization.networks import made_images, run
 from tests.quantization.outliers import DEPTH, contract_core, plant
 
 CONF = Path(__file__).parents[2] / "conf" / "quantization"
@@ -31,18 +31,18 @@ BOUND = 3.0
 
 
 def task(core, **arguments):
-    return Task(core, **{"pictures": pictures(6, 32), "nms": NMS, "input_range": (0.0, 1.0)} | arguments)
+    return Task(core, **{"images": made_images(6, 32), "nms": NMS, "input_range": (0.0, 1.0)} | arguments)
 
 
-def found(model, knobs=NMS):
-    """Detections of every picture, by the plain reference."""
-    rows = [reference.detections(*(each[0] for each in run(model, picture)), knobs) for picture in pictures(6, 32)]
+def found(model, parameters=NMS):
+    """Detections of every image, by the plain reference."""
+    rows = [reference.detections(*(each[0] for each in run(model, image)), parameters) for image in made_images(6, 32)]
     return [Detections(r[:, :4], r[:, 4], r[:, 5].astype(np.int64)) for r in rows]
 
 
 def mean_precision(model, float_model):
     """mAP of a model against what the float one finds with a score of at least 0.5."""
-    sure = [Truth.of(d.boxes[d.scores >= 0.5], d.classes[d.scores >= 0.5]) for d in found(float_model)]
+    sure = [GroundTruth.of(d.boxes[d.scores >= 0.5], d.classes[d.scores >= 0.5]) for d in found(float_model)]
     return scores(found(model), sure, 2).map
 
 
@@ -57,7 +57,9 @@ def mended(broken):
 
 
 def test_the_planted_outlier_is_nothing_to_float_and_ruins_int8(broken):
-    for whole, planted in zip(run(contract_core(), pictures(1, 32)[0]), run(broken, pictures(1, 32)[0]), strict=True):
+    for whole, planted in zip(
+        run(contract_core(), made_images(1, 32)[0]), run(broken, made_images(1, 32)[0]), strict=True
+    ):
         np.testing.assert_array_equal(whole, planted)
     plain = Int8().quantize(task(broken)).model
     assert mean_precision(broken, broken) - mean_precision(plain, broken) > 20
@@ -100,7 +102,7 @@ def test_the_manifest_says_how_it_came_to_them(mended):
 
 
 def test_the_same_again_in_batches_gives_the_same_layers(mended):
-    """Batches of four for six pictures: the last one is filled up, and what fills it counts for nothing."""
+    """Batches of four for six images: the last one is filled up, and what fills it counts for nothing."""
     core = plant(contract_core(batch=4), *BROKEN)
     summary = Mixed(max_drop=BOUND, num_ranking_images=2).quantize(task(core)).summary
     assert summary["left_for_accuracy"] == mended.summary["left_for_accuracy"]
@@ -117,23 +119,23 @@ def test_where_int8_is_good_enough_it_is_int8():
 def test_patterns_hold_here_too(broken):
     node = Mixed(max_drop=BOUND, num_ranking_images=1, include=("layer0", "layer3"), exclude=("layer0",))
     with pytest.raises(BuildError, match=r"max_drop=3: none of 1 sets .* the best loses \d+\.\d+ points, on 6 calibration"
-                       r" pictures, with 0 of 1 layers in float"):  # fmt: skip
+                       r" images, with 0 of 1 layers in float"):  # fmt: skip
         node.quantize(task(broken))
 
 
-def test_the_pictures_own_labels_go_before_the_networks_opinion():
+def test_the_images_own_labels_go_before_the_networks_opinion():
     core = contract_core(depth=2)
-    truths = [Truth.of(d.boxes[:1], d.classes[:1]) for d in found(core)]
-    held = replace(task(core), truths=lambda: iter(truths))
+    ground_truths = [GroundTruth.of(d.boxes[:1], d.classes[:1]) for d in found(core)]
+    held = replace(task(core), ground_truths=lambda: iter(ground_truths))
     summary = Mixed(max_drop=20, num_ranking_images=1).quantize(held).summary
     assert summary["labels"] == "the pictures' own"
-    assert summary["map"]["float"] == scores(found(core), truths, 2).map
+    assert summary["map"]["float"] == scores(found(core), ground_truths, 2).map
 
 
 def test_labels_of_which_nothing_is_found_are_refused():
-    away = Truth.of(np.array([[900.0, 900.0, 950.0, 950.0]]), np.zeros(1))
-    with pytest.raises(BuildError, match="finds none of the labelled objects on 6 calibration pictures"):
-        Mixed().quantize(task(contract_core(depth=2), truths=lambda: iter([away] * 6)))
+    away = GroundTruth.of(np.array([[900.0, 900.0, 950.0, 950.0]]), np.zeros(1))
+    with pytest.raises(BuildError, match="finds none of the labelled objects on 6 calibration images"):
+        Mixed().quantize(task(contract_core(depth=2), ground_truths=lambda: iter([away] * 6)))
 
 
 def test_a_network_that_is_sure_of_nothing_is_refused():
@@ -142,7 +144,7 @@ def test_a_network_that_is_sure_of_nothing_is_refused():
         if tensor.name == "cls_pred.bias":
             tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) - np.float32(99), tensor.name))
     with pytest.raises(
-        BuildError, match=r"no object on 6 calibration pictures \(detections of the float core, scored 0\.5"
+        BuildError, match=r"no object on 6 calibration images \(detections of the float core, scored 0\.5"
     ):
         Mixed().quantize(task(core))
 

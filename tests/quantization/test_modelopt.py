@@ -12,7 +12,7 @@ import torch
 import exporter
 from exporter.quantization.modelopt import ModelOpt
 from exporter.quantization.task import Task
-from tests.quantization.networks import constants, pictures, relative_error, run
+from tests.quantization.networks import constants, made_images, relative_error, run
 from tests.quantization.torch_network import LAYERS, LEFT, PATHS, SIZE, core, network
 
 pytest.importorskip("modelopt", reason='nvidia-modelopt is not installed: pip install "exporter[modelopt]"')
@@ -21,7 +21,7 @@ for needed in ("requests", "huggingface_hub"):
 
 
 def quantize(**arguments):
-    defaults = {"pictures": pictures(3, SIZE), "network": network(), "input_range": (0.0, 1.0)}
+    defaults = {"images": made_images(3, SIZE), "network": network(), "input_range": (0.0, 1.0)}
     return ModelOpt().quantize(Task(core(), **(defaults | arguments)))
 
 
@@ -39,8 +39,8 @@ def simulated():
         config.append({"quantizer_name": f"{path}.input_quantizer", "cfg": {"num_bits": 8, "axis": None}})
 
     def forward_loop(model):
-        for picture in pictures(3, SIZE):
-            model(torch.from_numpy(picture))
+        for image in made_images(3, SIZE):
+            model(torch.from_numpy(image))
 
     return mtq.quantize(fused, {"quant_cfg": config, "algorithm": "max"}, forward_loop)
 
@@ -48,9 +48,9 @@ def simulated():
 def test_the_same_as_modelopts_own_simulation(simulated):
     model = quantize().model
     onnx.checker.check_model(model, full_check=True)
-    for picture in pictures(4, SIZE, seed=7):
-        expected = [output.numpy() for output in simulated(torch.from_numpy(picture))]
-        for got, wanted in zip(run(model, picture, optimize=False), expected, strict=True):
+    for image in made_images(4, SIZE, seed=7):
+        expected = [output.numpy() for output in simulated(torch.from_numpy(image))]
+        for got, wanted in zip(run(model, image, optimize=False), expected, strict=True):
             np.testing.assert_allclose(got, wanted, atol=2e-4)
 
 
@@ -89,8 +89,8 @@ def test_every_method_stays_close(method):
     quantized = quantize(method=method)
     assert quantized.summary["convolutions"] == {"int8": 5, "float": 3, "left_in_float": LEFT}
     assert quantized.summary["engine"]["name"] == "nvidia-modelopt"
-    (picture,) = pictures(1, SIZE, seed=9)
-    for expected, got in zip(run(core(), picture), run(quantized.model, picture), strict=True):
+    (image,) = made_images(1, SIZE, seed=9)
+    for expected, got in zip(run(core(), image), run(quantized.model, image), strict=True):
         assert relative_error(expected, got) < 0.08
 
 
@@ -104,13 +104,13 @@ def test_twice_the_same_bytes_and_nothing_of_the_callers_is_changed():
 
 @pytest.mark.slow
 def test_a_whole_build(tmp_path):
-    words = [
+    overrides = [
         "quantization=modelopt",
         "input.size=160",
         "input.batch=2",
         "calibration.num_images=9",
         "proof.num_scenes=8",
     ]
-    manifest = exporter.build("yolo_nas_s", [*words, f"output_dir={tmp_path / 'artifact'}"])
+    manifest = exporter.build("yolo_nas_s", [*overrides, f"output_dir={tmp_path / 'artifact'}"])
     assert manifest.quantization["convolutions"]["int8"] == 94 and manifest.input.shape == [2, 3, 160, 160]
     assert manifest.quantization["scheme"] == "s8s8" and "nvidia-modelopt" in manifest.versions

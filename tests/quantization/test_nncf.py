@@ -14,13 +14,13 @@ from exporter.common.errors import BuildError, RequestError
 from exporter.quantization.int8 import Int8
 from exporter.quantization.nncf import Nncf
 from exporter.quantization.task import Task
-from tests.quantization.networks import Builder, constants, detector, pictures, relative_error, run
+from tests.quantization.networks import Builder, constants, detector, made_images, relative_error, run
 
 pytest.importorskip("nncf", reason='NNCF is not installed: pip install "exporter[nncf]"')
 
 
 def quantize(node=None, **arguments):
-    defaults = {"core": detector(), "pictures": pictures(4), "input_range": (0.0, 1.0)}
+    defaults = {"core": detector(), "images": made_images(4), "input_range": (0.0, 1.0)}
     return (node or Nncf()).quantize(Task(**(defaults | arguments)))
 
 
@@ -36,7 +36,7 @@ def test_the_summary_is_that_of_int8_and_names_the_engine(quantized):
     assert summary["convolutions"] == {"int8": 6, "float": 2, "left_in_float": left}
     assert (summary["scheme"], summary["activations"], summary["weights"]) == ("u8s8", ["uint8"], ["int8"])
     assert summary["engine"]["name"] == "nncf"
-    own = Int8().quantize(Task(detector(), pictures=pictures(2))).summary
+    own = Int8().quantize(Task(detector(), images=made_images(2))).summary
     assert {key for key in own if not key.startswith(("reduce_range", "bias"))} <= set(summary)
     assert not model.metadata_props and model.producer_name == "exporter"
 
@@ -54,11 +54,11 @@ def test_onnxruntime_runs_its_trunk_on_integers(quantized, tmp_path):
 @pytest.mark.parametrize("method", ["minmax", "percentile", "mse"])
 def test_every_method_stays_close(method):
     model = quantize(method=method).model
-    for expected, got in zip(run(detector(), pictures(1)[0]), run(model, pictures(1)[0]), strict=True):
+    for expected, got in zip(run(detector(), made_images(1)[0]), run(model, made_images(1)[0]), strict=True):
         assert relative_error(expected, got) < 0.08
 
 
-def test_the_bytes_of_a_picture_are_the_quantized_input(quantized):
+def test_the_bytes_of_an_image_are_the_quantized_input(quantized):
     stored = constants(quantized.model)
     (node,) = [n for n in quantized.model.graph.node if n.op_type == "QuantizeLinear" and n.input[0] == "images"]
     assert stored[node.input[1]] == np.float32(1 / 255)
@@ -75,10 +75,10 @@ def test_patterns_decide():
 def test_the_core_is_not_changed_and_its_interface_is_kept(batch):
     core = detector(batch=batch)
     before = core.SerializeToString(deterministic=True)
-    model = quantize(core=core, pictures=pictures(3)).model
+    model = quantize(core=core, images=made_images(3)).model
     assert core.SerializeToString(deterministic=True) == before
     assert list(model.graph.input) == list(core.graph.input) and list(model.graph.output) == list(core.graph.output)
-    two = np.concatenate(pictures(2))
+    two = np.concatenate(made_images(2))
     for expected, got in zip(run(core, two), run(model, two), strict=True):
         assert relative_error(expected, got) < 0.08
 
@@ -87,7 +87,7 @@ def test_what_is_unfit_is_said():
     with pytest.raises(RequestError, match="makes u8s8 only, the backend wants s8s8"):
         quantize(scheme="s8s8")
     with pytest.raises(RequestError, match="the network's input goes from 0 to 1"):
-        quantize(pictures=[picture * np.float32(255) for picture in pictures(2)])
+        quantize(images=[image * np.float32(255) for image in made_images(2)])
     b = Builder()
     stem = b.conv_relu("stem", "images", 3, 8)
     b.weights["stem.conv.weight"][0, 0, 0, 0] = np.inf
@@ -124,14 +124,14 @@ def test_two_processes_give_the_same_bytes_and_nothing_else_is_printed():
 
 @pytest.mark.slow
 def test_a_whole_build(tmp_path):
-    words = [
+    overrides = [
         "quantization=nncf",
         "input.size=160",
         "input.batch=dynamic",
         "calibration.num_images=8",
         "proof.num_scenes=8",
     ]
-    manifest = exporter.build("yolo_nas_s", [*words, f"output_dir={tmp_path / 'artifact'}"])
+    manifest = exporter.build("yolo_nas_s", [*overrides, f"output_dir={tmp_path / 'artifact'}"])
     assert manifest.quantization["convolutions"]["int8"] == 94 and "nncf" in manifest.versions
     # From the bytes straight into the first layer: nothing computes before it.
     assert "Cast" not in manifest.artifact.operators

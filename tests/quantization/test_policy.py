@@ -42,9 +42,7 @@ def test_include_says_exactly_what_and_exclude_takes_away():
 def test_convolutions_without_constant_weights_are_left_alone():
     b = Builder()
     stem = b.conv_relu("stem", "images", 3, 3)
-    dynamic = b.add(
-        "Conv", "dynamic", stem, b.add("ReduceMean", "kernel", stem, keepdims=1)
-    )  # a weight from the picture
+    dynamic = b.add("Conv", "dynamic", stem, b.add("ReduceMean", "kernel", stem, keepdims=1))  # a weight from the image
     b.weights["kernel.axes"] = np.array([0, 2, 3])
     b.nodes[-2].input.append("kernel.axes")
     model = b.model(b.conv("last", dynamic, 1, 2))
@@ -76,7 +74,7 @@ def test_operators_that_compute_with_constants_stay_in_float():
     assert carried_along(model, convolutions(model, [], []), []) == ["stem/Relu", "next/Relu"]
 
 
-def test_slices_of_the_picture_itself_go_along():
+def test_slices_of_the_image_itself_go_along():
     b = Builder()
     halves = b.add("SpaceToDepth", "focus", "images", blocksize=2)
     model = b.model(b.conv("last", b.conv_relu("stem", halves, 12, 8), 8, 4))

@@ -14,7 +14,7 @@ from exporter.common.progress import progress_in
 from exporter.quantization.int8 import Int8
 from exporter.quantization.pytorch_quantization import PytorchQuantization
 from exporter.quantization.task import Task
-from tests.quantization.networks import constants, pictures, run
+from tests.quantization.networks import constants, made_images, run
 from tests.quantization.torch_network import LAYERS, LEFT, PATHS, SIZE, core, core_of_two, network, on_integers, read_by
 
 
@@ -32,7 +32,7 @@ def stand_in(monkeypatch):
 
 
 def quantize(node=None, **arguments):
-    defaults = {"core": core(), "pictures": pictures(3, SIZE), "network": network(), "input_range": (0.0, 1.0)}
+    defaults = {"core": core(), "images": made_images(3, SIZE), "network": network(), "input_range": (0.0, 1.0)}
     return (node or PytorchQuantization()).quantize(Task(**(defaults | arguments)))
 
 
@@ -49,13 +49,13 @@ def limits(model: onnx.ModelProto) -> dict[str, float]:
 def test_the_graph_computes_what_torch_computes_on_integers(stand_in):
     model = quantize().model
     onnx.checker.check_model(model, full_check=True)
-    seen = read_by(set(PATHS), pictures(3, SIZE))
+    seen = read_by(set(PATHS), made_images(3, SIZE))
     expected = {path: float(values.abs().max()) for path, values in seen.items()}
     assert limits(model) == {
         name: pytest.approx(expected[path], rel=1e-6) for name, path in zip(LAYERS, PATHS, strict=True)
     }
-    for picture in pictures(4, SIZE, seed=7):  # other pictures, so that some values saturate
-        for got, wanted in zip(run(model, picture, optimize=False), on_integers(expected, picture), strict=True):
+    for image in made_images(4, SIZE, seed=7):  # other images, so that some values saturate
+        for got, wanted in zip(run(model, image, optimize=False), on_integers(expected, image), strict=True):
             np.testing.assert_allclose(got, wanted, atol=2e-4)
 
 
@@ -69,7 +69,7 @@ def test_the_summary_is_that_of_int8_and_names_the_engine(stand_in):
     assert (summary["scheme"], summary["activations"], summary["weights"]) == ("s8s8", ["int8"], ["int8"])
     assert summary["engine"] == {"name": "pytorch-quantization", "version": "2.1.3"}
     assert "stand-in" in summary["verified"] and "TensorRT" in summary["engines"]
-    own = Int8().quantize(Task(core(), pictures=pictures(2, SIZE))).summary
+    own = Int8().quantize(Task(core(), images=made_images(2, SIZE))).summary
     assert {key for key in own if not key.startswith(("reduce_range", "bias"))} <= set(summary)
     assert ["left in float: network/Conv" in said[0], "slower than float32" in said[1], len(said)] == [True, True, 2]
     quantize(progress=progress, scheme="s8s8")  # a backend that wants it
@@ -87,11 +87,11 @@ def test_the_summary_is_that_of_int8_and_names_the_engine(stand_in):
 def test_the_methods_are_the_packages_own(stand_in, method, percentile, asked):
     found = limits(quantize(method=method, percentile=percentile).model)
     kind = "max" if method == "minmax" else "histogram"
-    # The picture itself is always taken whole.
+    # The image itself is always taken whole.
     assert sorted(stand_in.calls) == sorted(
         [("TensorQuantizer", "max"), ("load_calib_amax",)] + [("TensorQuantizer", kind)] * 3 + [("load_calib_amax", *asked)] * 3
     )  # fmt: skip
-    seen = read_by(set(PATHS), pictures(3, SIZE))
+    seen = read_by(set(PATHS), made_images(3, SIZE))
     assert found["stem/Conv"] == pytest.approx(float(seen["stem"].max()), rel=1e-6)
     values = seen["down"].abs()
     wanted = {
@@ -102,8 +102,8 @@ def test_the_methods_are_the_packages_own(stand_in, method, percentile, asked):
     assert found["norm/Conv"] == pytest.approx(float(wanted[method]), rel=1e-6)
 
 
-def test_a_batch_of_two_counts_each_picture_once(stand_in):
-    # A third picture has to fill up its batch; what it is filled up with must not weigh twice.
+def test_a_batch_of_two_counts_each_image_once(stand_in):
+    # A third image has to fill up its batch; what it is filled up with must not weigh twice.
     quantized = quantize(core=core_of_two(), method="percentile", percentile=90.0)
     assert limits(quantized.model) == limits(quantize(method="percentile", percentile=90.0).model)
 
@@ -144,13 +144,13 @@ def test_what_is_not_finite_names_its_layer(stand_in):
     weight.CopyFrom(onnx.numpy_helper.from_array(array, "up.weight"))
     with pytest.raises(BuildError, match=r"weights up\.weight: not all values are finite"):
         quantize(core=broken)
-    with pytest.raises(RequestError, match=r"pictures hold values from .* the network's input goes from 0 to 1"):
-        quantize(pictures=[picture * np.float32(255) for picture in pictures(1, SIZE)])
+    with pytest.raises(RequestError, match=r"images hold values from .* the network's input goes from 0 to 1"):
+        quantize(images=[image * np.float32(255) for image in made_images(1, SIZE)])
 
 
 def test_a_tensor_that_is_always_zero_stays_zero(stand_in):
     dark = [np.zeros((1, 3, SIZE, SIZE), np.float32)]
-    quantized = quantize(pictures=dark)
+    quantized = quantize(images=dark)
     assert "images" in quantized.summary["always_zero"]
     assert limits(quantized.model)["stem/Conv"] == 127  # scale 1
     assert all(np.isfinite(output).all() for output in run(quantized.model, dark[0]))

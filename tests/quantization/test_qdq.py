@@ -8,15 +8,15 @@ import pytest
 from exporter.common.errors import BuildError
 from exporter.quantization.qdq import insert, tensors_with_pairs
 from exporter.quantization.scheme import S8S8, SCHEMES, U8S8
-from tests.quantization.networks import Builder, by_name, constants, detector, pictures, relative_error, run
+from tests.quantization.networks import Builder, by_name, constants, detector, made_images, relative_error, run
 
 
 def quantize(model, scheme=U8S8, leave_out=(), factor=1.0):
-    """Everything but the last two convolutions and what follows them, ranges as in one picture, times `factor`."""
+    """Everything but the last two convolutions and what follows them, ranges as in one image, times `factor`."""
     names = [n.name for n in model.graph.node if "pred" not in n.name and n.op_type != "Sigmoid"]
     names = [name for name in names if name not in leave_out]
     tensors = tensors_with_pairs(model, names)
-    values = run(model, pictures(1)[0], *tensors, optimize=False) if tensors else []
+    values = run(model, made_images(1)[0], *tensors, optimize=False) if tensors else []
     ranges = {t: (float(v.min()) * factor, float(v.max()) * factor) for t, v in zip(tensors, values, strict=True)}
     return insert(model, names, ranges, scheme), ranges
 
@@ -124,17 +124,17 @@ def test_a_positive_gain_is_a_scale_and_a_negative_one_stays_an_operation():
     model = detector(gain=-0.7)
     quantized, _ = quantize(model, leave_out=["backbone.block/Mul"])
     assert "backbone.block/Mul" in by_name(quantized)
-    for expected, got in zip(run(model, pictures(1)[0]), run(quantized, pictures(1)[0]), strict=True):
+    for expected, got in zip(run(model, made_images(1)[0]), run(quantized, made_images(1)[0]), strict=True):
         assert relative_error(expected, got) < 0.03
 
 
 @pytest.mark.parametrize("scheme", SCHEMES.values(), ids=SCHEMES)
 def test_close_to_float_within_a_bound_that_wrong_scales_break(scheme):
-    model, picture = detector(), pictures(1)[0]
-    expected = run(model, picture)
+    model, image = detector(), made_images(1)[0]
+    expected = run(model, image)
 
     def worst(quantized):
-        return max(relative_error(e, g) for e, g in zip(expected, run(quantized, picture), strict=True))
+        return max(relative_error(e, g) for e, g in zip(expected, run(quantized, image), strict=True))
 
     assert worst(quantize(model, scheme)[0]) < 0.03
     assert worst(quantize(model, scheme, factor=8)[0]) > 0.03
@@ -158,7 +158,7 @@ def test_weights_that_two_layers_share_have_scales_of_their_own():
     second = b.add("Conv", "b", first, "a.weight", "a.bias", pads=[1] * 4, kernel_shape=[3, 3])
     model = b.model(b.add("Relu", "out", second))
     quantized, _ = quantize(model, replace(U8S8, reduced=True))
-    assert relative_error(run(model, pictures(1)[0])[0], run(quantized, pictures(1)[0])[0]) < 0.06
+    assert relative_error(run(model, made_images(1)[0])[0], run(quantized, made_images(1)[0])[0]) < 0.06
 
 
 def test_broken_weights_are_named():

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from exporter.quantization.int8 import Int8
 from exporter.quantization.task import Task
-from tests.quantization.networks import Builder, pictures, relative_error, run
+from tests.quantization.networks import Builder, made_images, relative_error, run
 
 OPERATORS = ("conv", "conv_relu", "relu", "max_pool", "add", "concat", "gain", "up_down", "sigmoid", "average_pool")
 
@@ -47,8 +47,8 @@ def networks(draw) -> onnx.ModelProto:
 @settings(max_examples=60, deadline=None)
 @given(networks(), st.sampled_from(["u8s8", "s8s8"]), st.sampled_from(["minmax", "mse"]), st.booleans(), st.booleans())
 def test_int8_is_close_to_float_whatever_the_network(model, scheme, method, per_channel, bias_correction):
-    images = pictures(2, 8)
-    task = Task(model, pictures=images, method=method, scheme=scheme, input_range=(0.0, 1.0))
+    images = made_images(2, 8)
+    task = Task(model, images=images, method=method, scheme=scheme, input_range=(0.0, 1.0))
     quantized, summary, _ = Int8(per_channel=per_channel, bias_correction=bias_correction).quantize(task)
     onnx.checker.check_model(quantized, full_check=True)
     assert summary["convolutions"]["left_in_float"] == ["last/Conv"]

@@ -6,9 +6,9 @@ import pytest
 from onnx import helper
 
 from exporter.quantization.int8 import Int8
-from exporter.quantization.sensitivity import damage
+from exporter.quantization.sensitivity import quantization_error
 from exporter.quantization.task import Task
-from tests.quantization.networks import Builder, constants, pictures, relative_error, run
+from tests.quantization.networks import Builder, constants, made_images, relative_error, run
 
 
 def network(steps: int | None = None):
@@ -31,7 +31,7 @@ def network(steps: int | None = None):
 
 
 def quantize(model, **fields):
-    task = Task(model, pictures=pictures(4), input_range=(0.0, 1.0))
+    task = Task(model, images=made_images(4), input_range=(0.0, 1.0))
     return Int8(bias_correction=False, **fields).quantize(task)
 
 
@@ -42,13 +42,13 @@ def test_what_is_stored(reduced):
     assert summary["reduce_range"] == {"chosen": reduced, "error": None}
     assert summary["largest_weight"] <= 127 and stored.max((1, 2, 3)).min() >= 63  # two of them are a pair at most
     assert (stored.max((1, 2, 3)) == 127).all() == (not reduced)
-    for expected, got in zip(run(network(), pictures(1)[0]), run(model, pictures(1)[0]), strict=True):
+    for expected, got in zip(run(network(), made_images(1)[0]), run(model, made_images(1)[0]), strict=True):
         assert not reduced or relative_error(expected, got) < 0.05
 
 
 @pytest.mark.parametrize("scheme", ["u8s8", "s8s8"])
 def test_auto_is_safe_on_every_processor_and_nothing_is_lost_where_nothing_saturates(scheme):
-    model, summary, _ = Int8().quantize(Task(network(), pictures=pictures(4), input_range=(0.0, 1.0), scheme=scheme))
+    model, summary, _ = Int8().quantize(Task(network(), images=made_images(4), input_range=(0.0, 1.0), scheme=scheme))
     assert summary["reduce_range"] == {"chosen": scheme == "u8s8", "error": None}
     stored = np.abs(constants(model)["b.conv.weight/quantized"].astype(int))
     assert (stored.max((1, 2, 3)) == 127).all() == (scheme == "s8s8")
@@ -56,12 +56,12 @@ def test_auto_is_safe_on_every_processor_and_nothing_is_lost_where_nothing_satur
 
 @pytest.mark.parametrize("choice", ["auto", True])
 def test_nothing_saturates_in_onnx_runtime(choice):
-    """Bit for bit what it computes where it is told to take no 16 bits, on any processor; white pictures are the worst
+    """Bit for bit what it computes where it is told to take no 16 bits, on any processor; white images are the worst
     there are."""
     model = quantize(network(), reduce_range=choice).model
     quick, exact = (run_with(model, mode) for mode in ("0", "1"))
-    for picture in [*pictures(4), np.ones_like(pictures(1)[0])]:
-        for one, other in zip(quick(picture), exact(picture), strict=True):
+    for image in [*made_images(4), np.ones_like(made_images(1)[0])]:
+        for one, other in zip(quick(image), exact(image), strict=True):
             np.testing.assert_array_equal(one, other)
 
 
@@ -70,7 +70,7 @@ def run_with(model, precise):
     options.log_severity_level = 3
     options.add_session_config_entry("session.x64quantprecision", precise)
     session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    return lambda picture: session.run(None, {session.get_inputs()[0].name: picture})
+    return lambda image: session.run(None, {session.get_inputs()[0].name: image})
 
 
 @pytest.mark.parametrize("steps", [None, 127])
@@ -85,12 +85,12 @@ def test_measure_takes_what_measured_better_and_says_by_how_much(steps):
 
 
 def error(core, model) -> float:
-    """One picture at a time, without the exporter's own way of running them."""
+    """One image at a time, without the exporter's own way of running them."""
     from exporter.proof.tensors import Tensors
 
     def outputs(graph):
-        for image in pictures(4):
+        for image in made_images(4):
             boxes, scores = run(graph, image)
             yield Tensors(boxes[0], scores[0], None)
 
-    return damage(outputs(core), outputs(model))
+    return quantization_error(outputs(core), outputs(model))

@@ -7,7 +7,7 @@ from exporter.graph.align_channels import align_channels
 from exporter.quantization.qdq import insert, tensors_with_pairs
 from exporter.quantization.scheme import U8S8
 from exporter.quantization.upsample import as_convolutions
-from tests.quantization.networks import Builder, constants, pictures, run
+from tests.quantization.networks import Builder, constants, made_images, run
 
 
 @pytest.mark.parametrize("kernel", [2, 3])
@@ -23,7 +23,7 @@ def test_upsampling_is_a_convolution_and_a_shuffle(kernel):
         "neck.up/ConvTranspose/DepthToSpace",
     ]
     assert rewritten.graph.node[3].output[0] == "neck.up/ConvTranspose" and "neck.up.weight" not in constants(rewritten)
-    for expected, got in zip(run(model, pictures(1)[0]), run(rewritten, pictures(1)[0]), strict=True):
+    for expected, got in zip(run(model, made_images(1)[0]), run(rewritten, made_images(1)[0]), strict=True):
         np.testing.assert_allclose(got, expected, atol=1e-5)
     assert model.SerializeToString(deterministic=True) == before
 
@@ -50,7 +50,7 @@ def test_aligned_channels_give_the_same_bits():
     aligned = align_channels(quantized)
     weights = {name: array.shape for name, array in constants(aligned).items() if array.ndim == 4}
     assert sorted(shape[1] for shape in weights.values()) == [1, 4, 4, 8]
-    for expected, got in zip(run(quantized, pictures(1)[0]), run(aligned, pictures(1)[0]), strict=True):
+    for expected, got in zip(run(quantized, made_images(1)[0]), run(aligned, made_images(1)[0]), strict=True):
         np.testing.assert_array_equal(got, expected)
     again = align_channels(aligned)
     assert list(again.graph.node) == list(aligned.graph.node)

@@ -5,16 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.evaluation.examples import Truth
+from exporter.evaluation.examples import GroundTruth
 from exporter.postprocessing import reference
 from exporter.postprocessing.nms.onnx import OnnxNms
 from exporter.proof.tensors import Tensors
 from exporter.quantization.int8 import Int8
 from exporter.quantization.plan import plan
-from exporter.quantization.sensitivity import damage, ranking
+from exporter.quantization.reference_evaluator import reference_evaluator
+from exporter.quantization.sensitivity import quantization_error, ranking
 from exporter.quantization.task import Task
-from exporter.quantization.yardstick import yardstick
-from tests.quantization.networks import pictures, run
+from tests.quantization.networks import made_images, run
 from tests.quantization.outliers import contract_core, plant
 
 NMS = OnnxNms().resolved(0.3, 0.5)
@@ -42,20 +42,20 @@ def test_the_measure_is_its_formula(seed):
                 max(s, t) * abs(s - t) for s, t in zip(w.scores[n].tolist(), h.scores[n].tolist(), strict=True)
             )
             lower += best**2
-    assert damage(want, have) == pytest.approx(upper / lower, rel=1e-5)
+    assert quantization_error(want, have) == pytest.approx(upper / lower, rel=1e-5)
 
 
-def test_the_same_is_no_damage_and_nothing_found_is_all_of_it():
+def test_the_same_is_no_error_and_nothing_found_is_all_of_it():
     want = outputs(0, classes=1)
-    assert damage([want], [want]) == 0
-    assert damage([want], [Tensors(want.boxes, np.zeros_like(want.scores), None)]) == pytest.approx(1)
+    assert quantization_error([want], [want]) == 0
+    assert quantization_error([want], [Tensors(want.boxes, np.zeros_like(want.scores), None)]) == pytest.approx(1)
     unseen = Tensors(want.boxes * 0, np.zeros_like(want.scores), None)
-    assert damage([unseen], [unseen]) == 0
+    assert quantization_error([unseen], [unseen]) == 0
 
 
 def held(core, **arguments):
-    task = Task(core, pictures=pictures(4, 32), nms=NMS, input_range=(0.0, 1.0), **arguments)
-    return plan(task, Int8()), yardstick(task, 4)
+    task = Task(core, images=made_images(4, 32), nms=NMS, input_range=(0.0, 1.0), **arguments)
+    return plan(task, Int8()), reference_evaluator(task, 4)
 
 
 def test_the_layers_about_a_planted_outlier_come_first():
@@ -67,11 +67,11 @@ def test_the_layers_about_a_planted_outlier_come_first():
     assert [each.error for each in ranked] == sorted((each.error for each in ranked), reverse=True)
 
 
-def test_pictures_without_an_object_give_an_error_but_no_drop():
+def test_images_without_an_object_give_an_error_but_no_drop():
     core = contract_core()
-    boxes, scores = (each[0] for each in run(core, pictures(4, 32)[3]))
+    boxes, scores = (each[0] for each in run(core, made_images(4, 32)[3]))
     (best, *_) = reference.detections(boxes, scores, NMS)
-    nothing, something = Truth.of(np.zeros((0, 4)), np.zeros(0)), Truth.of(best[:4], best[5:])
-    known, yard = held(core, truths=lambda: iter([nothing, nothing, nothing, something]))
+    nothing, something = GroundTruth.of(np.zeros((0, 4)), np.zeros(0)), GroundTruth.of(best[:4], best[5:])
+    known, yard = held(core, ground_truths=lambda: iter([nothing, nothing, nothing, something]))
     (only,) = ranking(known.layers[:1], known, yard, 2)
     assert only.map_drop is None and only.error > 0

@@ -1,4 +1,4 @@
-"""Statistics against numpy over the same pictures, and what they must not depend on."""
+"""Statistics against numpy over the same images, and what they must not depend on."""
 
 import weakref
 
@@ -9,22 +9,22 @@ from exporter.common.errors import BuildError, RequestError
 from exporter.quantization.ranges import HISTOGRAM_METHODS, METHODS, choose
 from exporter.quantization.scheme import S8S8, U8S8, activation
 from exporter.quantization.statistics import Histogram, Statistics, collect
-from tests.quantization.networks import Builder, detector, pictures, run
+from tests.quantization.networks import Builder, detector, made_images, run
 
 TENSORS = ["images", "backbone.stem/Relu", "backbone.block/Add", "neck.up/ConvTranspose", "heads.cls_pred/Conv"]
 
 
 @pytest.fixture(scope="module")
 def held():
-    """Every value of every tensor, picture by picture, as an unoptimised graph computes it."""
-    per_picture = [run(detector(), picture, *TENSORS[1:], optimize=False) for picture in pictures(5)]
-    per_tensor = [np.concatenate(arrays) for arrays in zip(*per_picture, strict=True)]
-    return dict(zip(TENSORS, [np.concatenate(pictures(5)), *per_tensor], strict=True))
+    """Every value of every tensor, image by image, as an unoptimised graph computes it."""
+    per_image = [run(detector(), image, *TENSORS[1:], optimize=False) for image in made_images(5)]
+    per_tensor = [np.concatenate(arrays) for arrays in zip(*per_image, strict=True)]
+    return dict(zip(TENSORS, [np.concatenate(made_images(5)), *per_tensor], strict=True))
 
 
 @pytest.mark.parametrize("histograms", [False, True])
 def test_extremes_are_those_of_numpy(held, histograms):
-    seen = collect(detector(), TENSORS, iter(pictures(5)), histograms)
+    seen = collect(detector(), TENSORS, iter(made_images(5)), histograms)
     for name, values in held.items():
         np.testing.assert_allclose(
             [seen[name].low, seen[name].high], [values.min(), values.max()], rtol=1e-5, atol=1e-6
@@ -33,16 +33,16 @@ def test_extremes_are_those_of_numpy(held, histograms):
 
 
 def test_the_moving_average_is_that_of_numpy(held):
-    seen = collect(detector(), TENSORS, pictures(5), False)
+    seen = collect(detector(), TENSORS, made_images(5), False)
     values = held["neck.up/ConvTranspose"]
     average = values[0].max()
-    for picture in values[1:]:
-        average = average * 0.9 + picture.max() * 0.1
+    for image in values[1:]:
+        average = average * 0.9 + image.max() * 0.1
     assert choose(seen["neck.up/ConvTranspose"], "moving_average", U8S8)[1] == pytest.approx(average, rel=1e-5)
 
 
 def test_histograms_count_every_value_whatever_the_order(held):
-    images = pictures(5)
+    images = made_images(5)
     images[2] = images[2] * np.float32(0.01)
     one, other = (collect(detector(), TENSORS, order, True) for order in (images, images[::-1]))
     for name in TENSORS:
@@ -114,12 +114,12 @@ def test_a_tensor_that_is_always_zero_has_no_extent(method):
 
 
 @pytest.mark.parametrize("histograms", [False, True])
-def test_memory_does_not_grow_with_the_pictures(histograms):
+def test_memory_does_not_grow_with_the_images(histograms):
     given, most = [], []
 
     def stream():
-        for picture in pictures(24):
-            copy = picture.copy()
+        for image in made_images(24):
+            copy = image.copy()
             given.append(weakref.ref(copy))
             most.append(sum(reference() is not None for reference in given))
             yield copy
@@ -132,15 +132,15 @@ def test_memory_does_not_grow_with_the_pictures(histograms):
 
 @pytest.mark.parametrize("histograms", [False, True])
 def test_a_fixed_batch_gives_what_a_dynamic_one_does(histograms):
-    fixed = collect(detector(batch=2), TENSORS, pictures(5), histograms)
-    dynamic = collect(detector(), TENSORS, pictures(5), histograms)
+    fixed = collect(detector(batch=2), TENSORS, made_images(5), histograms)
+    dynamic = collect(detector(), TENSORS, made_images(5), histograms)
     for name in TENSORS:
         np.testing.assert_allclose(
             [fixed[name].low, fixed[name].high], [dynamic[name].low, dynamic[name].high], rtol=1e-6
         )
         if histograms:
             assert fixed[name].histogram.counts.sum() == dynamic[name].histogram.counts.sum()
-    loader = [np.concatenate(pictures(5)[:4]), *pictures(5)[4:]]
+    loader = [np.concatenate(made_images(5)[:4]), *made_images(5)[4:]]
     together = collect(detector(batch=2), TENSORS, loader, histograms)
     assert together["neck.up/ConvTranspose"].high == fixed["neck.up/ConvTranspose"].high
 
@@ -155,22 +155,22 @@ def test_values_that_are_not_finite_name_the_layer(histograms, value):
     model = b.model(b.add("Relu", "third", second))
     tensors = ["images", "stem/Relu", "second/Conv", "third/Relu"]
     with pytest.raises(BuildError, match="layer second/Conv is the first whose values are not all finite"):
-        collect(model, tensors, pictures(1), histograms)
+        collect(model, tensors, made_images(1), histograms)
 
 
 @pytest.mark.parametrize(
     "images, message",
     [
-        ([], "no pictures"),
+        ([], "no images"),
         (
             [np.zeros((1, 3, 8, 8), np.float32)],
-            r"picture 0 is float32 \[1, 3, 8, 8\]; the network takes float32 \[n, 3, 16, 16\]",
+            r"image 0 is float32 \[1, 3, 8, 8\]; the network takes float32 \[n, 3, 16, 16\]",
         ),
-        ([np.zeros((1, 3, 16, 16), np.uint8)], "picture 0 is uint8"),
+        ([np.zeros((1, 3, 16, 16), np.uint8)], "image 0 is uint8"),
         ([np.zeros((3, 16, 16), np.float32)], r"\[3, 16, 16\]"),
     ],
 )
-def test_unfit_pictures_are_refused(images, message):
+def test_unfit_images_are_refused(images, message):
     with pytest.raises(RequestError, match=message):
         collect(detector(), TENSORS, images, False)
 
@@ -179,7 +179,7 @@ def test_unfit_pictures_are_refused(images, message):
 @pytest.mark.parametrize("batch", ["batch", 2])
 def test_means_of_channels_are_those_of_numpy(held, histograms, batch):
     averaged = ["images", "neck.up/ConvTranspose"]
-    seen = collect(detector(batch=batch), TENSORS, pictures(5), histograms, averaged)
+    seen = collect(detector(batch=batch), TENSORS, made_images(5), histograms, averaged)
     for name in TENSORS:
         if name in averaged:
             expected = held[name].mean(axis=(0, 2, 3), dtype=np.float64)
@@ -189,20 +189,22 @@ def test_means_of_channels_are_those_of_numpy(held, histograms, batch):
 
 
 def test_one_collection_serves_every_method():
-    everything = collect(detector(), TENSORS, pictures(5), True)
-    extremes = collect(detector(), TENSORS, pictures(5), False)
+    everything = collect(detector(), TENSORS, made_images(5), True)
+    extremes = collect(detector(), TENSORS, made_images(5), False)
     for name in TENSORS:
         for method in METHODS:
             alone = (
-                extremes if method in ("minmax", "moving_average") else collect(detector(), [name], pictures(5), True)
+                extremes
+                if method in ("minmax", "moving_average")
+                else collect(detector(), [name], made_images(5), True)
             )
             for scheme in (U8S8, S8S8):
                 assert choose(everything[name], method, scheme) == choose(alone[name], method, scheme)
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_the_order_of_pictures_changes_no_bit_but_of_a_moving_average(method):
-    images = pictures(6)
+def test_the_order_of_images_changes_no_bit_but_of_a_moving_average(method):
+    images = made_images(6)
     images[1], images[4] = images[1] * np.float32(0.1), images[4] * np.float32(1.7)
     shuffled = [images[i] for i in (4, 2, 0, 5, 1, 3)]
     one, other = (

@@ -30,25 +30,29 @@ SMALL = {"input.size": "64", "proof.num_scenes": "0", "proof.num_images": "2", "
 LOOSE = {"proof.mean_score_error": "1", "proof.mean_box_error": "1000"}
 
 
-def small(words: list[str]) -> list[str]:
-    """The words of a build, made quick: the README's own sizes give way, its other keys stay."""
-    if words[0] in ("benchmark", "advise"):
-        words = [*words, "--rounds", "2"]
-    if "--num-images" in words:
-        words[words.index("--num-images") + 1] = "2"
-    if not any("=" in word for word in words) or "--cfg" in words:
-        return words
-    sweeping = "-m" in words
-    kept = [word for word in words if not word.startswith("input.size=") or word.endswith("=auto")]
-    kept = ["evaluation.num_images=4" if word.startswith("evaluation.num_images=") else word for word in kept]
-    kept = ["evaluation.max_drop=100" if word.startswith("evaluation.max_drop=") else word for word in kept]
-    settings = SMALL | (LOOSE if any("mine.pth" in word for word in words) else {})
+def small(overrides: list[str]) -> list[str]:
+    """The overrides of a build, made quick: the README's own sizes give way, its other keys stay."""
+    if overrides[0] in ("benchmark", "advise"):
+        overrides = [*overrides, "--rounds", "2"]
+    if "--num-images" in overrides:
+        overrides[overrides.index("--num-images") + 1] = "2"
+    if not any("=" in override for override in overrides) or "--cfg" in overrides:
+        return overrides
+    sweeping = "-m" in overrides
+    kept = [override for override in overrides if not override.startswith("input.size=") or override.endswith("=auto")]
+    kept = [
+        "evaluation.num_images=4" if override.startswith("evaluation.num_images=") else override for override in kept
+    ]
+    kept = ["evaluation.max_drop=100" if override.startswith("evaluation.max_drop=") else override for override in kept]
+    settings = SMALL | (LOOSE if any("mine.pth" in override for override in overrides) else {})
     if sweeping:
         # Two recipes are a sweep already.
-        settings["input.size"] = "64" if any(word.startswith("+recipe=") and "," in word for word in words) else "64,96"
-    if "input.size=auto" in words:
+        settings["input.size"] = (
+            "64" if any(override.startswith("+recipe=") and "," in override for override in overrides) else "64,96"
+        )
+    if "input.size=auto" in overrides:
         settings.pop("input.size")
-    if not any("int8" in word or "camera" in word for word in words) or sweeping:
+    if not any("int8" in override or "camera" in override for override in overrides) or sweeping:
         settings.pop("calibration.num_images")
     return kept + [f"{key}={value}" for key, value in settings.items()]
 

@@ -19,6 +19,6 @@ def test_the_recipe_shown_builds(workplace):
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_the_python_shown_runs(program, workplace):
     if "outputs/mine" in program:
-        words = [f"{key}={value}" for key, value in SMALL.items()]
-        exporter.build("yolo_nas_s_letterbox", [*words, "output_dir=outputs/mine", "progress.format=none"])
+        overrides = [f"{key}={value}" for key, value in SMALL.items()]
+        exporter.build("yolo_nas_s_letterbox", [*overrides, "output_dir=outputs/mine", "progress.format=none"])
     exec(program.replace("input.size=320", "input.size=64"), {})

@@ -15,9 +15,9 @@ from exporter.graph.trace import trace
 from exporter.pipeline.build import OWNED
 from exporter.postprocessing.detections import Detections
 from exporter.report.figure import svg_uri
-from exporter.report.page.figures import MOST_CLASSES, by_class
+from exporter.report.page.images import Compared, _side_by_side
+from exporter.report.page.metrics import MOST_CLASSES, by_class
 from exporter.report.page.page import page, write_report
-from exporter.report.page.pictures import Compared, _side_by_side
 from exporter.report.page.plots import FILES as PLOTS
 from exporter.report.page.plots import latency
 
@@ -160,12 +160,12 @@ def hostile(manifest):
 
 def test_hostile_names_are_shown_as_text(int8_artifact, tmp_path):
     manifest = hostile(read_manifest(int8_artifact))
-    pictures = [Compared(HOSTILE[2], "data:image/jpeg;base64,AA==", "data:image/jpeg;base64,AA==", 1, 2, 3)]
-    write_report(tmp_path, manifest, pictures)
+    images = [Compared(HOSTILE[2], "data:image/jpeg;base64,AA==", "data:image/jpeg;base64,AA==", 1, 2, 3)]
+    write_report(tmp_path, manifest, images)
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     parsed = check_self_contained(text)
     assert "<script>alert(1)</script>" in "".join(parsed.words)
-    assert page(manifest, pictures).encode("utf-8", errors="xmlcharrefreplace") == text.encode()
+    assert page(manifest, images).encode("utf-8", errors="xmlcharrefreplace") == text.encode()
 
 
 def test_classes_without_objects_and_beyond_the_page_are_left_out(int8_artifact):
@@ -202,8 +202,8 @@ def test_the_axis_of_the_latencies_holds_them_all():
 
 
 def test_boxes_of_only_one_artifact_are_counted():
-    picture, both = np.zeros((60, 90, 3), np.uint8), [[5, 5, 30, 30]]
+    image, both = np.zeros((60, 90, 3), np.uint8), [[5, 5, 30, 30]]
     own = Detections(np.array([*both, [40, 5, 80, 50]], np.float32), np.array([0.9, 0.8]), np.array([0, 1]))
     other = Detections(np.array(both, np.float32), np.array([0.9]), np.array([0]))
-    found = _side_by_side("x", picture, own, other, ["a"])
+    found = _side_by_side("x", image, own, other, ["a"])
     assert (found.matched, found.lost, found.new) == (1, 0, 1)

@@ -1,4 +1,4 @@
-"""Mixed precision on the page and in its two pictures, from a manifest that holds a choice of layers."""
+"""Mixed precision on the page and in its two charts, from a manifest that holds a choice of layers."""
 
 import cv2
 import pytest
@@ -56,17 +56,17 @@ def test_the_page_shows_them(chosen):
     assert "−12.50" in words and "−30.00" in words and "+0.10" in words
 
 
-def test_both_pictures_are_written_and_the_same_again(chosen, tmp_path):
+def test_both_charts_are_written_and_the_same_again(chosen, tmp_path):
     for folder in (tmp_path / "a", tmp_path / "b"):
         folder.mkdir()
         write_plots(folder, chosen)
         assert sorted(path.name for path in folder.iterdir()) == sorted(FILES)
     for name in FILES:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
-        picture = cv2.imread(str(tmp_path / "a" / name))
-        assert min(picture.shape[:2]) > 400
+        image = cv2.imread(str(tmp_path / "a" / name))
+        assert min(image.shape[:2]) > 400
         # Grey is for layers in float and for the bound, and both are there.
-        assert (abs(picture.astype(int) - (0x9F, 0x95, 0x8C)).sum(axis=2) < 30).any()
+        assert (abs(image.astype(int) - (0x9F, 0x95, 0x8C)).sum(axis=2) < 30).any()
 
 
 def test_without_a_choice_there_is_nothing_to_show(int8_artifact, tmp_path):

@@ -210,18 +210,18 @@ REFUSED = [
     ({"batch": "batch", "format": "flat"}, ["--max-batch-size", "4"], "take postprocessing/format=batch"),
     ({"batch": "batch", "engine": True}, ["--max-batch-size", "17"], "takes at most 16"),
     ({"batch": "batch", "engine": True, "backend": {"name": "tensorrt", "minimum_version": "8.6", "verified": "",
-      "profile": {"min": [2, 3, 640, 640], "opt": [8, 3, 640, 640], "max": [16, 3, 640, 640]}}}, [], "also sends single pictures"),
+      "profile": {"min": [2, 3, 640, 640], "opt": [8, 3, 640, 640], "max": [16, 3, 640, 640]}}}, [], "also sends single images"),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("changed", "words", "said"), REFUSED, ids=[said for _, _, said in REFUSED])
-def test_what_triton_cannot_serve(changed, words, said, artifact, tmp_path, capsys):
+@pytest.mark.parametrize(("changed", "arguments", "said"), REFUSED, ids=[said for _, _, said in REFUSED])
+def test_what_triton_cannot_serve(changed, arguments, said, artifact, tmp_path, capsys):
     sections = {"backend": changed.pop("backend")} if isinstance(changed.get("backend"), dict) else {}
     folder = artifact(**changed)
     if sections:
         values = json.loads((folder / "manifest.json").read_text()) | sections
         (folder / "manifest.json").write_text(json.dumps(values))
-    assert main(["triton", str(folder), "--out", str(tmp_path / "models"), *words]) == 2
+    assert main(["triton", str(folder), "--out", str(tmp_path / "models"), *arguments]) == 2
     captured = capsys.readouterr()
     assert said in captured.err
     assert captured.err.count("\n") == 1

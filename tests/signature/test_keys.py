@@ -32,7 +32,7 @@ def keys(place):
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("arguments", "said"),
     [
         (["sign", "--key", "nowhere.key"], f"--key nowhere.key: No such file or directory: give a private key in PEM ({ED25519})"),
         (["sign", "--key", "."], "--key .: is not a file"),
@@ -61,10 +61,10 @@ def keys(place):
         (["verify", "--key", "out/inside.pub"], "lies in out, and goes where that goes"),
     ],
 )  # fmt: skip
-def test_what_is_no_such_key(words, said, keys, monkeypatch, line):
+def test_what_is_no_such_key(arguments, said, keys, monkeypatch, line):
     monkeypatch.setenv("WRONG", "hunter2")
     monkeypatch.setenv("EMPTY", "")
-    assert main([words[0], "out", *words[1:]]) == 2
+    assert main([arguments[0], "out", *arguments[1:]]) == 2
     message = line()
     assert said in message and "hunter2" not in message
     assert not [name for name in NAMES if (keys / "out" / name).exists()]
@@ -86,8 +86,10 @@ def test_a_key_that_cannot_be_read(place, monkeypatch, line):
     assert "--key builder.key: Permission denied" in line()
 
 
-@pytest.mark.parametrize("words", [["sign", "out", "--key", "builder.key"], ["verify", "out", "--key", "builder.pub"]])
-def test_without_cryptography(words, place, monkeypatch, line):
+@pytest.mark.parametrize(
+    "arguments", [["sign", "out", "--key", "builder.key"], ["verify", "out", "--key", "builder.pub"]]
+)
+def test_without_cryptography(arguments, place, monkeypatch, line):
     ordinary = builtins.__import__
 
     def missing(name, *rest):
@@ -96,15 +98,15 @@ def test_without_cryptography(words, place, monkeypatch, line):
         return ordinary(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", missing)
-    assert main(words) == 2
+    assert main(arguments) == 2
     assert "needs the package cryptography: pip install 'exporter[sign]'" in line()
 
 
 @pytest.mark.parametrize(("folder", "codes"), [("nowhere", (2, 2)), ("empty", (2, 1))])
 def test_what_is_no_artifact(folder, codes, place, line):
     (place / "empty").mkdir()
-    for code, words in zip(
+    for code, arguments in zip(
         codes, (["sign", folder, "--key", "builder.key"], ["verify", folder, "--key", "builder.pub"]), strict=True
     ):
-        assert main(words) == code
+        assert main(arguments) == code
         assert line().startswith(f"exporter: {folder}: ")

@@ -127,8 +127,8 @@ def test_a_file_that_cannot_be_read(signed, monkeypatch, line):
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr(sums, "file_digest", refuse)  # root reads everything
-    for words in (["sign", "out", "--key", "builder.key"], ["verify", "out", "--key", "builder.pub"]):
-        assert main(words) == 2
+    for arguments in (["sign", "out", "--key", "builder.key"], ["verify", "out", "--key", "builder.pub"]):
+        assert main(arguments) == 2
         assert "config.yaml: Permission denied" in line()
 
 

@@ -29,7 +29,7 @@ from tests.model.graphs import detector
 
 pytestmark = pytest.mark.usefixtures("one_store")
 
-PICTURES = [scene("evaluation", i, *size).image for i, size in enumerate([(70, 100), (200, 90), (64, 96), (33, 300)])]
+IMAGES = [scene("evaluation", i, *size).image for i, size in enumerate([(70, 100), (200, 90), (64, 96), (33, 300)])]
 NAMES = ["cat", "dog", 'it\'s "x"', "\\", 'end\n"""\'']  # some of them made to break out of a literal
 HEADERS = Path(os.environ.get("ONNXRUNTIME_INCLUDE", "/usr/include/onnxruntime"))
 LIBRARY = next(Path(onnxruntime.__file__).parent.glob("capi/libonnxruntime.so.*"), None)
@@ -46,12 +46,12 @@ def module(folder: Path, name: str = "snippet"):
     return made
 
 
-def agree(folder: Path, pictures=PICTURES) -> int:
+def agree(folder: Path, images=IMAGES) -> int:
     """Holds what the program finds against what `predict` does; how many detections there were."""
     manifest = read_manifest(folder)
-    wanted = list(detector_of(folder, manifest)(pictures))
-    found = module(folder).detect(pictures)
-    assert len(found) == len(pictures)
+    wanted = list(detector_of(folder, manifest)(images))
+    found = module(folder).detect(images)
+    assert len(found) == len(images)
     for want, rows in zip(wanted, found, strict=True):
         assert [name for name, _, _ in rows] == [manifest.model.class_names[c] for c in want.classes]
         assert [score for _, score, _ in rows] == want.scores.tolist()
@@ -65,10 +65,10 @@ def build(tmp_path_factory):
     place = tmp_path_factory.mktemp("snippets")
     onnx.save(detector(), place / "core.onnx")
 
-    def build(name: str, *words: str) -> Path:
+    def build(name: str, *overrides: str) -> Path:
         given = ["model=onnx", f"model.weights={place / 'core.onnx'}", "input.height=64", "input.width=96"]
-        given += ["postprocessing.nms.confidence_threshold=0.4"] if "postprocessing/nms=none" not in words else []
-        exporter.build(None, [*given, *words, "proof.num_images=1", f"output_dir={place / name}"])
+        given += ["postprocessing.nms.confidence_threshold=0.4"] if "postprocessing/nms=none" not in overrides else []
+        exporter.build(None, [*given, *overrides, "proof.num_images=1", f"output_dir={place / name}"])
         return place / name
 
     return build
@@ -98,24 +98,36 @@ def test_layouts_formats_and_geometries(build, name):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["yolo_nas_s", "ppyoloe_s"])
 def test_normalisation_outside(tmp_path, name):
-    words = ["model.weights=random", "input.size=64", "proof.num_scenes=0", "proof.num_images=1", "preprocessing=none"]
-    exporter.build(name, [*words, "postprocessing.nms.confidence_threshold=0.02", f"output_dir={tmp_path / name}"])
+    overrides = [
+        "model.weights=random",
+        "input.size=64",
+        "proof.num_scenes=0",
+        "proof.num_images=1",
+        "preprocessing=none",
+    ]
+    exporter.build(name, [*overrides, "postprocessing.nms.confidence_threshold=0.02", f"output_dir={tmp_path / name}"])
     assert agree(tmp_path / name) > 0
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(recipe_files()))
 def test_every_shipped_recipe(tmp_path, name):
-    words = ["model.weights=random", "proof.num_scenes=0", "proof.num_images=1", f"output_dir={tmp_path / name}"]
-    words += ["postprocessing.nms.confidence_threshold=0.02", "proof.mean_score_error=1", "proof.mean_box_error=1000"]
+    overrides = ["model.weights=random", "proof.num_scenes=0", "proof.num_images=1", f"output_dir={tmp_path / name}"]
+    overrides += [
+        "postprocessing.nms.confidence_threshold=0.02",
+        "proof.mean_score_error=1",
+        "proof.mean_box_error=1000",
+    ]
     text = recipe_files()[name][0].read_text()
-    words += ["input.size=64"] if "dynamic" not in text else []
-    words += ["calibration=demo", "calibration.num_images=2"] if re.search(r"/quantization: (int8|mixed)", text) else []
-    exporter.build(name, words)
+    overrides += ["input.size=64"] if "dynamic" not in text else []
+    overrides += (
+        ["calibration=demo", "calibration.num_images=2"] if re.search(r"/quantization: (int8|mixed)", text) else []
+    )
+    exporter.build(name, overrides)
     assert agree(tmp_path / name) > 0
 
 
-def test_without_nms_and_without_knowing_how_a_picture_goes_in(build):
+def test_without_nms_and_without_knowing_how_an_image_goes_in(build):
     folder = build("plain", "postprocessing/nms=none", "input.batch=dynamic")
     array = np.random.default_rng(0).random((3, 64, 96), dtype=np.float32)
     program = module(folder)
@@ -136,20 +148,20 @@ def test_the_resize_is_opencvs_to_the_byte(int8_artifact):
     resize, rng = module(int8_artifact).resize, np.random.default_rng(0)
     for _ in range(200):
         height, width, new_height, new_width = rng.integers(1, 90, 4)
-        picture = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
-        wanted = cv2.resize(picture, (new_width, new_height), interpolation=cv2.INTER_LINEAR)
-        assert np.array_equal(resize(picture, new_height, new_width), wanted)
+        image = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
+        wanted = cv2.resize(image, (new_width, new_height), interpolation=cv2.INTER_LINEAR)
+        assert np.array_equal(resize(image, new_height, new_width), wanted)
 
 
-def write_ppm(path: Path, picture: np.ndarray) -> None:
-    path.write_bytes(b"P6\n# a comment\n%d %d\n255\n" % picture.shape[1::-1] + picture.tobytes())
+def write_ppm(path: Path, image: np.ndarray) -> None:
+    path.write_bytes(b"P6\n# a comment\n%d %d\n255\n" % image.shape[1::-1] + image.tobytes())
 
 
 def test_it_runs_from_a_shell(int8_artifact, tmp_path, capsys):
     assert main(["snippet", str(int8_artifact)]) == 0
     (tmp_path / "detect.py").write_text(capsys.readouterr().out, encoding="utf-8")
-    write_ppm(tmp_path / "a.ppm", PICTURES[0])
-    np.save(tmp_path / "a.npy", PICTURES[0])
+    write_ppm(tmp_path / "a.ppm", IMAGES[0])
+    np.save(tmp_path / "a.npy", IMAGES[0])
     # Nothing but these two packages and the standard library.
     modules = {alias.name for node in ast.walk(ast.parse((tmp_path / "detect.py").read_text()))
                if isinstance(node, ast.Import) for alias in node.names}  # fmt: skip
@@ -206,15 +218,15 @@ def compiled(folder: Path, headers: Path) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("words", [*VARIANTS.values(), ["postprocessing/nms=none", "preprocessing=yolo_nas"]])
-def test_the_program_in_cpp_prints_what_the_one_in_python_does(build, tmp_path, words):
+@pytest.mark.parametrize("overrides", [*VARIANTS.values(), ["postprocessing/nms=none", "preprocessing=yolo_nas"]])
+def test_the_program_in_cpp_prints_what_the_one_in_python_does(build, tmp_path, overrides):
     if not (shutil.which("g++") and LIBRARY and (HEADERS / "onnxruntime_cxx_api.h").is_file()):
         pytest.skip(f"needs g++ and the headers of the ONNX Runtime C++ API, in {HEADERS} or $ONNXRUNTIME_INCLUDE")
-    folder = build("cpp", *words)
+    folder = build("cpp", *overrides)
     program = compiled(folder, HEADERS)
     (tmp_path / "detect.py").write_text(snippet(folder, "python"), encoding="utf-8")
-    for i, picture in enumerate(PICTURES):
-        write_ppm(tmp_path / f"{i}.ppm", picture)
+    for i, image in enumerate(IMAGES):
+        write_ppm(tmp_path / f"{i}.ppm", image)
         own, other = (
             subprocess.run([*command, f"{i}.ppm"], cwd=tmp_path, check=True, capture_output=True, text=True).stdout
             for command in ([str(program)], [sys.executable, "detect.py"])

@@ -13,7 +13,7 @@ from exporter.artifact.manifest import read_manifest
 from exporter.cli import main
 from exporter.common.files import file_digest
 
-WORDS = ["input.size=64", "calibration.num_images=2", "proof.num_images=1", "proof.num_scenes=1",
+OVERRIDES = ["input.size=64", "calibration.num_images=2", "proof.num_images=1", "proof.num_scenes=1",
          "proof.mean_score_error=1", "proof.mean_box_error=1000", "proof.max_map_drop=100"]  # fmt: skip
 
 
@@ -21,9 +21,9 @@ WORDS = ["input.size=64", "calibration.num_images=2", "proof.num_images=1", "pro
 def place(tmp_path_factory):
     """A folder with a store in which one INT8 build is, and that build."""
     folder = tmp_path_factory.mktemp("builds")
-    words = [*WORDS, f"store.path={folder / 'store'}"]
-    exporter.build("yolo_nas_s_int8", [*words, f"output_dir={folder / 'first'}"])
-    return folder, words
+    overrides = [*OVERRIDES, f"store.path={folder / 'store'}"]
+    exporter.build("yolo_nas_s_int8", [*overrides, f"output_dir={folder / 'first'}"])
+    return folder, overrides
 
 
 def batches():
@@ -44,12 +44,12 @@ def test_a_build_from_nothing_runs_every_stage(place):
 
 
 def test_the_same_build_again_runs_nothing_and_imports_no_torch(place):
-    folder, words = place
+    folder, overrides = place
     program = (
         "import sys, exporter; exporter.build('yolo_nas_s_int8', sys.argv[1:]);"
         " assert not {'torch', 'onnxruntime'} & sys.modules.keys()"
     )
-    again = [*words, f"output_dir={folder / 'again'}"]
+    again = [*overrides, f"output_dir={folder / 'again'}"]
     subprocess.run([sys.executable, "-c", program, *again], check=True)
     assert ran(folder / "again") == []
     for name in ("model.onnx", "preview.png", "report.html"):
@@ -57,31 +57,31 @@ def test_the_same_build_again_runs_nothing_and_imports_no_torch(place):
 
 
 @pytest.mark.parametrize(
-    "word",
+    "override",
     [
         "postprocessing.nms.confidence_threshold=0.4",
         pytest.param("postprocessing/format=flat", marks=pytest.mark.slow),
         pytest.param("input.channels=bgr", marks=pytest.mark.slow),
     ],
 )
-def test_what_is_behind_the_core_leaves_it_alone(place, word):
-    folder, words = place
-    exporter.build("yolo_nas_s_int8", [*words, word, f"output_dir={folder / 'other'}"])
+def test_what_is_behind_the_core_leaves_it_alone(place, override):
+    folder, overrides = place
+    exporter.build("yolo_nas_s_int8", [*overrides, override, f"output_dir={folder / 'other'}"])
     assert ran(folder / "other") == ["attach", "prove", "look", "draw"]
-    exporter.build("yolo_nas_s_int8", [*words, word, f"output_dir={folder / 'alone'}", "store.path=none"])
+    exporter.build("yolo_nas_s_int8", [*overrides, override, f"output_dir={folder / 'alone'}", "store.path=none"])
     assert file_digest(folder / "other" / "model.onnx") == file_digest(folder / "alone" / "model.onnx")
 
 
 @pytest.mark.slow
-def test_methods_share_what_was_seen_of_the_pictures(place, monkeypatch):
-    folder, words = place
+def test_methods_share_what_was_seen_of_the_images(place, monkeypatch):
+    folder, overrides = place
     from exporter.quantization import statistics
 
     collect, calls = statistics.collect, []
     monkeypatch.setattr(statistics, "collect", lambda *given: calls.append(given[3]) or collect(*given))
     for method in ("percentile", "mse", "entropy"):
-        exporter.build("yolo_nas_s_int8", [*words, f"calibration.method={method}", f"output_dir={folder / method}"])
-        alone = [*words, f"calibration.method={method}", f"output_dir={folder / 'alone'}", "store.path=none"]
+        exporter.build("yolo_nas_s_int8", [*overrides, f"calibration.method={method}", f"output_dir={folder / method}"])
+        alone = [*overrides, f"calibration.method={method}", f"output_dir={folder / 'alone'}", "store.path=none"]
         if method == "mse":
             shared = len(calls)
             exporter.build("yolo_nas_s_int8", alone)
@@ -91,23 +91,25 @@ def test_methods_share_what_was_seen_of_the_pictures(place, monkeypatch):
 
 
 def test_a_plan_says_what_will_run_and_does_nothing(place, capsys):
-    folder, words = place
-    said = ["+recipe=yolo_nas_s_int8", *words, f"output_dir={folder / 'planned'}"]
+    folder, overrides = place
+    said = ["+recipe=yolo_nas_s_int8", *overrides, f"output_dir={folder / 'planned'}"]
     assert main(["plan", *said, "postprocessing.nms.nms_threshold=0.33"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert any(re.match(r"  attach +will run, about [\d.]+ s$", line) for line in lines)
     assert any(re.match(r"  trace +in the store$", line) for line in lines)
     assert main(["plan", *said]) == 0
     assert "0 of 9 stages will run: about 0.0 s" in capsys.readouterr().out
-    sweep = [word for word in said if not word.startswith("output_dir")]
+    sweep = [override for override in said if not override.startswith("output_dir")]
     assert main(["plan", "-m", *sweep, "input.size=96", "postprocessing.nms.nms_threshold=0.3,0.4"]) == 0
     assert re.search(r"  quantize +made above", capsys.readouterr().out)
     assert not (folder / "planned").exists()
 
 
 def test_an_artifact_explains_itself(place, capsys):
-    folder, words = place
-    exporter.build("yolo_nas_s_int8", [*words, "postprocessing.nms.nms_threshold=0.55", f"output_dir={folder / 'why'}"])
+    folder, overrides = place
+    exporter.build(
+        "yolo_nas_s_int8", [*overrides, "postprocessing.nms.nms_threshold=0.55", f"output_dir={folder / 'why'}"]
+    )
     assert main(["explain", str(folder / "why")]) == 0
     assert re.search(r"nms\.nms_threshold: [\d.]+ → 0\.55", capsys.readouterr().out)
 
@@ -126,16 +128,16 @@ def test_the_store_is_listed_and_cleared(place, tmp_path, capsys):
 
 @pytest.mark.slow
 def test_code_of_ones_own_is_built_again_unless_it_has_a_digest(tmp_path):
-    words = [*WORDS, "calibration=custom", f"calibration._target_={__name__}.batches", "trust=tests",
+    overrides = [*OVERRIDES, "calibration=custom", f"calibration._target_={__name__}.batches", "trust=tests",
              f"store.path={tmp_path / 'store'}"]  # fmt: skip
     for digest, expected in ((None, True), ("one", True), ("one", False)):
         said = [f"calibration.digest={digest}"] if digest else []
-        exporter.build("yolo_nas_s_int8", [*words, *said, f"output_dir={tmp_path / 'out'}"])
+        exporter.build("yolo_nas_s_int8", [*overrides, *said, f"output_dir={tmp_path / 'out'}"])
         assert ("quantize" in ran(tmp_path / "out")) == expected
 
 
 def test_the_manifest_of_a_reused_build_is_of_now(place):
-    folder, words = place
-    exporter.build("yolo_nas_s_int8", [*words, f"output_dir={folder / 'now'}"])
+    folder, overrides = place
+    exporter.build("yolo_nas_s_int8", [*overrides, f"output_dir={folder / 'now'}"])
     run = json.loads((folder / "now" / "manifest.json").read_text())["run"]
     assert run["output_dir"].endswith("/now") and run["seconds"] < read_manifest(folder / "first").run["seconds"]

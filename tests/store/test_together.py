@@ -12,15 +12,15 @@ import pytest
 from exporter.artifact.manifest import read_manifest
 from exporter.common.files import file_digest
 from exporter.store.place import Store
-from tests.store.test_builds import WORDS
+from tests.store.test_builds import OVERRIDES
 
 THRESHOLDS = (0.3, 0.4)
 
 
 def command(folder, name, threshold=0.3, store="store"):
     nms = f"postprocessing.nms.confidence_threshold={threshold}"
-    words = [*WORDS, nms, f"output_dir={folder / name}", f"store.path={folder / store}"]
-    return [sys.executable, "-m", "exporter", "+recipe=yolo_nas_s_int8", *words]
+    overrides = [*OVERRIDES, nms, f"output_dir={folder / name}", f"store.path={folder / store}"]
+    return [sys.executable, "-m", "exporter", "+recipe=yolo_nas_s_int8", *overrides]
 
 
 def run(*given):
@@ -49,8 +49,8 @@ def test_eight_overlapping_builds_at_once(tmp_path):
 
 def sweep_command(folder, name, store):
     threshold = "postprocessing.nms.confidence_threshold=" + ",".join(map(str, THRESHOLDS))
-    words = [*WORDS, threshold, f"hydra.sweep.dir={folder / name}", f"store.path={folder / store}"]
-    return [sys.executable, "-m", "exporter", "-m", "+recipe=yolo_nas_s_int8", *words]
+    overrides = [*OVERRIDES, threshold, f"hydra.sweep.dir={folder / name}", f"store.path={folder / store}"]
+    return [sys.executable, "-m", "exporter", "-m", "+recipe=yolo_nas_s_int8", *overrides]
 
 
 def digests(folder):

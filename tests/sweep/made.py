@@ -1,7 +1,7 @@
 """Manifests, outcomes and rows as runs leave them, without a build."""
 
 from exporter.artifact import manifest as m
-from exporter.config.sweep_figures import Figures
+from exporter.config.sweep_metrics import Metrics
 from exporter.pipeline.sweep.outcome import Outcome
 from exporter.pipeline.sweep.rows import Row
 
@@ -64,9 +64,9 @@ def outcome(num, *overrides, reason=None, constraint=None, folder=None):
     return Outcome(num, list(overrides), folder or ",".join(overrides), state, reason, 1.5, constraint)
 
 
-def row(num, constraint=None, state="done", **figures):
+def row(num, constraint=None, state="done", **metrics):
     return Row(
         num=num, overrides=[], varied={"k": str(num)}, folder=f"k={num}", state=state,
-        reason=None if state == "done" else "why", figures=Figures(**figures), measured_on=None, stages=None,
+        reason=None if state == "done" else "why", figures=Metrics(**metrics), measured_on=None, stages=None,
         constraint=constraint,
     )  # fmt: skip

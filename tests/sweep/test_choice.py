@@ -11,8 +11,8 @@ few = st.one_of(st.none(), st.integers(0, 4).map(float))
 
 
 @given(st.lists(st.tuples(few, few), max_size=9))
-def test_the_front_is_what_nobody_beats(figures):
-    rows = [row(i, map=score, latency=latency) for i, (score, latency) in enumerate(figures)]
+def test_the_front_is_what_nobody_beats(metrics):
+    rows = [row(i, map=score, latency=latency) for i, (score, latency) in enumerate(metrics)]
     rows.append(row(99, map=-1.0, latency=9.0))  # so that some run was timed
     known = [r for r in rows if r.figures.map is not None and r.figures.latency is not None]
 

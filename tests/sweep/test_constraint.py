@@ -3,7 +3,7 @@
 import pytest
 
 from exporter.config.sweep_constraint import Bound, parse
-from exporter.config.sweep_figures import Figures
+from exporter.config.sweep_metrics import Metrics
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def test_clauses(text, bounds):
         ("drop==1", "one of <= >= < >"),
         ("drop<=nan", "is not a bound"),
         ("sise<=3", "did you mean size?"),
-        ("__class__<=3", "no such figure"),
+        ("__class__<=3", "no such metric"),
     ],
 )
 def test_what_is_no_constraint_is_one_clear_line(text, says):
@@ -38,8 +38,8 @@ def test_what_is_no_constraint_is_one_clear_line(text, says):
     assert says in str(error.value) and "\n" not in str(error.value)
 
 
-def test_a_figure_that_was_not_measured_holds_nothing():
+def test_a_metric_that_was_not_measured_holds_nothing():
     (bound,) = parse("ratio<=0.5")
-    assert bound.holds(Figures(ratio=0.5))
-    assert not bound.holds(Figures(ratio=0.51))
-    assert not bound.holds(Figures(drop=0.0))
+    assert bound.holds(Metrics(ratio=0.5))
+    assert not bound.holds(Metrics(ratio=0.51))
+    assert not bound.holds(Metrics(drop=0.0))

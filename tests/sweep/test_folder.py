@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from exporter.common.errors import RequestError
 from exporter.pipeline.sweep.folder import LONGEST, claim, folder_name, sweeping_in
 
-words = st.text(st.characters(codec="utf-8"), min_size=1, max_size=400).map(lambda text: f"key={text}")
+overrides = st.text(st.characters(codec="utf-8"), min_size=1, max_size=400).map(lambda text: f"key={text}")
 
 
-@given(words, words)
+@given(overrides, overrides)
 def test_any_overrides_name_one_folder_of_their_own(one, other):
     name = folder_name(one)
     assert len(os.fsencode(name)) <= LONGEST

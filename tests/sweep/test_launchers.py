@@ -6,11 +6,11 @@ import sys
 
 import pytest
 
-WORDS = ["-m", "+recipe=yolo_nas_s", "model.weights=random", "proof.num_images=1", "proof.num_scenes=0"]
+OVERRIDES = ["-m", "+recipe=yolo_nas_s", "model.weights=random", "proof.num_images=1", "proof.num_scenes=0"]
 
 
-def sweep(folder, *words):
-    command = [sys.executable, "-m", "exporter", *WORDS, *words]
+def sweep(folder, *overrides):
+    command = [sys.executable, "-m", "exporter", *OVERRIDES, *overrides]
     ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600, check=False)
     summary = json.loads((folder / "outputs" / "sweep" / "summary.json").read_text(encoding="utf-8"))
     return ended, summary
@@ -18,16 +18,16 @@ def sweep(folder, *words):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("launcher", "package", "words"),
+    ("launcher", "package", "overrides"),
     [
         ("joblib", "joblib_launcher", ["hydra.launcher.n_jobs=2"]),
         ("ray", "ray_launcher", []),
         ("submitit_local", "submitit_launcher", []),
     ],
 )
-def test_a_launcher(tmp_path, launcher, package, words):
+def test_a_launcher(tmp_path, launcher, package, overrides):
     pytest.importorskip(f"hydra_plugins.hydra_{package}", reason=f"hydra/launcher={launcher} is an extra")
-    ended, summary = sweep(tmp_path, f"hydra/launcher={launcher}", "input.size=64,65,96", *words)
+    ended, summary = sweep(tmp_path, f"hydra/launcher={launcher}", "input.size=64,65,96", *overrides)
     assert ended.returncode == 1, ended.stderr
     runs = summary["runs"]
     assert [run["state"] for run in runs] == ["done", "failed", "done"]
@@ -39,8 +39,8 @@ def test_a_launcher(tmp_path, launcher, package, words):
 @pytest.mark.slow
 def test_optuna_gets_the_metric(tmp_path):
     pytest.importorskip("hydra_plugins.hydra_optuna_sweeper", reason="hydra/sweeper=optuna is an extra")
-    words = ["hydra/sweeper=optuna", "hydra.sweeper.n_trials=2", "hydra.sweeper.n_jobs=1", "input.size=64,96"]
-    ended, summary = sweep(tmp_path, *words, "sweep.metric=size")
+    overrides = ["hydra/sweeper=optuna", "hydra.sweeper.n_trials=2", "hydra.sweeper.n_jobs=1", "input.size=64,96"]
+    ended, summary = sweep(tmp_path, *overrides, "sweep.metric=size")
     assert ended.returncode == 0, ended.stderr
     best = (tmp_path / "outputs" / "sweep" / "optimization_results.yaml").read_text(encoding="utf-8")
     assert f"best_value: {min(run['figures']['size'] for run in summary['runs'])}" in best

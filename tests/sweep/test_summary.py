@@ -32,13 +32,13 @@ def sweep(tmp_path):
     return summarize(tmp_path, found, complete=True), tmp_path
 
 
-def test_figures_and_choices(sweep):
+def test_metrics_and_choices(sweep):
     summary, _ = sweep
     assert list(summary.varied) == ["quantization", "x"]
-    figures = [row.figures for row in summary.rows]
-    assert (figures[0].drop, figures[0].ratio) == (0.0, 1.0)
-    assert (figures[1].map, figures[1].drop, figures[1].latency, figures[1].ratio) == (90.0, 0.5, 10.0, 0.5)
-    assert (figures[2].map, figures[2].latency, figures[2].size) == (None, None, 10.0)
+    metrics = [row.figures for row in summary.rows]
+    assert (metrics[0].drop, metrics[0].ratio) == (0.0, 1.0)
+    assert (metrics[1].map, metrics[1].drop, metrics[1].latency, metrics[1].ratio) == (90.0, 0.5, 10.0, 0.5)
+    assert (metrics[2].map, metrics[2].latency, metrics[2].size) == (None, None, 10.0)
     assert [row.stages for row in summary.rows] == [None, (1, 2), None, None]
     assert (summary.cost, list(summary.pareto), summary.recommended) == ("latency", [1, 0], 1)
 

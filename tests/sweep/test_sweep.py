@@ -134,8 +134,8 @@ def test_an_output_dir_of_each_runs_own(builds):
 
 
 def test_the_name_in_a_folder_of_a_run_is_its_name(builds):
-    words = ["-m", "+recipe=yolo_nas_s,ppyoloe_s", "hydra.sweep.subdir=${name}/${input.size}"]
-    assert main([*words, "input.size=64"]) == 0
+    overrides = ["-m", "+recipe=yolo_nas_s,ppyoloe_s", "hydra.sweep.subdir=${name}/${input.size}"]
+    assert main([*overrides, "input.size=64"]) == 0
     assert [run["folder"] for run in summary()["runs"]] == ["yolo_nas_s/64", "ppyoloe_s/64"]
     assert main(["-m", "+recipe=yolo_nas_s", "hydra.sweep.subdir=${name}", "name=auto,mine", "input.size=64"]) == 0
     assert [run["folder"] for run in summary()["runs"]] == ["yolo_nas_s", "mine"]
@@ -167,7 +167,7 @@ def test_the_flag_stands_anywhere(builds, flag):
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("overrides", "says"),
     [
         (["sweep.constraint=drop<0.5 or so"], "is not a bound"),
         (["sweep.constraint=dropp<0.5"], "did you mean drop?"),
@@ -179,9 +179,9 @@ def test_the_flag_stands_anywhere(builds, flag):
         (["input.seize=64,96"], "input.seize: no such key; did you mean size?"),
     ],
 )
-def test_what_would_fail_every_run_is_refused_at_once(builds, monkeypatch, capsys, words, says):
-    monkeypatch.setattr("exporter.pipeline.sweep.words._installed", lambda package: False)
-    assert main([*MODEL, *words]) == 2
+def test_what_would_fail_every_run_is_refused_at_once(builds, monkeypatch, capsys, overrides, says):
+    monkeypatch.setattr("exporter.pipeline.sweep.overrides._installed", lambda package: False)
+    assert main([*MODEL, *overrides]) == 2
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1 and says in lines[0]
     assert not Path("outputs").exists()

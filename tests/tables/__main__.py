@@ -17,7 +17,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--size", type=int, default=640, metavar="S", help="pixels of the input's sides (640)")
     parser.add_argument("--rounds", type=int, default=40, metavar="R", help="runs of each in turn for the latency (40)")
     parser.add_argument("--model", default="yolo_nas_s", help="precision, engines: one with demo weights (yolo_nas_s)")
-    parser.add_argument("--scenes", type=int, default=300, metavar="N", help="demo scenes to score on (300)")
+    parser.add_argument("--scenes", type=int, default=300, metavar="N", help="synthetic images to score on (300)")
     parser.add_argument("--file", type=Path, help="where rows are kept (outputs/figures/TABLE.jsonl): those in it are"
                         " not measured again; remove it to begin anew")  # fmt: skip
     given = parser.parse_args(arguments)

@@ -29,10 +29,10 @@ FILES = {
     "INT8 by NNCF": ("quantization=nncf",),
     "INT8, symmetric (for TensorRT)": ("quantization=int8", "backend=tensorrt"),
 }
-"""What the first column says, and the words that choose it; the first, in ONNX Runtime, is the baseline."""
+"""What the first column says, and the overrides that choose it; the first, in ONNX Runtime, is the baseline."""
 
 HEAD = ("file", "engine", "mAP", "latency ratio", "images/s, many at once", "detections as in ONNX Runtime")
-SHOWN = 16  # scenes whose detections are compared between the engines
+SHOWN = 16  # synthetic images whose detections are compared between the engines
 
 
 def table(
@@ -43,10 +43,10 @@ def table(
               "postprocessing.nms.confidence_threshold=0.01", *WIDE)  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         folders, missing = {}, {}
-        for name, words in list(FILES.items())[:limit]:
-            own = [word for word in common if name != "FP32" or not word.startswith("calibration")]
+        for name, overrides in list(FILES.items())[:limit]:
+            own = [override for override in common if name != "FP32" or not override.startswith("calibration")]
             try:
-                built([*own, *words], Path(folder) / name)
+                built([*own, *overrides], Path(folder) / name)
                 folders[Path(folder) / name] = name
             except BuildError as error:
                 missing[name] = str(error)
@@ -62,7 +62,7 @@ def table(
     shown += [[name, *[Missing(why)] * (len(HEAD) - 1)] for name, why in missing.items()]
     where = (
         f"{model} with the demo weights, {size} × {size}, {cores()} threads, on {processor()}. mAP@[.5:.95] on {scenes}"
-        f" scenes neither trained nor calibrated on, NMS inside; latency: medians of {rounds} interleaved runs, against"
+        f" synthetic images neither trained nor calibrated on, NMS inside; latency: medians of {rounds} interleaved runs, against"
         " FP32 in ONNX Runtime, the middle half in brackets.\n\n"
     )
     return where + markdown.table(HEAD, shown)
@@ -93,9 +93,9 @@ def _alike(case: Case, size: int) -> str:
     """Of the detections scored 0.25 and above, those that both engines have, and their mean difference."""
     if isinstance(case.engine, OnnxRuntimeEngine):
         return "itself"
-    pictures = [scene("proof", i, size, size).image for i in range(SHOWN)]
+    images = [scene("proof", i, size, size).image for i in range(SHOWN)]
     ours, theirs = (
-        [_sure(each) for each in detector_of(case.folder, case.manifest, engine=engine)(pictures)]
+        [_sure(each) for each in detector_of(case.folder, case.manifest, engine=engine)(images)]
         for engine in (case.engine, OnnxRuntimeEngine())
     )
     found = matched(ours, theirs)

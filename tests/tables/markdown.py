@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Missing:
-    """A cell without a figure."""
+    """A cell without a metric."""
 
     reason: str
 

@@ -14,7 +14,7 @@ from exporter.model.known import DEMO
 from tests.tables import markdown
 from tests.tables.markdown import Missing
 from tests.tables.measured import built, time_ratio
-from tests.tables.rows import Figures, Row, fill
+from tests.tables.rows import Metrics, Row, fill
 
 PRECISIONS, FORMATS, SHAPES = ("none", "fp16", "int8"), ("batch", "flat"), ("fixed", "dynamic")
 
@@ -23,7 +23,7 @@ HEAD = ("network", "precision", "format", "shape", "box error, px", "score error
 
 ABOUT = """\
 Errors: the largest |artifact - torch| before NMS. Matched: boxes of artifact and torch network that have each other \
-(one class, IoU at least 0.5), of all that either has, on demo scenes. Latency: the artifact, pixels in, detections \
+(one class, IoU at least 0.5), of all that either has, on synthetic images. Latency: the artifact, pixels in, detections \
 out, against the plain network (neither pre-processing nor NMS inside, FP32, fixed shape), one image of \
 {size} × {size}, medians of {rounds} interleaved runs on {cpu}. Dynamic: batch, height and width. Networks without \
 demo weights: random ones."""
@@ -32,8 +32,8 @@ demo weights: random ones."""
 def table(size: int, rounds: int, limit: int | None, file: Path, progress: Progress) -> str:
     """The table in Markdown, and a paragraph before it that says what was measured where."""
     every = product(ARCHITECTURES, PRECISIONS, FORMATS, SHAPES)
-    rows = [Row(names, words(*names, size), {"rounds": rounds}) for names in every][:limit]
-    found: list[Figures] = []
+    rows = [Row(names, overrides(*names, size), {"rounds": rounds}) for names in every][:limit]
+    found: list[Metrics] = []
     for model in dict.fromkeys(row.name[0] for row in rows):
         own = [row for row in rows if row.name[0] == model]
         with tempfile.TemporaryDirectory() as folder:
@@ -44,12 +44,12 @@ def table(size: int, rounds: int, limit: int | None, file: Path, progress: Progr
 
 
 def common(model: str) -> tuple[str, ...]:
-    """The words that all builds of a network share."""
+    """The overrides that all builds of a network share."""
     demo = (DEMO / f"{model}.safetensors").is_file()
     return (f"+recipe={model}", f"model.weights={'demo' if demo else 'random'}")
 
 
-def words(model: str, precision: str, form: str, shape: str, size: int) -> tuple[str, ...]:
+def overrides(model: str, precision: str, form: str, shape: str, size: int) -> tuple[str, ...]:
     """The build of one row. Dynamic sides go from half the size to twice that, and are proved at both ends."""
     chosen = [*common(model), f"quantization={precision}", f"postprocessing/format={form}"]
     if precision == "int8":
@@ -63,13 +63,13 @@ def words(model: str, precision: str, form: str, shape: str, size: int) -> tuple
     return tuple(chosen)
 
 
-def measured(row: Row, plain: Sequence[str], folder: Path) -> Figures:
+def measured(row: Row, plain: Sequence[str], folder: Path) -> Metrics:
     """Builds one row and times it against the build `plain`, which stays in the folder for the next row.
 
     Raises BuildError where a build fails."""
     if not (folder / "plain").exists():
         built(plain, folder / "plain")
-    manifest, seconds = built(row.words, folder / "artifact")
+    manifest, seconds = built(row.overrides, folder / "artifact")
     network, detections = manifest.proof["network"], manifest.proof["detections"]
     return {
         "box_error": network["max_box_error"],
@@ -82,7 +82,7 @@ def measured(row: Row, plain: Sequence[str], folder: Path) -> Figures:
     }
 
 
-def cells(row: Row, found: Figures) -> list[str | Missing]:
+def cells(row: Row, found: Metrics) -> list[str | Missing]:
     """One line of the table."""
     if "reason" in found:
         return [*row.name, *[Missing(found["reason"])] * (len(HEAD) - len(row.name))]

@@ -17,12 +17,12 @@ from exporter.evaluation.demo import DemoEvaluation
 from exporter.evaluation.evaluate import evaluate
 
 
-def built(words: Sequence[str], folder: Path) -> tuple[Manifest, float]:
+def built(overrides: Sequence[str], folder: Path) -> tuple[Manifest, float]:
     """The artifact that the command line builds into `folder`, and the seconds it took from start to end.
 
     Raises BuildError with its own reason where it fails."""
     # From nothing: the seconds are those of a whole build.
-    command = [sys.executable, "-m", "exporter", *words, "store.path=none", f"output_dir={folder}"]
+    command = [sys.executable, "-m", "exporter", *overrides, "store.path=none", f"output_dir={folder}"]
     started = time.perf_counter()
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     seconds = time.perf_counter() - started
@@ -33,15 +33,15 @@ def built(words: Sequence[str], folder: Path) -> tuple[Manifest, float]:
 
 
 def demo_map(folder: Path, scenes: int) -> float:
-    """mAP@[.5:.95] in points of the artifact in `folder`, on demo scenes neither trained nor calibrated on."""
+    """mAP@[.5:.95] in points of the artifact in `folder`, on synthetic images neither trained nor calibrated on."""
     manifest = read_manifest(folder)
     names = manifest.model.class_names
-    examples = DemoEvaluation(num_images=scenes).examples(names, *manifest.input.nominal_picture)
+    examples = DemoEvaluation(num_images=scenes).examples(names, *manifest.input.nominal_image)
     detector = detector_of(folder, manifest)
     return evaluate(detector, None, examples, len(names), progress_in("text"), name="demo").artifact.map
 
 
 def time_ratio(folder: Path, baseline: Path, rounds: int) -> Ratio:
-    """Time of one artifact to that of another, run by run in turn with all cores, one picture of the nominal size."""
+    """Time of one artifact to that of another, run by run in turn with all cores, one image of the nominal size."""
     runs = [of_manifest(each, read_manifest(each)).runner(cores()) for each in (folder, baseline)]
     return ratio(*interleaved(runs, rounds))

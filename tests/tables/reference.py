@@ -84,8 +84,8 @@ def _row(place: str, key: str, having: list[Option], of: list[Option]) -> list[s
     """One key: its default and its comment, by option where they differ; and which options have it, if not all."""
     defaults = _by_text({option.name: f"`{_written(option.values[key])}`" for option in having})
     about = _by_text({option.name: option.comments[key] for option in having if key in option.comments})
-    allowed = dict.fromkeys(word for option in having for word in _words(option.fields.get(key, {})))
-    if missing := [word for word in allowed if word not in about + defaults]:
+    allowed = dict.fromkeys(argument for option in having for argument in _words(option.fields.get(key, {})))
+    if missing := [argument for argument in allowed if argument not in about + defaults]:
         about = f"{about} ({', '.join(missing)})".strip()
     return [f"`{place}.{key}`", defaults, f"{_which(having, of)}{about}".strip()]
 
@@ -119,7 +119,7 @@ def _written(value: Any) -> str:
 def _words(field: dict[str, Any]) -> list[str]:
     """The words that a field may be, where it is a choice of words."""
     kinds = field.get("anyOf", [field])
-    return [word for kind in kinds for word in kind.get("enum", [kind["const"]] if "const" in kind else [])]
+    return [argument for kind in kinds for argument in kind.get("enum", [kind["const"]] if "const" in kind else [])]
 
 
 if __name__ == "__main__":

@@ -10,26 +10,26 @@ from exporter.benchmark.compare import processor
 from exporter.common.errors import BuildError, RequestError
 from exporter.common.progress import Progress
 
-Figures = dict[str, Any]
+Metrics = dict[str, Any]
 """What was measured by column; {"reason": one line} where it could not be."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """`name`: its first cells; `words`: the build, but for where it goes; `settings`: how it is measured."""
+    """`name`: its first cells; `overrides`: the build, but for where it goes; `settings`: how it is measured."""
 
     name: tuple[str, ...]
-    words: tuple[str, ...]
+    overrides: tuple[str, ...]
     settings: Mapping[str, int]
 
     @property
     def key(self) -> str:
-        """What makes figures in the file this row's own; another processor would have given others."""
-        return json.dumps([self.words, dict(self.settings), processor()])
+        """What makes metrics in the file this row's own; another processor would have given others."""
+        return json.dumps([self.overrides, dict(self.settings), processor()])
 
 
-def fill(rows: Sequence[Row], measure: Callable[[Row], Figures], file: Path, progress: Progress) -> list[Figures]:
-    """Figures of every row, in order: from the file or else measured, and kept there as soon as they are known.
+def fill(rows: Sequence[Row], measure: Callable[[Row], Metrics], file: Path, progress: Progress) -> list[Metrics]:
+    """Metrics of every row, in order: from the file or else measured, and kept there as soon as they are known.
 
     Raises RequestError for a file that holds something else."""
     known, found = _known(file), []
@@ -41,17 +41,17 @@ def fill(rows: Sequence[Row], measure: Callable[[Row], Figures], file: Path, pro
         title = f"{number}/{len(rows)} {' '.join(row.name)}"
         with progress.stage(title):
             try:
-                figures = measure(row)
+                metrics = measure(row)
             except (BuildError, RequestError) as error:
-                figures = {"reason": str(error)}
+                metrics = {"reason": str(error)}
                 progress.warn(f"{title}: {error}")
         with file.open("a", encoding="utf-8") as lines:
-            lines.write(json.dumps({"key": row.key, "name": row.name, "figures": figures}) + "\n")
-        found.append(figures)
+            lines.write(json.dumps({"key": row.key, "name": row.name, "figures": metrics}) + "\n")
+        found.append(metrics)
     return found
 
 
-def _known(file: Path) -> dict[str, Figures]:
+def _known(file: Path) -> dict[str, Metrics]:
     """What the file holds, by the row's key. What failed is not among it: the reason may be gone."""
     if not file.exists():
         return {}

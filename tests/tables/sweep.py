@@ -49,17 +49,17 @@ def table(size: int, limit: int | None, progress: Progress) -> str:
     )
 
 
-def _run(words: Sequence[str], progress: Progress) -> float:
+def _run(overrides: Sequence[str], progress: Progress) -> float:
     """The seconds that the command takes from start to end."""
     started = time.perf_counter()
-    with progress.stage(" ".join(word for word in words if "/" not in word.partition("=")[2])):
-        command = [sys.executable, "-m", "exporter", "+recipe=yolo_nas_s_int8", *words]
+    with progress.stage(" ".join(override for override in overrides if "/" not in override.partition("=")[2])):
+        command = [sys.executable, "-m", "exporter", "+recipe=yolo_nas_s_int8", *overrides]
         subprocess.run(command, check=True, capture_output=True)
     return time.perf_counter() - started
 
 
 def _own(overrides: Sequence[str], swept: Collection[str]) -> tuple[str, ...]:
-    return tuple(sorted(word for word in overrides if word.partition("=")[0] in swept))
+    return tuple(sorted(override for override in overrides if override.partition("=")[0] in swept))
 
 
 def _stages_built(folder: Path) -> int:

@@ -83,14 +83,14 @@ def _need_cryptography(verb: str) -> None:
         raise RequestError(f"{verb}: needs the package cryptography: pip install 'exporter[sign]'") from error
 
 
-def _read(path: Path, folder: Path, cure: str) -> bytes:
-    check_file(path, cure, MAX_BYTES, f"--key {path}")
+def _read(path: Path, folder: Path, fix: str) -> bytes:
+    check_file(path, fix, MAX_BYTES, f"--key {path}")
     if path.resolve().is_relative_to(folder.resolve()):
         raise RequestError(f"--key {path}: lies in {folder}, and goes where that goes: keep keys elsewhere")
     try:
         return path.read_bytes()
     except OSError as error:
-        raise RequestError(f"--key {path}: {error.strerror}: {cure}") from error
+        raise RequestError(f"--key {path}: {error.strerror}: {fix}") from error
 
 
 def _kind(key: object) -> str:

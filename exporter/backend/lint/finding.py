@@ -25,7 +25,7 @@ class Rule:
 
     id: str
     source: Source
-    cure: str
+    fix: str
     check: "Callable[[View], Iterator[tuple[str, str]]]"
     level: Level = "error"
 
@@ -40,7 +40,7 @@ class Finding:
     what: str
     source: str
     url: str
-    cure: str
+    fix: str
 
     def __str__(self) -> str:
-        return f"{self.rule} at {self.node}: {self.what}; {self.cure} ({self.source})"
+        return f"{self.rule} at {self.node}: {self.what}; {self.fix} ({self.source})"

@@ -1,4 +1,4 @@
-"""Shapes: free dimensions, and those that depend on what the pictures hold."""
+"""Shapes: free dimensions, and those that depend on what the images hold."""
 
 from collections.abc import Iterator
 

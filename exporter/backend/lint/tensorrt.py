@@ -3,7 +3,7 @@
 None of it was tried on TensorRT itself: the rules are what its documents and its parser's source say.
 """
 
-from exporter.backend.lint import dtypes, half, nms, operators, quantization, settings, shapes, structure
+from exporter.backend.lint import dtypes, fp16, nms, operators, quantization, settings, shapes, structure
 from exporter.backend.lint.finding import Rule, Source
 
 _DOCS = "https://docs.nvidia.com/deeplearning/tensorrt/latest"
@@ -37,7 +37,7 @@ EFFICIENT_CODE = Source(
 )
 RELEASE_11 = Source("TensorRT 11.0 release notes", f"{_NVIDIA}/releases/tag/v11.0")
 RELEASE_10_12 = Source("TensorRT 10.12 release notes", f"{_NVIDIA}/releases/tag/v10.12")
-HALF = Source("IEEE 754: binary16", "https://en.wikipedia.org/wiki/Half-precision_floating-point_format")
+BINARY16 = Source("IEEE 754: binary16", "https://en.wikipedia.org/wiki/Half-precision_floating-point_format")
 
 RULES = (
     # The file
@@ -68,8 +68,8 @@ RULES = (
     Rule("operator-type", OPERATORS, "put Casts around it", dtypes.operator_type),
     Rule("double", OPERATORS, "make it float32, as the parser would", dtypes.double),
     Rule("uint8", DATA_TYPES, "let a Cast to float32 or float16 be the first to read a uint8 input", dtypes.uint8),
-    Rule("half-overflow", HALF, "keep this part in float32", half.overflow),
-    Rule("half-boxes", HALF, "cast boxes to float32 where they are decoded", half.boxes, "note"),
+    Rule("half-overflow", BINARY16, "keep this part in float32", fp16.overflow),
+    Rule("half-boxes", BINARY16, "cast boxes to float32 where they are decoded", fp16.boxes, "note"),
     # Quantization
     Rule("qdq-zero-point", IMPORTERS, "calibrate symmetrically, with zero point 0", quantization.asymmetric),
     Rule("qdq-unsigned", IMPORTERS, "quantize to int8 with an int8 zero point of 0", quantization.unsigned),

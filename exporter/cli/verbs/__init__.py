@@ -20,7 +20,7 @@ class Verb(Protocol):
         """Takes the words after the verb."""
         ...
 
-    def run(self, words: list[str]) -> int:
+    def run(self, arguments: list[str]) -> int:
         """Does what the words after the verb say, prints it, and returns the exit code."""
         ...
 

@@ -29,9 +29,10 @@ def parser() -> ArgumentParser:
     return parser
 
 
-def run(words: list[str]) -> int:
+def run(arguments: list[str]) -> int:
     """Raises BuildError where no variant holds the bound."""
-    given = parser().parse_intermixed_args(words)  # the words may stand before the options, after them and between
+    # the overrides may stand before the options, after them and between
+    given = parser().parse_intermixed_args(arguments)
     from exporter.benchmark.compare import processor
     from exporter.common.errors import BuildError
     from exporter.common.progress import progress_in
@@ -39,7 +40,7 @@ def run(words: list[str]) -> int:
     from exporter.pipeline.advise.tried import best_of, check_request, try_variants
     from exporter.pipeline.advise.variants import checked, variants
 
-    said, out = [quote_path(word) for word in given.words], given.out
+    said, out = [quote_path(argument) for argument in given.words], given.out
     recipes = {each: checked(said, each, str(out / each.name)) for each in variants()}
     check_request(recipes, said, given.save)
     tried = try_variants(recipes, given.budget, given.threads, given.rounds, progress_in("text"))
@@ -53,7 +54,7 @@ def run(words: list[str]) -> int:
         bound = f"--max-drop {given.max_drop:g}"
         raise BuildError(f"{bound}: no variant that was tried holds it: allow more, or --budget more")
     print(f"take this, with {best.row.case.threads} threads:")
-    print(f"  python -m exporter {' '.join((*said, *best.variant.words))}")
+    print(f"  python -m exporter {' '.join((*said, *best.variant.overrides))}")
     if given.save is not None:
         print(_save(said, best, given.save))
     return 0
@@ -81,7 +82,7 @@ def _write(out: Path, tried: "Sequence[Tried]", best: "Tried | None", max_drop: 
     from exporter.benchmark.compare import processor
 
     rows = [
-        {"variant": each.variant.name, "words": each.variant.words, "drop": each.drop, "why": each.why,
+        {"variant": each.variant.name, "words": each.variant.overrides, "drop": each.drop, "why": each.why,
          "taken": each is best, **(each.row.plain() if each.row else {})}
         for each in tried
     ]  # fmt: skip

@@ -26,16 +26,16 @@ def parser() -> ArgumentParser:
     parser.add_argument("--precision", action="append", default=[], metavar="P", help="OpenVINO's: f32, bf16, f16")
     parser.add_argument("--hint", action="append", default=[], metavar="H", help="OpenVINO's: latency, throughput")
     parser.add_argument("--threads", type=positive_numbers, default=[os.cpu_count() or 1], metavar="N,…")
-    parser.add_argument("--batch", type=positive_numbers, metavar="N,…", help="pictures a run, where that is free")
+    parser.add_argument("--batch", type=positive_numbers, metavar="N,…", help="images a run, where that is free")
     parser.add_argument("--rounds", type=int, default=40)
-    number = "measures mAP too, on so many demo scenes; with --yolo or --coco at most so many pictures"
+    number = "measures mAP too, on so many synthetic images; with --yolo or --coco at most so many images"
     add_labelled_images(parser, number)
     parser.add_argument("--out", type=Path, metavar="DIR", help="benchmark.json, and with mAP benchmark.png")
     return parser
 
 
-def run(words: list[str]) -> int:
-    given = parser().parse_args(words)
+def run(arguments: list[str]) -> int:
+    given = parser().parse_args(arguments)
     from exporter.artifact.evaluate import evaluate_artifact
     from exporter.benchmark.cases import cases, engine_names, hint_names, precision_names
     from exporter.benchmark.compare import compared, processor, scored
@@ -67,7 +67,7 @@ def line(row: "Row") -> str:
     if row.why is not None:
         return f"{row.case.name}: not measured: {row.why}"
     if row.p50_ms is None:
-        return f"{row.case.name}: {row.per_second:.1f} pictures/s{scored}"
+        return f"{row.case.name}: {row.per_second:.1f} images/s{scored}"
     said = f"{row.case.name}: p50 {row.p50_ms:.1f} ms, p90 {row.p90_ms:.1f} ms, p99 {row.p99_ms:.1f} ms{scored}"
     if r := row.ratio:
         said += f"; {r.median:.3f} of the first (middle half {r.low:.3f} to {r.high:.3f})"

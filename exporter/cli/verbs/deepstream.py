@@ -15,8 +15,8 @@ def parser() -> ArgumentParser:
     return parser
 
 
-def run(words: list[str]) -> int:
-    given = parser().parse_args(words)
+def run(arguments: list[str]) -> int:
+    given = parser().parse_args(arguments)
     from exporter.deploy.deepstream import write_config
 
     for line in write_config(given.dir, given.out):

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from exporter.report.diff.side import Side
 
 USAGE = "A B [--all] [--json]"
-SUMMARY = "two artifacts side by side: what was asked for, graph, sizes, figures"
+SUMMARY = "two artifacts side by side: what was asked for, graph, sizes, metrics"
 
 
 def parser() -> ArgumentParser:
@@ -24,9 +24,9 @@ def parser() -> ArgumentParser:
     return parser
 
 
-def run(words: list[str]) -> int:
+def run(arguments: list[str]) -> int:
     """0: the files of both have the same bytes; 1: they have not."""
-    given = parser().parse_args(words)
+    given = parser().parse_args(arguments)
     from exporter.report.diff.compare import cautions, rows
     from exporter.report.diff.side import read_side
     from exporter.report.diff.text import table_lines

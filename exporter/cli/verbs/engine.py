@@ -19,8 +19,8 @@ def parser() -> ArgumentParser:
     return parser
 
 
-def run(words: list[str]) -> int:
-    given = parser().parse_args(words)
+def run(arguments: list[str]) -> int:
+    given = parser().parse_args(arguments)
     from exporter.common.errors import BuildError
     from exporter.common.progress import progress_in
     from exporter.deploy.engine.make import make_engine, read_tensorrt, trtexec_lines

@@ -6,19 +6,19 @@ from pathlib import Path
 from exporter.cli.arguments import add_labelled_images, labelled_images
 
 USAGE = "DIR [--yolo FILE …]"
-SUMMARY = "mAP of an artifact on demo scenes, or on your labelled pictures"
+SUMMARY = "mAP of an artifact on synthetic images, or on your labelled images"
 
 
 def parser() -> ArgumentParser:
-    about = "mAP of an artifact: on demo scenes, or on your pictures in COCO's or YOLO's format"
+    about = "mAP of an artifact: on synthetic images, or on your images in COCO's or YOLO's format"
     parser = ArgumentParser(prog="exporter evaluate", description=about)
     parser.add_argument("dir", type=Path)
     add_labelled_images(parser, "at most so many (demo: 300, others: all)")
     return parser
 
 
-def run(words: list[str]) -> int:
-    given = parser().parse_args(words)
+def run(arguments: list[str]) -> int:
+    given = parser().parse_args(arguments)
     from exporter.artifact.evaluate import evaluate_artifact
     from exporter.artifact.manifest import read_manifest
     from exporter.backend.engine import engine_of
@@ -29,7 +29,7 @@ def run(words: list[str]) -> int:
     scores = found.artifact
     print(
         f"{folder}: mAP {scores.map:.2f}, AP50 {scores.ap50:.2f}, AP75 {scores.ap75:.2f} on {found.num_images}"
-        f" pictures with {found.num_boxes} objects"
+        f" images with {found.num_boxes} objects"
     )
     sizes = [f"{size} {value:.2f}" for size, value in scores.by_size.items() if value is not None]
     print(f"  mAP by size: {', '.join(sizes)}")

@@ -14,8 +14,8 @@ def parser() -> ArgumentParser:
     return parser
 
 
-def run(words: list[str]) -> int:
-    folder = parser().parse_args(words).dir
+def run(arguments: list[str]) -> int:
+    folder = parser().parse_args(arguments).dir
     from exporter.pipeline.stages.plan import explain
 
     for line in explain(folder):

@@ -19,7 +19,7 @@ SHOWN = 3
 
 
 def parser() -> ArgumentParser:
-    about = "what an engine will not take, in any ONNX file: node, rule, its source, cure"
+    about = "what an engine will not take, in any ONNX file: node, rule, its source, fix"
     parser = ArgumentParser(prog="exporter lint", description=about)
     parser.add_argument("path", type=Path, metavar="DIR_OR_FILE")
     parser.add_argument("--backend", default="tensorrt", choices=["tensorrt"])
@@ -27,15 +27,18 @@ def parser() -> ArgumentParser:
     return parser
 
 
-def run(words: list[str]) -> int:
+def run(arguments: list[str]) -> int:
     """0: clean; 1: errors. Notes are printed and do not count."""
-    given = parser().parse_args(words)
+    given = parser().parse_args(arguments)
     from exporter.backend.lint.file import lint_file
 
     file, findings = lint_file(given.path, given.backend)
     errors = sum(finding.level == "error" for finding in findings)
     if given.json:
-        listed = [dataclasses.asdict(finding) for finding in findings]
+        listed = [
+            {"cure" if key == "fix" else key: value for key, value in dataclasses.asdict(finding).items()}
+            for finding in findings
+        ]  # `cure` is the published key
         about = {"file": str(file), "backend": given.backend, "errors": errors, "findings": listed}
         print(json.dumps(about, indent=1))
     else:
@@ -54,5 +57,5 @@ def _lines(findings: "Sequence[Finding]") -> Iterator[str]:
         yield from (f"  {finding.node}: {finding.what}" for finding in broken[:SHOWN])
         if len(broken) > SHOWN:
             yield f"  … and {len(broken) - SHOWN} more"
-        yield f"  cure: {first.cure}"
+        yield f"  fix: {first.fix}"
         yield f"  source: {first.source}, {first.url}"

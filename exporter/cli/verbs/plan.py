@@ -13,22 +13,22 @@ def parser() -> ArgumentParser:
     return parser
 
 
-def run(words: list[str]) -> int:
+def run(arguments: list[str]) -> int:
     from exporter.common.errors import RequestError
 
-    flags = [word for word in words if word.startswith("-")]
+    flags = [argument for argument in arguments if argument.startswith("-")]
     if flags not in ([], ["-h"], ["--help"], ["-m"], ["--multirun"]):  # a flag of Hydra's is nothing to plan
-        raise RequestError(f"plan {' '.join(flags)}: takes the words of a build, and -m for those of a sweep")
-    given = parser().parse_intermixed_args(words)  # -m may stand anywhere, as in a build
+        raise RequestError(f"plan {' '.join(flags)}: takes the overrides of a build, and -m for those of a sweep")
+    given = parser().parse_intermixed_args(arguments)  # -m may stand anywhere, as in a build
     from exporter.common.quoting import quote_path, quote_text
     from exporter.config.check import check
     from exporter.config.compose import compose
     from exporter.pipeline.stages.plan import plan, plan_sweep
 
     if given.multirun:  # as of a build: where a sweep has them, paths are swept over
-        lines = plan_sweep([quote_text(word) for word in given.words])
+        lines = plan_sweep([quote_text(argument) for argument in given.words])
     else:
-        lines = plan([check(compose([quote_path(word) for word in given.words]))])
+        lines = plan([check(compose([quote_path(argument) for argument in given.words]))])
     for line in lines:
         print(line)
     return 0

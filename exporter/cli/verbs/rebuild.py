@@ -12,15 +12,15 @@ def parser() -> ArgumentParser:
     parser = ArgumentParser(prog="exporter rebuild", description=about)
     parser.add_argument("dir", type=Path)
     parser.add_argument("--weights", type=Path, metavar="FILE", help="where its weights lie now")
-    parser.add_argument("--pictures", type=Path, metavar="PLACE", help="calibration pictures now: folder, data.yaml")
+    parser.add_argument("--pictures", type=Path, metavar="PLACE", help="calibration images now: folder, data.yaml")
     parser.add_argument("--annotations", type=Path, metavar="JSON", help="of calibration=coco, where it lies now")
     parser.add_argument("--out", type=Path, metavar="DIR", help="keep the new artifact here")
     parser.add_argument("--trust", action="append", default=[], metavar="PACKAGE", help="code that its recipe may name")
     return parser
 
 
-def run(words: list[str]) -> int:
-    given = parser().parse_args(words)
+def run(arguments: list[str]) -> int:
+    given = parser().parse_args(arguments)
     from exporter.pipeline.rebuild import rebuild
 
     trust = tuple(given.trust)

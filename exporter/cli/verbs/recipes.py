@@ -13,8 +13,8 @@ def parser() -> ArgumentParser:
     return parser
 
 
-def run(words: list[str]) -> int:
-    name = parser().parse_args(words).copy
+def run(arguments: list[str]) -> int:
+    name = parser().parse_args(arguments).copy
     from exporter.cli.help import print_recipes
 
     if name:

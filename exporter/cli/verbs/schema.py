@@ -11,8 +11,8 @@ def parser() -> ArgumentParser:
     return ArgumentParser(prog="exporter schema", description=about)
 
 
-def run(words: list[str]) -> int:
-    parser().parse_args(words)
+def run(arguments: list[str]) -> int:
+    parser().parse_args(arguments)
     from exporter.config.schema.schema import schema_text
 
     print(schema_text(), end="")

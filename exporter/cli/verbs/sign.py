@@ -16,8 +16,8 @@ def parser() -> ArgumentParser:
     return parser
 
 
-def run(words: list[str]) -> int:
-    given = parser().parse_args(words)
+def run(arguments: list[str]) -> int:
+    given = parser().parse_args(arguments)
     from exporter.artifact.signature.sign import sign
 
     print(sign(given.dir, given.key, given.passphrase_env))

@@ -15,8 +15,8 @@ def parser() -> ArgumentParser:
     return parser
 
 
-def run(words: list[str]) -> int:
-    given = parser().parse_args(words)
+def run(arguments: list[str]) -> int:
+    given = parser().parse_args(arguments)
     from exporter.deploy.snippet.write import snippet
 
     print(snippet(given.dir, given.language), end="")

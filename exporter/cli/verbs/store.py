@@ -22,8 +22,8 @@ def parser() -> ArgumentParser:
     return parser
 
 
-def run(words: list[str]) -> int:
-    given = parser().parse_args(words)
+def run(arguments: list[str]) -> int:
+    given = parser().parse_args(arguments)
     store = _opened(given.path, given.max_size)
     if given.action == "ls":
         for line in _entries(store):

@@ -19,8 +19,8 @@ def parser() -> ArgumentParser:
     return parser
 
 
-def run(words: list[str]) -> int:
-    given = parser().parse_args(words)
+def run(arguments: list[str]) -> int:
+    given = parser().parse_args(arguments)
     from exporter.deploy.triton import write_repository
 
     print(write_repository(given.dir, given.out, given.backend, given.max_batch_size))

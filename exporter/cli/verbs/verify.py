@@ -15,8 +15,8 @@ def parser() -> ArgumentParser:
     return parser
 
 
-def run(words: list[str]) -> int:
-    given = parser().parse_args(words)
+def run(arguments: list[str]) -> int:
+    given = parser().parse_args(arguments)
     folder = given.dir
     from exporter.artifact.signature.sign import check_signature, claimed_key
 

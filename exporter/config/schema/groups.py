@@ -14,7 +14,7 @@ from exporter.config.nodes import GROUPS, adapter, own_class
 from exporter.config.schema.comments import read_comments
 
 LATER = {"$ref": "#/$defs/later"}
-OWN_CODE = r"^(?!exporter\.)[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$"
+USER_CODE = r"^(?!exporter\.)[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$"
 
 
 @dataclass(frozen=True)
@@ -101,4 +101,4 @@ def _default(key: str, having: list[Option]) -> dict[str, Any]:
 def _target(place: str, listed: list[Option]) -> dict[str, Any]:
     known = sorted({option.values["_target_"] for option in listed} - {"???"})
     text = "what does the work; chosen with the option; or your own code, which needs trust"
-    return {"anyOf": [{"enum": known}, {"type": "string", "pattern": OWN_CODE}, LATER], "description": text}
+    return {"anyOf": [{"enum": known}, {"type": "string", "pattern": USER_CODE}, LATER], "description": text}

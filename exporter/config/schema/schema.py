@@ -36,7 +36,7 @@ def recipe_schema() -> dict[str, Any]:
             "hydra": {"type": "object", "description": "Hydra's own settings, such as those of a sweep"},
         },
         "additionalProperties": False,
-        "allOf": [_own_arguments(place) for place in PLACES],
+        "allOf": [_user_arguments(place) for place in PLACES],
         "$defs": {
             "later": {
                 "type": "string",
@@ -90,8 +90,8 @@ def _defaults() -> dict[str, Any]:
     }
 
 
-def _own_arguments(place: str) -> dict[str, Any]:
-    """Keys that no option has are refused, but where the group is the user's own code, whose arguments they are."""
+def _user_arguments(place: str) -> dict[str, Any]:
+    """Keys that no option has are refused, but where the group is user code, whose arguments they are."""
     group = f"override /{place.replace('.', '/')}"
     own = {"type": "object", "properties": {group: {"pattern": r"^custom$|\$\{"}}, "required": [group]}
     other_recipe = {"type": "string", "pattern": "^(?!_self_$)"}

@@ -1,4 +1,5 @@
-"""Is the engine the artifact? Both run on the same demo scenes; the artifact in ONNX Runtime, where it was proved."""
+"""Is the engine the artifact? Both run on the same synthetic images; the artifact in ONNX Runtime, where it
+was proved."""
 
 from pathlib import Path
 from types import ModuleType
@@ -16,30 +17,30 @@ from exporter.evaluation.detector import Detector
 from exporter.proof.detections import matched
 from exporter.runtime.onnx_runtime import emulation, session
 
-PICTURES = 16
+IMAGES = 16
 MIN_MATCHED, MIN_IOU, MAX_SCORE_ERROR = 0.9, 0.9, 0.1
 """Share of the boxes that match, their mean IoU, and, without NMS, the largest difference of a score. INT8 and FP16
 kernels round otherwise than a CPU: boxes near the threshold come and go."""
 
 
 def prove_engine(trt: ModuleType, plan: bytes, folder: Path, manifest: Manifest, device: str) -> dict[str, Any]:
-    """Figures on how near the engine's outputs are to the artifact's. Raises BuildError where they are not the same
+    """Metrics on how near the engine's outputs are to the artifact's. Raises BuildError where they are not the same
     detections."""
     engine = EngineSession(trt, plan, device)
     if not manifest.postprocessing.readable:
         return _tensors(engine, folder, manifest)
-    height, width = manifest.input.nominal_picture
-    pictures = [scene("proof", i, height, width).image for i in range(PICTURES)]
-    wanted = list(detector_of(folder, manifest)(pictures))
-    found = list(Detector(engine, manifest.input, manifest.preprocessing)(pictures))
-    figures = {"pictures": PICTURES, "reference": _reference(folder, manifest), **matched(found, wanted)}
-    boxes, pairs = figures["boxes"], figures["matched"]
-    if boxes and (pairs < MIN_MATCHED * boxes or figures["mean_iou"] < MIN_IOU):
+    height, width = manifest.input.nominal_image
+    images = [scene("proof", i, height, width).image for i in range(IMAGES)]
+    wanted = list(detector_of(folder, manifest)(images))
+    found = list(Detector(engine, manifest.input, manifest.preprocessing)(images))
+    metrics = {"pictures": IMAGES, "reference": _reference(folder, manifest), **matched(found, wanted)}
+    boxes, pairs = metrics["boxes"], metrics["matched"]
+    if boxes and (pairs < MIN_MATCHED * boxes or metrics["mean_iou"] < MIN_IOU):
         raise BuildError(
-            f"the engine is not the artifact: {pairs} of {boxes} boxes match, mean IoU {figures['mean_iou']}; allowed:"
+            f"the engine is not the artifact: {pairs} of {boxes} boxes match, mean IoU {metrics['mean_iou']}; allowed:"
             f" {MIN_MATCHED:.0%} and {MIN_IOU}; no engine was written"
         )
-    return figures
+    return metrics
 
 
 def _tensors(engine: EngineSession, folder: Path, manifest: Manifest) -> dict[str, Any]:

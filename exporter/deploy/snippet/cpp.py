@@ -17,7 +17,7 @@ def program(facts: Facts) -> str:
     if facts.takes_arrays:
         parts.append(pieces.ARRAY)
     else:
-        parts += [pieces.PICTURE, *_place(facts), _encode(facts)]
+        parts += [pieces.IMAGE, *_place(facts), _encode(facts)]
     if facts.format != "own":
         parts.append(pieces.PRINT if _moves(facts) else pieces.PRINT_AS_IS)
     return "".join([*parts, _main(facts)])
@@ -30,19 +30,19 @@ def literal(text: str) -> str:
 
 
 def _moves(facts: Facts) -> bool:
-    """Whether boxes come in pixels of the input and can go to the picture's."""
+    """Whether boxes come in pixels of the input and can go to the image's."""
     return facts.geometry is not None and not facts.takes_arrays
 
 
 def _head(facts: Facts) -> str:
-    array = f"the input for one picture, {facts.dtype} [3, {facts.height}, {facts.width}], as it lies in memory"
+    array = f"the input for one image, {facts.dtype} [3, {facts.height}, {facts.width}], as it lies in memory"
     head = pieces.HEAD.format(
         takes=array if facts.takes_arrays else "a binary PPM",
         model=literal(str(facts.model)),
         names=", ".join(literal(name) for name in facts.class_names),
         type=TYPES[facts.dtype],
         batch=facts.batch or 1,
-        why="filled up with the same picture" if (facts.batch or 1) > 1 else "pictures a run",
+        why="filled up with the same image" if (facts.batch or 1) > 1 else "images a run",
     )
     needs_sizes = facts.geometry is not None or facts.takes_arrays
     return head + (pieces.SIZES.format(height=facts.height, width=facts.width) if needs_sizes else "")
@@ -74,11 +74,11 @@ def _main(facts: Facts) -> str:
     if facts.takes_arrays:
         sides |= {"h": "HEIGHT", "w": "WIDTH"}
     integer = f"{facts.outputs.get('num_predictions', 'int64')}_t"
-    row = {"batch": pieces.BATCH, "flat": pieces.FLAT, "none": pieces.WITHOUT_NMS, "own": pieces.OWN_FORMAT}
+    row = {"batch": pieces.BATCH, "flat": pieces.FLAT, "none": pieces.WITHOUT_NMS, "own": pieces.USER_FORMAT}
     return pieces.MAIN.format(
         input=literal(facts.input_name),
         outputs=", ".join(literal(name) for name in OUTPUTS.get(facts.format, facts.outputs)),
-        prepare=pieces.FROM_ARRAY if facts.takes_arrays else pieces.FROM_PICTURE,
+        prepare=pieces.FROM_ARRAY if facts.takes_arrays else pieces.FROM_IMAGE,
         shape=", ".join(sides[side] for side in facts.layout),
-        rows=row[facts.format].format(integer=integer, at=", placed, picture" if _moves(facts) else ""),
+        rows=row[facts.format].format(integer=integer, at=", placed, raw" if _moves(facts) else ""),
     )

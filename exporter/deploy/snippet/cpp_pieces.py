@@ -26,17 +26,17 @@ using T = {type};  // of the input
 """
 
 SIZES = """\
-const int HEIGHT = {height}, WIDTH = {width};  // what pictures are brought to
+const int HEIGHT = {height}, WIDTH = {width};  // what images are brought to
 """
 
-PICTURE = """
-struct Picture {
+IMAGE = """
+struct Image {
     int height, width;
     std::vector<uint8_t> rgb;  // [height, width, 3]
 };
 
 // A binary PPM (P6), 8 bits a channel.
-Picture read(const std::string& path) {
+Image read(const std::string& path) {
     std::ifstream file(path, std::ios::binary);
     std::string word;
     std::vector<int> numbers;
@@ -46,14 +46,14 @@ Picture read(const std::string& path) {
         if (word[0] == '#') std::getline(file, word);
         else numbers.push_back(std::stoi(word));
     file.get();
-    Picture picture{numbers.at(1), numbers.at(0), std::vector<uint8_t>(3 * size_t(numbers[0]) * numbers[1])};
-    file.read(reinterpret_cast<char*>(picture.rgb.data()), picture.rgb.size());
-    return picture;
+    Image raw{numbers.at(1), numbers.at(0), std::vector<uint8_t>(3 * size_t(numbers[0]) * numbers[1])};
+    file.read(reinterpret_cast<char*>(raw.rgb.data()), raw.rgb.size());
+    return raw;
 }
 """
 
 ARRAY = """
-// The network's own input for one picture, its bytes as they lie in memory.
+// The network's own input for one image, its bytes as they lie in memory.
 std::vector<T> read(const std::string& path) {
     std::ifstream file(path, std::ios::binary);
     std::vector<char> bytes((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
@@ -77,8 +77,8 @@ std::vector<Tap> axis(int old_size, int new_size) {
 }
 
 // Bilinear, byte for byte as OpenCV's INTER_LINEAR.
-Picture resize(const Picture& from, int height, int width) {
-    Picture to{height, width, std::vector<uint8_t>(3 * size_t(height) * width)};
+Image resize(const Image& from, int height, int width) {
+    Image to{height, width, std::vector<uint8_t>(3 * size_t(height) * width)};
     const auto xs = axis(from.width, width), ys = axis(from.height, height);
     for (int y = 0; y < height; ++y)
         for (int x = 0; x < width; ++x)
@@ -96,41 +96,41 @@ Picture resize(const Picture& from, int height, int width) {
 """
 
 PLACED = """
-// The input, and where the picture lies in it: its corner and scales, of x and of y.
+// The input, and where the image lies in it: its corner and scales, of x and of y.
 struct Placed {
-    Picture image;
+    Image image;
     double corner[2], scale[2];
 };
 """
 
 FIT = """
-Placed place(const Picture& picture) {{
-    const double r = std::min((HEIGHT - {margin}.0) / picture.height, (WIDTH - {margin}.0) / picture.width);
-    const int height = std::max(1, int(std::nearbyint(picture.height * r)));
-    const int width = std::max(1, int(std::nearbyint(picture.width * r)));
+Placed place(const Image& raw) {{
+    const double r = std::min((HEIGHT - {margin}.0) / raw.height, (WIDTH - {margin}.0) / raw.width);
+    const int height = std::max(1, int(std::nearbyint(raw.height * r)));
+    const int width = std::max(1, int(std::nearbyint(raw.width * r)));
     const int top = {top}, left = {left};
-    const Picture small = resize(picture, height, width);
-    Picture image{{HEIGHT, WIDTH, std::vector<uint8_t>(3 * HEIGHT * WIDTH, {grey})}};
+    const Image small = resize(raw, height, width);
+    Image image{{HEIGHT, WIDTH, std::vector<uint8_t>(3 * HEIGHT * WIDTH, {grey})}};
     for (int y = 0; y < height; ++y)
         std::copy_n(&small.rgb[3 * y * width], 3 * width, &image.rgb[3 * ((top + y) * WIDTH + left)]);
-    return {{image, {{double(left), double(top)}}, {{double(width) / picture.width, double(height) / picture.height}}}};
+    return {{image, {{double(left), double(top)}}, {{double(width) / raw.width, double(height) / raw.height}}}};
 }}
 """
 
 STRETCH = """
-Placed place(const Picture& picture) {
-    const double scale_x = double(WIDTH) / picture.width, scale_y = double(HEIGHT) / picture.height;
-    return {resize(picture, HEIGHT, WIDTH), {0, 0}, {scale_x, scale_y}};
+Placed place(const Image& raw) {
+    const double scale_x = double(WIDTH) / raw.width, scale_y = double(HEIGHT) / raw.height;
+    return {resize(raw, HEIGHT, WIDTH), {0, 0}, {scale_x, scale_y}};
 }
 """
 
 AS_IT_IS = """
-Placed place(const Picture& picture) { return {picture, {0, 0}, {1, 1}}; }
+Placed place(const Image& raw) { return {raw, {0, 0}, {1, 1}}; }
 """
 
 ENCODE = """
-// One picture as the artifact takes it.
-std::vector<T> encode(const Picture& image) {{
+// One image as the artifact takes it.
+std::vector<T> encode(const Image& image) {{
 {constants}    const size_t area = size_t(image.height) * image.width;
     std::vector<T> values(3 * area);
     for (size_t i = 0; i < area; ++i)
@@ -145,19 +145,19 @@ NORMALIZATION = """\
 """
 
 FROM_ARRAY = """\
-        const auto& one = picture;
+        const auto& one = raw;
 """
 
-FROM_PICTURE = """\
-        const Placed placed = place(picture);
+FROM_IMAGE = """\
+        const Placed placed = place(raw);
         const std::vector<T> one = encode(placed.image);
 """
 
 PRINT = """
-void print(int c, float score, const float* box, const Placed& at, const Picture& picture) {
+void print(int c, float score, const float* box, const Placed& at, const Image& raw) {
     std::printf("  %s %.4f", NAMES.at(c).c_str(), score);
     for (int i = 0; i < 4; ++i) {
-        const double size = i % 2 ? picture.height : picture.width;
+        const double size = i % 2 ? raw.height : raw.width;
         std::printf(" %.1f", std::clamp((box[i] - at.corner[i % 2]) / at.scale[i % 2], 0.0, size));
     }
     std::printf("\\n");
@@ -178,7 +178,7 @@ int main(int argc, char** argv) {{
     const char* input = {input};
     const std::vector<const char*> outputs = {{{outputs}}};
     for (int a = 1; a < argc; ++a) {{
-        const auto picture = read(argv[a]);
+        const auto raw = read(argv[a]);
 {prepare}        std::vector<T> values;
         for (int i = 0; i < BATCH; ++i) values.insert(values.end(), one.begin(), one.end());
         const std::vector<int64_t> shape = {{{shape}}};
@@ -191,7 +191,7 @@ int main(int argc, char** argv) {{
 """
 
 BATCH = """\
-        // Of the first picture; rows of the others follow in the same tensors.
+        // Of the first image; rows of the others follow in the same tensors.
         const {integer} count = found[0].GetTensorData<{integer}>()[0];
         const float *boxes = found[1].GetTensorData<float>(), *scores = found[2].GetTensorData<float>();
         const {integer}* classes = found[3].GetTensorData<{integer}>();
@@ -219,7 +219,7 @@ WITHOUT_NMS = """\
         }}
 """
 
-OWN_FORMAT = """\
+USER_FORMAT = """\
         // What these are, their author knows.
         for (size_t i = 0; i < found.size(); ++i) {{
             std::printf("  %s [", outputs[i]);

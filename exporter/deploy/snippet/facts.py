@@ -10,12 +10,12 @@ from exporter.preprocessing.normalization import Normalization
 
 @dataclass(frozen=True)
 class Facts:
-    """model: the file, as a path that its user can open. height, width: what pictures are brought to, pixels.
+    """model: the file, as a path that its user can open. height, width: what images are brought to, pixels.
 
     geometry: resize and padding, None where the program has none to do. normalization: None where it is inside, or
-    not known; then `takes_arrays`, and the program is given the network's own input instead of pictures. takes_frame:
-    the input is one picture [h, w, 3]. batch: None where it is free. format: "batch", "flat", "none" (no NMS inside) or
-    "own" (only its author can read it). outputs: name → dtype. in_picture: boxes are to be in the picture's own pixels,
+    not known; then `takes_arrays`, and the program is given the network's own input instead of images. takes_raw_image:
+    the input is one image [h, w, 3]. batch: None where it is free. format: "batch", "flat", "none" (no NMS inside) or
+    "own" (only its author can read it). outputs: name → dtype. in_image: boxes are to be in the image's own pixels,
     and can be. openvino: what it has to be told, for an artifact that is for it; None for ONNX Runtime.
     """
 
@@ -33,18 +33,18 @@ class Facts:
     takes_arrays: bool
     format: str
     outputs: dict[str, str]
-    in_picture: bool
+    in_image: bool
     openvino: dict[str, str] | None
 
     @property
-    def takes_frame(self) -> bool:
+    def takes_raw_image(self) -> bool:
         return self.layout == "hwc"
 
 
 def facts(manifest: Manifest, model: Path) -> Facts:
     """Those of the artifact in the file `model`."""
     input, preprocessing, post = manifest.input, manifest.preprocessing, manifest.postprocessing
-    height, width = input.nominal_picture
+    height, width = input.nominal_image
     batch = 1 if input.layout == "hwc" else input.shape[0]
     outside = None if preprocessing.inside_graph else preprocessing.normalization
     return Facts(
@@ -62,6 +62,6 @@ def facts(manifest: Manifest, model: Path) -> Facts:
         takes_arrays=preprocessing.normalization is None and not preprocessing.inside_graph,
         format="none" if post.format is None else post.format if post.readable else "own",
         outputs={output.name: output.dtype for output in manifest.outputs},
-        in_picture=preprocessing.geometry is not None,
+        in_image=preprocessing.geometry is not None,
         openvino=dict(manifest.backend.settings) if manifest.backend.name == "openvino" else None,
     )

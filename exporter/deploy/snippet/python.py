@@ -7,16 +7,16 @@ literals: no name in it can become code.
 from exporter.deploy.snippet import python_pieces as pieces
 from exporter.deploy.snippet.facts import Facts
 
-PICTURES = "uint8 [height, width, 3] RGB pictures of any size"
-GROUP = 8  # pictures a run, where any number goes
+IMAGES = "uint8 [height, width, 3] RGB images of any size"
+GROUP = 8  # images a run, where any number goes
 
 
 def program(facts: Facts) -> str:
     """The whole of it."""
-    parts = [_head(facts), pieces.READ_ARRAY if facts.takes_arrays else pieces.READ_PICTURE, _place(facts), _run(facts)]
+    parts = [_head(facts), pieces.READ_ARRAY if facts.takes_arrays else pieces.READ_IMAGE, _place(facts), _run(facts)]
     if facts.format == "own":
-        images = "image" if facts.takes_frame else f"np.stack([image] * {facts.batch or 1})"
-        return "".join([*parts, pieces.OWN_FORMAT.format(images=images)])
+        images = "image" if facts.takes_raw_image else f"np.stack([image] * {facts.batch or 1})"
+        return "".join([*parts, pieces.USER_FORMAT.format(images=images)])
     rows = {"batch": pieces.BATCH, "flat": pieces.FLAT, "none": pieces.WITHOUT_NMS}[facts.format]
     return "".join([*parts, rows, _detect(facts)])
 
@@ -26,9 +26,9 @@ def _array(facts: Facts) -> str:
 
 
 def _head(facts: Facts) -> str:
-    picture = "a binary .ppm, or a .npy of uint8 [height, width, 3] RGB"
-    if not facts.takes_arrays and facts.geometry is None and not facts.takes_frame:
-        picture += f", {facts.height} × {facts.width}"
+    image = "a binary .ppm, or a .npy of uint8 [height, width, 3] RGB"
+    if not facts.takes_arrays and facts.geometry is None and not facts.takes_raw_image:
+        image += f", {facts.height} × {facts.width}"
     runtime = facts.openvino is None
     package = "onnxruntime" if runtime else "openvino"
     return pieces.HEAD.format(
@@ -37,7 +37,7 @@ def _head(facts: Facts) -> str:
         engine_import=f"import {package}",
         session=pieces.ONNX_RUNTIME if runtime else pieces.OPENVINO.format(settings=facts.openvino),
         outputs=list(facts.outputs),
-        takes=f"a .npy of {_array(facts)}" if facts.takes_arrays else picture,
+        takes=f"a .npy of {_array(facts)}" if facts.takes_arrays else image,
         imports="" if facts.takes_arrays else "import re\n",
         model=str(facts.model),
         names=list(facts.class_names),
@@ -66,7 +66,7 @@ def _run(facts: Facts) -> str:
         mean, std = (f"np.array({list(values)}, np.float32).reshape(1, 3, 1, 1)" for values in (n.mean, n.std))
         steps.append(f"images = (images[:, {list(n.order)}].astype(np.float32) - {mean}) / {std}")
     steps.append(f"images = np.ascontiguousarray(images, np.{facts.dtype})")
-    takes = "uint8 [height, width, 3] RGB" if facts.takes_frame else "uint8 [B, height, width, 3] RGB"
+    takes = "uint8 [height, width, 3] RGB" if facts.takes_raw_image else "uint8 [B, height, width, 3] RGB"
     return pieces.RUN.format(
         takes=f"[B, {_array(facts)[len(facts.dtype) + 2 :]}" if facts.takes_arrays else takes,
         encode="".join(f"    {step}\n" for step in steps),
@@ -79,15 +79,15 @@ def _run(facts: Facts) -> str:
 def _detect(facts: Facts) -> str:
     images = "np.stack([image for image, _, _ in placed])"
     if facts.batch == 1:
-        images = "image" if facts.takes_frame else "image[None]"
-    elif facts.batch:  # filled up with the last picture
+        images = "image" if facts.takes_raw_image else "image[None]"
+    elif facts.batch:  # filled up with the last image
         images = f"np.stack([placed[min(i, len(group) - 1)][0] for i in range({facts.batch})])"
     indent = 8 if facts.batch == 1 else 12
-    back = "boxes = ((boxes - corner) / scale).clip(0, [*picture.shape[1::-1]] * 2)\n"
+    back = "boxes = ((boxes - corner) / scale).clip(0, [*raw.shape[1::-1]] * 2)\n"
     piece = pieces.ONE_BY_ONE if facts.batch == 1 else pieces.IN_GROUPS
     detect = piece.format(
-        takes="Arrays, each " + _array(facts) if facts.takes_arrays else PICTURES,
-        pixels="its own pixels" if facts.in_picture and not facts.takes_arrays else "pixels of the input",
+        takes="Arrays, each " + _array(facts) if facts.takes_arrays else IMAGES,
+        pixels="its own pixels" if facts.in_image and not facts.takes_arrays else "pixels of the input",
         step=facts.batch or GROUP,
         images=images,
         back=" " * indent + back if facts.geometry and not facts.takes_arrays else "",

@@ -1,9 +1,9 @@
 """The pieces that a program in Python is put together from; `python.py` says when each is taken."""
 
 HEAD = '''\
-"""Runs a detector in {engine}: python THIS_FILE PICTURE…
+"""Runs a detector in {engine}: python THIS_FILE IMAGE…
 
-A PICTURE is {takes}.
+An IMAGE is {takes}.
 Needs numpy and {package} only. Written by `exporter snippet` for one artifact, from its manifest.
 """
 
@@ -26,7 +26,7 @@ IN_ONNX_RUNTIME = "dict(zip(OUTPUTS, session.run(None, {{{input!r}: images}})))"
 OPENVINO = 'session = openvino.Core().compile_model(MODEL, "CPU", {settings!r})'
 IN_OPENVINO = "dict(zip(OUTPUTS, session([images]).values()))"
 
-READ_PICTURE = r'''
+READ_IMAGE = r'''
 def read(path):
     """uint8 [height, width, 3] RGB. Any other file: what np.asarray(PIL.Image.open(path).convert("RGB")) gives."""
     if path.endswith(".npy"):
@@ -56,41 +56,41 @@ def axis(old, new):
     return low.clip(0, old - 1), (low + 1).clip(0, old - 1), 2048 - weight, weight
 
 
-def resize(picture, height, width):
+def resize(raw, height, width):
     """Bilinear, byte for byte as OpenCV's INTER_LINEAR."""
-    x0, x1, u0, u1 = axis(picture.shape[1], width)
-    y0, y1, v0, v1 = axis(picture.shape[0], height)
-    rows = picture[:, x0] * u0[:, None] + picture[:, x1] * u1[:, None] >> 4
+    x0, x1, u0, u1 = axis(raw.shape[1], width)
+    y0, y1, v0, v1 = axis(raw.shape[0], height)
+    rows = raw[:, x0] * u0[:, None] + raw[:, x1] * u1[:, None] >> 4
     sums = (rows[y0] * v0[:, None, None] >> 16) + (rows[y1] * v1[:, None, None] >> 16)
     return (sums + 2 >> 2).astype(np.uint8)
 
 '''
 
 FIT = '''
-def place(picture):
-    """The input, and where the picture lies in it: its left, top, left, top, and its scales."""
-    height, width = picture.shape[:2]
+def place(raw):
+    """The input, and where the image lies in it: its left, top, left, top, and its scales."""
+    height, width = raw.shape[:2]
     r = min((HEIGHT - {margin}) / height, (WIDTH - {margin}) / width)
     new_height, new_width = max(1, round(height * r)), max(1, round(width * r))
     top, left = {corner}
     image = np.full((HEIGHT, WIDTH, 3), {grey}, np.uint8)
-    image[top : top + new_height, left : left + new_width] = resize(picture, new_height, new_width)
+    image[top : top + new_height, left : left + new_width] = resize(raw, new_height, new_width)
     return image, [left, top] * 2, [new_width / width, new_height / height] * 2
 
 '''
 
 STRETCH = '''
-def place(picture):
-    """The input, and where the picture lies in it: its left, top, left, top, and its scales."""
-    height, width = picture.shape[:2]
-    return resize(picture, HEIGHT, WIDTH), [0] * 4, [WIDTH / width, HEIGHT / height] * 2
+def place(raw):
+    """The input, and where the image lies in it: its left, top, left, top, and its scales."""
+    height, width = raw.shape[:2]
+    return resize(raw, HEIGHT, WIDTH), [0] * 4, [WIDTH / width, HEIGHT / height] * 2
 
 '''
 
 AS_IT_IS = '''
-def place(picture):
-    """The input, and where the picture lies in it: all over it, as it is."""
-    return picture, [0] * 4, [1] * 4
+def place(raw):
+    """The input, and where the image lies in it: all over it, as it is."""
+    return raw, [0] * 4, [1] * 4
 
 '''
 
@@ -103,7 +103,7 @@ def run(images):
 
 BATCH = '''
 def rows(outputs, i):
-    """Of picture i: boxes [n, 4], scores [n], classes [n], best first."""
+    """Of image i: boxes [n, 4], scores [n], classes [n], best first."""
     n = outputs["num_predictions"][i, 0]
     return outputs["pred_boxes"][i, :n], outputs["pred_scores"][i, :n], outputs["pred_classes"][i, :n]
 
@@ -111,7 +111,7 @@ def rows(outputs, i):
 
 FLAT = '''
 def rows(outputs, i):
-    """Of picture i: boxes [n, 4], scores [n], classes [n], best first."""
+    """Of image i: boxes [n, 4], scores [n], classes [n], best first."""
     table = outputs["flat_predictions"]
     own = table[table[:, 0] == i]
     return own[:, 1:5], own[:, 5], own[:, 6].astype(int)
@@ -120,7 +120,7 @@ def rows(outputs, i):
 
 WITHOUT_NMS = '''
 def rows(outputs, i):
-    """Of picture i every box of the network [n, 4], its best score [n] and class [n], best first.
+    """Of image i every box of the network [n, 4], its best score [n] and class [n], best first.
 
     There is no NMS in the artifact: many of them are of one object, and most are of none."""
     boxes, scores = outputs["pred_boxes"][i], outputs["pred_scores"][i]
@@ -130,12 +130,12 @@ def rows(outputs, i):
 '''
 
 ONE_BY_ONE = '''
-def detect(pictures):
+def detect(raw_images):
     """{takes} → of each its detections, best first:
     (name, score, [x1, y1, x2, y2] in {pixels})."""
     found = []
-    for picture in pictures:
-        image, corner, scale = place(picture)
+    for raw in raw_images:
+        image, corner, scale = place(raw)
         boxes, scores, classes = rows(run({images}), 0)
 {back}        found.append([(NAMES[c], float(s), box.tolist()) for c, s, box in zip(classes, scores, boxes)])
     return found
@@ -143,15 +143,15 @@ def detect(pictures):
 '''
 
 IN_GROUPS = '''
-def detect(pictures):
+def detect(raw_images):
     """{takes} → of each its detections, best first:
     (name, score, [x1, y1, x2, y2] in {pixels})."""
     found = []
-    for start in range(0, len(pictures), {step}):
-        group = pictures[start : start + {step}]
-        placed = [place(picture) for picture in group]
+    for start in range(0, len(raw_images), {step}):
+        group = raw_images[start : start + {step}]
+        placed = [place(raw) for raw in group]
         outputs = run({images})
-        for i, (picture, (_, corner, scale)) in enumerate(zip(group, placed)):
+        for i, (raw, (_, corner, scale)) in enumerate(zip(group, placed)):
             boxes, scores, classes = rows(outputs, i)
 {back}            found.append([(NAMES[c], float(s), box.tolist()) for c, s, box in zip(classes, scores, boxes)])
     return found
@@ -166,12 +166,12 @@ if __name__ == "__main__":
             print(f"  {{name}} {{score:.4f}}", *(f"{{side:.1f}}" for side in box))
 """
 
-OWN_FORMAT = """
+USER_FORMAT = """
 if __name__ == "__main__":
     for path in sys.argv[1:]:
         image, corner, scale = place(read(path))
         print(path)
-        # What these are, their author knows. Pixels of the input become the picture's own as (x - corner) / scale.
+        # What these are, their author knows. Pixels of the input become the image's own as (x - corner) / scale.
         for name, value in run({images}).items():
             print(f"  {{name}} {{list(value.shape)}}")
 """

@@ -20,7 +20,7 @@ SHARE = 0.8
 
 @dataclass(frozen=True)
 class Tried:
-    """A variant, its row of figures (None where there is no artifact), the points of mAP that it lost against the FP32
+    """A variant, its row of metrics (None where there is no artifact), the points of mAP that it lost against the FP32
     artifact of its recipe in the same engine (None where that was not measured), and why there is nothing."""
 
     variant: Variant
@@ -29,19 +29,19 @@ class Tried:
     why: str | None
 
 
-def check_request(recipes: Mapping[Variant, Recipe], words: Sequence[str], save: str | None) -> None:
+def check_request(recipes: Mapping[Variant, Recipe], overrides: Sequence[str], save: str | None) -> None:
     """Raises RequestError, before anything is built, where accuracy cannot be measured, and where what is advised could
     not be saved as the recipe `save`."""
     if all(not recipe.evaluation.measures for recipe in recipes.values()):
         raise RequestError(
-            "advise: needs labelled pictures to know what a precision costs: add evaluation=demo (with demo weights),"
+            "advise: needs labelled images to know what a precision costs: add evaluation=demo (with demo weights),"
             " or evaluation=coco or yolo with yours"
         )
     if save is not None:
         if not NAME.fullmatch(save) or save in recipe_files():
             raise RequestError(f"--save {save}: is no name for a recipe, or there is one already: give another")
         for variant in recipes:
-            recipe_text(words, variant, save, "")
+            recipe_text(overrides, variant, save, "")
 
 
 def try_variants(

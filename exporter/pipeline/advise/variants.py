@@ -19,20 +19,20 @@ CHOSEN = ("backend", "quantization", "output_dir", "name", "benchmark")
 
 @dataclass(frozen=True)
 class Variant:
-    """`words` are what makes it of the recipe."""
+    """`overrides` are what makes it of the recipe."""
 
     name: str
-    words: tuple[str, ...]
+    overrides: tuple[str, ...]
 
 
 def variants() -> list[Variant]:
     """Those of the engines that are installed, the likely best first: a short budget should be spent on them."""
     engines = [("openvino", "backend=openvino")] if installed() else []
     found = []
-    for engine, word in [*engines, ("onnxruntime", "backend=onnxruntime")]:
+    for engine, override in [*engines, ("onnxruntime", "backend=onnxruntime")]:
         found += [
-            Variant(f"{engine}_int8", (word, "quantization=int8")),
-            Variant(engine, (word, "quantization=none")),
+            Variant(f"{engine}_int8", (override, "quantization=int8")),
+            Variant(engine, (override, "quantization=none")),
         ]
     if engines and CAPABILITIES["bf16"] in about()["capabilities"]:
         found.insert(2, Variant("openvino_bf16", ("backend=openvino", "backend.precision=bf16", "quantization=none")))
@@ -40,27 +40,29 @@ def variants() -> list[Variant]:
     return sorted(found, key=lambda variant: variant.name != "onnxruntime")
 
 
-def checked(words: Sequence[str], variant: Variant, folder: str) -> Recipe:
-    """The recipe of a variant, its artifact in `folder`. Raises RequestError for words that decide what is to be
+def checked(overrides: Sequence[str], variant: Variant, folder: str) -> Recipe:
+    """The recipe of a variant, its artifact in `folder`. Raises RequestError for overrides that decide what is to be
     decided here, and as `exporter.config.check.check`."""
-    if taken := [word for word in words if _group(word) in CHOSEN]:
+    if taken := [override for override in overrides if _group(override) in CHOSEN]:
         raise RequestError(
             f"{', '.join(taken)}: advise chooses {', '.join(CHOSEN[:2])} and where artifacts go (--out): leave it out"
         )
-    composed = compose([*words, *variant.words, f"output_dir='{folder}'"])
-    # Pictures are for those variants that calibrate, as in a sweep.
+    composed = compose([*overrides, *variant.overrides, f"output_dir='{folder}'"])
+    # Images are for those variants that calibrate, as in a sweep.
     return check(replace(composed, sweeping=True))
 
 
-def recipe_text(words: Sequence[str], variant: Variant, name: str, why: str) -> str:
-    """A recipe that is the variant: what the words say, and its own. Raises RequestError for words that a recipe cannot
-    say."""
+def recipe_text(overrides: Sequence[str], variant: Variant, name: str, why: str) -> str:
+    """A recipe that is the variant: what the overrides say, and its own. Raises RequestError for overrides that a
+    recipe cannot say."""
     defaults: list[Any] = []
     keys: list[str] = []
-    for word in (*words, *variant.words):
-        key, _, value = word.lstrip("+").partition("=")
-        if word.startswith("~") or key == "trust":
-            raise RequestError(f"--save {name}: {word}: only the command line can say this, not a recipe: leave it out")
+    for override in (*overrides, *variant.overrides):
+        key, _, value = override.lstrip("+").partition("=")
+        if override.startswith("~") or key == "trust":
+            raise RequestError(
+                f"--save {name}: {override}: only the command line can say this, not a recipe: leave it out"
+            )
         if key == "recipe":
             defaults.append(f"/recipe/{value}")
         elif (CONF / key).is_dir():
@@ -72,5 +74,5 @@ def recipe_text(words: Sequence[str], variant: Variant, name: str, why: str) -> 
     return head + body + (OmegaConf.to_yaml(OmegaConf.from_dotlist(keys)) if keys else "")
 
 
-def _group(word: str) -> str:
-    return word.lstrip("+~").partition("=")[0].partition(".")[0]
+def _group(override: str) -> str:
+    return override.lstrip("+~").partition("=")[0].partition(".")[0]

@@ -45,7 +45,7 @@ def finished(
 
 def attach(core: "onnx.ModelProto", request: "Request", backend: "BackendNode") -> "onnx.ModelProto":
     """The core with pre- and post-processing."""
-    from exporter.graph.attach_frame import attach_frame
+    from exporter.graph.attach_letterbox import attach_letterbox
     from exporter.graph.guard_sizes import guard_sizes
     from exporter.preprocessing.attach_input import attach_input
 
@@ -61,12 +61,12 @@ def attach(core: "onnx.ModelProto", request: "Request", backend: "BackendNode") 
     attached = nms.attach(core)
     geometry = preprocessing.geometry(*input.nominal) if raw else None
     if geometry is not None:
-        attached = attach_frame(attached, geometry)
+        attached = attach_letterbox(attached, geometry)
     return request.format.attach(attached) if nms.detects else attached
 
 
 def engine_files(artifact: bytes, model: "ModelFacts", request: "Request", backend: "BackendNode") -> dict[str, bytes]:
-    """The engine's own form of the artifact, proved on a demo scene; see `BackendNode.files`."""
+    """The engine's own form of the artifact, proved on a synthetic image; see `BackendNode.files`."""
     import onnx
 
     from exporter.benchmark.subject import example_input

@@ -9,7 +9,7 @@ from exporter.quantization.quantized import Quantized
 
 
 class Calibrated(NamedTuple):
-    """A core in the wanted precision, and what it was calibrated on (None where that takes no pictures)."""
+    """A core in the wanted precision, and what it was calibrated on (None where that takes no images)."""
 
     quantized: Quantized
     calibration: Calibration | None

@@ -29,8 +29,8 @@ def page(
     from exporter.artifact.manifest import ARTIFACT
     from exporter.pipeline.describe import describe
     from exporter.proof.prove import torch_detector
+    from exporter.report.page.images import compared
     from exporter.report.page.page import write_report
-    from exporter.report.page.pictures import compared
     from exporter.report.page.plots import write_plots
     from exporter.report.preview import write_preview
 

@@ -12,29 +12,29 @@ from exporter.config.compose import compose, composing
 from exporter.config.recipe import Recipe
 from exporter.pipeline.build import store_of
 from exporter.pipeline.steps import steps
-from exporter.pipeline.sweep.words import no_run
+from exporter.pipeline.sweep.overrides import no_run
 from exporter.store.place import Entry
 from exporter.store.stage import BUILT, Run, Stage
 
 
-def combinations(words: Sequence[str]) -> list[list[str]]:
-    """The words of each run of a sweep, as Hydra's own sweeper takes them apart, `glob` over the options that there
-    are. Raises RequestError for words that it cannot read, and where they make no run."""
+def combinations(given: Sequence[str]) -> list[list[str]]:
+    """The overrides of each run of a sweep, as Hydra's own sweeper takes them apart, `glob` over the options that there
+    are. Raises RequestError for overrides that it cannot read, and where they make no run."""
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
     with composing() as loader:
-        overrides = OverridesParser.create(config_loader=loader).parse_overrides(list(words))
+        overrides = OverridesParser.create(config_loader=loader).parse_overrides(list(given))
         runs = [list(each) for batch in BasicSweeper.split_arguments(overrides, None) for each in batch]
     if not runs:
-        raise no_run(words)
+        raise no_run(given)
     return runs
 
 
-def plan_sweep(words: Sequence[str]) -> Iterator[str]:
+def plan_sweep(overrides: Sequence[str]) -> Iterator[str]:
     """As `plan`, for the runs of a sweep; those that are refused have a line too. Raises RequestError at the end where
     there are such."""
-    runs, refused = combinations(words), 0
+    runs, refused = combinations(overrides), 0
 
     def recipes() -> Iterator[Recipe | str]:
         nonlocal refused

@@ -69,7 +69,7 @@ def quantize(
         return Calibrated(quantization.quantize(task), None)
     if section.normalization is None or section.geometry is None:
         raise RequestError(
-            "preprocessing=none: how this network was trained is not known, so no pictures can calibrate it: choose the"
+            "preprocessing=none: how this network was trained is not known, so no images can calibrate it: choose the"
             " preprocessing it was trained with"
         )
     images = calibration.images(section.geometry, section.normalization)
@@ -78,12 +78,12 @@ def quantize(
     odd = dict(images.notes)
     task = replace(
         task,
-        pictures=progress.bar(images, "calibrate", images.num_images),
+        images=progress.bar(images, "calibrate", images.num_images),
         method=calibration.method,
         percentile=calibration.percentile,
         scheme=quantization.scheme_for(backend.capabilities.scheme),
         input_range=section.normalization.input_range if section.inside_graph else None,
-        truths=partial(calibration.truths, model.class_names, section.geometry, odd.update),
+        ground_truths=partial(calibration.ground_truths, model.class_names, section.geometry, odd.update),
         nms=nms,
         collect=collect,
         progress=progress,
@@ -94,11 +94,11 @@ def quantize(
         progress.warn(f"calibration: {line}")
     if images.duplicates:
         progress.warn(
-            f"calibration: {images.duplicates} of {images.num_images} pictures are the same, pixel by pixel, as one"
+            f"calibration: {images.duplicates} of {images.num_images} images are the same, pixel by pixel, as one"
             " before them: give different ones"
         )
-    cure = "leave them out, or say the bits that 16-bit images use with calibration.bit_depth"
-    if line := low_contrast_line("calibration", images.flat, images.num_images, cure):
+    fix = "leave them out, or say the bits that 16-bit images use with calibration.bit_depth"
+    if line := low_contrast_line("calibration", images.flat, images.num_images, fix):
         progress.warn(line)
     described = CalibrationSection(
         name=calibration.name,

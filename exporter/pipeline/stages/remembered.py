@@ -21,15 +21,15 @@ from exporter.store.stage import Run, Stage
 
 
 def remembered_outputs(network: "Stage[LoadedModel]", run: Run) -> Callable[..., tuple[np.ndarray, ...]]:
-    """`torch_outputs` of a network, which is loaded only for pictures that it has not seen."""
+    """`torch_outputs` of a network, which is loaded only for images that it has not seen."""
     quietly = replace(run, progress=Progress())
 
-    def outputs(pictures: np.ndarray, normalization: Normalization) -> tuple[np.ndarray, ...]:
+    def outputs(images: np.ndarray, normalization: Normalization) -> tuple[np.ndarray, ...]:
         def computed(about: dict[str, Any]) -> dict[str, np.ndarray]:
-            boxes, scores = torch_outputs(network.value(run), pictures, normalization)
+            boxes, scores = torch_outputs(network.value(run), images, normalization)
             return {"boxes": boxes, "scores": scores}
 
-        about = {"pictures": digest_of(pictures), "normalization": normalization}
+        about = {"pictures": digest_of(images), "normalization": normalization}
         stage = Stage("torch outputs", computed, {"about": about}, ARRAYS, beside={"network": network})
         found = stage.value(quietly)
         return found["boxes"], found["scores"]
@@ -37,8 +37,8 @@ def remembered_outputs(network: "Stage[LoadedModel]", run: Run) -> Callable[...,
     return outputs
 
 
-def remembered_statistics(pictures: dict[str, Any], run: Run) -> Callable[..., dict[str, Statistics]]:
-    """`exporter.quantization.statistics.collect` of calibration pictures, of which `pictures` is all that they come
+def remembered_statistics(source: dict[str, Any], run: Run) -> Callable[..., dict[str, Statistics]]:
+    """`exporter.quantization.statistics.collect` of calibration images, of which `source` is all that they come
     from. What was counted in histograms serves every method."""
     quietly = replace(run, progress=Progress())
 
@@ -50,7 +50,7 @@ def remembered_statistics(pictures: dict[str, Any], run: Run) -> Callable[..., d
         averaged: Sequence[str] = (),
     ) -> dict[str, Statistics]:
         core = hashlib.sha256(pack_model(model)).hexdigest()
-        about = {"core": core, "pictures": pictures, "tensors": list(tensors), "averaged": list(averaged)}
+        about = {"core": core, "source": source, "tensors": list(tensors), "averaged": list(averaged)}
 
         def stage(with_histograms: bool) -> "Stage[dict[str, Statistics]]":
             def computed(about: dict[str, Any]) -> dict[str, Statistics]:

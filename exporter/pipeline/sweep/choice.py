@@ -7,7 +7,7 @@ from exporter.pipeline.sweep.rows import Row
 
 
 def cost_of(rows: Sequence[Row]) -> str:
-    """The figure that accuracy is paid with: latency, or in a sweep without benchmarks the file's size."""
+    """The metric that accuracy is paid with: latency, or in a sweep without benchmarks the file's size."""
     return "latency" if any(row.figures.latency is not None for row in rows) else "size"
 
 

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from exporter.common.files import write_whole
-from exporter.config.sweep_figures import NAMES
+from exporter.config.sweep_metrics import NAMES
 from exporter.pipeline.sweep.chart import Point, scatter
 from exporter.pipeline.sweep.rows import Row
 from exporter.pipeline.sweep.summary import Summary, as_csv, as_json

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from exporter.artifact.manifest import read_manifest
 from exporter.common.errors import RequestError
-from exporter.config.sweep_figures import Figures, figures, measured_on
+from exporter.config.sweep_metrics import Metrics, measured_on, metrics
 from exporter.pipeline.sweep.outcome import Outcome
 
 
@@ -22,14 +22,14 @@ class Row:
     folder: str
     state: Literal["done", "failed"]
     reason: str | None
-    figures: Figures
+    figures: Metrics
     measured_on: str | None
     stages: tuple[int, int] | None
     constraint: str | None
 
 
 def rows(sweep: Path, found: Sequence[Outcome]) -> list[Row]:
-    """A row for each outcome; the figures of those that are done come from their manifests."""
+    """A row for each outcome; the metrics of those that are done come from their manifests."""
     keys = varied_keys([outcome.overrides for outcome in found])
     return [_row(sweep, outcome, keys) for outcome in found]
 
@@ -49,7 +49,7 @@ def _row(sweep: Path, outcome: Outcome, keys: Sequence[str]) -> Row:
         folder=outcome.folder,
         state=state,
         reason=reason,
-        figures=figures(manifest, outcome.seconds) if manifest else Figures(seconds=outcome.seconds),
+        figures=metrics(manifest, outcome.seconds) if manifest else Metrics(seconds=outcome.seconds),
         measured_on=measured_on(manifest) if manifest else None,
         stages=_stages(manifest.run) if manifest else None,
         constraint=outcome.constraint,
@@ -58,14 +58,14 @@ def _row(sweep: Path, outcome: Outcome, keys: Sequence[str]) -> Row:
 
 def varied_keys(overrides: Iterable[Sequence[str]]) -> list[str]:
     """The keys that not all runs set to one value, in the order in which they come."""
-    runs = [_by_key(words) for words in overrides]
+    runs = [_by_key(each) for each in overrides]
     keys = dict.fromkeys(key for run in runs for key in run)
     return [key for key in keys if len({run.get(key) for run in runs}) > 1]
 
 
 def _by_key(overrides: Sequence[str]) -> dict[str, str]:
     """`+recipe=a` as recipe: a."""
-    parts = (word.partition("=") for word in overrides)
+    parts = (override.partition("=") for override in overrides)
     return {key.lstrip("+~"): value for key, _, value in parts}
 
 

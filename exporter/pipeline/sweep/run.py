@@ -12,10 +12,10 @@ from exporter.common.messages import in_one_line
 from exporter.config.check import check
 from exporter.config.compose import Composed
 from exporter.config.recipe import Recipe
-from exporter.config.sweep_figures import NAMES, Figures, figures
+from exporter.config.sweep_metrics import NAMES, Metrics, metrics
 from exporter.pipeline.sweep.folder import RUNS, claim
 from exporter.pipeline.sweep.outcome import Outcome
-from exporter.pipeline.sweep.words import refuse_neighbours
+from exporter.pipeline.sweep.overrides import refuse_neighbours
 
 if TYPE_CHECKING:
     from exporter.artifact.manifest import Manifest
@@ -24,8 +24,9 @@ Metric = float | tuple[float, ...] | None
 
 
 def run_one(composed: Composed, job: Any, build: Callable[[Recipe], "Manifest"]) -> Metric:
-    """Builds in a folder of the run's own, its `output_dir` where the words say one, and returns what `sweep.metric`
-    names, None where it is null or the run failed. A failed run is an outcome, never an exception: the others go on.
+    """Builds in a folder of the run's own, its `output_dir` where the overrides say one, and returns what
+    `sweep.metric` names, None where it is null or the run failed. A failed run is an outcome, never an exception: the
+    others go on.
 
     job: Hydra's own configuration. Raises BuildError only where no outcome can be written.
     """
@@ -47,7 +48,7 @@ def run_one(composed: Composed, job: Any, build: Callable[[Recipe], "Manifest"])
         constraint = recipe.sweep.constraint
         refuse_neighbours(str(job.runtime.choices["hydra/launcher"]), recipe.benchmark.name)
         manifest = build(recipe)
-        metric = _metric(recipe, figures(manifest, time.perf_counter() - started), job)
+        metric = _metric(recipe, metrics(manifest, time.perf_counter() - started), job)
     except (RequestError, BuildError) as error:
         reason = " ".join(str(error).split())
     except Exception as error:  # noqa: BLE001 - a fault of one run is no fault of the others
@@ -59,15 +60,15 @@ def run_one(composed: Composed, job: Any, build: Callable[[Recipe], "Manifest"])
 
 
 def _as_where_it_was_started(place: str, composed: Composed) -> None:
-    """Paths in the words, and code that they trust, are seen from where the command was given; a worker of a cluster
-    starts elsewhere."""
+    """Paths in the overrides, and code that they trust, are seen from where the command was given; a worker of a
+    cluster starts elsewhere."""
     os.chdir(place)
     if composed.said("trust") and place not in sys.path:
         sys.path.insert(0, place)
 
 
-def _metric(recipe: Recipe, measured: Figures, job: Any) -> Metric:
-    """The figures that the sweeper asks for, in its order."""
+def _metric(recipe: Recipe, measured: Metrics, job: Any) -> Metric:
+    """The metrics that the sweeper asks for, in its order."""
     names = recipe.sweep.metrics
     sweeper = job.runtime.choices["hydra/sweeper"]
     if not names and sweeper != "basic":

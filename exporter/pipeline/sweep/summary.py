@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from exporter.config.sweep_figures import NAMES
+from exporter.config.sweep_metrics import NAMES
 from exporter.pipeline.sweep.choice import cost_of, pareto, recommended
 from exporter.pipeline.sweep.outcome import Outcome
 from exporter.pipeline.sweep.rows import Row, rows
@@ -46,7 +46,7 @@ def summarize(folder: Path, found: Sequence[Outcome], *, complete: bool) -> Summ
 
 
 def as_json(summary: Summary) -> str:
-    """Everything, figures in full."""
+    """Everything, metrics in full."""
 
     def run(row: Row) -> dict[str, Any]:
         reused, stages = row.stages or (None, None)

@@ -1,4 +1,4 @@
-"""A sweep from its words to its summary: what the process does that starts it."""
+"""A sweep from its overrides to its summary: what the process does that starts it."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -9,28 +9,28 @@ from exporter.common.interrupts import end
 from exporter.common.messages import in_one_line
 from exporter.pipeline.sweep.folder import sweeping_in
 from exporter.pipeline.sweep.outcome import Outcome, outcomes
+from exporter.pipeline.sweep.overrides import check_overrides, no_run, sweep_folder
 from exporter.pipeline.sweep.page import write
 from exporter.pipeline.sweep.summary import Summary, summarize
 from exporter.pipeline.sweep.watch import told
-from exporter.pipeline.sweep.words import check_words, no_run, sweep_folder
 
 
-def sweep(words: list[str], through_hydra: Callable[[Sequence[str]], None]) -> int:
+def sweep(overrides: list[str], through_hydra: Callable[[Sequence[str]], None]) -> int:
     """Runs every combination and writes the summary, also of a sweep that was interrupted or has broken off: of the
     runs that have ended by then. Returns the exit code.
 
-    through_hydra: has Hydra run the words. Raises RequestError for words that are wrong before any run begins.
+    through_hydra: has Hydra run the overrides. Raises RequestError for overrides that are wrong before any run begins.
     """
-    check_words(words)
-    folder = sweep_folder(words)
-    placed = [word for word in words if not word.startswith("hydra.sweep.dir=")]
+    check_overrides(overrides)
+    folder = sweep_folder(overrides)
+    placed = [override for override in overrides if not override.startswith("hydra.sweep.dir=")]
     placed.append("hydra.sweep.dir='" + str(folder).replace("'", "\\'") + "'")  # for workers that start elsewhere
     with sweeping_in(folder) as runs:
-        ended = _ended(runs, words, lambda: through_hydra(placed))
+        ended = _ended(runs, overrides, lambda: through_hydra(placed))
         found = list(outcomes(runs))
         if not found:
-            (folder / "multirun.yaml").unlink(missing_ok=True)  # Hydra writes it before it looks at the words
-            raise _refused(ended) if ended else no_run(words)
+            (folder / "multirun.yaml").unlink(missing_ok=True)  # Hydra writes it before it looks at the overrides
+            raise _refused(ended) if ended else no_run(overrides)
         summary = summarize(folder, found, complete=ended is None)
         try:
             write(summary, folder)
@@ -44,10 +44,10 @@ def sweep(words: list[str], through_hydra: Callable[[Sequence[str]], None]) -> i
     return 1 if any(outcome.reason for outcome in found) else 0
 
 
-def _ended(runs: Path, words: Sequence[str], start: Callable[[], None]) -> BaseException | None:
+def _ended(runs: Path, overrides: Sequence[str], start: Callable[[], None]) -> BaseException | None:
     """Runs it all, and returns what ended it early."""
     try:
-        with told(runs, words):
+        with told(runs, overrides):
             start()
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - from a launcher, a worker that was killed, Ctrl-C
         return error

@@ -9,15 +9,15 @@ from pathlib import Path
 
 from exporter.common.progress import event
 from exporter.pipeline.sweep.outcome import Outcome, outcomes
-from exporter.pipeline.sweep.words import value_of
+from exporter.pipeline.sweep.overrides import value_of
 
 EVERY = 0.3  # seconds
 
 
 @contextmanager
-def told(runs: Path, words: Sequence[str]) -> Iterator[None]:
-    """Prints while the block runs, and at its end what is left. `words` are the command's: what a run has beyond them
-    is what it was run for."""
+def told(runs: Path, overrides: Sequence[str]) -> Iterator[None]:
+    """Prints while the block runs, and at its end what is left. `overrides` are the command's: what a run has beyond
+    them is what it was run for."""
     over = threading.Event()
 
     def watch() -> None:
@@ -27,7 +27,7 @@ def told(runs: Path, words: Sequence[str]) -> Iterator[None]:
             for outcome in outcomes(runs):
                 if outcome.num not in known:
                     known.add(outcome.num)
-                    _say(outcome, words)
+                    _say(outcome, overrides)
             if last:
                 return
 
@@ -40,16 +40,18 @@ def told(runs: Path, words: Sequence[str]) -> Iterator[None]:
         watcher.join()
 
 
-def _say(outcome: Outcome, words: Sequence[str]) -> None:
-    form = value_of(words, "progress.format")
+def _say(outcome: Outcome, overrides: Sequence[str]) -> None:
+    form = value_of(overrides, "progress.format")
     if form == "json":
         event("run", **asdict(outcome))
     elif form != "none":
-        print(line(outcome, words), file=sys.stderr, flush=True)
+        print(line(outcome, overrides), file=sys.stderr, flush=True)
 
 
-def line(outcome: Outcome, words: Sequence[str]) -> str:
+def line(outcome: Outcome, overrides: Sequence[str]) -> str:
     """Number, overrides of its own, how it ended and how long it took."""
-    own = " ".join(word for word in outcome.overrides if word not in words) or "(no overrides of its own)"
+    own = (
+        " ".join(override for override in outcome.overrides if override not in overrides) or "(no overrides of its own)"
+    )
     how = f"failed: {outcome.reason}" if outcome.reason else "done"
     return f"[{outcome.num}] {own}  {outcome.seconds:.1f} s  {how}"

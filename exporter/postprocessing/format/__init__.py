@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     import onnx
 
-    from exporter.graph.own_code import OwnCode
+    from exporter.graph.user_code import UserGraphCode
     from exporter.postprocessing.detections import Detections
 else:
     __getattr__ = lazily(__name__)
@@ -43,7 +43,7 @@ class FormatNode(Node, ABC):
         return None
 
     @property
-    def code(self) -> "OwnCode | None":
+    def code(self) -> "UserGraphCode | None":
         """The user's code that the format is, which the proof runs by itself too; None for the exporter's formats."""
         return None
 

@@ -11,7 +11,7 @@ from exporter.postprocessing.format import FormatNode
 if TYPE_CHECKING:
     import onnx
 
-    from exporter.graph.own_code import OwnCode
+    from exporter.graph.user_code import UserGraphCode
 
 BATCH = ("num_predictions", "pred_boxes", "pred_scores", "pred_classes")
 
@@ -23,15 +23,15 @@ class CustomFormat(UserCode, FormatNode):
     readable: ClassVar[bool] = False
 
     @property
-    def code(self) -> "OwnCode":
+    def code(self) -> "UserGraphCode":
         """Raises RequestError where it cannot be made."""
         return self._made
 
     @cached_property
-    def _made(self) -> "OwnCode":
-        from exporter.graph.own_code import own_code
+    def _made(self) -> "UserGraphCode":
+        from exporter.graph.user_code import user_code
 
-        return own_code(self.target, self.arguments, "postprocessing.format")
+        return user_code(self.target, self.arguments, "postprocessing.format")
 
     def attach(self, kept: "onnx.ModelProto") -> "onnx.ModelProto":
         """`kept` (what an NMS node returns) with the code's own outputs."""

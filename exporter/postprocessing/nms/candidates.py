@@ -73,7 +73,7 @@ def decode(op: Op, box_logits: Tensor, anchors: Tensor) -> Tensor:
     """Boxes [B, K, 4] xyxy from box logits [B, 4·bins, K] and anchors [K, 3] or [B, K, 3].
 
     `exporter.model.dfl.decode` in ONNX. The mean of a softmax, Σ k·eᶻ / Σ eᶻ, is written out: ONNX Runtime's Softmax
-    transposes to the last axis and back, which makes decoding all 8400 boxes of a picture five times as slow.
+    transposes to the last axis and back, which makes decoding all 8400 boxes of an image five times as slow.
     """
     num_bins = box_logits.shape[1] // 4
     bins = ir.tensor(np.arange(num_bins, dtype=np.float32)[:, None], name="bins")  # [bins, 1]

@@ -10,10 +10,10 @@ from exporter.report.diff.side import Side
 ABSENT = object()
 """In the place of a value: this side has none."""
 CONDITIONS = {
-    "accuracy": ("pictures", "digest of the pictures"),
+    "accuracy": ("pictures", "digest of the images"),
     "latency": ("cpu", "engine", "threads", "batch"),
 }
-"""Figures of these sections can be held against each other only where these keys are equal."""
+"""Metrics of these sections can be held against each other only where these keys are equal."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def _first_word(key: str) -> str:
 
 
 def cautions(compared: Iterable[Row]) -> dict[str, list[str]]:
-    """By section of figures that were measured on both sides, the conditions that were not the same."""
+    """By section of metrics that were measured on both sides, the conditions that were not the same."""
     found: dict[str, list[str]] = {}
     for row in compared:
         if row.differs and ABSENT not in (row.a, row.b) and row.key in CONDITIONS.get(row.section, ()):

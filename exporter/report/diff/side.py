@@ -13,10 +13,10 @@ from exporter.backend.lint.read import read
 from exporter.common.files import file_digest
 from exporter.common.flat import flat
 from exporter.graph import facts
-from exporter.quantization.summary import summarize, summarize_half
+from exporter.quantization.summary import summarize, summarize_fp16
 
 MEASURED = ("proof", "accuracy", "latency")
-"""Sections of figures: what is null in them was not measured."""
+"""Sections of metrics: what is null in them was not measured."""
 FP32 = "is FP32 itself"
 """In the place of what an artifact lost or gained against the FP32 one of the same recipe."""
 
@@ -57,13 +57,13 @@ def read_side(folder: Path) -> Side:
 
 
 def _graph(model: onnx.ModelProto) -> dict[str, Any]:
-    half = summarize_half(model)
+    fp16 = summarize_fp16(model)
     return {
         "opset": facts.opset(model),
         "ir_version": model.ir_version,
         "convolutions in int8": summarize(model)["convolutions"]["int8"],
-        "convolutions in float16": half["float16_convolutions"],
-        "convolutions in float32": half["float32_convolutions"],
+        "convolutions in float16": fp16["float16_convolutions"],
+        "convolutions in float32": fp16["float32_convolutions"],
         **{f"input {value.name}": _described(facts.tensor(value)) for value in model.graph.input},
         **{f"output {value.name}": _described(facts.tensor(value)) for value in model.graph.output},
     }
@@ -92,13 +92,13 @@ def _model(manifest: Manifest) -> dict[str, Any]:
 
 
 def _accuracy(evaluation: Evaluation | None) -> dict[str, Any]:
-    """Points of 100, and on which pictures: figures on different ones say nothing about each other."""
+    """Points of 100, and on which images: metrics on different ones say nothing about each other."""
     if evaluation is None:
         return {}
     scores = evaluation.artifact
     return {
         "pictures": f"{evaluation.num_images} of {evaluation.name}",
-        "digest of the pictures": evaluation.digest,
+        "digest of the images": evaluation.digest,
         "mAP@[.5:.95]": scores.map,
         "AP50": scores.ap50,
         "AP75": scores.ap75,

@@ -6,8 +6,8 @@ from pathlib import Path
 from exporter.artifact.manifest import Manifest
 from exporter.report.figure import svg_uri
 from exporter.report.html import render
-from exporter.report.page.figures import MOST_CLASSES, by_class, side_by_side, tiles
-from exporter.report.page.pictures import Compared
+from exporter.report.page.images import Compared
+from exporter.report.page.metrics import MOST_CLASSES, by_class, side_by_side, tiles
 from exporter.report.page.plots import latency
 from exporter.report.page.sensitivity import MOST_LAYERS, points
 

@@ -15,7 +15,7 @@ FILES = ("sensitivity.png", "tradeoff.png")
 
 
 def write_plots(folder: Path, manifest: Manifest) -> None:
-    """Writes both pictures into the folder, or nothing where the precision was not chosen layer by layer."""
+    """Writes both charts into the folder, or nothing where the precision was not chosen layer by layer."""
     if not manifest.quantization.get("ranking"):
         return
     import matplotlib

@@ -8,7 +8,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Assignment:
-    """Targets of one picture. scores: float32 [N, C] in 0..1, zero for background; boxes: float32 [N, 4] xyxy pixels,
+    """Targets of one image. scores: float32 [N, C] in 0..1, zero for background; boxes: float32 [N, 4] xyxy pixels,
     meaningless for background."""
 
     scores: Tensor
@@ -34,7 +34,7 @@ def assign(
     alpha: float = 1.0,
     beta: float = 6.0,
 ) -> Assignment:
-    """Match the anchors of one picture to its objects.
+    """Match the anchors of one image to its objects.
 
     scores: float32 [N, C] predicted, 0..1; predicted: float32 [N, 4] xyxy pixels; points: float32 [N, 2] anchor
     centres in pixels; boxes: float32 [n, 4] xyxy pixels; classes: int64 [n].

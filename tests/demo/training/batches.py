@@ -11,7 +11,7 @@ import numpy as np
 
 from exporter.demo.scenes import scene
 
-# Small pictures make many cheap steps, but the weights are used at 320 and 640, where objects grow larger.
+# Small images make many cheap steps, but the weights are used at 320 and 640, where objects grow larger.
 SIZES = (192, 256, 320, 448)
 SHARES = (0.15, 0.2, 0.3, 0.35)
 _PREFETCH = 4
@@ -30,10 +30,10 @@ def batch(seed: int, step: int, batch_size: int) -> Batch:
     """The batch of one step: about batch_size x 192 x 192 pixels at one of SIZES, so that every step costs the same."""
     size = int(np.random.default_rng([seed, step]).choice(SIZES, p=SHARES))
     count = max(1, round(batch_size * (SIZES[0] / size) ** 2))
-    # Strided so that steps share no scene: no batch is larger than batch_size.
+    # Strided so that steps share no synthetic image: no batch is larger than batch_size.
     first = (seed << 40) + step * batch_size
-    scenes = [scene("train", first + i, size, size) for i in range(count)]
-    return Batch(np.stack([s.image for s in scenes]), [s.boxes for s in scenes], [s.classes for s in scenes])
+    synthetic = [scene("train", first + i, size, size) for i in range(count)]
+    return Batch(np.stack([s.image for s in synthetic]), [s.boxes for s in synthetic], [s.classes for s in synthetic])
 
 
 def batches(seed: int, first_step: int, last_step: int, batch_size: int) -> Iterator[Batch]:

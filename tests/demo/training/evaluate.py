@@ -10,7 +10,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from exporter.demo.scenes import scene
-from exporter.evaluation.map_of_scenes import Detections, coco_scores
+from exporter.evaluation.coco_scores import Detections, coco_scores
 from exporter.model.dfl import DflDetector
 from tests.demo.training.assigner import pairwise_iou
 from tests.demo.training.networks import create, network_input
@@ -49,19 +49,21 @@ def detect(boxes: Tensor, scores: Tensor) -> Detections:
 def evaluate(
     network: DflDetector, architecture: str, class_names: list[str], size: int, num_images: int
 ) -> dict[str, float]:
-    """COCO scores of a network in eval mode on the first scenes of the evaluation split at size x size pixels."""
-    detections, truths = [], []
+    """COCO scores of a network in eval mode on the first synthetic images of the evaluation split at size x size pixels."""
+    detections, ground_truths = [], []
     for index in range(num_images):
         held_out = scene("evaluation", index, size, size)
         boxes, scores = network(network_input(architecture, held_out.image[None]))
         detections.append(detect(boxes[0], scores[0]))
-        truths.append((held_out.boxes, held_out.classes))
-    return coco_scores(detections, truths, class_names)
+        ground_truths.append((held_out.boxes, held_out.classes))
+    return coco_scores(detections, ground_truths, class_names)
 
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description="Average precision of demo weights on scenes they never saw.")
+    parser = argparse.ArgumentParser(
+        description="Average precision of demo weights on synthetic images they never saw."
+    )
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--size", type=int, default=640)
     parser.add_argument("--num-images", type=int, default=200)

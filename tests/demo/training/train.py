@@ -154,11 +154,11 @@ def train(settings: Settings, steps: int, out: Path) -> None:
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description="Train a demo detector on synthetic scenes.")
+    parser = argparse.ArgumentParser(description="Train a demo detector on synthetic images.")
     parser.add_argument("--model", choices=ARCHITECTURES, required=True)
     parser.add_argument("--out", type=Path, required=True, help="safetensors file to write")
     parser.add_argument("--steps", type=int, default=2400)
-    parser.add_argument("--batch-size", type=int, default=12, help="pictures of 192 x 192 in a step; fewer if larger")
+    parser.add_argument("--batch-size", type=int, default=12, help="images of 192 x 192 in a step; fewer if larger")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     arguments.out.parent.mkdir(parents=True, exist_ok=True)

@@ -17,8 +17,8 @@ class Rounded(QuantizationNode):
     bits: int
 
     def quantize(self, task: Task) -> Quantized:
-        assert task.pictures is not None
-        assert sum(len(images) for images in task.pictures) == 4
+        assert task.images is not None
+        assert sum(len(images) for images in task.images) == 4
         core = onnx.ModelProto()
         core.CopyFrom(task.core)
         for tensor in core.graph.initializer:

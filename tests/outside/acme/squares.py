@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from exporter.evaluation import EvaluationNode
-from exporter.evaluation.examples import Example, Examples, Truth
+from exporter.evaluation.examples import Example, Examples, GroundTruth
 
 
 class Squares(EvaluationNode):
@@ -16,5 +16,5 @@ class Squares(EvaluationNode):
             return drawn
 
         boxes = np.array([[16.0, 16.0, 48.0, 48.0]])
-        named = [Example(f"square {i}", Truth.of(boxes, np.array([i])), lambda i=i: image(i)) for i in range(2)]
+        named = [Example(f"square {i}", GroundTruth.of(boxes, np.array([i])), lambda i=i: image(i)) for i in range(2)]
         return Examples(named, {})

@@ -14,8 +14,8 @@ def parser() -> ArgumentParser:
     return parser
 
 
-def run(words: list[str]) -> int:
-    file = parser().parse_args(words).file
+def run(arguments: list[str]) -> int:
+    file = parser().parse_args(arguments).file
     from exporter.cli.verbs.inspect.describe import describe
 
     for line in describe(file):

@@ -6,14 +6,14 @@ from pathlib import Path
 from exporter.cli.arguments import add_bit_depth
 
 USAGE = "DIR IMAGE… --out DIR"
-SUMMARY = "run an artifact on pictures"
+SUMMARY = "run an artifact on images"
 
 
 def parser() -> ArgumentParser:
-    about = "runs an artifact on pictures; writes them with boxes, and predictions.json"
+    about = "runs an artifact on images; writes them with boxes, and predictions.json"
     parser = ArgumentParser(prog="exporter predict", description=about)
     parser.add_argument("dir", type=Path)
-    parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="picture files, or folders of them")
+    parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="image files, or folders of them")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
     parser.add_argument(
         "--size", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help="of the input, where the artifact takes several"
@@ -22,8 +22,8 @@ def parser() -> ArgumentParser:
     return parser
 
 
-def run(words: list[str]) -> int:
-    given = parser().parse_args(words)
+def run(arguments: list[str]) -> int:
+    given = parser().parse_args(arguments)
     from exporter.cli.verbs.predict.write import predict
 
     return predict(given.dir, given.images, given.out, tuple(given.size) if given.size else None, given.bit_depth)

@@ -1,4 +1,4 @@
-"""An artifact run on pictures with nothing but its manifest to go by; what it finds is drawn and written."""
+"""An artifact run on images with nothing but its manifest to go by; what it finds is drawn and written."""
 
 import fcntl
 import json
@@ -16,7 +16,7 @@ from exporter.backend.engine import engine_of
 from exporter.common.bit_depth import BitDepth, Depth
 from exporter.common.errors import BuildError, RequestError
 from exporter.common.files import is_folder
-from exporter.common.picture_files import list_pictures
+from exporter.common.image_files import list_images
 from exporter.common.progress import progress_in
 from exporter.postprocessing.detections import Detections
 from exporter.report.drawing import draw, write_png
@@ -25,18 +25,18 @@ from exporter.report.drawing import draw, write_png
 def predict(
     folder: Path, images: Iterable[Path], out: Path, size: tuple[int, int] | None = None, bit_depth: BitDepth = "auto"
 ) -> int:
-    """Writes `<picture>.png` with boxes drawn for each picture, and predictions.json, into `out`; memory does not grow
-    with the number of pictures. Returns the exit code.
+    """Writes `<image>.png` with boxes drawn for each image, and predictions.json, into `out`; memory does not grow
+    with the number of images. Returns the exit code.
 
-    `size`: height and width that pictures are brought to, None for the artifact's nominal ones. `bit_depth`: what those
+    `size`: height and width that images are brought to, None for the artifact's nominal ones. `bit_depth`: what those
     of 16 bits use, all alike; where that is found, a line on standard error says it.
-    A picture that cannot be read has a line on standard error and is left out, and the exit code is then 1. Raises
-    RequestError where that is every picture, and for an `out` that cannot be written or where a drawing would replace
-    a picture. predictions.json appears at the end, whole or not at all.
+    An image that cannot be read has a line on standard error and is left out, and the exit code is then 1. Raises
+    RequestError where that is every image, and for an `out` that cannot be written or where a drawing would replace
+    an image. predictions.json appears at the end, whole or not at all.
     """
     manifest = read_manifest(folder)
     detector = detector_of(folder, manifest, size)
-    files = [file for image in images for file in (list_pictures(image, "IMAGE") if is_folder(image) else [image])]
+    files = [file for image in images for file in (list_images(image, "IMAGE") if is_folder(image) else [image])]
     depth = Depth(files, bit_depth)
     drawings = [out / f"{name}.png" for name in _names(files)]
     _check_drawings(files, drawings, out)
@@ -48,25 +48,25 @@ def predict(
         jobs = list(zip(files, drawings, strict=True))
         for file, drawn in progress_in("text").bar(jobs, "predict", len(jobs)):
             try:
-                picture = depth.read(file)
+                pixels = depth.read(file)
             except RequestError as error:
                 print(f"exporter: {error}", file=sys.stderr)
                 bad += 1
                 continue
-            (found,) = detector([picture])
+            (found,) = detector([pixels])
             _check_classes(found, len(manifest.model.class_names), folder)
-            write_png(drawing, draw(picture, found, manifest.model.class_names))
+            write_png(drawing, draw(pixels, found, manifest.model.class_names))
             drawing.replace(drawn)
-            text.write((",\n" if done else "[\n") + _entry(file, picture.shape, found, manifest.model.class_names))
+            text.write((",\n" if done else "[\n") + _entry(file, pixels.shape, found, manifest.model.class_names))
             done, objects = done + 1, objects + len(found.boxes)
         if not done:
-            raise RequestError(f"none of the {bad} pictures can be read: nothing was written to {out}")
+            raise RequestError(f"none of the {bad} images can be read: nothing was written to {out}")
         text.write("\n]\n")
         seconds = time.perf_counter() - started
     engine = engine_of(manifest.backend).label(folder / manifest.artifact.file)
     print(
-        f"{done} pictures, {objects} detections → {out}; {engine};"
-        f" {done / seconds:.1f} pictures/s" + (f"; {bad} pictures could not be read" if bad else "")
+        f"{done} images, {objects} detections → {out}; {engine};"
+        f" {done / seconds:.1f} images/s" + (f"; {bad} images could not be read" if bad else "")
     )
     return 1 if bad else 0
 
@@ -105,7 +105,7 @@ def _lock(descriptor: int, out: Path) -> None:
     except BlockingIOError:
         raise RequestError(f"--out {out}: another predict is writing there: wait for it or give another one") from None
     except OSError:
-        return  # a file system without locks: whoever has two write to one folder of it mixes pictures, and no file
+        return  # a file system without locks: whoever has two write to one folder of it mixes images, and no file
 
 
 def _close(text: TextIO) -> None:
@@ -125,18 +125,18 @@ def _remove_empty(folders: list[Path]) -> None:
 
 
 def _entry(file: Path, shape: tuple[int, ...], found: Detections, class_names: list[str]) -> str:
-    """One picture's part of predictions.json."""
+    """One image's part of predictions.json."""
     entry = {"image": str(file), "width": shape[1], "height": shape[0], "detections": _rows(found, class_names)}
     return json.dumps([entry], indent=1).removeprefix("[\n").removesuffix("\n]")
 
 
 def _check_drawings(files: list[Path], drawings: list[Path], out: Path) -> None:
-    """Raises RequestError where a drawing would take the place of a picture that was given."""
+    """Raises RequestError where a drawing would take the place of an image that was given."""
     given = {os.path.realpath(file) for file in files}
     for drawing in drawings:
         if os.path.realpath(drawing) in given:
             raise RequestError(
-                f"--out {out}: {drawing.name} would replace a picture that was given: give another folder"
+                f"--out {out}: {drawing.name} would replace an image that was given: give another folder"
             )
 
 
@@ -147,7 +147,7 @@ def _check_classes(found: Detections, count: int, folder: Path) -> None:
 
 
 def _names(files: list[Path]) -> list[str]:
-    """A name for each picture's drawing; pictures of one stem get a number that no other picture's name has."""
+    """A name for each image's drawing; images of one stem get a number that no other image's name has."""
     stems, seen = {file.stem for file in files}, dict[str, int]()
     names = []
     for file in files:

@@ -1,4 +1,4 @@
-"""Picture files before they are decoded: which there are below a folder, and whether they are there to their end."""
+"""Image files before they are decoded: which there are below a folder, and whether they are there to their end."""
 
 import os
 from collections.abc import Iterator
@@ -7,14 +7,14 @@ from pathlib import Path
 
 from exporter.common.errors import RequestError
 from exporter.common.files import exists, is_folder
-from exporter.common.images import SUFFIXES, picture_size, read_picture
+from exporter.common.images import SUFFIXES, image_size, read_image
 
 LEFT_OUT = ("__MACOSX", "@eaDir")
-"""Folders in which archives and storage systems keep what is theirs, under the names of the pictures."""
+"""Folders in which archives and storage systems keep what is theirs, under the names of the images."""
 
 
-def list_pictures(folder: Path, label: str, deep: bool = False) -> list[Path]:
-    """The pictures that lie in `folder`, by suffix, sorted by name; those below it too where it is `deep`, in the order
+def list_images(folder: Path, label: str, deep: bool = False) -> list[Path]:
+    """The images that lie in `folder`, by suffix, sorted by name; those below it too where it is `deep`, in the order
     of their paths; not hidden ones.
 
     Raises RequestError that begins with `label`, the key that named the folder: missing, not a folder, none in it.
@@ -22,18 +22,18 @@ def list_pictures(folder: Path, label: str, deep: bool = False) -> list[Path]:
     given = f"{label}={folder}"
     if not is_folder(folder):
         what = "is not a folder" if exists(folder) else "does not exist"
-        raise RequestError(f"{given}: {what}: give a folder of pictures ({', '.join(SUFFIXES)})")
+        raise RequestError(f"{given}: {what}: give a folder of images ({', '.join(SUFFIXES)})")
     try:
-        files, _ = find_pictures(folder, deep)
+        files, _ = find_images(folder, deep)
     except OSError as error:
         raise RequestError(f"{given}: {error.strerror}: give a folder that can be read") from error
     if not files:
-        raise RequestError(f"{given}: no pictures in it: give a folder that holds some ({', '.join(SUFFIXES)})")
+        raise RequestError(f"{given}: no images in it: give a folder that holds some ({', '.join(SUFFIXES)})")
     return files
 
 
-def find_pictures(folder: Path, deep: bool = True) -> tuple[list[Path], int]:
-    """The pictures in a folder and, if `deep`, below it to the bottom, by suffix, in the order of their paths; and how
+def find_images(folder: Path, deep: bool = True) -> tuple[list[Path], int]:
+    """The images in a folder and, if `deep`, below it to the bottom, by suffix, in the order of their paths; and how
     many were passed over: hidden ones (`._a.jpg` of macOS), those in hidden folders and in `LEFT_OUT`. Links to folders
     are followed, each folder is looked into once. Raises OSError for one that cannot be read."""
     found, seen, passed = list[Path](), set[str](), 0
@@ -43,16 +43,16 @@ def find_pictures(folder: Path, deep: bool = True) -> tuple[list[Path], int]:
             continue
         seen.add(real)
         folders[:] = sorted(folders) if deep else []
-        pictures = [each for name in files if is_picture(each := Path(place, name))]
+        images = [each for name in files if is_image(each := Path(place, name))]
         inside = Path(place).relative_to(folder).parts
-        shown = [] if any(map(is_hidden, inside)) else [each for each in pictures if not is_hidden(each.name)]
+        shown = [] if any(map(is_hidden, inside)) else [each for each in images if not is_hidden(each.name)]
         found += shown
-        passed += len(pictures) - len(shown)
+        passed += len(images) - len(shown)
     return sorted(found), passed
 
 
-def is_picture(path: Path) -> bool:
-    """Whether it is a file whose suffix says that it is a picture."""
+def is_image(path: Path) -> bool:
+    """Whether it is a file whose suffix says that it is an image."""
     return path.suffix.lower() in SUFFIXES and path.is_file()
 
 
@@ -62,9 +62,9 @@ def is_hidden(name: str) -> bool:
 
 
 def whole_size(path: Path) -> tuple[int, int]:
-    """As `picture_size`; a picture whose file lacks the mark of its end is decoded too, since it may be half of one.
+    """As `image_size`; an image whose file lacks the mark of its end is decoded too, since it may be half of one.
     Raises RequestError where it is."""
-    size = picture_size(path)
+    size = image_size(path)
     if not _has_end(path):
         status = path.stat()
         _decoded(path, status.st_mtime_ns, status.st_size)
@@ -74,7 +74,7 @@ def whole_size(path: Path) -> tuple[int, int]:
 @lru_cache(maxsize=100_000)
 def _decoded(path: Path, mtime: int, size: int) -> None:
     """Once for each state of a file: a set is looked at several times in one build."""
-    read_picture(path)
+    read_image(path)
 
 
 def _has_end(path: Path) -> bool:

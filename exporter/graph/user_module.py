@@ -16,7 +16,7 @@ from exporter.graph.export_torch import export_torch
 from exporter.graph.own_tensor import Tensor
 
 
-class OwnModule:
+class UserModule:
     """Its outputs are named after the keys of a dictionary or the fields of a named tuple, else `output`, or `output_0`
     and following for several."""
 
@@ -30,7 +30,7 @@ class OwnModule:
             with torch.inference_mode():
                 outputs = _by_name(self._module(*(torch.from_numpy(np.array(each)) for each in inputs)))
                 return {name: tensor.numpy() for name, tensor in outputs.items()}
-        except Exception as error:  # a user's own code, which can raise anything
+        except Exception as error:  # user code can raise anything
             given = ", ".join(f"{each.dtype} {list(each.shape)}" for each in inputs)
             raise RequestError(f"{self._label}: fails on {given}: {in_one_line(error)}") from error
 

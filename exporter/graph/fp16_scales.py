@@ -17,7 +17,7 @@ SMALLEST = 2.0**-18
 
 def round_scales(model: onnx.ModelProto) -> onnx.ModelProto:
     """A copy of a quantized graph (see `quantization.qdq`) whose scales, still float32, are numbers of float16; those
-    that are `beyond_half` are left: their pairs have to stay in float32."""
+    that are `beyond_fp16` are left: their pairs have to stay in float32."""
     rounded = ir.from_proto(model)
     done: dict[ir.Value, np.ndarray] = {}
     for node in rounded.graph:
@@ -25,7 +25,7 @@ def round_scales(model: onnx.ModelProto) -> onnx.ModelProto:
             continue
         integers, scale = node.inputs[0], node.inputs[1]
         assert scale is not None and scale.const_value is not None and integers is not None
-        if beyond_half(scale.const_value.numpy()):
+        if beyond_fp16(scale.const_value.numpy()):
             continue
         if scale not in done:
             done[scale] = scale.const_value.numpy()
@@ -38,19 +38,19 @@ def round_scales(model: onnx.ModelProto) -> onnx.ModelProto:
     return ir.to_proto(rounded)
 
 
-def beyond_half(scale: np.ndarray) -> bool:
+def beyond_fp16(scale: np.ndarray) -> bool:
     """Whether float16 has no number as large as some scale."""
     return bool(np.max(scale, initial=0) > np.finfo(np.float16).max)
 
 
-def has_half_scales(model: bytes | Path) -> bool:
+def has_fp16_scales(model: bytes | Path) -> bool:
     """Whether a serialized graph or file has Q/DQ pairs in float16."""
     content = model if isinstance(model, bytes) else model.read_bytes()
     if b"QuantizeLinear" not in content:
         return False
     graph = onnx.load_from_string(content).graph
-    half = {tensor.name for tensor in graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT16}
-    return any(node.op_type == "QuantizeLinear" and half.intersection(node.input[1:2]) for node in graph.node)
+    fp16 = {tensor.name for tensor in graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT16}
+    return any(node.op_type == "QuantizeLinear" and fp16.intersection(node.input[1:2]) for node in graph.node)
 
 
 def _axis(node: ir.Node) -> int:

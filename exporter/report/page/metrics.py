@@ -25,7 +25,7 @@ def tiles(manifest: Manifest) -> Iterator[tuple[str, str, str]]:
             yield (
                 "mAP@[.5:.95]",
                 f"{found['map']:.1f}",
-                f"torch {found['torch_map']:.1f}, {found['scenes']} demo scenes",
+                f"torch {found['torch_map']:.1f}, {found['scenes']} synthetic images",
             )
     if benchmark:
         own, ratio = benchmark.end_to_end.artifact, benchmark.end_to_end.ratio

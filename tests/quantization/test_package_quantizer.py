@@ -33,17 +33,17 @@ def test_a_package_that_is_missing(nothing_installed, name, parts):
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("overrides", "message"),
     [
         (["quantization=modelopt", "calibration.method=mse"], "calibration.method=mse: quantization=modelopt has minmax, percentile, entropy"),
         (["quantization=nncf", "calibration.method=entropy"], "calibration.method=entropy: quantization=nncf has minmax, percentile, mse"),
         (["quantization=nncf", "backend=tensorrt", "postprocessing/nms=none"], "quantization=nncf: makes u8s8 only, the backend wants s8s8"),
     ],
 )  # fmt: skip
-def test_what_it_cannot_do(monkeypatch, words, message):
+def test_what_it_cannot_do(monkeypatch, overrides, message):
     monkeypatch.setattr(engine, "find_spec", lambda name: object())
     with pytest.raises(RequestError) as error:
-        check(compose([S, *words]))
+        check(compose([S, *overrides]))
     assert message in str(error.value)
 
 

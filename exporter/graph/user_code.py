@@ -1,4 +1,4 @@
-"""A user's own code in a graph: a torch module or an onnxscript function, made from the `_target_` in a recipe."""
+"""User code in a graph: a torch module or an onnxscript function, made from the `_target_` in a recipe."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -11,8 +11,8 @@ from exporter.common.messages import in_one_line
 from exporter.graph.own_tensor import Tensor
 
 
-class OwnCode(Protocol):
-    """What both kinds do. They take tensors by position; `exporter.graph.own_module` says how outputs are named."""
+class UserGraphCode(Protocol):
+    """What both kinds do. They take tensors by position; `exporter.graph.user_module` says how outputs are named."""
 
     def run(self, inputs: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
         """Its outputs by name, as it computes them by itself. Raises RequestError where it fails."""
@@ -23,7 +23,7 @@ class OwnCode(Protocol):
         ...
 
 
-def own_code(target: str, arguments: Mapping[str, Any], key: str) -> OwnCode:
+def user_code(target: str, arguments: Mapping[str, Any], key: str) -> UserGraphCode:
     """What `target` is, or gives for `arguments`; an onnxscript function gets them as its attributes.
 
     key: the config key that it stands below. Raises RequestError where it cannot be made or is neither of the two."""
@@ -31,20 +31,20 @@ def own_code(target: str, arguments: Mapping[str, Any], key: str) -> OwnCode:
     from onnxscript import OnnxFunction
     from torch import nn
 
-    from exporter.graph.own_function import OwnFunction
-    from exporter.graph.own_module import OwnModule
+    from exporter.graph.user_function import UserFunction
+    from exporter.graph.user_module import UserModule
 
     label = f"{key}._target_={target}"
     try:
         found = get_object(target)
         if isinstance(found, OnnxFunction):
-            return OwnFunction(found, dict(arguments), label)
+            return UserFunction(found, dict(arguments), label)
         made = instantiate({"_target_": target, **arguments})
-    except Exception as error:  # a user's own code, which can raise anything
+    except Exception as error:  # user code can raise anything
         raise RequestError(f"{label}: cannot be made: {in_one_line(error)}") from error
     if isinstance(made, OnnxFunction):
-        return OwnFunction(made, {}, label)
+        return UserFunction(made, {}, label)
     if not isinstance(made, nn.Module):
         kind = type(made).__name__
         raise RequestError(f"{label}: gives a {kind}: let it be a torch.nn.Module or an onnxscript function")
-    return OwnModule(made, label)
+    return UserModule(made, label)

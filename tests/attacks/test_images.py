@@ -1,4 +1,4 @@
-"""Hostile pictures: each is read as what it is or refused in one line that names the file; none of them waits, takes
+"""Hostile images: each is read as what it is or refused in one line that names the file; none of them waits, takes
 any amount of memory, or is half of one."""
 
 import gzip
@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from exporter.common.errors import RequestError
-from exporter.common.images import picture_size, read_picture
-from exporter.common.picture_files import list_pictures
+from exporter.common.image_files import list_images
+from exporter.common.images import image_size, read_image
 from exporter.evaluation.coco import CocoEvaluation
 from exporter.evaluation.yolo import YoloEvaluation
 
@@ -81,7 +81,7 @@ REFUSED: dict[str, Callable[[], bytes]] = {
     "PDF": lambda: b"%PDF-1.4\n",
     "zip": lambda: b"PK\x03\x04" + bytes(100),
     "ELF": lambda: b"\x7fELF" + bytes(100),
-    "gzip of a picture": lambda: gzip.compress(encoded("PNG")),
+    "gzip of an image": lambda: gzip.compress(encoded("PNG")),
     "web page": lambda: b"<html>not found</html>",
     "zeros": lambda: bytes(1000),
     "empty": lambda: b"",
@@ -100,7 +100,7 @@ def test_refused(what, tmp_path):
 
 def refused(path: Path) -> None:
     with pytest.raises(RequestError) as error:
-        read_picture(path)
+        read_image(path)
     line = str(error.value)
     assert line.startswith(f"{path}: ") and "\n" not in line and len(line) < 500, line
 
@@ -132,7 +132,7 @@ READ: dict[str, Callable[[], bytes]] = {
 def test_read(what, tmp_path):
     path = tmp_path / "a.bmp"
     path.write_bytes(READ[what]())
-    assert read_picture(path).shape == (*NOISE.shape[:2], 3) == (*picture_size(path), 3)
+    assert read_image(path).shape == (*NOISE.shape[:2], 3) == (*image_size(path), 3)
 
 
 def made(path: Path, kind: str) -> Path:
@@ -153,7 +153,7 @@ def test_what_is_no_file(kind, tmp_path):
     path = made(tmp_path / "a.jpg", kind)
     refused(path)
     Image.fromarray(NOISE).save(tmp_path / "b.jpg")
-    assert list_pictures(tmp_path, "x") == [tmp_path / "b.jpg"]  # among others it is passed over
+    assert list_images(tmp_path, "x") == [tmp_path / "b.jpg"]  # among others it is passed over
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -182,9 +182,9 @@ DATA = {
     "calls": "names: !!python/object/apply:os.mkdir [executed]\nval: images\n",
     "a list": "- names\n",
     "nested": "names: " + "[" * 3000,
-    "pictures that are a number": "names: [cat]\nval: 5\n",
-    "pictures in /etc/passwd": "names: [cat]\nval: /etc/passwd\n",
-    "pictures in a device": "names: [cat]\nval: /dev/zero\n",
+    "images that are a number": "names: [cat]\nval: 5\n",
+    "images in /etc/passwd": "names: [cat]\nval: /etc/passwd\n",
+    "images in a device": "names: [cat]\nval: /dev/zero\n",
     "no UTF-8": b"names: [\xb0]\n",
 }
 

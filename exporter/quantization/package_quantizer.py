@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from exporter.quantization.selection import Selection
 
 
-class Engine(QuantizationNode):
+class PackageQuantizer(QuantizationNode):
     """modules: what must be there to import it; remedy: what to do
     where one is not; methods: those of `calibration.method` that it has."""
 
@@ -50,7 +50,7 @@ class Engine(QuantizationNode):
     def quantize(self, task: Task) -> Quantized:
         """The core with its trunk in INT8, by the package's ranges.
 
-        Raises RequestError for what `problems` says, for keys as `selected` does and for unfit pictures, BuildError for
+        Raises RequestError for what `problems` says, for keys as `selected` does and for unfit images, BuildError for
         values that are not finite.
         """
         from exporter.quantization.selection import selected
@@ -92,26 +92,26 @@ def _check_weights(core: "onnx.ModelProto", layers: Collection[str]) -> None:
 
 
 def _always_zero(task: Task, layers: Collection[str]) -> list[str]:
-    """The tensors read by these layers in which no picture leaves anything.
+    """The tensors read by these layers in which no image leaves anything.
 
-    One pass over the pictures before the package has its own, so that what is unfit is said as clearly as for
-    `int8`: values that are not finite by layer, pictures beyond the range that the network's input has."""
+    One pass over the images before the package has its own, so that what is unfit is said as clearly as for
+    `int8`: values that are not finite by layer, images beyond the range that the network's input has."""
     import numpy as np
 
     from exporter.quantization import observe
 
-    assert task.pictures is not None  # `needs_calibration` says so
+    assert task.images is not None  # `needs_calibration` says so
     chosen = set(layers)
     tensors = list(dict.fromkeys(node.input[0] for node in task.core.graph.node if node.name in chosen))
     extremes = np.zeros((len(tensors), 2), np.float32)  # the lowest and highest of each; 0 has to be representable
-    for low_high in observe.extremes(task.core, tensors, task.pictures):
+    for low_high in observe.extremes(task.core, tensors, task.images):
         extremes = np.stack([np.minimum(extremes[:, 0], low_high[:, 0]), np.maximum(extremes[:, 1], low_high[:, 1])], 1)
     name = task.core.graph.input[0].name
     if task.input_range is not None and name in tensors:
         (low, high), (lowest, highest) = extremes[tensors.index(name)], task.input_range
         if low < lowest or high > highest:
             raise RequestError(
-                f"calibration: pictures hold values from {low:g} to {high:g}, the network's input goes from "
+                f"calibration: images hold values from {low:g} to {high:g}, the network's input goes from "
                 f"{lowest:g} to {highest:g}: normalise them as it was trained"
             )
     return [tensor for tensor, pair in zip(tensors, extremes, strict=True) if not pair.any()]

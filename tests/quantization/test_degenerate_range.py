@@ -1,4 +1,4 @@
-"""Pictures that leave INT8 without a scale to speak of are refused, and the layers named."""
+"""Images that leave INT8 without a scale to speak of are refused, and the layers named."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ SIZE = 64
 NORMALIZATION = YoloNas().normalization
 
 
-def scenes(count: int) -> np.ndarray:
+def synthetic(count: int) -> np.ndarray:
     return np.stack([scene("calibration", 10 + i, SIZE, SIZE).image for i in range(count)])
 
 
@@ -22,17 +22,17 @@ def quantize(images: np.ndarray, core=None):
     inputs = [
         NORMALIZATION.apply(image.transpose(2, 0, 1)[None]) if image.dtype == np.uint8 else image for image in images
     ]
-    task = Task(core or detector(SIZE), NORMALIZATION, pictures=inputs, input_range=(0.0, 1.0))
+    task = Task(core or detector(SIZE), NORMALIZATION, images=inputs, input_range=(0.0, 1.0))
     return Int8().quantize(task)
 
 
-@pytest.mark.parametrize("images", [scenes(1), scenes(4), scenes(4) // 3, np.repeat(scenes(1), 5, axis=0)])
-def test_scenes_pass_even_a_single_one_or_dark_ones(images):
+@pytest.mark.parametrize("images", [synthetic(1), synthetic(4), synthetic(4) // 3, np.repeat(synthetic(1), 5, axis=0)])
+def test_synthetic_images_pass_even_a_single_one_or_dark_ones(images):
     assert quantize(images).summary["always_zero"] == []
 
 
 @pytest.mark.parametrize("value", [0, 114, 255])
-def test_pictures_of_one_colour_are_refused(value):
+def test_images_of_one_colour_are_refused(value):
     with pytest.raises(
         RequestError, match=r"in \d+ of 13 layers \(images.*blank, all alike or normalised twice"
     ) as refusal:
@@ -40,14 +40,14 @@ def test_pictures_of_one_colour_are_refused(value):
     assert "\n" not in str(refusal.value)
 
 
-def test_pictures_that_were_normalised_twice_are_refused():
-    twice = [NORMALIZATION.apply(NORMALIZATION.apply(image.transpose(2, 0, 1)[None])) for image in scenes(4)]
+def test_images_that_were_normalised_twice_are_refused():
+    twice = [NORMALIZATION.apply(NORMALIZATION.apply(image.transpose(2, 0, 1)[None])) for image in synthetic(4)]
     with pytest.raises(RequestError, match=r"in \d+ of 13 layers \(images.*normalised twice"):
         quantize(np.stack(twice))
 
 
-def test_a_layer_that_only_these_pictures_leave_without_extent_is_named_and_a_dead_one_is_listed():
-    """`bright` fires for more than these pictures hold, `dead` for nothing at all."""
+def test_a_layer_that_only_these_images_leave_without_extent_is_named_and_a_dead_one_is_listed():
+    """`bright` fires for more than these images hold, `dead` for nothing at all."""
     b = Builder(SIZE)
     b.conv_relu("bright", "images", 3, 1, kernel=1)
     b.weights["bright.conv.weight"][:], b.weights["bright.conv.bias"][:] = 1, -2.4
@@ -55,7 +55,7 @@ def test_a_layer_that_only_these_pictures_leave_without_extent_is_named_and_a_de
     b.weights["dead.conv.weight"][:], b.weights["dead.conv.bias"][:] = 1, -4
     both = b.add("Concat", "both", "bright/Relu", "dead/Relu", axis=1)
     core = b.model(b.conv("last", b.conv_relu("next", both, 2, 4), 4, 4))
-    assert quantize(scenes(4) | 192, core).summary["always_zero"] == ["dead/Relu"]
+    assert quantize(synthetic(4) | 192, core).summary["always_zero"] == ["dead/Relu"]
     with pytest.raises(RequestError, match=r"bright/Relu") as refusal:
-        quantize(scenes(4) // 2, core)
+        quantize(synthetic(4) // 2, core)
     assert "dead" not in str(refusal.value)

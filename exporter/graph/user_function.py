@@ -16,7 +16,7 @@ from exporter.graph.own_tensor import Tensor
 from exporter.runtime.onnx_runtime import session
 
 
-class OwnFunction:
+class UserFunction:
     """Its outputs are named as in its code."""
 
     def __init__(self, function: OnnxFunction, attributes: dict[str, Any], label: str):

@@ -1,11 +1,11 @@
-"""Puts the geometry inside the graph: a raw frame of any size goes in, boxes in the frame's own pixels come out.
+"""Puts the geometry inside the graph: a raw image of any size goes in, boxes in the raw image's own pixels come out.
 
 In front of a detector that takes uint8 [1, H, W, 3] stands what `exporter.common.geometry` says, as OpenCV does it:
 
-    frame ── Resize ── Round ── Pad ──▶ images
+    raw image ── Resize ── Round ── Pad ──▶ images
 
-and behind its NMS the way back: less the padding, times frame / resized, clipped to the frame. All this is computed in
-float64, as Python computes it there: half a pixel has to be rounded to the same side in both.
+and behind its NMS the way back: less the padding, times raw image / resized, clipped to the raw image. All this is
+computed in float64, as Python computes it there: half a pixel has to be rounded to the same side in both.
 """
 
 import numpy as np
@@ -16,32 +16,35 @@ from exporter.common.geometry import Geometry
 from exporter.graph import facts
 from exporter.graph.append import Op, Outputs, Tensor, append, written
 
-FRAME = "frame"
-IMAGES = "images"  # the detector's input, which becomes what the geometry makes of a frame
+RAW_IMAGE = "frame"
+IMAGES = "images"  # the detector's input, which becomes what the geometry makes of a raw image
 INPUT_BOXES = "input_boxes"  # what the NMS kept, in pixels of `images`
 
 
-def attach_frame(kept: onnx.ModelProto, geometry: Geometry) -> onnx.ModelProto:
-    """`kept` (what an NMS node returns, for one picture uint8 [1, H, W, 3] of the geometry's size) with the input
-    `frame`, uint8 [height, width, 3] of any size, and with `kept_boxes` in pixels of the frame, clipped to it."""
-    frame = onnx.helper.make_tensor_value_info(FRAME, onnx.TensorProto.UINT8, ["height", "width", 3])
-    graph, _ = written([frame], facts.opset(kept), "frame", lambda op, values: _head(op, values[FRAME], geometry))
+def attach_letterbox(kept: onnx.ModelProto, geometry: Geometry) -> onnx.ModelProto:
+    """`kept` (what an NMS node returns, for one image uint8 [1, H, W, 3] of the geometry's size) with the input
+    `raw_image`, uint8 [height, width, 3] of any size, and with `kept_boxes` in pixels of the raw image,
+    clipped to it."""
+    raw_image = onnx.helper.make_tensor_value_info(RAW_IMAGE, onnx.TensorProto.UINT8, ["height", "width", 3])
+    graph, _ = written(
+        [raw_image], facts.opset(kept), "frame", lambda op, values: _head(op, values[RAW_IMAGE], geometry)
+    )
     head = onnx.helper.make_model(graph, opset_imports=kept.opset_import, ir_version=kept.ir_version)
     joined = onnx.compose.merge_models(head, _renamed(kept, "kept_boxes", INPUT_BOXES), io_map=[(IMAGES, IMAGES)])
     return append(joined, "boxes", _tail)
 
 
-def _head(op: Op, frame: Tensor, geometry: Geometry) -> Outputs:
-    """`images` uint8 [1, H, W, 3], and where the frame lies in it, float64 [4] each, for x, y, x, y: `frame_offset` and
-    `frame_scale` (images = frame · scale + offset) and `frame_size`."""
+def _head(op: Op, raw_image: Tensor, geometry: Geometry) -> Outputs:
+    """`images` uint8 [1, H, W, 3], and where the raw image lies in it, float64 [4] each, for x, y, x, y: `frame_offset`
+    and `frame_scale` (images = raw image · scale + offset) and `frame_size`."""
     height, width, margin = geometry.height, geometry.width, geometry.resize.margin
-    size = op.Cast(op.Shape(frame, end=2), to=ir.DataType.DOUBLE)
+    size = op.Cast(op.Shape(raw_image, end=2), to=ir.DataType.DOUBLE)
     if geometry.resize.mode == "fit":
         ratio = op.ReduceMin(op.Div(_doubles([height - margin, width - margin]), size), [0])
         new = op.Cast(op.Max(op.Round(op.Mul(size, ratio)), _doubles([1])), to=ir.DataType.INT64)
     else:
         new = op.Identity([height, width])
-    pixels = op.Cast(op.Unsqueeze(frame, [0]), to=ir.DataType.FLOAT)
+    pixels = op.Cast(op.Unsqueeze(raw_image, [0]), to=ir.DataType.FLOAT)
     resized = op.Resize(pixels, None, None, op.Concat([1], new, [3], axis=0), mode="linear")
     images = op.Cast(op.Round(resized), to=ir.DataType.UINT8)  # [1, new height, new width, 3]
     free = op.Sub([height, width], new)
@@ -60,7 +63,7 @@ def _head(op: Op, frame: Tensor, geometry: Geometry) -> Outputs:
 
 
 def _tail(op: Op, values: dict[str, Tensor]) -> Outputs:
-    """The NMS's outputs, `kept_boxes` in pixels of the frame."""
+    """The NMS's outputs, `kept_boxes` in pixels of the raw image."""
     boxes = op.Cast(values[INPUT_BOXES], to=ir.DataType.DOUBLE)
     moved = op.Div(op.Sub(boxes, values["frame_offset"]), values["frame_scale"])
     clipped = op.Max(op.Min(moved, values["frame_size"]), _doubles([0]))

@@ -1,4 +1,4 @@
-"""The geometry inside a graph: pixels as OpenCV makes them, boxes as Python brings them back, for any frame."""
+"""The geometry inside a graph: pixels as OpenCV makes them, boxes as Python brings them back, for any raw image."""
 
 import functools
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from exporter.common.geometry import Geometry
-from exporter.graph.attach_frame import attach_frame
+from exporter.graph.attach_letterbox import attach_letterbox
 
 MAX = 40
 SIZES = {"square": (96, 96), "wide": (64, 160), "least": (32, 32)}
@@ -28,7 +28,7 @@ def boxes_of_input(height: int, width: int) -> np.ndarray:
 
 
 def kept(height: int, width: int) -> onnx.ModelProto:
-    """As an NMS node gives it; it keeps always the same boxes, and reads the picture only for its brightest byte."""
+    """As an NMS node gives it; it keeps always the same boxes, and reads the image only for its brightest byte."""
     nodes = [
         helper.make_node("Cast", ["images"], ["pixels"], "cast", to=TensorProto.FLOAT),
         helper.make_node("ReduceMax", ["pixels"], ["brightest"], "max", keepdims=0),
@@ -56,7 +56,7 @@ def kept(height: int, width: int) -> onnx.ModelProto:
 @functools.cache
 def session(size: str, fits: bool) -> ort.InferenceSession:
     """The graph, what the detector sees among its outputs."""
-    model = attach_frame(kept(*SIZES[size]), geometry(size, fits))
+    model = attach_letterbox(kept(*SIZES[size]), geometry(size, fits))
     onnx.checker.check_model(model, full_check=True)
     assert [value.name for value in model.graph.input] == ["frame"]
     assert [value.name for value in model.graph.output] == ["kept_boxes", "kept_scores", "kept_classes", "num_kept"]
@@ -66,7 +66,7 @@ def session(size: str, fits: bool) -> ort.InferenceSession:
     return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
-def picture(height: int, width: int, smooth: bool) -> np.ndarray:
+def made_image(height: int, width: int, smooth: bool) -> np.ndarray:
     """uint8 [height, width, 3]: noise, or waves."""
     if not smooth:
         return np.random.default_rng([height, width]).integers(0, 256, (height, width, 3), np.uint8)
@@ -80,24 +80,24 @@ sides = st.one_of(st.integers(1, 12), st.integers(1, 250))
 @settings(max_examples=50, deadline=None)
 @given(sides, sides, st.sampled_from(sorted(SIZES)), st.booleans(), st.booleans())
 @example(1, 1, "square", True, True)
-@example(1, 3000, "wide", True, False)  # the resized frame would be less than a row high
+@example(1, 3000, "wide", True, False)  # the resized raw image would be less than a row high
 @example(3000, 1, "wide", True, False)
 @example(31, 56, "least", True, False)  # 15.5 rows: half to even
 @example(29, 56, "least", True, False)  # 14.5 rows: half to even
 @example(96, 96, "square", False, False)  # nothing to resize
 @example(540, 960, "square", True, False)
-def test_any_frame(height, width, size, fits, smooth):
-    frame, inside = picture(height, width, smooth), geometry(size, fits)
-    boxes, scores, _, _, images = session(size, fits).run(None, {"frame": frame})
+def test_any_raw_image(height, width, size, fits, smooth):
+    raw_image, inside = made_image(height, width, smooth), geometry(size, fits)
+    boxes, scores, _, _, images = session(size, fits).run(None, {"frame": raw_image})
 
-    expected = inside.apply(frame)
+    expected = inside.apply(raw_image)
     difference = np.abs(images[0].astype(int) - expected)
     assert images.shape == (1, *expected.shape) and images.dtype == np.uint8
     assert difference.max() <= 1
-    assert scores.max() == images.max(), "the detector saw another picture"
+    assert scores.max() == images.max(), "the detector saw another image"
 
-    place = inside.place(height, width)
-    np.testing.assert_array_equal(boxes[0], inside.to_picture(boxes_of_input(*SIZES[size])[0], place, height, width))
+    place = inside.transform(height, width)
+    np.testing.assert_array_equal(boxes[0], inside.to_image(boxes_of_input(*SIZES[size])[0], place, height, width))
     assert boxes.min() >= 0 and (boxes[0] <= [width, height] * 2).all()
 
 
@@ -109,12 +109,12 @@ def test_the_padding_is_where_it_should_be_to_the_pixel():
 
 def test_values_are_rounded_and_not_cut_off():
     """OpenCV's own fixed-point rounding differs in an eighth of the values, cutting off would in more than a third."""
-    frame, inside = picture(300, 410, smooth=False), geometry("wide", fits=False)
-    *_, images = session("wide", False).run(None, {"frame": frame})
-    assert (images[0] != inside.apply(frame)).mean() < 0.2
+    raw_image, inside = made_image(300, 410, smooth=False), geometry("wide", fits=False)
+    *_, images = session("wide", False).run(None, {"frame": raw_image})
+    assert (images[0] != inside.apply(raw_image)).mean() < 0.2
 
 
 @pytest.mark.parametrize("shape", [(0, 10, 3), (10, 0, 3), (0, 0, 3), (10, 10, 4), (10, 10, 1)])
-def test_what_is_no_frame_is_refused(shape):
+def test_what_is_no_raw_image_is_refused(shape):
     with pytest.raises(Exception, match="ONNXRuntimeError"):
         session("square", True).run(None, {"frame": np.zeros(shape, np.uint8)})

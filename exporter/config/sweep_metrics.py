@@ -1,4 +1,4 @@
-"""The figures that the runs of a sweep are compared by, under their names in `sweep.constraint`, `sweep.metric` and the
+"""The metrics that the runs of a sweep are compared by, under their names in `sweep.constraint`, `sweep.metric` and the
 summary."""
 
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Figures:
+class Metrics:
     """What one run measured; None where it did not.
 
     map: COCO's mAP in points of 100; drop: points lost against the FP32 artifact of the same recipe; latency:
@@ -25,11 +25,12 @@ class Figures:
     seconds: float | None = None
 
 
-NAMES = tuple(Figures.__dataclass_fields__)
+NAMES = tuple(Metrics.__dataclass_fields__)
 
 
-def figures(manifest: "Manifest", seconds: float) -> Figures:
-    """Those in the manifest: accuracy from the evaluation, or where that is off from the proof's few demo scenes."""
+def metrics(manifest: "Manifest", seconds: float) -> Metrics:
+    """Those in the manifest: accuracy from the evaluation, or where that is off from the proof's few
+    synthetic images."""
     evaluation, benchmark, found = manifest.evaluation, manifest.benchmark, manifest.proof["detections"]
     if evaluation:
         score, drop = evaluation.artifact.map, evaluation.drop if evaluation.reference else 0.0
@@ -37,7 +38,7 @@ def figures(manifest: "Manifest", seconds: float) -> Figures:
         score = found["map"]
         drop = None if score is None else found["torch_map"] - score
     latency = benchmark.end_to_end if benchmark else None
-    return Figures(
+    return Metrics(
         map=score,
         drop=drop,
         latency=latency.artifact.p50_ms if latency else None,
@@ -50,6 +51,6 @@ def figures(manifest: "Manifest", seconds: float) -> Figures:
 def measured_on(manifest: "Manifest") -> str | None:
     """What `map` and `drop` were measured on, in words; None where they were not."""
     if manifest.evaluation:
-        return f"evaluation={manifest.evaluation.name}, {manifest.evaluation.num_images} pictures"
+        return f"evaluation={manifest.evaluation.name}, {manifest.evaluation.num_images} images"
     found = manifest.proof["detections"]
-    return None if found["map"] is None else f"the proof's {found['scenes']} demo scenes"
+    return None if found["map"] is None else f"the proof's {found['scenes']} synthetic images"

@@ -1,4 +1,4 @@
-"""What the words of a sweep's command line say of the sweep itself: checked before anything is started."""
+"""What the overrides of a sweep's command line say of the sweep itself: checked before anything is started."""
 
 import importlib.metadata
 from collections.abc import Sequence
@@ -22,20 +22,20 @@ PLUGINS = {
 }
 
 
-def check_words(words: Sequence[str]) -> None:
+def check_overrides(overrides: Sequence[str]) -> None:
     """Raises RequestError for what would fail every run of the sweep alike: a plugin that is not installed, a
     constraint that is none, a benchmark beside other runs."""
     for (group, option), (package, extra) in PLUGINS.items():
-        if value_of(words, group) == option and not _installed(package):
+        if value_of(overrides, group) == option and not _installed(package):
             raise RequestError(f"{group}={option}: needs {package}: pip install 'exporter[{extra}]'")
-    constraint = value_of(words, "sweep.constraint")
+    constraint = value_of(overrides, "sweep.constraint")
     if constraint not in (None, "", "null"):
         try:
             parse(constraint)
         except ValueError as error:
             raise RequestError(f"sweep.constraint={constraint}: {error}") from error
-    for benchmark in (value_of(words, "benchmark") or "none").split(","):
-        refuse_neighbours(value_of(words, "hydra/launcher") or "basic", benchmark.strip())
+    for benchmark in (value_of(overrides, "benchmark") or "none").split(","):
+        refuse_neighbours(value_of(overrides, "hydra/launcher") or "basic", benchmark.strip())
 
 
 def refuse_neighbours(launcher: str, benchmark: str) -> None:
@@ -47,10 +47,10 @@ def refuse_neighbours(launcher: str, benchmark: str) -> None:
         )
 
 
-def sweep_folder(words: Sequence[str]) -> Path:
+def sweep_folder(overrides: Sequence[str]) -> Path:
     """The absolute `hydra.sweep.dir`: the command line's, else the one in conf/export.yaml. Raises RequestError where
     it cannot be known before anything is composed."""
-    given = value_of(words, "hydra.sweep.dir")
+    given = value_of(overrides, "hydra.sweep.dir")
     if given is None:
         given = OmegaConf.load(CONF / "export.yaml").hydra.sweep.dir
     with explained(f"hydra.sweep.dir={given}"):
@@ -60,15 +60,19 @@ def sweep_folder(words: Sequence[str]) -> Path:
     return Path(folder).absolute()
 
 
-def no_run(words: Sequence[str]) -> RequestError:
-    """What to raise where the words of a sweep make no run at all."""
-    empty = " ".join(word for word in words if "glob(" in word) or "-m"
+def no_run(overrides: Sequence[str]) -> RequestError:
+    """What to raise where the overrides of a sweep make no run at all."""
+    empty = " ".join(override for override in overrides if "glob(" in override) or "-m"
     return RequestError(f"{empty}: nothing matches, so there is no run: give a pattern of options that exist")
 
 
-def value_of(words: Sequence[str], key: str) -> str | None:
-    """What the last of the words sets this key to, without quotes; None where none does."""
-    given = [value for name, sign, value in (word.partition("=") for word in words) if sign and name.lstrip("+") == key]
+def value_of(overrides: Sequence[str], key: str) -> str | None:
+    """What the last of the overrides sets this key to, without quotes; None where none does."""
+    given = [
+        value
+        for name, sign, value in (override.partition("=") for override in overrides)
+        if sign and name.lstrip("+") == key
+    ]
     return given[-1].strip("'\"") if given else None
 
 

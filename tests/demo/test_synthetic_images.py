@@ -18,10 +18,10 @@ from exporter.demo.shapes import outline
 DIGEST = """
 import hashlib, sys, cv2
 cv2.setNumThreads(int(sys.argv[1]))
-from exporter.demo.scenes import scene
+from exporter.demo.scenes import synthetic image
 digest = hashlib.sha256()
 for split, index, height, width in (("train", 0, 192, 192), ("evaluation", 7, 320, 448), ("proof", 1, 640, 640)):
-    s = scene(split, index, height, width)
+    s = synthetic image(split, index, height, width)
     for array in (s.image, s.boxes, s.classes):
         digest.update(array.tobytes())
 print(digest.hexdigest(), "torch" in sys.modules)
@@ -50,14 +50,14 @@ def test_drawing_leaves_no_state_behind() -> None:
     assert digest(scene("train", 3, 192, 192)) == first
 
 
-def test_splits_and_indices_share_no_scene() -> None:
+def test_splits_and_indices_share_no_synthetic_image() -> None:
     made = {digest(scene(split, index, 96, 96)) for split, index in itertools.product(SPLITS, range(5))}
     assert len(made) == len(SPLITS) * 5
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.sampled_from(SPLITS), st.integers(0, 2**50), st.integers(1, 260), st.integers(1, 260))
-def test_any_size_gives_valid_boxes_inside_the_picture(split: str, index: int, height: int, width: int) -> None:
+def test_any_size_gives_valid_boxes_inside_the_image(split: str, index: int, height: int, width: int) -> None:
     made = scene(split, index, height, width)
     assert made.image.shape == (height, width, 3) and made.image.dtype == np.uint8
     assert made.boxes.dtype == np.float32 and made.classes.dtype == np.int64
@@ -68,7 +68,7 @@ def test_any_size_gives_valid_boxes_inside_the_picture(split: str, index: int, h
 
 
 def test_boxes_are_tight_about_the_drawn_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On an even grey, what differs from grey is the object: its extent is found without the scene's own masks."""
+    """On an even grey, what differs from grey is the object: its extent is found without the synthetic image's own masks."""
     grey = np.full(3, 128, dtype=np.float32)
     monkeypatch.setattr(scenes, "background", lambda h, w, rng: (np.full((h, w, 3), 128, np.float32), grey))
     monkeypatch.setattr(scenes, "_sizes", lambda h, w, rng: np.array([rng.uniform(20, 140)]))

@@ -1,4 +1,4 @@
-"""Pictures for the page: the same ones under the artifact and under the FP32 reference, the differences marked."""
+"""Images for the page: the same ones under the artifact and under the FP32 reference, the differences marked."""
 
 import base64
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ LOST, NEW, MATCHED = (213, 94, 0), (0, 114, 178), (255, 255, 255)  # told apart 
 
 @dataclass(frozen=True)
 class Compared:
-    """One picture, drawn: JPEG as data URIs, `reference` None where there is none to compare with; how many boxes both
+    """One image, drawn: JPEG as data URIs, `reference` None where there is none to compare with; how many boxes both
     have, and how many only one of them."""
 
     name: str
@@ -40,9 +40,9 @@ def compared(
     reference: Callable[[np.ndarray], Detections] | None,
     examples: Sequence[Example],
 ) -> list[Compared]:
-    """The `SHOWN` pictures of `CANDIDATES` on which both differ most, or the first ones where there is no reference.
+    """The `SHOWN` images of `CANDIDATES` on which both differ most, or the first ones where there is no reference.
 
-    They are the evaluation's, else demo scenes; empty where neither belongs to the weights, or without NMS inside.
+    They are the evaluation's, else synthetic images; empty where neither belongs to the weights, or without NMS inside.
     """
     sources = _sources(manifest, examples)
     if not sources:
@@ -50,12 +50,12 @@ def compared(
     names = manifest.model.class_names
     own = Detector(engine.session(artifact), manifest.input, manifest.preprocessing)
     if reference is None:
-        pictures = [(name, read()) for name, read in sources[:SHOWN]]
-        found = own([picture for _, picture in pictures])
-        return [_alone(name, picture, f, names) for (name, picture), f in zip(pictures, found, strict=True)]
-    pictures = [(name, read()) for name, read in sources]
-    found = own([picture for _, picture in pictures])
-    drawn = [_side_by_side(name, p, f, reference(p), names) for (name, p), f in zip(pictures, found, strict=True)]
+        images = [(name, read()) for name, read in sources[:SHOWN]]
+        found = own([image for _, image in images])
+        return [_alone(name, image, f, names) for (name, image), f in zip(images, found, strict=True)]
+    images = [(name, read()) for name, read in sources]
+    found = own([image for _, image in images])
+    drawn = [_side_by_side(name, p, f, reference(p), names) for (name, p), f in zip(images, found, strict=True)]
     return sorted(drawn, key=lambda each: -(each.lost + each.new))[:SHOWN]
 
 
@@ -66,35 +66,35 @@ def _sources(manifest: Manifest, examples: Sequence[Example]) -> list[tuple[str,
         return [(examples[i].name, examples[i].read) for i in spread(len(examples), CANDIDATES)]
     if manifest.model.weights.kind != "demo":
         return []
-    size = manifest.input.nominal_picture
+    size = manifest.input.nominal_image
     return [(f"scene {i}", lambda i=i: scene("evaluation", i, *size).image) for i in range(CANDIDATES)]
 
 
-def _alone(name: str, picture: np.ndarray, found: Detections, names: Sequence[str]) -> Compared:
-    scaled, factor = _scaled(picture)
+def _alone(name: str, image: np.ndarray, found: Detections, names: Sequence[str]) -> Compared:
+    scaled, factor = _scaled(image)
     placed = Detections(found.boxes * factor, found.scores, found.classes)
     return Compared(name, _jpeg(draw(scaled, placed, names)), None, len(found.scores), 0, 0)
 
 
 def _side_by_side(
-    name: str, picture: np.ndarray, found: Detections, reference: Detections, names: Sequence[str]
+    name: str, image: np.ndarray, found: Detections, reference: Detections, names: Sequence[str]
 ) -> Compared:
     matches = pairs(found, reference)
     new = sorted(set(range(len(found.scores))) - {i for i, _, _ in matches})
     lost = sorted(set(range(len(reference.scores))) - {j for _, j, _ in matches})
-    own = _marked(picture, found, new, NEW, "new", names)
-    other = _marked(picture, reference, lost, LOST, "lost", names)
+    own = _marked(image, found, new, NEW, "new", names)
+    other = _marked(image, reference, lost, LOST, "lost", names)
     return Compared(name, _jpeg(own), _jpeg(other), len(matches), len(lost), len(new))
 
 
 def _marked(
-    picture: np.ndarray, found: Detections, marked: Sequence[int], colour: tuple[int, int, int], word: str,
+    image: np.ndarray, found: Detections, marked: Sequence[int], colour: tuple[int, int, int], word: str,
     names: Sequence[str],
 ) -> np.ndarray:  # fmt: skip
     """Thin boxes, and heavy ones with their class and score for those marked, on top."""
     import cv2
 
-    drawn, factor = _scaled(picture)
+    drawn, factor = _scaled(image)
     corners = [tuple(round(float(side) * factor) for side in box) for box in found.boxes]
     for i, (left, top, right, bottom) in enumerate(corners):
         if i not in marked:
@@ -108,15 +108,15 @@ def _marked(
     return drawn
 
 
-def _scaled(picture: np.ndarray) -> tuple[np.ndarray, float]:
+def _scaled(image: np.ndarray) -> tuple[np.ndarray, float]:
     """A copy whose longer side is `SIDE`, and by what it was multiplied."""
     import cv2
 
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     factor = SIDE / max(height, width)
     size = max(round(width * factor), 1), max(round(height * factor), 1)
-    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC), factor
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC), factor
 
 
-def _jpeg(picture: np.ndarray) -> str:
-    return "data:image/jpeg;base64," + base64.b64encode(encoded(picture, ".jpg")).decode("ascii")
+def _jpeg(image: np.ndarray) -> str:
+    return "data:image/jpeg;base64," + base64.b64encode(encoded(image, ".jpg")).decode("ascii")

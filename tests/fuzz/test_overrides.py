@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from exporter.common.messages import explained
 from exporter.config.settings import Export, ProgressSettings, StoreSettings, Sweep
 from exporter.config.sweep_constraint import COMPARISONS, parse
-from exporter.config.sweep_figures import NAMES
+from exporter.config.sweep_metrics import NAMES
 from exporter.preprocessing.input import Input
 from exporter.proof.settings import ProofSettings
 from tests.fuzz.campaign import fuzz

@@ -1,4 +1,4 @@
-"""Is what a recipe's own format computes in the artifact what it computes by itself?"""
+"""Is what a user's format computes in the artifact what it computes by itself?"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from exporter.graph.core_outputs import INNER
-from exporter.graph.own_code import OwnCode
+from exporter.graph.user_code import UserGraphCode
 from exporter.postprocessing.format.custom import BATCH
 from exporter.preprocessing.encode import encode
 from exporter.preprocessing.section import Input, Preprocessing
@@ -17,18 +17,18 @@ RELATIVE, ABSOLUTE = 1e-5, 1e-4
 """By how much floats may differ: two engines round differently; a box reaches 640 px."""
 
 
-def own_format_errors(
+def user_format_errors(
     artifact: bytes, groups: Sequence[np.ndarray], input: Input, preprocessing: Preprocessing, batch: int,
-    code: OwnCode, engine: Engine,
+    code: UserGraphCode, engine: Engine,
 ) -> dict[str, Any]:  # fmt: skip
-    """Runs the artifact on the first pictures of each group (uint8 [n, H, W, 3] RGB), and `code` on what its format was
+    """Runs the artifact on the first images of each group (uint8 [n, H, W, 3] RGB), and `code` on what its format was
     given there: the outputs by name, the largest difference, and the names of those that are not the same."""
     run = engine.session(exposed(artifact))
     names = [output.name for output in run.get_outputs()]
     largest, wrong, own = 0.0, set(), []
     for group in groups:
-        pictures = group[[i % len(group) for i in range(batch)]]
-        values = dict(zip(names, run.run(None, {input.name: encode(pictures, input, preprocessing)}), strict=True))
+        images = group[[i % len(group) for i in range(batch)]]
+        values = dict(zip(names, run.run(None, {input.name: encode(images, input, preprocessing)}), strict=True))
         wanted = code.run([values[INNER + name] for name in BATCH])
         own = list(wanted)
         for name, want in wanted.items():

@@ -1,11 +1,11 @@
-"""Which pictures there are below a folder, and whether they are there to their end."""
+"""Which images there are below a folder, and whether they are there to their end."""
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from exporter.common.errors import RequestError
-from exporter.common.picture_files import find_pictures, whole_size
+from exporter.common.image_files import find_images, whole_size
 
 NOISE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8))
 
@@ -18,7 +18,7 @@ def made(folder, *names):
 
 def test_to_the_bottom_in_the_order_of_their_paths(tmp_path):
     made(tmp_path, "b.jpg", "a/z.PNG", "a/b/c.jpeg", "a.png", "notes.txt", "folder.jpg/x.tif")
-    found, passed = find_pictures(tmp_path)
+    found, passed = find_images(tmp_path)
     assert [str(path.relative_to(tmp_path)) for path in found] == [
         "a/b/c.jpeg",
         "a/z.PNG",
@@ -27,14 +27,14 @@ def test_to_the_bottom_in_the_order_of_their_paths(tmp_path):
         "folder.jpg/x.tif",
     ]
     assert passed == 0
-    assert [path.name for path in find_pictures(tmp_path, deep=False)[0]] == ["a.png", "b.jpg"]
+    assert [path.name for path in find_images(tmp_path, deep=False)[0]] == ["a.png", "b.jpg"]
 
 
 def test_what_is_hidden_is_passed_over(tmp_path):
     made(
         tmp_path / ".mine", "a.jpg", "._a.jpg", ".b/c.jpg", "__MACOSX/d/._a.jpg", "@eaDir/a.jpg/thumb.jpg", ".DS_Store"
     )
-    found, passed = find_pictures(tmp_path / ".mine")  # the folder that was given is meant
+    found, passed = find_images(tmp_path / ".mine")  # the folder that was given is meant
     assert [path.name for path in found] == ["a.jpg"] and passed == 4
 
 
@@ -43,12 +43,12 @@ def test_links_are_followed_and_never_in_circles(tmp_path):
     (tmp_path / "set" / "linked").symlink_to(tmp_path / "real")
     (tmp_path / "set" / "round").symlink_to(tmp_path / "set")
     (tmp_path / "real" / "back").symlink_to(tmp_path / "set")
-    found, _ = find_pictures(tmp_path / "set")
+    found, _ = find_images(tmp_path / "set")
     assert [str(path.relative_to(tmp_path / "set")) for path in found] == ["b.jpg", "linked/a.jpg"]
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".bmp", ".tif", ".gif", ".ppm"])
-def test_half_a_picture_has_no_size(tmp_path, suffix):
+def test_half_an_image_has_no_size(tmp_path, suffix):
     NOISE.save(tmp_path / f"a{suffix}")
     assert whole_size(tmp_path / f"a{suffix}") == (40, 60)
     data = (tmp_path / f"a{suffix}").read_bytes()
@@ -59,8 +59,8 @@ def test_half_a_picture_has_no_size(tmp_path, suffix):
     assert whole_size(tmp_path / f"c{suffix}") == (40, 60)
 
 
-def test_whole_pictures_are_not_decoded(tmp_path, monkeypatch):
-    monkeypatch.setattr("exporter.common.picture_files.read_picture", lambda path: pytest.fail(f"{path} was decoded"))
+def test_whole_images_are_not_decoded(tmp_path, monkeypatch):
+    monkeypatch.setattr("exporter.common.image_files.read_image", lambda path: pytest.fail(f"{path} was decoded"))
     for suffix in (".jpg", ".png", ".webp"):
         NOISE.save(tmp_path / f"a{suffix}")
         assert whole_size(tmp_path / f"a{suffix}") == (40, 60)

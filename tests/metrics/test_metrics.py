@@ -26,11 +26,13 @@ def builds(monkeypatch, int8_artifact, float_artifact):
     """The words of every build, which gives one of two artifacts; NNCF is not installed."""
     asked = []
 
-    def give(words, folder):
-        asked.append(words)
-        if "quantization=nncf" in words:
+    def give(overrides, folder):
+        asked.append(overrides)
+        if "quantization=nncf" in overrides:
             raise BuildError("quantization=nncf: not installed: pip install exporter[nncf]")
-        shutil.copytree(int8_artifact if "quantization=int8" in words else float_artifact, folder, dirs_exist_ok=True)
+        shutil.copytree(
+            int8_artifact if "quantization=int8" in overrides else float_artifact, folder, dirs_exist_ok=True
+        )
         return read_manifest(folder), 7.0
 
     for each in (precision, matrix):
@@ -66,11 +68,11 @@ def test_the_table_of_precisions(builds, tmp_path, monkeypatch):
     assert set(by_name["INT8 by NNCF"][1:]) == {"– (1)"}
     assert "(1) quantization=nncf: not installed: pip install exporter[nncf]" in text
     assert all("" not in row for row in rows)
-    assert all("postprocessing.nms.confidence_threshold=0.01" in words for words in builds)
+    assert all("postprocessing.nms.confidence_threshold=0.01" in overrides for overrides in builds)
 
     builds.clear()  # all but what failed is known now
     assert lines(precision.table("yolo_nas_s", 160, 2, 2, None, file, QUIET)) == lines(text)
-    assert [words[-1] for words in builds] == ["quantization=none", "quantization=nncf"]
+    assert [overrides[-1] for overrides in builds] == ["quantization=none", "quantization=nncf"]
 
 
 def test_the_matrix(builds, tmp_path, monkeypatch):
@@ -82,14 +84,14 @@ def test_the_matrix(builds, tmp_path, monkeypatch):
     assert len({tuple(row[:4]) for row in rows}) == len(rows) == 2 * 3 * 2 * 2
     assert all("" not in row for row in rows)
     assert "64 × 64" in text
-    # The artifact of FP32 was built without scenes: its cell says why it has no matched boxes.
+    # The artifact of FP32 was built without synthetic images: its cell says why it has no matched boxes.
     assert rows[0][6] == "– (1)" and "(1) proof.num_scenes=0" in text
     assert " of " in next(row[6] for row in rows if row[1] == "int8")
 
 
 def test_every_build_of_the_matrix_is_a_recipe_that_can_be_met():
     for names in (("yolo_nas_s", "int8", "flat", "dynamic"), ("ppyoloe_x", "fp16", "batch", "fixed")):
-        recipe = check(compose(matrix.words(*names, 640)))
+        recipe = check(compose(matrix.overrides(*names, 640)))
         assert recipe.quantization.name == names[1]
     assert recipe.model.weights == "random"
 
@@ -142,10 +144,10 @@ def test_a_build_that_fails_gives_its_own_reason(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("words", [["precision", "--scenes", "4", "--limit", "3"], ["matrix", "--limit", "2"]])
-def test_the_commands(words, tmp_path):
-    command = [sys.executable, "-m", "tests.tables", *words, "--size", "64", "--rounds", "2"]
+@pytest.mark.parametrize("arguments", [["precision", "--scenes", "4", "--limit", "3"], ["matrix", "--limit", "2"]])
+def test_the_commands(arguments, tmp_path):
+    command = [sys.executable, "-m", "tests.tables", *arguments, "--size", "64", "--rounds", "2"]
     run = subprocess.run([*command, "--file", str(tmp_path / "f.jsonl")], capture_output=True, text=True, check=True)
     rows = lines(run.stdout)[2:]
-    assert len(rows) == int(words[-1])
+    assert len(rows) == int(arguments[-1])
     assert not [cell for row in rows for cell in row if cell.startswith("–")]

@@ -15,7 +15,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from exporter.common.errors import RequestError
-from exporter.quantization.engine import Engine
+from exporter.quantization.package_quantizer import PackageQuantizer
 from exporter.quantization.task import Task
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ ENTROPY_STRIDE = 16
 all of them would take ten minutes for a hundred layers."""
 
 
-class TorchEngine(Engine):
+class TorchPackageQuantizer(PackageQuantizer):
     """Both packages also have `mse`, but not for us: the original calls CUDA, ModelOpt 0.47 hands the number of bits
     over as another argument, and nearly every value saturates."""
 
@@ -55,7 +55,7 @@ class TorchEngine(Engine):
         """The largest magnitude that each layer's input shall represent. Layers that are no module of their own (a
         function of torch called with weights) stay in float, which is said."""
         paths = _modules(task, selection.layers)
-        whole = _reading_pictures(task.core)
+        whole = _reading_images(task.core)
         methods = {path: "minmax" if layer in whole else task.method for layer, path in paths.items()}
         quantizers = {path: self._quantizer("max" if m == "minmax" else "histogram") for path, m in methods.items()}
         called = _called(task, quantizers) if quantizers else set[str]()
@@ -89,14 +89,14 @@ def _modules(task: Task, layers: Collection[str]) -> dict[str, str]:
 
 
 def _called(task: Task, quantizers: Mapping[str, "nn.Module"]) -> set[str]:
-    """Runs a copy of the network on the pictures with these quantizers at the inputs of the modules of these paths, and
+    """Runs a copy of the network on the images with these quantizers at the inputs of the modules of these paths, and
     gives the paths of those that the network called."""
     import torch
     from torch import nn
 
     from exporter.quantization import observe
 
-    assert task.network is not None and task.pictures is not None  # it has these modules; `needs_calibration` says so
+    assert task.network is not None and task.images is not None  # it has these modules; `needs_calibration` says so
     observed, called = copy.deepcopy(task.network), set[str]()
 
     def showing(path: str) -> Any:
@@ -109,13 +109,13 @@ def _called(task: Task, quantizers: Mapping[str, "nn.Module"]) -> set[str]:
     for path in quantizers:
         observed.get_submodule(path).register_forward_pre_hook(showing(path))
     with torch.no_grad():
-        for batch, count in observe.batches(task.core, task.pictures):
+        for batch, count in observe.batches(task.core, task.images):
             observed(torch.from_numpy(batch[:count]))
     return called
 
 
-def _reading_pictures(core: "onnx.ModelProto") -> set[str]:
-    """The names of the layers that read the network's input. Its range is always taken whole: pictures have 256 levels,
+def _reading_images(core: "onnx.ModelProto") -> set[str]:
+    """The names of the layers that read the network's input. Its range is always taken whole: images have 256 levels,
     most of 2048 bins stay empty, and entropy then finds the lowest sixteenth of the range the best."""
     return {node.name for node in core.graph.node if node.input and node.input[0] == core.graph.input[0].name}
 

@@ -20,7 +20,7 @@ _MOVING = {*MOVING, "Concat", "Identity"}
 Slots = tuple[list[int], list[int]]
 
 
-def nodes_in_half(model: onnx.ModelProto, left: Collection[str] = ()) -> list[str]:
+def nodes_in_fp16(model: onnx.ModelProto, left: Collection[str] = ()) -> list[str]:
     """The names, in graph order, of the nodes that compute in float16 when those in `left` stay in float32. An operator
     that only moves values behind the last convolutions joins where all that it reads is in float16: rounding what a
     node in float32 gives on its last steps would make it worse for nothing."""
@@ -46,8 +46,8 @@ def reads_and_writes(model: onnx.ModelProto, nodes: Collection[str]) -> dict[str
     return found
 
 
-def to_half(model: onnx.ModelProto, nodes: Collection[str]) -> onnx.ModelProto:
-    """A copy of `model` (float32, unique names) in which these nodes, of `nodes_in_half`, compute in float16.
+def to_fp16(model: onnx.ModelProto, nodes: Collection[str]) -> onnx.ModelProto:
+    """A copy of `model` (float32, unique names) in which these nodes, of `nodes_in_fp16`, compute in float16.
 
     Weights are rounded to the nearest float16 and stored so; they must be within ±65504. A value that crosses the
     border is cast once, however many read it. Inputs and outputs of the graph keep their names and stay float32: what
@@ -57,29 +57,29 @@ def to_half(model: onnx.ModelProto, nodes: Collection[str]) -> onnx.ModelProto:
     graph = converted.graph
     wanted = set(nodes)
     members = {node: slots for node, slots in _able(converted).items() if node.name in wanted}
-    halves: dict[ir.Value, ir.Value] = {}
+    fp16_values: dict[ir.Value, ir.Value] = {}
     for node, (inputs, outputs) in members.items():
         for i in inputs:
             value = node.inputs[i]
             if value is None or value.producer() in members:
                 continue
-            if value not in halves:
-                halves[value] = _stored(value) if value.is_initializer() else _cast(value, ir.DataType.FLOAT16)
-                if (cast := halves[value].producer()) is not None:
+            if value not in fp16_values:
+                fp16_values[value] = _stored(value) if value.is_initializer() else _cast(value, ir.DataType.FLOAT16)
+                if (cast := fp16_values[value].producer()) is not None:
                     graph.insert_before(node, cast)
                 else:
-                    graph.register_initializer(halves[value])
-            node.replace_input_with(i, halves[value])
+                    graph.register_initializer(fp16_values[value])
+            node.replace_input_with(i, fp16_values[value])
         for i in outputs:
             node.outputs[i].dtype = ir.DataType.FLOAT16
     for node, (_, outputs) in members.items():
         for i in outputs:
             _give_float32(graph, node.outputs[i], members)
-    for value, half in halves.items():
+    for value, fp16_value in fp16_values.items():
         if value.is_initializer() and not value.uses() and not value.is_graph_output():
             name = value.name or ""
             del graph.initializers[name]
-            half.name = name
+            fp16_value.name = name
     return ir.to_proto(converted)
 
 
