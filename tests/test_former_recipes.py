@@ -8,7 +8,7 @@ from exporter.common.errors import RequestError
 from exporter.common.paths import RECIPES
 from exporter.config.check import check
 from exporter.config.compose import compose
-from exporter.config.former_recipes import TABLE
+from exporter.config.no_such_recipe import TABLE
 from exporter.postprocessing.nms.efficientnms import EfficientNms
 
 FORMER = yaml.safe_load(TABLE.read_text(encoding="utf-8"))

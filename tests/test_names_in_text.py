@@ -36,10 +36,15 @@ def there(dotted: str) -> bool:
         place = ROOT.joinpath(*parts[:count])
         file = next((each for each in (place.with_suffix(".py"), place / "__init__.py") if each.is_file()), None)
         if file is not None:
-            return set(parts[count:]) <= names_of(file)
+            return set(parts[count:]) <= names_of(file) or (place.is_dir() and is_option(place, parts[count:]))
         if place.is_dir():
             return count == len(parts)
     return False
+
+
+def is_option(package: Path, names: list[str]) -> bool:
+    """Whether it is the public name of a class in one of the package's modules."""
+    return len(names) == 1 and any(names[0] in names_of(file) for file in package.glob("*.py"))
 
 
 def texts(source: str) -> Iterator[tuple[int, str]]:

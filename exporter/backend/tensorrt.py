@@ -19,7 +19,7 @@ from pydantic import field_validator
 
 from exporter.backend import BackendNode
 from exporter.backend.capabilities import Capabilities
-from exporter.backend.lint.shapes import MAX_TOP_K
+from exporter.backend.tensorrt_limits import MAX_TOP_K
 from exporter.common.errors import BuildError
 from exporter.postprocessing.nms import NmsNode
 

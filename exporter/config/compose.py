@@ -27,7 +27,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from exporter.common.errors import RequestError
 from exporter.common.messages import explained, one_of
 from exporter.common.paths import CONF, recipe_files
-from exporter.config.former_recipes import no_such_recipe
+from exporter.config.no_such_recipe import no_such_recipe
 from exporter.config.recipe_file import NAME, read_recipe
 
 HYDRAS_CONF = Path(hydra.__file__).parent / "conf"

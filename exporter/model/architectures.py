@@ -30,7 +30,14 @@ def _yolo_nas(size: str) -> Architecture:
         return YoloNas(size, num_classes)
 
     licence = "Deci YOLO-NAS licence: non-commercial use only"
-    return Architecture(create, YoloNasPreprocessing(), 0.25, 0.7, licence, restricted=True)
+    return Architecture(
+        create,
+        YoloNasPreprocessing(),
+        confidence_threshold=0.25,
+        nms_threshold=0.7,
+        coco_licence=licence,
+        restricted=True,
+    )  # fmt: skip
 
 
 def _ppyoloe(size: str) -> Architecture:
@@ -40,9 +47,15 @@ def _ppyoloe(size: str) -> Architecture:
         return PPYoloE(size, num_classes)
 
     # SuperGradients' own, which its maintainers said holds for these weights (Deci-AI/super-gradients, issue 983).
+    licence = "Apache-2.0 licence of SuperGradients"
     return Architecture(
-        create, PPYoloEPreprocessing(), 0.5, 0.65, "Apache-2.0 licence of SuperGradients", restricted=False
-    )
+        create,
+        PPYoloEPreprocessing(),
+        confidence_threshold=0.5,
+        nms_threshold=0.65,
+        coco_licence=licence,
+        restricted=False,
+    )  # fmt: skip
 
 
 ARCHITECTURES = {f"yolo_nas_{size}": _yolo_nas(size) for size in ("s", "m", "l")}

@@ -6,6 +6,7 @@ import onnx
 
 from exporter.backend.lint.operators import DOMAINS
 from exporter.backend.lint.view import View, label
+from exporter.backend.tensorrt_limits import MAX_TOP_K
 from exporter.graph.walk import attribute
 
 COUNTING = ("NonZero", "NonMaxSuppression", "Compress", "Unique")
@@ -14,8 +15,6 @@ SHAPING = {"Reshape": (1,), "Expand": (1,), "ConstantOfShape": (0,), "Slice": (1
            "Range": (0, 1, 2), "TopK": (1,), "Resize": (2, 3), "OneHot": (1,), "Split": (1,)}  # fmt: skip
 """Operators with inputs that say how large the result is."""
 NMS = ("NonMaxSuppression", "EfficientNMS_TRT", "EfficientNMS_ONNX_TRT")
-MAX_TOP_K = 3839
-"""TopK and NonMaxSuppression sort fewer than 3840 (TensorRT's operator reference)."""
 
 
 def free_input(view: View) -> Iterator[tuple[str, str]]:

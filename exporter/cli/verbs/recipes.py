@@ -29,7 +29,7 @@ def _copy(name: str) -> Path:
     from exporter.common.errors import BuildError, RequestError
     from exporter.common.files import write_whole
     from exporter.common.paths import recipe_files
-    from exporter.config.former_recipes import no_such_recipe
+    from exporter.config.no_such_recipe import no_such_recipe
 
     files = recipe_files()
     if name not in files:

@@ -7,7 +7,7 @@ import yaml
 
 from exporter.common.messages import one_of
 
-TABLE = Path(__file__).with_suffix(".yaml")
+TABLE = Path(__file__).with_name("former_recipes.yaml")
 
 
 def no_such_recipe(name: str, known: Sequence[str]) -> str:
