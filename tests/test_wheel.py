@@ -50,7 +50,7 @@ def test_a_wheel_works_without_the_checkout(wheel, tmp_path):
                  "pipeline/sweep/summary.html", "pipeline/sweep/sort.js"):  # fmt: skip
         assert (installed / "exporter" / data).is_file()
     shown = run("-m", "exporter", "+recipe=yolo_nas_s_int8", "--cfg", "job")
-    assert "exporter.quantization.int8.Int8" in shown.stdout, shown.stderr
+    assert "exporter.quantization.Int8" in shown.stdout, shown.stderr
 
 
 def test_a_wheel_has_the_same_bytes_wherever_it_is_built(wheel, tmp_path):

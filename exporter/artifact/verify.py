@@ -15,6 +15,7 @@ from exporter.backend.lint.read import read_model
 from exporter.common.errors import BuildError, RequestError
 from exporter.common.files import file_digest, is_file
 from exporter.common.limits import bounded, memory_for
+from exporter.common.messages import in_one_line
 from exporter.graph import facts
 from exporter.graph.clean import check
 from exporter.quantization.summary import COUNTED, summarize, summarize_fp16
@@ -81,7 +82,10 @@ def _facts(model: onnx.ModelProto, manifest: Manifest) -> Iterator[tuple[str, An
     yield "operators", facts.operators(model), manifest.artifact.operators
     yield "opset", facts.opset(model), manifest.artifact.opset
     yield "ir_version", model.ir_version, manifest.artifact.ir_version
-    yield from metadata(model, manifest)
+    try:
+        yield from list(metadata(model, manifest))
+    except ValueError as error:
+        raise BuildError(f"its metadata holds what no artifact does: {in_one_line(error)}") from error
     if manifest.quantization.get("precision") in IN_FLOAT and facts.is_quantized(model):
         yield "quantization.precision", "integers", manifest.quantization["precision"]
     for key, found in (summarize(model) | summarize_fp16(model)).items():

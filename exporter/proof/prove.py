@@ -15,21 +15,18 @@ Questions, each with its metrics:
 Whether the network sees anything is another question: see `exporter.proof.sight`.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import onnx
 
 from exporter.backend import BackendNode
 from exporter.backend.request import Request
-from exporter.common.errors import BuildError
 from exporter.common.geometry import Geometry
 from exporter.demo.scenes import scene
 from exporter.evaluation.detector import Detector
-from exporter.evaluation.section import ScoreShift
-from exporter.graph.facts import is_quantized
 from exporter.model.loaded import LoadedModel, ModelFacts
 from exporter.postprocessing import reference
 from exporter.postprocessing.agreement import unexplained
@@ -38,15 +35,15 @@ from exporter.preprocessing.encode import encode
 from exporter.preprocessing.normalization import Normalization
 from exporter.preprocessing.own_normalization import AnyNormalization
 from exporter.preprocessing.section import Input, Preprocessing
-from exporter.proof.detections import TorchOutputs, bounded_shift, detection_errors, torch_detections
+from exporter.proof.bounds import bounds_of, fail, hold
+from exporter.proof.detections import TorchOutputs, detection_errors, torch_detections
 from exporter.proof.form import declared_problems, given_problems, has_plugin, promised
-from exporter.proof.letterbox import MAX_BEYOND, MAX_BOX_ERROR, MAX_GREY_BIAS, MAX_MAP_DROP, letterbox_errors, seen
+from exporter.proof.letterbox import letterbox_errors, seen
 from exporter.proof.quantized import anchor_problems, pair_problems
 from exporter.proof.settings import ProofSettings
 from exporter.proof.tensors import Tensors, artifact_tensors
 from exporter.proof.user_format import user_format_errors
 from exporter.quantization import QuantizationNode
-from exporter.quantization.int8 import Int8
 
 PROBE = Normalization(std=(255.0, 255.0, 255.0))
 CLEARLY_LESS = 0.75
@@ -66,7 +63,7 @@ def prove(
     graph = onnx.load_from_string(artifact)
     problems = list(_graph_problems(graph, request, quantization))
     if problems:  # what has another form cannot be run as the contract says
-        _fail(problems)
+        fail(problems)
     input, preprocessing = request.input_section(graph), request.preprocessing_section()
     if preprocessing.normalization is None:  # nobody knows how images become this network's input: any range will do
         preprocessing = preprocessing.model_copy(update={"normalization": PROBE})
@@ -86,12 +83,12 @@ def prove(
         "format": _format_errors(artifact, groups, input, preprocessing, request, backend),
         "geometry": _geometry_errors(tensors, images, shown, preprocessing),
         "detections": _detection_errors(artifact, model, request, backend, settings, input, preprocessing, outputs),
-        "bounds": _bounds(artifact, model, request, backend, quantization, settings),
+        "bounds": bounds_of(artifact, model, request, backend, quantization, settings),
     }
     problems = [*given_problems(tensors, plugin=has_plugin(graph))]
     if quantization.quantizes:
         problems += _channel_problems(tensors, shown, _normalised(outputs, request), proof["network"])
-    _hold(proof, problems)
+    hold(proof, problems)
     return proof
 
 
@@ -106,24 +103,6 @@ def _graph_problems(graph: onnx.ModelProto, request: Request, quantization: Quan
     if quantization.quantizes:
         yield from pair_problems(graph)
         yield from anchor_problems(graph)
-
-
-def _bounds(
-    artifact: bytes, model: ModelFacts, request: Request, backend: BackendNode, quantization: QuantizationNode,
-    settings: ProofSettings,
-) -> dict[str, float]:  # fmt: skip
-    """What the recipe sets, else what the quantization states for itself; what INT8 does for a network that came
-    quantized, in an engine that rounds otherwise than ONNX Runtime. Nothing is stated for random weights in another
-    precision: layer by layer they make every rounding larger, the more the deeper the network is."""
-    bounds = dict(quantization.bounds)
-    if not quantization.quantizes and not backend.capabilities.exact_pairs:
-        bounds = dict(Int8.bounds) if is_quantized(onnx.load_from_string(artifact)) else bounds
-    if model.weights.kind == "random" and quantization.quantizes:
-        bounds = {}
-    if request.preprocessing.takes_raw_images and "max_map_drop" in bounds:
-        bounds["max_map_drop"] += MAX_MAP_DROP
-    own = settings.model_dump(exclude={"num_images", "num_scenes", "blind"})
-    return bounds | {key: value for key, value in own.items() if value != "auto"}
 
 
 def _images(request: Request, num_images: int) -> list[np.ndarray]:
@@ -240,34 +219,3 @@ def torch_detector(request: Request, geometry: Geometry, outputs: Outputs) -> Ca
     assert parameters is not None  # whoever asks for detections has an NMS
     normalised = _normalised(outputs, request)
     return partial(torch_detections, outputs=normalised, geometry=geometry, parameters=parameters)
-
-
-def _hold(proof: dict[str, Any], problems: Iterable[str]) -> None:
-    """Raises BuildError that names every metric beyond its bound, and the problems."""
-    found = proof["detections"]
-    shift = ScoreShift.model_validate(found["score_shift"]) if found.get("score_shift") else None
-    metrics = proof["network"] | {"max_map_drop": found.get("map_drop"), "max_score_shift": bounded_shift(shift)}
-    beyond = [
-        f"{key} is {metrics[key]:.4g}, allowed {bound:g}"
-        for key, bound in proof["bounds"].items()
-        if metrics[key] is not None and not metrics[key] <= bound  # NaN is beyond every bound
-    ]
-    rows = proof["postprocessing"]
-    if rows and rows["unexplained"]:
-        beyond.append(f"{rows['unexplained']} of {rows['rows']} detections are not what the contract of the NMS gives")
-    if proof["format"] and proof["format"]["wrong"]:
-        beyond.append(f"{', '.join(proof['format']['wrong'])}: not what the recipe's own format gives by itself")
-    geometry = proof["geometry"]
-    if geometry and geometry["beyond_one_grey_level"] > MAX_BEYOND:
-        beyond.append(f"{geometry['beyond_one_grey_level']:.2%} of the pixels are not those that OpenCV gives")
-    if geometry and geometry["mean_grey_error"] > MAX_GREY_BIAS:
-        beyond.append(f"the pixels are {geometry['mean_grey_error']:.2g} grey levels off those of OpenCV in the mean")
-    if geometry and geometry["max_box_error"] > MAX_BOX_ERROR:
-        beyond.append(f"boxes are {geometry['max_box_error']:.3g} pixels of the raw image away from where they belong")
-    beyond += problems
-    if beyond:
-        _fail(beyond)
-
-
-def _fail(beyond: Sequence[str]) -> NoReturn:
-    raise BuildError("the artifact is not the network: " + "; ".join(beyond) + "; nothing was published")

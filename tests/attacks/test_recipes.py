@@ -34,7 +34,7 @@ RECIPES = {
     "target that is a number": (S + "model: {{_target_: 5}}\n", "not allowed"),
     "target that is a list": (S + "model: {{_target_: [os.system]}}\n", "not allowed"),
     "target that is nothing": (S + "model: {{_target_: null}}\n", "not allowed"),
-    "target of dots": (S + "model: {{_target_: 'exporter...'}}\n", "cannot be imported"),
+    "target of dots": (S + "model: {{_target_: 'exporter...'}}\n", "not a node"),
     "target that looks alike": (S + "model: {{_target_: '\u0435xporter.cli.main'}}\n", "not allowed"),
     "target that is no node": (S + "model: {{_target_: exporter.cli.run.main}}\n", "not a node"),
     "trust": (S + "trust: [os]\nmodel: {{_target_: os.mkdir}}\n", "only the command line can trust"),

@@ -22,10 +22,10 @@ def test_operations_run_in_the_types_of_their_inputs():
 
 
 def test_nothing_of_a_build_runs_within_it(tmp_path, monkeypatch):
-    def pipeline(*_: object) -> None:
+    def steps(*_: object) -> None:
         raise BuildError(f"autocast: {torch.is_autocast_enabled('cpu')}")
 
-    monkeypatch.setattr("exporter.pipeline.build.pipeline", pipeline)
+    monkeypatch.setattr("exporter.pipeline.build.steps", steps)
     with torch.autocast("cpu"), pytest.raises(BuildError, match="autocast: False"):
         exporter.build(model=SmallDetector(), overrides=[*OVERRIDES, f"output_dir={tmp_path / 'out'}"])
 

@@ -221,8 +221,8 @@ def test_of_equal_scores_the_plugin_may_keep_either_box():
     scores, node = np.full((2, 1), 0.75, np.float32), EfficientNms(**THRESHOLDS)
     for box in boxes:
         kept = np.array([[*box, 0.75, 0]], np.float32)
-        assert unexplained(kept, boxes, scores, node) == 0
-    np.testing.assert_array_equal(detections(boxes, scores, node)[:, :4], boxes[:1])
+        assert unexplained(kept, boxes, scores, node.parameters) == 0
+    np.testing.assert_array_equal(detections(boxes, scores, node.parameters)[:, :4], boxes[:1])
 
 
 def test_the_node_says_what_the_plugins_documents_ask_for():

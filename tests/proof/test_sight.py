@@ -88,7 +88,7 @@ def test_a_network_that_is_fed_rightly_sees(parts, tmp_path):
 def test_one_trained_on_bytes_and_fed_0_to_1_is_said(parts):
     section = at(parts, trained_on=255)
     assert section["detected_on"] == 0 and section["response"] < QUIET
-    assert "nothing is detected on 8 synthetic images" in section["warning"]
+    assert "nothing is detected on 8 demo scenes" in section["warning"]
     assert "the network is fed RGB, 0..1, and it detects on 2 of 2 when fed RGB, 0..255" in section["warning"]
 
 
@@ -179,7 +179,7 @@ def test_configurations_of_older_versions_have_no_such_keys():
 
 def test_random_weights_are_not_judged(parts):
     recipe, loaded, core = parts
-    loaded = replace(loaded, weights=loaded.weights.model_copy(update={"source": "random, seed 0"}))
+    loaded = replace(loaded, weights=loaded.weights.model_copy(update={"source": "random, seed 0", "kind": "random"}))
     assert at((recipe, loaded, core), "error", trained_on=255) == {"images": 0, "why": "the weights are random"}
 
 

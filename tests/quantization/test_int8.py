@@ -208,7 +208,7 @@ def test_two_processes_give_the_same_bytes():
         "import hashlib; from tests.quantization.networks import *; from exporter.quantization.int8 import Int8\n"
         "from exporter.quantization.task import Task\n"
         "for method in ('minmax', 'entropy'):\n"
-        "    q = Int8().quantize(Task(detector(), pictures=pictures(3), method=method, input_range=(0.0, 1.0)))\n"
+        "    q = Int8().quantize(Task(detector(), images=made_images(3), method=method, input_range=(0.0, 1.0)))\n"
         "    print(hashlib.sha256(q.model.SerializeToString()).hexdigest(), q.summary)\n"
     )
     outputs = {
