@@ -23,7 +23,7 @@ class QuantizationNode(Node, ABC):
     quantizes: whether it changes the precision; needs_calibration: whether `quantize` goes through images;
     needs_network: whether it works on the torch network rather than on its graph; weighs_detections: whether it looks
     at what the artifact would detect.
-    bounds: of the proof's metrics, see `exporter.proof.prove`; beyond them the artifact is not the network.
+    bounds: of the proof's metrics, see `exporter.proof.bounds`; beyond them the artifact is not the network.
     minimum_opset: of the graph; package: on the index, for `versions` in the manifest, where another one does the work.
     only_for, instead: the one backend that can take it, and what others take in its place.
     """

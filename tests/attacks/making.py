@@ -7,7 +7,7 @@ from typing import Any
 
 import onnx
 
-from tests.serving.manifests import manifest
+from tests.deploy.manifests import manifest
 
 GOOD = """<ir_version: 8, opset_import: ["": 18]>
 detector (uint8[1,3,64,64] images)

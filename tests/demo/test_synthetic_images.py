@@ -18,10 +18,10 @@ from exporter.demo.shapes import outline
 DIGEST = """
 import hashlib, sys, cv2
 cv2.setNumThreads(int(sys.argv[1]))
-from exporter.demo.scenes import synthetic image
+from exporter.demo.scenes import scene
 digest = hashlib.sha256()
 for split, index, height, width in (("train", 0, 192, 192), ("evaluation", 7, 320, 448), ("proof", 1, 640, 640)):
-    s = synthetic image(split, index, height, width)
+    s = scene(split, index, height, width)
     for array in (s.image, s.boxes, s.classes):
         digest.update(array.tobytes())
 print(digest.hexdigest(), "torch" in sys.modules)

@@ -16,7 +16,7 @@ from exporter.common.files import write_whole
 from exporter.common.limits import enough_memory
 from exporter.pipeline.sweep.folder import sweeping_in
 from exporter.store.place import Store
-from tests.test_publish import names, publish, read
+from tests.artifact.test_publish import names, publish, read
 
 KEY = "a" * 64
 

@@ -8,11 +8,11 @@ import pytest
 
 from exporter.demo.scenes import scene
 from exporter.report.drawing import write_png
+from tests.backend.lint.graphs import INT8, parse
+from tests.deploy.manifests import manifest
 from tests.faults.campaign import Campaign, contents, good, in_one_line
-from tests.lint.graphs import INT8, parse
-from tests.serving.manifests import manifest
 
-STAND_IN = "import sys; from tests.engine.standin import StandIn; sys.modules['tensorrt'] = StandIn('11.4.0')"
+STAND_IN = "import sys; from tests.deploy.engine.standin import StandIn; sys.modules['tensorrt'] = StandIn('11.4.0')"
 
 
 def artifact(folder, **changed):

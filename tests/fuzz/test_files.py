@@ -17,10 +17,10 @@ from exporter.evaluation.coco import CocoEvaluation
 from exporter.evaluation.yolo import YoloEvaluation
 from exporter.report.diff.side import read_side
 from tests.attacks.making import good
+from tests.deploy.manifests import manifest
 from tests.evaluation.test_readers import CLASSES, coco, yolo
 from tests.fuzz.campaign import fuzz
 from tests.fuzz.mutations import altered, edits, refused_or
-from tests.serving.manifests import manifest
 
 RECIPES = [paths[0].read_bytes() for _, paths in sorted(recipe_files().items())]
 TREES = [yaml.safe_load(text) for text in RECIPES[::5]]

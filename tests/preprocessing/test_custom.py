@@ -21,7 +21,7 @@ from exporter.proof.prove import torch_outputs
 from exporter.runtime.onnx_runtime import session
 from tests.making import attach, finished, prove
 from tests.model.graphs import detector
-from tests.preprocessing import own
+from tests.preprocessing import user_code
 
 OWN = "tests.preprocessing.user_code"
 SIZE = ["input.height=64", "input.width=96"]
@@ -122,7 +122,7 @@ def test_the_geometry_is_the_models_own():
 @pytest.mark.parametrize(
     ("name", "arguments", "said"),
     [
-        ("Gone", {}, r"preprocessing\._target_=tests\.preprocessing\.own\.Gone: cannot be made"),
+        ("Gone", {}, r"preprocessing\._target_=tests\.preprocessing\.user_code\.Gone: cannot be made"),
         ("Normalise", {"rubbish": 1}, "cannot be made: .*rubbish"),
         ("normalise", {"rubbish": 1}, "has no attribute rubbish: it has .*scale"),
         ("nothing", {}, "gives a str: let it be a torch.nn.Module or an onnxscript function"),
@@ -160,4 +160,4 @@ def test_read_from_a_manifest_it_is_a_name():
 def test_nothing_of_the_users_own_object_is_kept():
     made = node("Normalise").normalization
     assert made.model_dump() == {"code": f"{OWN}.Normalise"}
-    assert isinstance(own.Normalise().mean, torch.Tensor)
+    assert isinstance(user_code.Normalise().mean, torch.Tensor)

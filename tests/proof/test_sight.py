@@ -23,9 +23,9 @@ from exporter.proof.prove import torch_outputs
 from exporter.proof.settings import ProofSettings
 from exporter.proof.usual import in_words
 from exporter.report.summary import summary_lines
-from tests.diff.artifacts import write
 from tests.making import looked
 from tests.proof.spoiled import through
+from tests.report.diff.artifacts import write
 
 SIZE = 96
 BYTES = Normalization(std=(255.0, 255.0, 255.0))

@@ -20,7 +20,7 @@ from exporter.quantization.mixed import Mixed
 from exporter.quantization.reference_evaluator import reference_evaluator
 from exporter.quantization.task import Task
 from tests.quantization.outliers import DEPTH, contract_core, plant
-from tests.report_page.test_page import check_self_contained
+from tests.report.page.test_page import check_self_contained
 
 
 @pytest.fixture(scope="module")

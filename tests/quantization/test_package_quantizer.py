@@ -5,14 +5,14 @@ import pytest
 from exporter.common.errors import RequestError
 from exporter.config.check import check
 from exporter.config.compose import compose
-from exporter.quantization import engine
+from exporter.quantization import package_quantizer
 
 S = "+recipe=yolo_nas_s"
 
 
 @pytest.fixture
 def nothing_installed(monkeypatch):
-    monkeypatch.setattr(engine, "find_spec", lambda name: None)
+    monkeypatch.setattr(package_quantizer, "find_spec", lambda name: None)
 
 
 @pytest.mark.parametrize(
@@ -41,13 +41,13 @@ def test_a_package_that_is_missing(nothing_installed, name, parts):
     ],
 )  # fmt: skip
 def test_what_it_cannot_do(monkeypatch, overrides, message):
-    monkeypatch.setattr(engine, "find_spec", lambda name: object())
+    monkeypatch.setattr(package_quantizer, "find_spec", lambda name: object())
     with pytest.raises(RequestError) as error:
         check(compose([S, *overrides]))
     assert message in str(error.value)
 
 
 def test_what_is_there_is_no_problem(monkeypatch):
-    monkeypatch.setattr(engine, "find_spec", lambda name: object())
+    monkeypatch.setattr(package_quantizer, "find_spec", lambda name: object())
     for name in ("modelopt", "nncf", "pytorch_quantization"):
         assert check(compose([S, f"quantization={name}"])).quantization.name == name

@@ -12,8 +12,8 @@ from exporter.demo.scenes import CLASS_NAMES, scene
 from exporter.model.architectures import ARCHITECTURES
 from exporter.model.weights import random_state
 from exporter.report.drawing import write_png
+from tests.artifact.signature.keys import write_key
 from tests.readme import READMES
-from tests.signature.keys import write_key
 
 PROCESSING = {"ComposeProcessing": {"processings": [
     {"DetectionLongestMaxSizeRescale": {"output_shape": (64, 64)}},

@@ -10,8 +10,8 @@ from exporter.common.files import file_digest
 from exporter.pipeline.sweep.page import page, write
 from exporter.pipeline.sweep.rows import varied_keys
 from exporter.pipeline.sweep.summary import as_csv, as_json, summarize
-from tests.report_page.test_page import Strict
-from tests.sweep.made import manifest, outcome
+from tests.pipeline.sweep.made import manifest, outcome
+from tests.report.page.test_page import Strict
 
 HOSTILE = "x=\"><script>alert(1)</script>'&\ud800"
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.pipeline.sweep.choice import cost_of, pareto, recommended
-from tests.sweep.made import row
+from tests.pipeline.sweep.made import row
 
 few = st.one_of(st.none(), st.integers(0, 4).map(float))
 

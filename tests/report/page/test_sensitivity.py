@@ -7,7 +7,7 @@ from exporter.artifact.manifest import read_manifest
 from exporter.report.page.page import page
 from exporter.report.page.plots import FILES, write_plots
 from exporter.report.page.sensitivity import MOST_LAYERS, points
-from tests.report_page.test_page import check_self_contained
+from tests.report.page.test_page import check_self_contained
 
 LAYERS = [f"layer{i}.$x_{i}/Conv" for i in range(40)]
 

@@ -8,7 +8,7 @@ import pytest
 
 from exporter.pipeline.sweep.page import page
 from exporter.pipeline.sweep.summary import summarize
-from tests.sweep.made import outcome
+from tests.pipeline.sweep.made import outcome
 
 CHROMIUM = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), ""

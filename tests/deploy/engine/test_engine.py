@@ -15,9 +15,9 @@ from exporter.common.errors import BuildError
 from exporter.deploy.engine.proof import prove_engine
 from exporter.deploy.engine.session import EngineSession
 from exporter.runtime.onnx_runtime import session
-from tests.engine.standin import API, MAGIC, StandIn
-from tests.lint.graphs import INT8, PLUGIN, parse
-from tests.serving.manifests import manifest
+from tests.backend.lint.graphs import INT8, PLUGIN, parse
+from tests.deploy.engine.standin import API, MAGIC, StandIn
+from tests.deploy.manifests import manifest
 
 
 @pytest.fixture
@@ -218,7 +218,7 @@ def test_a_shape_outside_the_profile(trt):
 
 @pytest.fixture
 def few(monkeypatch):
-    monkeypatch.setattr("exporter.deploy.engine.proof.Image", 3)
+    monkeypatch.setattr("exporter.deploy.engine.proof.IMAGES", 3)
     return StandIn("11.4.0")
 
 

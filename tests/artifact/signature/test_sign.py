@@ -19,7 +19,7 @@ from exporter.common.errors import BuildError
 from exporter.common.paths import PACKAGE
 from exporter.deploy.engine.make import write_engine
 from exporter.pipeline.build import OWNED
-from tests.diff.artifacts import write
+from tests.report.diff.artifacts import write
 
 SEED = 20261125
 

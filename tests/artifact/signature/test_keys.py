@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, rsa
 
 from exporter.artifact.signature import NAMES
 from exporter.cli import main
-from tests.signature.keys import write_key
+from tests.artifact.signature.keys import write_key
 
 ED25519 = "openssl genpkey -algorithm ed25519 -out builder.key"
 

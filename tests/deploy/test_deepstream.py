@@ -8,7 +8,7 @@ import pytest
 from exporter.cli import main
 from exporter.common.errors import RequestError
 from exporter.deploy.deepstream import PARSER, config
-from tests.serving.manifests import manifest
+from tests.deploy.manifests import manifest
 
 GOLDEN = Path(__file__).with_name("golden")
 # Names that Gst-nvinfer reads (DeepStream SDK, gstnvinfer_property_parser.h); another one is an error there

@@ -13,7 +13,7 @@ from exporter.artifact import manifest as m
 from exporter.cli import main
 from exporter.report.diff.compare import ABSENT, Row
 from exporter.report.diff.text import table_lines
-from tests.diff.artifacts import WEIGHTS, benchmark, evaluation, one_convolution, recipe, write
+from tests.report.diff.artifacts import WEIGHTS, benchmark, evaluation, one_convolution, recipe, write
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from google.protobuf.descriptor_pb2 import FieldDescriptorProto as Field
 from exporter.artifact.manifest import Engine
 from exporter.cli import main
 from exporter.deploy.triton import config
-from tests.serving.manifests import manifest
+from tests.deploy.manifests import manifest
 
 GOLDEN = Path(__file__).with_name("golden")
 TYPES = (

@@ -13,8 +13,8 @@ from exporter.backend.lint import lint
 from exporter.cli import main
 from exporter.common.errors import RequestError
 from exporter.common.limits import at_most
-from tests.lint.graphs import CLEAN, FP16, INT8, PLUGIN, parse
-from tests.serving.manifests import manifest
+from tests.backend.lint.graphs import CLEAN, FP16, INT8, PLUGIN, parse
+from tests.deploy.manifests import manifest
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from exporter.backend.lint import lint
 from exporter.backend.lint.tensorrt import RULES
 from exporter.backend.tensorrt import TensorRT
 from exporter.common.errors import BuildError, RequestError
-from tests.lint.graphs import CLEAN, FP16, INT8, NATIVE_NMS, PLUGIN, parse
+from tests.backend.lint.graphs import CLEAN, FP16, INT8, NATIVE_NMS, PLUGIN, parse
 
 # rule, where it must be found, a clean graph, and the words of it that are changed
 FAULTS = [

@@ -3,8 +3,8 @@
 import pytest
 
 from exporter.cli import main
-from tests.diff.artifacts import write
-from tests.signature.keys import write_key
+from tests.artifact.signature.keys import write_key
+from tests.report.diff.artifacts import write
 
 
 @pytest.fixture

@@ -222,7 +222,7 @@ def child(output: Path, letters: str, exchange: bool = True) -> subprocess.Popen
         from pathlib import Path
         from exporter.common.errors import RequestError
         import exporter.common.swap
-        from tests.test_publish import publish
+        from tests.artifact.test_publish import publish
         if not {exchange}:
             exporter.common.swap._exchange = lambda a, b: False
         for i, letter in enumerate(itertools.cycle({letters!r})):
@@ -233,7 +233,7 @@ def child(output: Path, letters: str, exchange: bool = True) -> subprocess.Popen
             if i == 1:
                 print("ready", flush=True)
     """
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     return subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], cwd=root, stdout=subprocess.PIPE)
 
 

@@ -15,7 +15,7 @@ from exporter.common.errors import BuildError
 from exporter.common.paths import CONF
 from exporter.config.settings import Sweep
 from exporter.pipeline.sweep.folder import sweeping_in
-from tests.sweep.made import manifest
+from tests.pipeline.sweep.made import manifest
 
 MODEL = ["-m", "model=yolo_nas_s", "model.weights=random"]
 
