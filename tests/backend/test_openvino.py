@@ -97,6 +97,7 @@ def test_a_changed_form_is_found(artifact, tmp_path, file):
         list(verify(copy))
 
 
+@pytest.mark.slow
 def test_dynamic_sides_and_batch_are_proved_and_others_refused(tmp_path):
     folder = tmp_path / "dynamic"
     sides = ["input.size=dynamic", "input.min_size=64", "input.nominal_size=96", "input.max_size=128"]

@@ -62,7 +62,10 @@ def mine(tmp_path, monkeypatch):
     [
         [],
         ["preprocessing=yolo_nas", "input.batch=dynamic", "postprocessing/format=flat"],
-        ["preprocessing=yolo_nas", "quantization=int8", "calibration=demo", "calibration.num_images=4"],
+        pytest.param(
+            ["preprocessing=yolo_nas", "quantization=int8", "calibration=demo", "calibration.num_images=4"],
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=["plain", "dynamic flat", "int8"],
 )

@@ -84,6 +84,7 @@ def test_bytes_go_straight_into_the_first_convolution(int8_artifact):
     assert [pad.op_type, dequantize.op_type] == ["Pad", "DequantizeLinear"]
 
 
+@pytest.mark.slow
 def test_a_batch_is_the_same_as_single_runs_bit_for_bit(float_artifact):
     images = np.stack([scene("proof", i, 96, 160).image.transpose(2, 0, 1) for i in range(4)])
     together = run(float_artifact, images)
@@ -144,6 +145,7 @@ def test_predict_gives_boxes_in_the_images_own_pixels(int8_artifact, tmp_path):
     assert (out / "tall picture.png").exists()
 
 
+@pytest.mark.slow
 def test_the_frigate_recipe(tmp_path):
     overrides = ["input.size=96", "proof.num_scenes=2", f"output_dir={tmp_path / 'out'}"]
     manifest = exporter.build("yolo_nas_s_frigate", overrides)
@@ -185,6 +187,7 @@ def test_the_same_recipe_gives_the_same_bytes_anywhere(tmp_path):
     assert len(digests) == 1
 
 
+@pytest.mark.slow
 def test_a_sweep_goes_on_after_a_failure(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     overrides = ["-m", "+recipe=yolo_nas_s", "input.size=64,65", "proof.num_scenes=0", "proof.num_images=1"]

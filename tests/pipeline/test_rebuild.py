@@ -19,6 +19,7 @@ def test_the_demo_comes_out_the_same(float_artifact, capsys):
     assert "the same bytes" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_changed_version_is_named(float_artifact, tmp_path, capsys):
     folder = tmp_path / "copy"
     shutil.copytree(float_artifact, folder)
@@ -50,6 +51,7 @@ def moved(tmp_path_factory):
     return place
 
 
+@pytest.mark.slow
 def test_moved_files_are_given_their_new_place(moved, capsys):
     arguments = [
         "rebuild",

@@ -118,6 +118,7 @@ def test_everything_that_was_measured_is_in_the_manifest_and_on_the_page(measure
     assert str(measured.parent) not in text
 
 
+@pytest.mark.slow
 def test_a_drop_beyond_the_bound_publishes_nothing(tmp_path, monkeypatch, build):
     sections = iter([30.0, 50.0])  # the artifact's mAP, the reference's
     monkeypatch.setattr("exporter.evaluation.evaluate.scores", lambda *_: scores(next(sections), 8))
