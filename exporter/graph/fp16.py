@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 
-from exporter.quantization.qdq import MOVING, WEIGHTED
+from exporter.graph.operators import MOVING, WEIGHTED
 
 _MOVING = {*MOVING, "Concat", "Identity"}
 Slots = tuple[list[int], list[int]]

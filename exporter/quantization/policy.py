@@ -18,7 +18,8 @@ import onnx
 import onnx_ir as ir
 
 from exporter.common.errors import RequestError
-from exporter.quantization.qdq import COMPUTING, MOVING, WEIGHTED, positive_gain
+from exporter.graph.operators import COMPUTING, MOVING, WEIGHTED
+from exporter.quantization.qdq import positive_gain
 
 
 def matching(model: onnx.ModelProto, patterns: Iterable[str], key: str) -> dict[str, list[str]]:

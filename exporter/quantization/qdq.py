@@ -22,16 +22,10 @@ import onnx
 import onnx_ir as ir
 
 from exporter.common.errors import BuildError
+from exporter.graph.operators import MOVING, WEIGHTED
 from exporter.quantization import scheme as numbers
 from exporter.quantization.bias_correction import correction
 from exporter.quantization.scheme import Scheme
-
-WEIGHTED = ("Conv", "ConvTranspose")
-MOVING = ("MaxPool", "DepthToSpace", "SpaceToDepth", "Resize", "Reshape", "Transpose", "Flatten", "Squeeze",
-          "Unsqueeze", "Slice", "Split")  # fmt: skip
-"""Operators whose results are values of their first input, or lie between them; other inputs are no images."""
-COMPUTING = ("Relu", "Add", "Mul", "Concat", "Sigmoid", "LeakyRelu", "AveragePool", "GlobalAveragePool")
-"""Other operators that engines run on integers."""
 
 Ranges = Mapping[str, tuple[float, float]]
 Means = Mapping[str, np.ndarray]

@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from exporter.quantization.qdq import WEIGHTED
+from exporter.graph.operators import WEIGHTED
 
 COUNTED = (*WEIGHTED, "QuantizeLinear", "DequantizeLinear", "Constant")
 """Operators that are read here by what ONNX says of their inputs and outputs."""
