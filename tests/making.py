@@ -11,7 +11,7 @@ from exporter.pipeline.stages import attach as attaching
 from exporter.pipeline.stages.calibrated import Calibrated
 from exporter.pipeline.stages.quantize import quantize as quantizing
 from exporter.pipeline.stages.trace import core_graph
-from exporter.pipeline.steps import _calibration, _weighing
+from exporter.pipeline.steps import calibration_of, weighing_nms
 from exporter.proof import prove as proving
 from exporter.proof import sight
 
@@ -21,7 +21,7 @@ def quantize(core, loaded: LoadedModel, recipe: Recipe, progress=None) -> Calibr
     weighs = recipe.quantization.weighs_detections
     return quantizing(
         core, loaded, recipe.input, recipe.export, recipe.preprocessing, recipe.trained, recipe.quantization,
-        _calibration(recipe), _weighing(recipe) if weighs else None, recipe.backend, progress or Progress(),
+        calibration_of(recipe), weighing_nms(recipe) if weighs else None, recipe.backend, progress or Progress(),
         lambda: loaded,
     )  # fmt: skip
 

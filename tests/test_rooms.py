@@ -25,16 +25,16 @@ def test_no_module_imports_itself_by_way_of_others_not_even_for_types():
     TopologicalSorter(imports).prepare()  # raises CycleError, which shows the way around
 
 
-@pytest.mark.parametrize("group", GROUPS.values(), ids=lambda group: group.place)
-def test_each_option_is_found_by_its_public_name(group):
-    package = import_module(group.package)
+@pytest.mark.parametrize("base", GROUPS.values(), ids=lambda base: base.place)
+def test_each_option_is_found_by_its_public_name(base):
+    package = import_module(base.__module__)
     modules = {file.stem for file in Path(package.__file__).parent.glob("*.py")}
-    options = {file.stem for file in (CONF / group.place.replace(".", "/")).glob("*.yaml")}
+    options = {file.stem for file in (CONF / base.place.replace(".", "/")).glob("*.yaml")}
     for option in options & modules:
-        module = import_module(f"{group.package}.{option}")
+        module = import_module(f"{base.__module__}.{option}")
         own = [each for each in vars(module).values() if getattr(each, "__module__", "") == module.__name__]
-        (found,) = (each for each in own if isinstance(each, type) and issubclass(each, group.base))
-        assert option_class(group.package, found.__name__) is found is getattr(package, found.__name__)
+        (found,) = (each for each in own if isinstance(each, type) and issubclass(each, base))
+        assert option_class(base.__module__, found.__name__) is found is getattr(package, found.__name__)
     assert options & modules
 
 

@@ -5,19 +5,15 @@ from pathlib import Path
 from exporter.artifact.detector import detector_of
 from exporter.artifact.manifest import Manifest
 from exporter.common.progress import Progress
-from exporter.evaluation.coco import CocoEvaluation
-from exporter.evaluation.demo import DemoEvaluation
+from exporter.evaluation import EvaluationNode
 from exporter.evaluation.evaluate import evaluate
 from exporter.evaluation.notes import warning
 from exporter.evaluation.section import Evaluation
-from exporter.evaluation.yolo import YoloEvaluation
 from exporter.runtime.engine import Engine
-
-LabelledImages = YoloEvaluation | CocoEvaluation | DemoEvaluation
 
 
 def evaluate_artifact(
-    folder: Path, manifest: Manifest, images: LabelledImages, progress: Progress, engine: Engine | None = None
+    folder: Path, manifest: Manifest, images: EvaluationNode, progress: Progress, engine: Engine | None = None
 ) -> Evaluation:
     """What the artifact's detections are worth on labelled images, in the engine that it is for, or in this one.
 

@@ -118,12 +118,11 @@ class TensorRT(BackendNode):
 
         from exporter.backend.section import Backend
         from exporter.graph import facts
-        from exporter.graph.core_outputs import PLUGIN
 
         flags = {"10": ["--stronglyTyped"], "11": []}
         if facts.opset(model) <= 17:
             flags = {"8.6": _flags_8_6(model)} | flags
-        emulated = any(node.op_type == PLUGIN for node in model.graph.node)
+        emulated = facts.has_plugin(model)
         return Backend(
             name=self.name,
             minimum_version="8.6" if "8.6" in flags else "10.0",

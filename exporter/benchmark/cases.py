@@ -73,9 +73,8 @@ def cases(
     found = []
     for folder in folders:
         manifest = read_manifest(folder)
-        own = manifest.input.nominal_shape[0] if manifest.input.layout != "hwc" else 1
         for engine in dict.fromkeys(each for name in engines for each in _engines(name, manifest, precisions, hints)):
-            for count, batch in product(threads, batches or [own]):
+            for count, batch in product(threads, batches or [manifest.input.nominal_batch]):
                 found.append(Case(folder, manifest, engine, count, batch))
     return found
 

@@ -73,5 +73,4 @@ def example_input(input: Input, preprocessing: Preprocessing) -> np.ndarray:
 
 def _images(input: Input) -> np.ndarray:
     """uint8 [B, H, W, 3] RGB."""
-    count = 1 if input.layout == "hwc" else input.nominal_shape[0]
-    return np.stack([scene("evaluation", i, *input.nominal_image).image for i in range(count)])
+    return np.stack([scene("evaluation", i, *input.nominal_image).image for i in range(input.nominal_batch)])

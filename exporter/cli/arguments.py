@@ -4,7 +4,7 @@ from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from exporter.artifact.evaluate import LabelledImages
+    from exporter.evaluation import EvaluationNode
 
 # argparse makes one line of a ValueError that a type raises.
 
@@ -38,7 +38,7 @@ def add_labelled_images(parser: ArgumentParser, number: str) -> None:
     add_bit_depth(parser)
 
 
-def labelled_images(given: Namespace) -> "LabelledImages":
+def labelled_images(given: Namespace) -> "EvaluationNode":
     """What the flags of `add_labelled_images` choose: a data.yaml, a folder with a COCO json, or synthetic images.
     Raises RequestError for both sets, for `--strict` without one, and for numbers that cannot be."""
     from pydantic import ValidationError

@@ -25,6 +25,9 @@ class Settings(BaseModel):
 class Node(Settings):
     """Base of the groups' base classes; a recipe may name only such classes as `_target_`."""
 
+    place: ClassVar[str]
+    """Where the group stands in a recipe; its package is `exporter.` and this."""
+
     @property
     def name(self) -> str:
         """The name under which a recipe chooses the option: that of its module (the rule of the house)."""
@@ -39,9 +42,6 @@ class Node(Settings):
 class UserCode(Node):
     """Mixed into a node that carries a user's code: the callable at the dotted path `target`, and what it is called
     with. `digest` is the user's word for what this code and all that it reads is."""
-
-    place: ClassVar[str]
-    """Where the group stands in a recipe."""
 
     target: str
     arguments: dict[str, Any]

@@ -2,7 +2,7 @@
 
 import inspect
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Any
 
 from exporter.backend import BackendNode
 from exporter.benchmark import BenchmarkNode
@@ -18,82 +18,67 @@ from exporter.postprocessing.nms import NmsNode
 from exporter.preprocessing import PreprocessingNode
 from exporter.quantization import QuantizationNode
 
-
-class Group(NamedTuple):
-    """Where a group stands in a recipe, and the base class of its nodes; its package is `exporter.` and the place."""
-
-    place: str
-    base: type[Node]
-
-    @property
-    def package(self) -> str:
-        return f"exporter.{self.place}"
-
-
-GROUPS: dict[str, Group] = {
-    name: Group(base.place, base)
-    for name, base in {
-        "model": ModelNode,
-        "preprocessing": PreprocessingNode,
-        "quantization": QuantizationNode,
-        "calibration": CalibrationNode,
-        "nms": NmsNode,
-        "format": FormatNode,
-        "backend": BackendNode,
-        "evaluation": EvaluationNode,
-        "benchmark": BenchmarkNode,
-    }.items()
+GROUPS: dict[str, type[Node]] = {
+    "model": ModelNode,
+    "preprocessing": PreprocessingNode,
+    "quantization": QuantizationNode,
+    "calibration": CalibrationNode,
+    "nms": NmsNode,
+    "format": FormatNode,
+    "backend": BackendNode,
+    "evaluation": EvaluationNode,
+    "benchmark": BenchmarkNode,
 }
-"""By the name that a group has in `exporter.config.recipe.Recipe`."""
+"""The base class of each group's nodes, by the name that the group has in `exporter.config.recipe.Recipe`."""
 
-PLACES = tuple(group.place for group in GROUPS.values())
+PLACES = tuple(base.place for base in GROUPS.values())
 
 
-def node_of(values: Any, group: Group) -> Node:
-    """The node that `values` describe. Raises RequestError for a `_target_` that is none of this group, pydantic's
+def node_of(values: Any, base: type[Node]) -> Node:
+    """The node of this base that `values` describe. Raises RequestError for a `_target_` that is none, pydantic's
     ValidationError for values that it does not take."""
     if not isinstance(values, dict) or "_target_" not in values:
-        raise RequestError(f"{group.place}: not a node: it has no _target_")
+        raise RequestError(f"{base.place}: not a node: it has no _target_")
     target = str(values["_target_"])
     arguments = {key: value for key, value in values.items() if key != "_target_"}
-    found = own_class(target, group) if target.startswith("exporter.") else _imported(target, group)
-    if inspect.isclass(found) and issubclass(found, group.base) and not inspect.isabstract(found):
+    found = own_class(target, base) if target.startswith("exporter.") else _imported(target, base.place)
+    if inspect.isclass(found) and issubclass(found, base) and not inspect.isabstract(found):
         return found.model_validate(arguments)
-    around = adapter(group)
+    around = adapter(base)
     if target.startswith("exporter.") or around is None:
         raise RequestError(
-            f"{group.place}._target_={target}: not a node of this group: give a class with the base"
-            f" {group.package}.{group.base.__name__}"
+            f"{base.place}._target_={target}: not a node of this group: give a class with the base"
+            f" {base.__module__}.{base.__name__}"
         )
     own = {key: value for key, value in arguments.items() if key in around.model_fields}
     rest = {key: value for key, value in arguments.items() if key not in around.model_fields}
     return around.model_validate({"target": target, "arguments": rest, **own})
 
 
-def own_class(target: str, group: Group) -> type | None:
+def own_class(target: str, base: type[Node]) -> type | None:
     """The exporter's class of that name, wherever in the group's package its file lies: version 0.1.0 named files.
-    None where there is none. Raises RequestError for a path outside the group."""
+    None where there is none, and for a path outside the package."""
     package, _, name = target.rpartition(".")
-    if not f"{package}.".startswith(f"{group.package}."):
+    if not f"{package}.".startswith(f"{base.__module__}."):
         return None
     try:
-        return option_class(group.package, name)
+        return option_class(base.__module__, name)
     except AttributeError:
         return None
 
 
-def adapter(group: Group) -> type[Node] | None:
+def adapter(base: type[Node]) -> type[Node] | None:
     """The node that carries a user's own function, which gets every argument that the node does not know itself; None
     where the group takes only nodes."""
     try:
-        return option_class(group.package, f"Custom{group.base.__name__.removesuffix('Node')}")
+        return option_class(base.__module__, f"Custom{base.__name__.removesuffix('Node')}")
     except AttributeError:
         return None
 
 
-def _imported(target: str, group: Group) -> Any:
+def _imported(target: str, place: str) -> Any:
     module, _, name = target.rpartition(".")
     try:
         return getattr(import_module(module), name)
     except Exception as error:  # user code can raise anything
-        raise RequestError(f"{group.place}._target_={target}: cannot be imported: {in_one_line(error)}") from error
+        raise RequestError(f"{place}._target_={target}: cannot be imported: {in_one_line(error)}") from error

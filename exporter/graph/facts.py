@@ -46,6 +46,11 @@ def is_quantized(model: onnx.ModelProto) -> bool:
     return any(node.op_type in QUANTIZED or node.op_type.startswith("QLinear") for node in nodes(model.graph.node))
 
 
+def has_plugin(model: onnx.ModelProto) -> bool:
+    """Whether TensorRT's NMS plugin is in the graph, whose integers are int32 and whose unused rows mean nothing."""
+    return any(node.op_type == PLUGIN for node in nodes(model.graph.node))
+
+
 def tensor(value: onnx.ValueInfoProto) -> dict[str, Any]:
     """name, dtype (numpy's name) and shape of an input or output."""
     kind = value.type.tensor_type
@@ -60,10 +65,11 @@ def outputs(model: onnx.ModelProto) -> list[dict[str, Any]]:
     """The outputs with their meaning. Behind a user's format nobody but its author knows it. What takes one raw image
     [h, w, 3] also gives boxes in its pixels."""
     takes_raw_image = len(model.graph.input[0].type.tensor_type.shape.dim) == 3
-    has_plugin = any(node.op_type == PLUGIN for node in model.graph.node)
     if any(name.startswith(INNER) for node in model.graph.node for name in node.output):
         return [tensor(v) | {"meaning": "the recipe's own format"} for v in model.graph.output]
-    meanings = (
-        MEANINGS | (MEANINGS_OF_A_RAW_IMAGE if takes_raw_image else {}) | (MEANINGS_OF_THE_PLUGIN if has_plugin else {})
-    )
+    meanings = dict(MEANINGS)
+    if takes_raw_image:
+        meanings |= MEANINGS_OF_A_RAW_IMAGE
+    if has_plugin(model):
+        meanings |= MEANINGS_OF_THE_PLUGIN
     return [tensor(v) | {"meaning": meanings.get(v.name, "the network's own")} for v in model.graph.output]

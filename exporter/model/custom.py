@@ -3,12 +3,10 @@
 import hashlib
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field
-
 from exporter.common.errors import RequestError
 from exporter.common.messages import in_one_line
 from exporter.common.node import UserCode
-from exporter.model import ModelNode
+from exporter.model.given_thresholds import ThresholdsGiven
 from exporter.model.loaded import LoadedModel
 from exporter.model.section import Weights, WeightsKind
 
@@ -18,21 +16,13 @@ if TYPE_CHECKING:
 CONTRACT = "give images [B, 3, H, W] → (boxes [B, N, 4] xyxy in input pixels, scores [B, N, C] in 0..1), both float32"
 
 
-class CustomModel(UserCode, ModelNode):
+class CustomModel(UserCode, ThresholdsGiven):
     """The network that `target`, a function or class, gives for `arguments`. Its weights are its own business."""
-
-    confidence_threshold: float = Field(ge=0, le=1)
-    nms_threshold: float = Field(ge=0, le=1)
 
     @property
     def weights_given(self) -> str:
         """Where they come from, in a word."""
         return "custom"
-
-    @property
-    def thresholds(self) -> tuple[float, float]:
-        """Confidence and IoU that the NMS takes where the recipe leaves them auto."""
-        return self.confidence_threshold, self.nms_threshold
 
     def load(self) -> LoadedModel:
         """Calls the target. Raises RequestError where it fails or gives no network of the contract."""

@@ -4,33 +4,24 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field
-
 from exporter.common.errors import RequestError
 from exporter.common.files import file_digest, is_file, user_path
-from exporter.model import ModelNode
+from exporter.model.given_thresholds import ThresholdsGiven
 from exporter.model.loaded import LoadedModel
 from exporter.model.section import Weights
 
 
-class OnnxModel(ModelNode):
+class OnnxModel(ThresholdsGiven):
     """conf/model/onnx.yaml says what the fields are. The file itself, run in ONNX Runtime, is the network that the
     artifact is proved against."""
 
     weights: str
     outputs: tuple[str, str] | Literal["auto"]
-    confidence_threshold: float = Field(ge=0, le=1)
-    nms_threshold: float = Field(ge=0, le=1)
 
     @property
     def weights_given(self) -> str:
         """The file."""
         return self.weights
-
-    @property
-    def thresholds(self) -> tuple[float, float]:
-        """Confidence and IoU that the NMS takes where the recipe leaves them auto."""
-        return self.confidence_threshold, self.nms_threshold
 
     @property
     def _path(self) -> Path:

@@ -51,7 +51,8 @@ class Steps:
 def steps(recipe: Recipe, run: Run) -> Steps:
     """The stages of a checked recipe. Reads the files that the recipe names, for their digests; computes nothing."""
     asked, backend, evaluation = recipe.request, recipe.backend, recipe.evaluation
-    machine, timed_on = cpu(), {"cpu": cpu(), "cores": cores()}
+    machine = cpu()
+    timed_on = {"cpu": machine, "cores": cores()}
     quantizes, weighs = recipe.quantization.quantizes, recipe.quantization.weighs_detections
     # Types and orders of the input's bytes are attached behind the core: no network is traced again for them.
     plain = recipe.input.model_copy(update={"dtype": "auto", "layout": "nchw", "channels": "auto"})
@@ -65,8 +66,8 @@ def steps(recipe: Recipe, run: Run) -> Steps:
         "quantize",
         quantize,
         {"core": core, "model": model, "input": plain, "export": recipe.export, "preprocessing": recipe.preprocessing,
-         "trained": recipe.trained, "quantization": recipe.quantization, "calibration": _calibration(recipe),
-         "nms": _weighing(recipe) if weighs else None, "backend": backend},
+         "trained": recipe.trained, "quantization": recipe.quantization, "calibration": calibration_of(recipe),
+         "nms": weighing_nms(recipe) if weighs else None, "backend": backend},
         CALIBRATED,
         tools=partial(_collecting, recipe, network, run),
         beside={"network": network},
@@ -96,7 +97,7 @@ def steps(recipe: Recipe, run: Run) -> Steps:
             "look",
             prove.looked,
             {"artifact": artifact, "model": model, **around, "evaluation": evaluation,
-             "calibration": _calibration(recipe, MAX_LOOKED_AT), "blind": recipe.proof.blind},
+             "calibration": calibration_of(recipe, MAX_LOOKED_AT), "blind": recipe.proof.blind},
             JSON,
             tools=outputs,
             beside={"network": network},
@@ -150,7 +151,7 @@ def steps(recipe: Recipe, run: Run) -> Steps:
     return Steps(stages, artifact, drawn, model, engine_files)
 
 
-def _calibration(recipe: Recipe, most: int | None = None) -> Any:
+def calibration_of(recipe: Recipe, most: int | None = None) -> Any:
     """The calibration images, at most so many of them; None where none are needed."""
     node = recipe.calibration
     if not recipe.quantization.needs_calibration:
@@ -158,7 +159,7 @@ def _calibration(recipe: Recipe, most: int | None = None) -> Any:
     return node if most is None else node.model_copy(update={"num_images": min(node.num_images, most)})
 
 
-def _weighing(recipe: Recipe) -> NmsNode:
+def weighing_nms(recipe: Recipe) -> NmsNode:
     """What makes detections of the core's outputs: the recipe's own NMS, or the plain one."""
     return (
         recipe.nms if recipe.nms.detects else OnnxNms().resolved(*recipe.trained.thresholds(*recipe.model.thresholds))

@@ -83,8 +83,8 @@ class Letterbox(PreprocessingNode):
         return self._resolved.geometry(height, width)
 
     def in_front_of(self, core: "onnx.ModelProto") -> "tuple[onnx.ModelProto, Normalization]":
-        """`core` as it is, and all of the normalization."""
-        return core, self.normalization
+        """As of the node that it stands for."""
+        return self._resolved.in_front_of(core)
 
     def image_sizes(self, input: Input) -> list[tuple[int, int]]:
         """The first, of a camera's proportions and larger than the network's own size (1280 × 720 for 640 × 640), is

@@ -65,6 +65,11 @@ class Input(Section):
         return [self.allowed[side].nominal if isinstance(side, str) else side for side in self.shape]
 
     @property
+    def nominal_batch(self) -> int:
+        """Images in one run; a raw image is one by itself."""
+        return 1 if self.layout == "hwc" else self.nominal_shape[0]
+
+    @property
     def nominal_image(self) -> tuple[int, int]:
         """Height and width, in pixels."""
         height, width = (self.nominal_shape[self.layout.index(side)] for side in "hw")

@@ -10,8 +10,6 @@ import onnx
 
 from exporter.backend.request import Request
 from exporter.graph import facts
-from exporter.graph.core_outputs import PLUGIN
-from exporter.graph.walk import nodes
 from exporter.postprocessing.agreement import SCORE_MARGIN
 from exporter.postprocessing.format import Promise
 from exporter.proof.tensors import Outputs, Tensors
@@ -29,13 +27,8 @@ def promised(model: onnx.ModelProto, request: Request) -> list[Promise] | None:
             Promise("pred_boxes", "float32", (batch, None, 4)),
             Promise("pred_scores", "float32", (batch, None, None)),
         ]
-    integers = "int32" if has_plugin(model) else "int64"
+    integers = "int32" if facts.has_plugin(model) else "int64"
     return request.format.promised(batch, request.nms.parameters.max_predictions_per_image, integers)
-
-
-def has_plugin(model: onnx.ModelProto) -> bool:
-    """Whether TensorRT's plugin is in the graph, whose integers are int32 and whose unused rows mean nothing."""
-    return any(node.op_type == PLUGIN for node in nodes(model.graph.node))
 
 
 def declared_problems(model: onnx.ModelProto, wanted: list[Promise] | None) -> Iterator[str]:

@@ -27,6 +27,7 @@ from exporter.backend.request import Request
 from exporter.common.geometry import Geometry
 from exporter.demo.scenes import scene
 from exporter.evaluation.detector import Detector
+from exporter.graph.facts import has_plugin
 from exporter.model.loaded import LoadedModel, ModelFacts
 from exporter.postprocessing import reference
 from exporter.postprocessing.agreement import unexplained
@@ -37,7 +38,7 @@ from exporter.preprocessing.own_normalization import AnyNormalization
 from exporter.preprocessing.section import Input, Preprocessing
 from exporter.proof.bounds import bounds_of, fail, hold
 from exporter.proof.detections import TorchOutputs, detection_errors, torch_detections
-from exporter.proof.form import declared_problems, given_problems, has_plugin, promised
+from exporter.proof.form import declared_problems, given_problems, promised
 from exporter.proof.letterbox import letterbox_errors, seen
 from exporter.proof.quantized import anchor_problems, pair_problems
 from exporter.proof.settings import ProofSettings

@@ -3,14 +3,12 @@
 from collections.abc import Iterator
 from typing import ClassVar, Literal
 
-from pydantic import Field
-
-from exporter.quantization import QuantizationNode
 from exporter.quantization.quantized import Quantized
+from exporter.quantization.selection import LayerSelection
 from exporter.quantization.task import Task
 
 
-class Int8(QuantizationNode):
+class Int8(LayerSelection):
     """conf/quantization/int8.yaml says what the fields are."""
 
     # Of the demo weights at 320 px the median score moves by 0.002 at most; a fifth less of each is 0.18.
@@ -22,10 +20,6 @@ class Int8(QuantizationNode):
     per_channel: bool = True
     reduce_range: bool | Literal["auto", "measure"] = "auto"
     bias_correction: bool = True
-    include: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-    first_n: int = Field(0, ge=0)
-    last_n: int = Field(0, ge=0)
 
     def scheme_for(self, backend: str) -> str:
         """See the base."""
@@ -49,7 +43,8 @@ class Int8(QuantizationNode):
         from exporter.quantization.reduce_range import decided
         from exporter.quantization.summary import summarize
 
-        known, reduce_range = decided(plan(task, self), self.reduce_range, task.images)
+        full = plan(task, self, self.per_channel, self.bias_correction)
+        known, reduce_range = decided(full, self.reduce_range, task.images)
         model = known.model(known.layers)
         return Quantized(
             model,

@@ -53,7 +53,8 @@ class Mixed(Int8):
 
         progress = task.progress
         with progress.stage("  collect statistics"):
-            known, reduce_range = decided(plan(task, self), self.reduce_range, task.images)
+            full = plan(task, self, self.per_channel, self.bias_correction)
+            known, reduce_range = decided(full, self.reduce_range, task.images)
         with progress.stage("  score the float network"):
             held = reference_evaluator(task, self.num_drop_images)
         count = len(known.layers)

@@ -10,12 +10,10 @@ from collections.abc import Collection, Iterator
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import Field
-
 from exporter.common.errors import BuildError, RequestError
-from exporter.quantization import QuantizationNode
 from exporter.quantization.int8 import Int8
 from exporter.quantization.quantized import Quantized
+from exporter.quantization.selection import LayerSelection
 from exporter.quantization.task import Task
 
 if TYPE_CHECKING:
@@ -24,19 +22,14 @@ if TYPE_CHECKING:
     from exporter.quantization.selection import Selection
 
 
-class PackageQuantizer(QuantizationNode):
-    """modules: what must be there to import it; remedy: what to do
-    where one is not; methods: those of `calibration.method` that it has."""
+class PackageQuantizer(LayerSelection):
+    """modules: what must be there to import it; remedy: what to do where one is not; methods: those of
+    `calibration.method` that it has."""
 
     modules: ClassVar[tuple[str, ...]]
     remedy: ClassVar[str]
     methods: ClassVar[tuple[str, ...]]
     bounds: ClassVar[dict[str, float]] = Int8.bounds
-
-    include: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-    first_n: int = Field(0, ge=0)
-    last_n: int = Field(0, ge=0)
 
     def problems(self, method: str, scheme: str) -> Iterator[str]:
         """Clauses for a package that is not installed and for what it cannot do: `calibration.method`, the backend's

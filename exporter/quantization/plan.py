@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 import onnx
 
@@ -10,18 +10,8 @@ from exporter.common.errors import RequestError
 from exporter.quantization import policy, qdq, ranges, statistics, upsample
 from exporter.quantization.degenerate_range import check_filled
 from exporter.quantization.scheme import SCHEMES, Scheme
-from exporter.quantization.selection import Selecting, selected
+from exporter.quantization.selection import LayerSelection, selected
 from exporter.quantization.task import Task
-
-
-class Planning(Selecting, Protocol):
-    """The keys that decide how, beside those that decide where; conf/quantization/int8.yaml says what they are."""
-
-    @property
-    def per_channel(self) -> bool: ...
-
-    @property
-    def bias_correction(self) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -45,21 +35,21 @@ class Plan:
         return qdq.insert(self.core, _nodes(self.core, layers, self.excluded), self.ranges, self.scheme, self.means)
 
 
-def plan(task: Task, node: Planning) -> Plan:
-    """What the node's fields come to for this core and these images; weights have their full range.
+def plan(task: Task, node: LayerSelection, per_channel: bool = True, bias_correction: bool = True) -> Plan:
+    """What the node's selection comes to for this core and these images; weights have their full range.
 
     Raises RequestError for patterns that match nothing, for more layers at the ends than there are and for unfit
     images, BuildError for values that are not finite.
     """
     assert task.images is not None  # `needs_calibration` says so
-    core, scheme = task.core, replace(SCHEMES[task.scheme], per_channel=node.per_channel)
+    core, scheme = task.core, replace(SCHEMES[task.scheme], per_channel=per_channel)
     layers, excluded, choices = selected(core, node)
     if not scheme.symmetric:  # TensorRT has an integer ConvTranspose; the engines of the other scheme have none
         core, left = upsample.as_convolutions(core, layers)
         layers = [name for name in layers if name not in left]
     nodes = _nodes(core, layers, excluded)
     tensors = list(dict.fromkeys([*qdq.tensors_with_pairs(core, nodes), *_products(core, nodes)]))
-    read = _read_by(core, layers) if node.bias_correction else []
+    read = _read_by(core, layers) if bias_correction else []
     histograms = task.method in ranges.HISTOGRAM_METHODS
     seen = (task.collect or statistics.collect)(core, tensors, task.images, histograms, averaged=read)
     chosen = {tensor: ranges.choose(seen[tensor], task.method, scheme, task.percentile) for tensor in tensors}
@@ -70,7 +60,7 @@ def plan(task: Task, node: Planning) -> Plan:
     if task.normalization is not None:
         check_filled(task, core, seen)
     always_zero = [tensor for tensor in tensors if seen[tensor].low == seen[tensor].high == 0]
-    choices = {"bias_correction": node.bias_correction, **choices, "always_zero": always_zero}
+    choices = {"bias_correction": bias_correction, **choices, "always_zero": always_zero}
     means = {tensor: mean for tensor in read if (mean := seen[tensor].channel_means) is not None}
     return Plan(core, layers, excluded, chosen, means, scheme, choices)
 

@@ -1,27 +1,22 @@
 """Which layers a node's `include`, `exclude`, `first_n` and `last_n` come to."""
 
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from exporter.quantization import policy
+from pydantic import Field
+
+from exporter.quantization import QuantizationNode
 
 if TYPE_CHECKING:
     import onnx
 
 
-class Selecting(Protocol):
-    """The keys by which a node selects layers; conf/quantization/int8.yaml says what they are."""
+class LayerSelection(QuantizationNode):
+    """The keys by which a quantizer selects layers; conf/quantization/int8.yaml says what they are."""
 
-    @property
-    def include(self) -> tuple[str, ...]: ...
-
-    @property
-    def exclude(self) -> tuple[str, ...]: ...
-
-    @property
-    def first_n(self) -> int: ...
-
-    @property
-    def last_n(self) -> int: ...
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    first_n: int = Field(0, ge=0)
+    last_n: int = Field(0, ge=0)
 
 
 class Selection(NamedTuple):
@@ -33,9 +28,11 @@ class Selection(NamedTuple):
     choices: dict[str, Any]
 
 
-def selected(core: "onnx.ModelProto", node: Selecting) -> Selection:
+def selected(core: "onnx.ModelProto", node: LayerSelection) -> Selection:
     """Of this core, by the keys of `node`. Raises RequestError for patterns that match nothing, for more layers at the
     ends than there are, and where none is left."""
+    from exporter.quantization import policy
+
     included = policy.matching(core, node.include, "quantization.include")
     excluded = policy.matching(core, node.exclude, "quantization.exclude")
     left_in_float = {name for names in excluded.values() for name in names}

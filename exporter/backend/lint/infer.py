@@ -4,11 +4,11 @@ import numpy as np
 import onnx
 from onnx import TensorProto
 
+from exporter.graph.core_outputs import PLUGIN
 from exporter.graph.walk import attribute, shape_of
 
 KEPT = 4096
 """Elements up to which an initializer is shown to shape inference; weights would only cost it memory."""
-PLUGIN = "EfficientNMS_TRT"
 
 
 def inferred(model: onnx.ModelProto, valid: bool) -> tuple[onnx.ModelProto, str | None]:

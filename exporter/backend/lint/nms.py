@@ -7,10 +7,10 @@ from onnx import AttributeProto, TensorProto
 
 from exporter.backend.lint.operators import DOMAINS, PLUGIN_DOMAIN
 from exporter.backend.lint.view import View, label, type_name
+from exporter.graph.core_outputs import PLUGIN
 from exporter.graph.walk import attribute
 
 CANDIDATES = 5000
-PLUGIN = "EfficientNMS_TRT"
 FLOAT, INT = AttributeProto.FLOAT, AttributeProto.INT
 REQUIRED = {
     "score_threshold": (FLOAT, "at least 0", lambda v: v >= 0),

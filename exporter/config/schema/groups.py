@@ -60,8 +60,8 @@ def _option(path: Path, place: str) -> Option:
 def _model(values: Mapping[Any, Any], place: str) -> type[BaseModel]:
     if place in SETTINGS:
         return SETTINGS[place]
-    group = next(group for group in GROUPS.values() if group.place == place)
-    found = adapter(group) if values["_target_"] == "???" else own_class(values["_target_"], group)
+    base = next(base for base in GROUPS.values() if base.place == place)
+    found = adapter(base) if values["_target_"] == "???" else own_class(values["_target_"], base)
     assert found is not None and issubclass(found, BaseModel)  # a file of conf/ names what there is
     return found
 

@@ -55,7 +55,7 @@ def _groups() -> dict[str, Any]:
         around = groups
         for part in above:
             around = around.setdefault(part, _mapping({}))["properties"]
-        around[name] = _mapping(properties(place), place not in PLACES)
+        around[name] = _mapping(properties(place), place in SETTINGS)
     return groups
 
 

@@ -51,7 +51,9 @@ def try_variants(
     those of which there is no artifact. Raises BuildError where nothing could be built."""
     built, failed = _build(recipes, budget, progress)
     cases = [
-        Case(recipes[variant].output_dir, manifest, recipes[variant].backend.engine, count, _batch(manifest))
+        Case(
+            recipes[variant].output_dir, manifest, recipes[variant].backend.engine, count, manifest.input.nominal_batch
+        )
         for variant, manifest in built.items()
         for count in threads
     ]
@@ -101,7 +103,3 @@ def _tried(variant: Variant, row: Row) -> Tried:
         return Tried(variant, row, None, row.why)
     drop = evaluation.drop if evaluation.reference else 0.0
     return Tried(variant, replace(row, map=evaluation.artifact.map), drop, row.why)
-
-
-def _batch(manifest: Manifest) -> int:
-    return manifest.input.nominal_shape[0] if manifest.input.layout != "hwc" else 1

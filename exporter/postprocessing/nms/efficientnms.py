@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field, computed_field, field_validator
 
 from exporter.backend.capabilities import ANY, Capabilities
-from exporter.postprocessing.nms import NmsNode
-from exporter.postprocessing.nms.onnx import Threshold, decided
+from exporter.postprocessing.nms.thresholds import ThresholdNms
 from exporter.postprocessing.parameters import NmsParameters
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ DOMAIN = "trt.plugins"
 """ONNX's checker refuses an operator that it does not know in the default domain; TensorRT looks plugins up by name."""
 
 
-class EfficientNms(NmsNode):
+class EfficientNms(ThresholdNms):
     """conf/postprocessing/nms/efficientnms.yaml says what the fields are.
 
     The plugin looks at every box, and its own limit of 4096 candidates holds: what `OnnxNms` calls
@@ -27,8 +26,6 @@ class EfficientNms(NmsNode):
 
     only_for: ClassVar[str | None] = "tensorrt"
 
-    confidence_threshold: Threshold = "auto"
-    nms_threshold: Threshold = "auto"
     max_predictions_per_image: int = Field(300, ge=1, le=4096)
     class_agnostic: bool = False
     score_activation: bool = False
@@ -56,7 +53,7 @@ class EfficientNms(NmsNode):
     def parameters(self) -> NmsParameters:
         """Of all boxes; see the base."""
         return NmsParameters(
-            *decided(self.confidence_threshold, self.nms_threshold),
+            *self.thresholds,
             None,
             self.max_candidates_per_image,
             self.max_predictions_per_image,
@@ -68,14 +65,7 @@ class EfficientNms(NmsNode):
         self, confidence: float, overlap: float, backend: Capabilities = ANY, fixed: bool = True
     ) -> "EfficientNms":
         """Numbers that were set stay. How many candidates there may be is up to the plugin."""
-        return self.model_copy(
-            update={
-                "confidence_threshold": confidence
-                if self.confidence_threshold == "auto"
-                else self.confidence_threshold,
-                "nms_threshold": overlap if self.nms_threshold == "auto" else self.nms_threshold,
-            }
-        )
+        return self.model_copy(update=self.given_or(confidence, overlap))
 
     def attach(self, core: "onnx.ModelProto") -> "onnx.ModelProto":
         """`core` with the plugin on its outputs: num_kept [B, 1] int32, kept_boxes [B, max, 4] float32 xyxy pixels,
@@ -90,7 +80,7 @@ class EfficientNms(NmsNode):
     def _tail(self, op: "Op", core: dict[str, "Tensor"]) -> "Outputs":
         import onnx_ir as ir
 
-        confidence, iou = decided(self.confidence_threshold, self.nms_threshold)
+        confidence, iou = self.thresholds
         boxes, scores = self._inputs(op, core)
         outputs = op.EfficientNMS_TRT(
             boxes, scores, _domain=DOMAIN, _version=1, _outputs=4, plugin_version="1",

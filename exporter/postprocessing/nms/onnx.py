@@ -1,18 +1,11 @@
 """Non-maximum suppression in standard ONNX operators: runs wherever ONNX runs, for any batch."""
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING
 
-from pydantic import (
-    Field,
-    ValidationError,
-    ValidationInfo,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
-    field_validator,
-)
+from pydantic import Field, ValidationInfo, field_validator
 
 from exporter.backend.capabilities import ANY, Capabilities
-from exporter.postprocessing.nms import NmsNode
+from exporter.postprocessing.nms.thresholds import ThresholdNms
 from exporter.postprocessing.parameters import NmsParameters
 
 if TYPE_CHECKING:
@@ -21,27 +14,7 @@ if TYPE_CHECKING:
     from exporter.graph.append import Op, Outputs, Tensor
 
 
-def _one_message(value: Any, check: ValidatorFunctionWrapHandler) -> float | Literal["auto"]:
-    """pydantic would complain once for each member of the union."""
-    try:
-        return check(value)
-    except ValidationError:
-        raise ValueError("give a number from 0 to 1, or auto for the model's") from None
-
-
-Threshold = Annotated[
-    Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | Literal["auto"], WrapValidator(_one_message)
-]
-
-
-def decided(confidence: float | Literal["auto"], overlap: float | Literal["auto"]) -> tuple[float, float]:
-    """Both thresholds as numbers. Raises ValueError while one is "auto"."""
-    if confidence == "auto" or overlap == "auto":
-        raise ValueError('confidence_threshold and nms_threshold are "auto": call resolved() first')
-    return confidence, overlap
-
-
-class OnnxNms(NmsNode):
+class OnnxNms(ThresholdNms):
     """What counts as a detection, and how many of them. A score that is NaN or infinite is no candidate's, nor is any
     of a box with such a corner; see `exporter.postprocessing.nms.candidates`.
 
@@ -55,8 +28,6 @@ class OnnxNms(NmsNode):
     multi_label: a box may be detected as several classes; otherwise only as its best one.
     """
 
-    confidence_threshold: Threshold = "auto"
-    nms_threshold: Threshold = "auto"
     num_pre_nms_predictions: int = Field(1000, ge=1)
     max_candidates_per_image: int | None = Field(None, ge=1)
     max_predictions_per_image: int = Field(300, ge=1, validate_default=True)
@@ -76,7 +47,7 @@ class OnnxNms(NmsNode):
     def parameters(self) -> NmsParameters:
         """See the base."""
         return NmsParameters(
-            *decided(self.confidence_threshold, self.nms_threshold),
+            *self.thresholds,
             self.num_pre_nms_predictions,
             self.max_candidates_per_image,
             self.max_predictions_per_image,
@@ -86,10 +57,7 @@ class OnnxNms(NmsNode):
 
     def resolved(self, confidence: float, overlap: float, backend: Capabilities = ANY, fixed: bool = True) -> "OnnxNms":
         """Numbers that were set stay; where candidates are not limited, as many as the backend takes."""
-        unset: dict[str, float] = {
-            "confidence_threshold": confidence if self.confidence_threshold == "auto" else self.confidence_threshold,
-            "nms_threshold": overlap if self.nms_threshold == "auto" else self.nms_threshold,
-        }
+        unset = self.given_or(confidence, overlap)
         if self.max_candidates_per_image is None and backend.max_candidates is not None:
             unset["max_candidates_per_image"] = max(backend.max_candidates, self.max_predictions_per_image)
         return OnnxNms.model_validate(self.model_dump() | unset)
@@ -107,7 +75,7 @@ class OnnxNms(NmsNode):
 
         from exporter.postprocessing.nms import candidates, suppression
 
-        confidence, iou = decided(self.confidence_threshold, self.nms_threshold)
+        confidence, iou = self.thresholds
         limit = self.max_predictions_per_image
         if "box_logits" in core:
             boxes, scores = candidates.from_raw(op, **core, limit=self.num_pre_nms_predictions)
