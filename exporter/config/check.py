@@ -74,10 +74,12 @@ def check(composed: Composed, model: Any = None, digest: str | None = None, as_d
     if problems:
         raise RequestError("; ".join(problems))
     assert network is not None  # what is wrong with it was a problem
+    takes = values["backend"].capabilities
+    own = values["format"].own_nms or network.own_nms
     fixed = not values["input"].dynamic_sides and values["input"].fixed_batch is not None
-    values["nms"] = values["nms"].resolved(
-        *trained.thresholds(*network.thresholds), values["backend"].capabilities, fixed
-    )
+    if fixed or takes.own_nms_any_shape:
+        own = own or takes.own_nms
+    values["nms"] = values["nms"].resolved(*trained.thresholds(*network.thresholds), takes, own)
     trained = trained.at(*values["input"].nominal)
     values["preprocessing"] = values["preprocessing"].resolved(trained)
     recipe = Recipe(

@@ -32,6 +32,11 @@ class ModelNode(Node, ABC):
         """Where the weights come from, as the recipe has it: a path, or a word."""
 
     @property
+    def own_nms(self) -> str | None:
+        """The class of `exporter.postprocessing.nms` that "auto" stands for with it, None: no preference."""
+        return None
+
+    @property
     @abstractmethod
     def thresholds(self) -> tuple[float, float]:
         """Confidence and IoU, 0..1, that the NMS takes where neither the recipe nor the training says them."""

@@ -32,9 +32,9 @@ class NmsNode(Node, ABC):
         """What the plain reference computes with; None without detections. Raises ValueError while one is "auto"."""
         return None
 
-    def resolved(self, confidence: float, overlap: float, backend: Capabilities, fixed: bool) -> "NmsNode":
-        """A copy with these thresholds, the model's, in place of "auto", and within the backend's limits. fixed:
-        whether batch and sides of the input are."""
+    def resolved(self, confidence: float, overlap: float, backend: Capabilities, own: str | None) -> "NmsNode":
+        """A copy with these thresholds, the model's, in place of "auto", and within the backend's limits. own: the
+        class of this room that "auto" stands for, None: OnnxNms."""
         return self
 
     @abstractmethod

@@ -1,4 +1,4 @@
-"""The NMS that the backend is best with."""
+"""The NMS that the format needs, else the one that fits the network, else the one that the backend is best with."""
 
 from pydantic import ValidationError
 
@@ -9,18 +9,19 @@ from exporter.postprocessing.nms.onnx import OnnxNms
 
 
 class AutoNms(OnnxNms):
-    """`OnnxNms`; where the backend has one of its own, batch and sides are fixed, and that takes all that was set, that
-    one."""
+    """`OnnxNms`; where another is preferred and takes all that was set, that one."""
 
-    def resolved(self, confidence: float, overlap: float, backend: Capabilities = ANY, fixed: bool = True) -> NmsNode:  # pyright: ignore[reportIncompatibleMethodOverride] - not always an OnnxNms: that is its point
+    def resolved(  # pyright: ignore[reportIncompatibleMethodOverride] - not always an OnnxNms: that is its point
+        self, confidence: float, overlap: float, backend: Capabilities = ANY, own: str | None = None
+    ) -> NmsNode:
         """The node that it stands for."""
-        node = (self._own(backend.own_nms) if fixed and backend.own_nms else None) or OnnxNms(**self.model_dump())
-        return node.resolved(confidence, overlap, backend, fixed)
+        node = (self._own(own) if own else None) or OnnxNms(**self.model_dump())
+        return node.resolved(confidence, overlap, backend, own)
 
     def _own(self, name: str) -> NmsNode | None:
-        """That of the backend, with the same parameters; None where it does not take them."""
+        """That one, with the same parameters; None where it does not take them."""
         own = option_class(NmsNode.__module__, name)
-        assert issubclass(own, NmsNode)  # as a backend's capabilities say
+        assert issubclass(own, NmsNode)  # as the options that prefer it say
         said, usual = self.model_dump(), AutoNms().model_dump()
         if any(said[key] != usual[key] for key in said.keys() - own.model_fields):
             return None

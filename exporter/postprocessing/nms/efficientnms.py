@@ -62,7 +62,7 @@ class EfficientNms(ThresholdNms):
         )
 
     def resolved(
-        self, confidence: float, overlap: float, backend: Capabilities = ANY, fixed: bool = True
+        self, confidence: float, overlap: float, backend: Capabilities = ANY, own: str | None = None
     ) -> "EfficientNms":
         """Numbers that were set stay. How many candidates there may be is up to the plugin."""
         return self.model_copy(update=self.given_or(confidence, overlap))

@@ -55,7 +55,9 @@ class OnnxNms(ThresholdNms):
             self.multi_label,
         )
 
-    def resolved(self, confidence: float, overlap: float, backend: Capabilities = ANY, fixed: bool = True) -> "OnnxNms":
+    def resolved(
+        self, confidence: float, overlap: float, backend: Capabilities = ANY, own: str | None = None
+    ) -> "OnnxNms":
         """Numbers that were set stay; where candidates are not limited, as many as the backend takes."""
         unset = self.given_or(confidence, overlap)
         if self.max_candidates_per_image is None and backend.max_candidates is not None:
