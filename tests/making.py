@@ -14,6 +14,7 @@ from exporter.pipeline.stages.trace import core_graph
 from exporter.pipeline.steps import calibration_of, weighing_nms
 from exporter.proof import prove as proving
 from exporter.proof import sight
+from exporter.proof.section import NetworkErrors, NotCompared, Proof
 
 
 def quantize(core, loaded: LoadedModel, recipe: Recipe, progress=None) -> Calibrated:
@@ -24,6 +25,14 @@ def quantize(core, loaded: LoadedModel, recipe: Recipe, progress=None) -> Calibr
         calibration_of(recipe), weighing_nms(recipe) if weighs else None, recipe.backend, progress or Progress(),
         lambda: loaded,
     )  # fmt: skip
+
+
+NOTHING_PROVED = Proof(
+    engine="none", nodes_by_provider=None, pictures="none", postprocessing=None, format=None, geometry=None, bounds={},
+    network=NetworkErrors(max_box_error=0, mean_box_error=0, max_score_error=0, mean_score_error=0),
+    detections=NotCompared(scenes=0, map=None, why="nothing was proved"),
+)  # fmt: skip
+"""For what looks at other sections."""
 
 
 def attach(core, recipe: Recipe):
@@ -53,7 +62,7 @@ def described(file, loaded: LoadedModel, recipe: Recipe, quantization, calibrati
     section = recipe_section(recipe, repository(recipe.recipe_name))
     return describe(
         file, loaded.facts, recipe.name, recipe.request, recipe.backend, section, [], quantization, calibration,
-        proof or {}, None, None, [], None,
+        proof or NOTHING_PROVED, None, None, [], None,
     )  # fmt: skip
 
 

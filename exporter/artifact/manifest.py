@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from exporter.backend.section import Backend, OpenVinoIr, Profile
-from exporter.benchmark.section import Benchmark, Latency, Ratio, Sizes, Throughput, Times
+from exporter.benchmark.section import Benchmark, Latency, Ratio, Sizes, Throughput, Times, VariantTimes
 from exporter.calibration.section import Calibration
 from exporter.common.errors import RequestError
 from exporter.common.files import check_file, is_file, is_folder
@@ -20,6 +20,8 @@ from exporter.evaluation.section import Evaluation, Scores, ScoreShift
 from exporter.model.section import Model, Weights
 from exporter.postprocessing.section import Postprocessing
 from exporter.preprocessing.section import Allowed, Input, Preprocessing, PreprocessingSource
+from exporter.proof.section import Proof
+from exporter.quantization.section import AnyQuantization
 
 __all__ = [
     "Allowed",
@@ -38,15 +40,19 @@ __all__ = [
     "Preprocessing",
     "PreprocessingSource",
     "Profile",
+    "Proof",
     "Ratio",
     "Recipe",
+    "Run",
     "ScoreShift",
     "Scores",
     "Sizes",
+    "StageRun",
     "StoredFile",
     "Tensor",
     "Throughput",
     "Times",
+    "VariantTimes",
     "Weights",
     "read_manifest",
 ]  # fmt: skip
@@ -94,6 +100,29 @@ class Recipe(Section):
     dirty: bool | None
 
 
+class StageRun(Section):
+    """What became of a stage of the build: its cache key (null where what it comes from has none), "built" or "reused",
+    and why."""
+
+    name: str
+    key: str | None
+    state: str
+    seconds: float
+    because: list[str]
+
+
+class Run(Section):
+    """Facts of one build on one machine: what two builds of one recipe may differ in. Null or empty until it is
+    published; `tradeoff` is of a mixed precision, `stages` is null in manifests that do not say it."""
+
+    tradeoff: list[VariantTimes] = []  # noqa: RUF012 - pydantic copies it
+    started: str | None = None
+    seconds: float | None = None
+    cpu: dict[str, Any] = {}  # noqa: RUF012 - pydantic copies it
+    output_dir: str | None = None
+    stages: list[StageRun] | None = None
+
+
 class Manifest(Section):
     """See the module. Only `run` and `benchmark`, which are measured on the clock, may differ between two builds of one
     recipe on machines of one instruction set. `evaluation` and `benchmark` are null where the recipe has them off."""
@@ -106,17 +135,17 @@ class Manifest(Section):
     preprocessing: Preprocessing
     outputs: list[Tensor]
     postprocessing: Postprocessing
-    quantization: dict[str, Any]
+    quantization: AnyQuantization
     calibration: Calibration | None
     backend: Backend
     engine: Engine | None = None
     intermediate: OpenVinoIr | None = None
-    proof: dict[str, Any]
+    proof: Proof
     evaluation: Evaluation | None
     benchmark: Benchmark | None
     recipe: Recipe
     versions: dict[str, str]
-    run: dict[str, Any]
+    run: Run
 
     def write(self, folder: Path) -> None:
         """Writes `manifest.json` into the folder."""

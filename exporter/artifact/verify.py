@@ -86,11 +86,13 @@ def _facts(model: onnx.ModelProto, manifest: Manifest) -> Iterator[tuple[str, An
         yield from list(metadata(model, manifest))
     except ValueError as error:
         raise BuildError(f"its metadata holds what no artifact does: {in_one_line(error)}") from error
-    if manifest.quantization.get("precision") in IN_FLOAT and facts.is_quantized(model):
-        yield "quantization.precision", "integers", manifest.quantization["precision"]
-    for key, found in (summarize(model) | summarize_fp16(model)).items():
-        if key in manifest.quantization:
-            yield f"quantization.{key}", found, manifest.quantization[key]
+    quantization = manifest.quantization
+    if quantization.precision in IN_FLOAT and facts.is_quantized(model):
+        yield "quantization.precision", "integers", quantization.precision
+    stated = quantization.model_dump()
+    for key, found in {**summarize(model).model_dump(), **summarize_fp16(model).model_dump()}.items():
+        if key in stated:
+            yield f"quantization.{key}", found, stated[key]
 
 
 def _run(path: Path, manifest: Manifest) -> Iterator[str]:

@@ -11,6 +11,7 @@ from exporter.backend.engine import engine_of
 from exporter.benchmark.subject import Subject, of_manifest
 from exporter.common.errors import RequestError
 from exporter.common.messages import one_of
+from exporter.quantization.section import Int8
 from exporter.runtime.engine import Engine
 from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
 from exporter.runtime.openvino import Hint, OpenVinoEngine, Precision, installed
@@ -46,7 +47,7 @@ class Case:
     @property
     def precision(self) -> str:
         """That of the file, in the manifest's word."""
-        return str(self.manifest.quantization.get("precision", "float32"))
+        return self.manifest.quantization.precision
 
     @property
     def name(self) -> str:
@@ -54,7 +55,9 @@ class Case:
         words = [self.engine.label(self.folder / self.manifest.artifact.file)]
         if self.engine.hint == "throughput":
             words.append("throughput")
-        symmetric = " (symmetric int8, for TensorRT)" if self.manifest.quantization.get("scheme") == "s8s8" else ""
+        quantization = self.manifest.quantization
+        s8s8 = isinstance(quantization, Int8) and quantization.scheme == "s8s8"
+        symmetric = " (symmetric int8, for TensorRT)" if s8s8 else ""
         return f"{self.folder}{symmetric} in {', '.join(words)}, {self.threads} threads, batch {self.batch}"
 
 

@@ -63,3 +63,14 @@ class Benchmark(Section):
     peak_memory_bytes: Sizes
     file_bytes: Sizes
     warnings: list[str]
+
+
+class VariantTimes(Section):
+    """Of a variant of a mixed precision, by its number of layers on integers: the median in milliseconds, and
+    median and quartiles of its ratio to the FP32 artifact."""
+
+    in_int8: int
+    p50_ms: float
+    ratio: float
+    low: float
+    high: float

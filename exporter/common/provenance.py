@@ -61,12 +61,11 @@ def cpu() -> dict[str, Any]:
     }
 
 
-def run_section(output_dir: Path, started: float, seconds: float, stages: list[dict[str, Any]]) -> dict[str, Any]:
-    """When and where an artifact was published, and which of its stages ran; `started`: in seconds since 1970."""
+def run_section(output_dir: Path, started: float, seconds: float) -> dict[str, Any]:
+    """When and where an artifact was published; `started`: in seconds since 1970."""
     return {
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
         "seconds": round(seconds, 1),
         "cpu": cpu(),
         "output_dir": str(output_dir.absolute()),
-        "stages": stages,
     }

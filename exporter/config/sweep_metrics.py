@@ -31,12 +31,12 @@ NAMES = tuple(Metrics.__dataclass_fields__)
 def metrics(manifest: "Manifest", seconds: float) -> Metrics:
     """Those in the manifest: accuracy from the evaluation, or where that is off from the proof's few
     synthetic images."""
-    evaluation, benchmark, found = manifest.evaluation, manifest.benchmark, manifest.proof["detections"]
+    evaluation, benchmark, found = manifest.evaluation, manifest.benchmark, manifest.proof.detections
     if evaluation:
         score, drop = evaluation.artifact.map, evaluation.drop if evaluation.reference else 0.0
     else:
-        score = found["map"]
-        drop = None if score is None else found["torch_map"] - score
+        score = found.map
+        drop = None if found.map is None else found.torch_map - found.map
     latency = benchmark.end_to_end if benchmark else None
     return Metrics(
         map=score,
@@ -52,5 +52,5 @@ def measured_on(manifest: "Manifest") -> str | None:
     """What `map` and `drop` were measured on, in words; None where they were not."""
     if manifest.evaluation:
         return f"evaluation={manifest.evaluation.name}, {manifest.evaluation.num_images} images"
-    found = manifest.proof["detections"]
-    return None if found["map"] is None else f"the proof's {found['scenes']} synthetic images"
+    found = manifest.proof.detections
+    return None if found.map is None else f"the proof's {found.scenes} synthetic images"

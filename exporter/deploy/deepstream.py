@@ -63,7 +63,7 @@ def config(manifest: Manifest) -> str:
         f"onnx-file={manifest.artifact.file}",
         f"model-engine-file={Path(manifest.artifact.file).with_suffix('.engine')}",
         f"batch-size={manifest.backend.profile.max[0] if manifest.backend.profile else batch}",
-        f"network-mode={MODES.get(str(manifest.quantization.get('precision')), INT8)}",
+        f"network-mode={MODES.get(manifest.quantization.precision, INT8)}",
         f"infer-dims=3;{geometry.height};{geometry.width}",
         f"network-input-order={int(manifest.input.layout == 'nhwc')}",
         f"model-color-format={colour}",

@@ -9,7 +9,6 @@ import json
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from omegaconf import OmegaConf
 
@@ -58,7 +57,10 @@ def build(recipe: Recipe, progress: Progress, fresh: bool = False) -> m.Manifest
             manifest = m.Manifest.model_validate(json.loads(files[m.FILE]))
         for name, content in {**files, m.ARTIFACT: artifact}.items():
             (staging / name).write_bytes(content)
-        manifest.run.update(run_section(recipe.output_dir, started, time.perf_counter() - clock, stages(made)))
+        seconds = time.perf_counter() - clock
+        run_facts = manifest.run.model_copy(update=run_section(recipe.output_dir, started, seconds))
+        run_facts = run_facts.model_copy(update={"stages": stages(made)})
+        manifest = manifest.model_copy(update={"run": run_facts})
         manifest.write(staging)
         _write_config(staging / ".hydra", recipe)
     return manifest
@@ -83,16 +85,16 @@ def store_of(recipe: Recipe, progress: Progress) -> Store | None:
     return Store(folder, recipe.store.max_size, progress.warn) if folder else None
 
 
-def stages(made: Steps) -> list[dict[str, Any]]:
-    """What became of each stage, JSON-able. One that was not asked for, since what came of it was there, was reused."""
+def stages(made: Steps) -> list[m.StageRun]:
+    """What became of each stage. One that was not asked for, since what came of it was there, was reused."""
     return [
-        {
-            "name": stage.name,
-            "key": stage.key,
-            "state": REUSED if stage.state == UNNEEDED else stage.state,
-            "seconds": round(stage.seconds, 2),
-            "because": stage.because,
-        }
+        m.StageRun(
+            name=stage.name,
+            key=stage.key,
+            state=REUSED if stage.state == UNNEEDED else stage.state,
+            seconds=round(stage.seconds, 2),
+            because=list(stage.because),
+        )
         for stage in made.stages
     ]
 

@@ -16,6 +16,7 @@ from exporter.common.provenance import versions
 from exporter.config.recipe import Recipe
 from exporter.graph import facts
 from exporter.model.loaded import ModelFacts
+from exporter.quantization.section import AnyQuantization, IntegerCounts
 from exporter.quantization.summary import summarize
 
 NOT_TOLD = ("output_dir", "store", "progress", "sweep")
@@ -49,13 +50,13 @@ def recipe_section(recipe: Recipe, repository: Mapping[str, Any]) -> m.Recipe:
 
 def describe(
     file: Path, loaded: ModelFacts, name: str, request: Request, backend: BackendNode, recipe: m.Recipe,
-    packages: Iterable[str], quantization: dict[str, Any], calibration: m.Calibration | None, proof: dict[str, Any],
-    evaluation: m.Evaluation | None, benchmark: m.Benchmark | None, tradeoff: list[dict[str, Any]],
+    packages: Iterable[str], quantization: AnyQuantization, calibration: m.Calibration | None, proof: m.Proof,
+    evaluation: m.Evaluation | None, benchmark: m.Benchmark | None, tradeoff: list[m.VariantTimes],
     engine_files: Mapping[str, bytes] | None,
 ) -> m.Manifest:  # fmt: skip
     """The manifest of the artifact in `file`; what is known only when it is published, see `run_section`, is not in it.
-    What `quantization` counts is counted again in the artifact. `packages`: besides those that every build needs;
-    `tradeoff`: what the variants of a mixed precision took; `engine_files`: see `BackendNode.files`."""
+    What of `quantization` is counted in a graph is counted again in the artifact. `packages`: besides those that every
+    build needs; `tradeoff`: what the variants of a mixed precision took; `engine_files`: see `BackendNode.files`."""
     model = onnx.load(file)
     stored = {Path(name).suffix[1:]: _stored(name, content) for name, content in (engine_files or {}).items()}
     return m.Manifest(
@@ -80,7 +81,7 @@ def describe(
         preprocessing=request.preprocessing_section(),
         outputs=[m.Tensor(**output) for output in facts.outputs(model)],
         postprocessing=request.postprocessing_section(),
-        quantization=quantization | {key: value for key, value in summarize(model).items() if key in quantization},
+        quantization=_counted(quantization, model),
         calibration=calibration,
         backend=backend.section(model, request.input_section(model)),
         intermediate=m.OpenVinoIr.model_validate(stored) if stored else None,
@@ -89,8 +90,15 @@ def describe(
         benchmark=benchmark,
         recipe=recipe,
         versions=versions(packages),
-        run={"tradeoff": tradeoff} if tradeoff else {},
+        run=m.Run(tradeoff=tradeoff),
     )
+
+
+def _counted(quantization: AnyQuantization, model: onnx.ModelProto) -> AnyQuantization:
+    """With what it counted in the core counted in the artifact."""
+    if not isinstance(quantization, IntegerCounts):
+        return quantization
+    return quantization.model_copy(update=dict(summarize(model)))
 
 
 def _stored(name: str, content: bytes) -> m.StoredFile:

@@ -47,7 +47,7 @@ def rebuild(
         yield f"package {line}"
     choices = {
         "model": manifest.model.name,
-        "quantization": str(manifest.quantization.get("precision")),
+        "quantization": manifest.quantization.precision,
         "postprocessing/nms": str(manifest.postprocessing.nms.get("type")),
         "postprocessing/format": str(manifest.postprocessing.format),
     }

@@ -22,9 +22,11 @@ from exporter.pipeline.stages.codecs import (
     EVALUATION,
     FACTS,
     FOLDER,
-    JSON,
     MODEL,
+    PROOF,
+    SIGHT,
     SUMMARY,
+    VARIANT_TIMES,
 )
 from exporter.pipeline.stages.quantize import quantize
 from exporter.pipeline.stages.trace import trace
@@ -87,7 +89,7 @@ def steps(recipe: Recipe, run: Run) -> Steps:
         prove.proved,
         {"artifact": artifact, "model": model, **around, "quantization": recipe.quantization,
          "proof": recipe.proof.model_copy(update={"blind": "auto"})},  # which this stage has no use for
-        JSON,
+        PROOF,
         tools=outputs,
         beside={"network": network},
         machine=machine,
@@ -98,7 +100,7 @@ def steps(recipe: Recipe, run: Run) -> Steps:
             prove.looked,
             {"artifact": artifact, "model": model, **around, "evaluation": evaluation,
              "calibration": calibration_of(recipe, MAX_LOOKED_AT), "blind": recipe.proof.blind},
-            JSON,
+            SIGHT,
             tools=outputs,
             beside={"network": network},
             machine=machine,
@@ -117,7 +119,7 @@ def steps(recipe: Recipe, run: Run) -> Steps:
         )  # fmt: skip
     if reference and weighs:
         given = {"calibrated": calibrated, "reference": reference, **named}
-        traded = Stage("time variants", measure.traded_off, given, JSON, tools=tools, machine=timed_on)
+        traded = Stage("time variants", measure.traded_off, given, VARIANT_TIMES, tools=tools, machine=timed_on)
     if recipe.benchmark.measures:
         benchmark = Stage(
             "benchmark",

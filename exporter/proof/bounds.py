@@ -1,18 +1,18 @@
 """How far the proof's metrics may be off: which bounds hold for a recipe, and whether they do."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import onnx
 
 from exporter.backend import BackendNode
 from exporter.backend.request import Request
 from exporter.common.errors import BuildError
-from exporter.evaluation.section import ScoreShift
 from exporter.graph.facts import is_quantized
 from exporter.model.loaded import ModelFacts
 from exporter.proof.detections import bounded_shift
 from exporter.proof.letterbox import MAX_BEYOND, MAX_BOX_ERROR, MAX_GREY_BIAS, MAX_MAP_DROP
+from exporter.proof.section import DetectionErrors, Proof
 from exporter.proof.settings import ProofSettings
 from exporter.quantization import QuantizationNode
 from exporter.quantization.int8 import Int8
@@ -36,28 +36,29 @@ def bounds_of(
     return bounds | {key: value for key, value in own.items() if value != "auto"}
 
 
-def hold(proof: dict[str, Any], problems: Iterable[str]) -> None:
+def hold(proof: Proof, problems: Iterable[str]) -> None:
     """Raises BuildError that names every metric beyond its bound, and the problems."""
-    found = proof["detections"]
-    shift = ScoreShift.model_validate(found["score_shift"]) if found.get("score_shift") else None
-    metrics = proof["network"] | {"max_map_drop": found.get("map_drop"), "max_score_shift": bounded_shift(shift)}
+    metrics: dict[str, float | None] = {**proof.network.model_dump()}
+    if isinstance(proof.detections, DetectionErrors):
+        metrics["max_map_drop"] = proof.detections.map_drop
+        metrics["max_score_shift"] = bounded_shift(proof.detections.score_shift)
     beyond = [
-        f"{key} is {metrics[key]:.4g}, allowed {bound:g}"
-        for key, bound in proof["bounds"].items()
-        if metrics[key] is not None and not metrics[key] <= bound  # NaN is beyond every bound
+        f"{key} is {metric:.4g}, allowed {bound:g}"
+        for key, bound in proof.bounds.items()
+        if (metric := metrics.get(key)) is not None and not metric <= bound  # NaN is beyond every bound
     ]
-    rows = proof["postprocessing"]
-    if rows and rows["unexplained"]:
-        beyond.append(f"{rows['unexplained']} of {rows['rows']} detections are not what the contract of the NMS gives")
-    if proof["format"] and proof["format"]["wrong"]:
-        beyond.append(f"{', '.join(proof['format']['wrong'])}: not what the recipe's own format gives by itself")
-    geometry = proof["geometry"]
-    if geometry and geometry["beyond_one_grey_level"] > MAX_BEYOND:
-        beyond.append(f"{geometry['beyond_one_grey_level']:.2%} of the pixels are not those that OpenCV gives")
-    if geometry and geometry["mean_grey_error"] > MAX_GREY_BIAS:
-        beyond.append(f"the pixels are {geometry['mean_grey_error']:.2g} grey levels off those of OpenCV in the mean")
-    if geometry and geometry["max_box_error"] > MAX_BOX_ERROR:
-        beyond.append(f"boxes are {geometry['max_box_error']:.3g} pixels of the raw image away from where they belong")
+    rows = proof.postprocessing
+    if rows and rows.unexplained:
+        beyond.append(f"{rows.unexplained} of {rows.rows} detections are not what the contract of the NMS gives")
+    if proof.format and proof.format.wrong:
+        beyond.append(f"{', '.join(proof.format.wrong)}: not what the recipe's own format gives by itself")
+    geometry = proof.geometry
+    if geometry and geometry.beyond_one_grey_level > MAX_BEYOND:
+        beyond.append(f"{geometry.beyond_one_grey_level:.2%} of the pixels are not those that OpenCV gives")
+    if geometry and geometry.mean_grey_error is not None and geometry.mean_grey_error > MAX_GREY_BIAS:
+        beyond.append(f"the pixels are {geometry.mean_grey_error:.2g} grey levels off those of OpenCV in the mean")
+    if geometry and geometry.max_box_error > MAX_BOX_ERROR:
+        beyond.append(f"boxes are {geometry.max_box_error:.3g} pixels of the raw image away from where they belong")
     beyond += problems
     if beyond:
         fail(beyond)

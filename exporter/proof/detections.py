@@ -17,6 +17,7 @@ from exporter.evaluation.section import ScoreShift
 from exporter.postprocessing import reference
 from exporter.postprocessing.detections import Detections
 from exporter.postprocessing.parameters import NmsParameters
+from exporter.proof.section import DetectionErrors
 
 SURE, MIN_MATCHED = 0.25, 10
 """A score below which detections are many and move little, whatever becomes of those that count; and how many of them
@@ -31,7 +32,7 @@ def detection_errors(
     num_scenes: int,
     height: int,
     width: int,
-) -> dict[str, Any]:
+) -> DetectionErrors:
     """mAP@[.5:.95] in points of both, and their matched boxes, over held-out synthetic images of height × width.
 
     network: `torch_detections` of an image.
@@ -44,13 +45,13 @@ def detection_errors(
         100 * coco_scores([(d.boxes, d.scores, d.classes) for d in each], ground_truths, CLASS_NAMES)["map"]
         for each in (found, wanted)
     )
-    return {
-        "scenes": num_scenes,
-        "map": round(own, 3),
-        "torch_map": round(torch_map, 3),
-        "map_drop": round(torch_map - own, 3),
+    return DetectionErrors(
+        scenes=num_scenes,
+        map=round(own, 3),
+        torch_map=round(torch_map, 3),
+        map_drop=round(torch_map - own, 3),
         **matched(found, wanted),
-    }
+    )
 
 
 def torch_detections(

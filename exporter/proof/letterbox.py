@@ -1,12 +1,12 @@
 """Is the geometry inside a graph the geometry? Its pixels are held against OpenCV's, its boxes against Python's."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from exporter.common.geometry import Geometry
 from exporter.preprocessing.section import Input
+from exporter.proof.section import LetterboxErrors
 from exporter.proof.tensors import Tensors
 
 MAX_BEYOND = 1e-3  # of all values: OpenCV itself rounds one way or the other, but by one grey level only
@@ -25,7 +25,7 @@ def seen(tensor: Tensors, image: np.ndarray, input: Input) -> np.ndarray:
 
 def letterbox_errors(
     tensors: Sequence[Tensors], raw_images: Sequence[np.ndarray], shown: Sequence[np.ndarray], geometry: Geometry
-) -> dict[str, Any]:
+) -> LetterboxErrors:
     """The largest grey-level error, the largest of a raw image's means, padding left out, the share of values that are
     off by more than 1, and the largest error of a box in pixels of the raw image, over raw images uint8 [h, w, 3] RGB
     and what the network was `shown` of them."""
@@ -40,10 +40,10 @@ def letterbox_errors(
         want = geometry.to_image(tensor.detections.boxes, at, height, width)
         boxes.append(float(np.abs(tensor.letterboxed.boxes - want).max(initial=0)))
     grey = np.concatenate(greys)
-    return {
-        "reference": "OpenCV's resize and border, and the manifest's numbers",
-        "max_grey_error": int(grey.max()),
-        "mean_grey_error": max(means),
-        "beyond_one_grey_level": float((grey > 1).mean()),
-        "max_box_error": max(boxes),
-    }
+    return LetterboxErrors(
+        reference="OpenCV's resize and border, and the manifest's numbers",
+        max_grey_error=int(grey.max()),
+        mean_grey_error=max(means),
+        beyond_one_grey_level=float((grey > 1).mean()),
+        max_box_error=max(boxes),
+    )

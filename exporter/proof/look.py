@@ -11,6 +11,7 @@ from exporter.demo.scenes import scene
 from exporter.evaluation.scores import scores as average_precision
 from exporter.postprocessing.detections import Detections
 from exporter.proof.at_hand import AtHand
+from exporter.proof.section import Seen
 
 NUM_PROBES = 4
 HIGH, SATURATED = 0.9, 0.99
@@ -37,15 +38,15 @@ class Look:
         """On how many images there is a detection."""
         return int((self.best > threshold).sum())
 
-    def metrics(self, threshold: float) -> dict[str, float | int | None]:
+    def metrics(self, threshold: float) -> Seen:
         """For the manifest."""
-        return {
-            "best_score": round(float(self.best.max()), 5),
-            "detected_on": self.detected_on(threshold),
-            "saturated": round(self.saturated, 5),
-            "ap50": self.ap50,
-            "response": round(self.response, 4),
-        }
+        return Seen(
+            best_score=round(float(self.best.max()), 5),
+            detected_on=self.detected_on(threshold),
+            saturated=round(self.saturated, 5),
+            ap50=self.ap50,
+            response=round(self.response, 4),
+        )
 
 
 @cache

@@ -17,7 +17,6 @@ Whether the network sees anything is another question: see `exporter.proof.sight
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
 
 import numpy as np
 import onnx
@@ -41,6 +40,15 @@ from exporter.proof.detections import TorchOutputs, detection_errors, torch_dete
 from exporter.proof.form import declared_problems, given_problems, promised
 from exporter.proof.letterbox import letterbox_errors, seen
 from exporter.proof.quantized import anchor_problems, pair_problems
+from exporter.proof.section import (
+    DetectionErrors,
+    LetterboxErrors,
+    NetworkErrors,
+    NmsRows,
+    NotCompared,
+    Proof,
+    UserFormatErrors,
+)
 from exporter.proof.settings import ProofSettings
 from exporter.proof.tensors import Tensors, artifact_tensors
 from exporter.proof.user_format import user_format_errors
@@ -58,9 +66,9 @@ Outputs = Callable[[np.ndarray, AnyNormalization], tuple[np.ndarray, ...]]
 def prove(
     artifact: bytes, model: ModelFacts, request: Request, backend: BackendNode, quantization: QuantizationNode,
     settings: ProofSettings, outputs: Outputs,
-) -> dict[str, Any]:  # fmt: skip
-    """The manifest's section `proof`. outputs: `torch_outputs` of the network, or what gives the same. Raises
-    BuildError where a metric is beyond its bound."""
+) -> Proof:  # fmt: skip
+    """The manifest's section `proof`, `sight` left out. outputs: `torch_outputs` of the network, or what gives the
+    same. Raises BuildError where a metric is beyond its bound."""
     graph = onnx.load_from_string(artifact)
     problems = list(_graph_problems(graph, request, quantization))
     if problems:  # what has another form cannot be run as the contract says
@@ -74,21 +82,21 @@ def prove(
     tensors = list(artifact_tensors(artifact, groups, input, preprocessing, batch or 2, engine, request.read))
     shown = [seen(tensor, image, input) for tensor, image in zip(tensors, images, strict=True)]
     feeds = {input.name: encode(groups[0][[0] * (batch or 1)], input, preprocessing)}
-    proof = {
-        "engine": engine.label(artifact),
-        "nodes_by_provider": engine.placement(artifact, feeds),
-        "pictures": f"{len(images) - 1} demo scenes and noise, "
+    proof = Proof(
+        engine=engine.label(artifact),
+        nodes_by_provider=engine.placement(artifact, feeds),
+        pictures=f"{len(images) - 1} demo scenes and noise, "
         + ", ".join(f"{width} × {height}" for height, width in request.image_sizes),
-        "network": _network_errors(tensors, shown, _normalised(outputs, request)),
-        "postprocessing": _postprocessing_errors(tensors, request),
-        "format": _format_errors(artifact, groups, input, preprocessing, request, backend),
-        "geometry": _geometry_errors(tensors, images, shown, preprocessing),
-        "detections": _detection_errors(artifact, model, request, backend, settings, input, preprocessing, outputs),
-        "bounds": bounds_of(artifact, model, request, backend, quantization, settings),
-    }
+        network=_network_errors(tensors, shown, _normalised(outputs, request)),
+        postprocessing=_postprocessing_errors(tensors, request),
+        format=_format_errors(artifact, groups, input, preprocessing, request, backend),
+        geometry=_geometry_errors(tensors, images, shown, preprocessing),
+        detections=_detection_errors(artifact, model, request, backend, settings, input, preprocessing, outputs),
+        bounds=bounds_of(artifact, model, request, backend, quantization, settings),
+    )
     problems = [*given_problems(tensors, plugin=has_plugin(graph))]
     if quantization.quantizes:
-        problems += _channel_problems(tensors, shown, _normalised(outputs, request), proof["network"])
+        problems += _channel_problems(tensors, shown, _normalised(outputs, request), proof.network)
     hold(proof, problems)
     return proof
 
@@ -129,7 +137,7 @@ def torch_outputs(
     return tuple(np.concatenate([output[k].numpy() for output in outputs]) for k in (0, 1))
 
 
-def _network_errors(tensors: list[Tensors], images: list[np.ndarray], outputs: TorchOutputs) -> dict[str, float]:
+def _network_errors(tensors: list[Tensors], images: list[np.ndarray], outputs: TorchOutputs) -> NetworkErrors:
     """|artifact - torch| before NMS: boxes in pixels of the input, scores in 0..1. The mean over boxes is weighted by
     their best score: where a network sees nothing, the box it gives means nothing."""
     given = [[each[0] for each in outputs(image[None])] for image in images]
@@ -137,25 +145,25 @@ def _network_errors(tensors: list[Tensors], images: list[np.ndarray], outputs: T
     box_errors = np.abs(np.concatenate([t.boxes for t in tensors]) - boxes)
     score_errors = np.abs(np.concatenate([t.scores for t in tensors]) - scores)
     weight = scores.max(axis=1, keepdims=True)
-    return {
-        "max_box_error": float(box_errors.max()),
-        "mean_box_error": float((box_errors * weight).sum() / (4 * weight.sum())),
-        "max_score_error": float(score_errors.max()),
-        "mean_score_error": float(score_errors.mean()),
-    }
+    return NetworkErrors(
+        max_box_error=float(box_errors.max()),
+        mean_box_error=float((box_errors * weight).sum() / (4 * weight.sum())),
+        max_score_error=float(score_errors.max()),
+        mean_score_error=float(score_errors.mean()),
+    )
 
 
 def _channel_problems(
-    tensors: list[Tensors], images: list[np.ndarray], outputs: TorchOutputs, errors: dict[str, float]
+    tensors: list[Tensors], images: list[np.ndarray], outputs: TorchOutputs, errors: NetworkErrors
 ) -> Iterator[str]:
     """A clause where the artifact is clearly nearer to what torch gives for red in the place of blue. Swapped channels
     may change less than a quantization may, and neither the bounds nor mAP tell. errors: of the images as they are."""
     swapped = _network_errors(tensors, [np.ascontiguousarray(image[..., ::-1]) for image in images], outputs)
-    if swapped["mean_score_error"] < CLEARLY_LESS * errors["mean_score_error"]:
+    if swapped.mean_score_error < CLEARLY_LESS * errors.mean_score_error:
         yield "it is nearer to what the network gives for red and blue swapped"
 
 
-def _postprocessing_errors(tensors: list[Tensors], request: Request) -> dict[str, Any] | None:
+def _postprocessing_errors(tensors: list[Tensors], request: Request) -> NmsRows | None:
     """How many rows differ from the plain reference; None without NMS."""
     rows = different = wrong = 0
     parameters = request.nms.parameters
@@ -170,13 +178,13 @@ def _postprocessing_errors(tensors: list[Tensors], request: Request) -> dict[str
         different += differing
         # Two computations in float32 may part at a tie or a threshold; a row that no rounding explains is a fault.
         wrong += unexplained(got, tensor.boxes, tensor.scores, parameters) if differing else 0
-    return {"reference": "plain numpy, from the contract", "rows": rows, "different": different, "unexplained": wrong}
+    return NmsRows(reference="plain numpy, from the contract", rows=rows, different=different, unexplained=wrong)
 
 
 def _format_errors(
     artifact: bytes, groups: list[np.ndarray], input: Input, preprocessing: Preprocessing, request: Request,
     backend: BackendNode,
-) -> dict[str, Any] | None:  # fmt: skip
+) -> UserFormatErrors | None:  # fmt: skip
     """See `user_format_errors`; None where the format is not a user's code."""
     code, batch = request.format.code, request.input.fixed_batch or 2
     return user_format_errors(artifact, groups, input, preprocessing, batch, code, backend.engine) if code else None
@@ -184,7 +192,7 @@ def _format_errors(
 
 def _geometry_errors(
     tensors: list[Tensors], images: list[np.ndarray], shown: list[np.ndarray], preprocessing: Preprocessing
-) -> dict[str, Any] | None:
+) -> LetterboxErrors | None:
     """See `letterbox_errors`; None where resize and padding are outside."""
     if not preprocessing.geometry_inside_graph or preprocessing.geometry is None:
         return None
@@ -194,7 +202,7 @@ def _geometry_errors(
 def _detection_errors(
     artifact: bytes, model: ModelFacts, request: Request, backend: BackendNode, settings: ProofSettings, input: Input,
     preprocessing: Preprocessing, outputs: Outputs,
-) -> dict[str, Any]:  # fmt: skip
+) -> DetectionErrors | NotCompared:  # fmt: skip
     """mAP and matched boxes against the torch network; or null and why."""
     why = None
     if model.weights.kind != "demo":
@@ -206,7 +214,7 @@ def _detection_errors(
     elif settings.num_scenes == 0:
         why = "proof.num_scenes=0"
     if why or preprocessing.geometry is None:
-        return {"scenes": 0, "map": None, "why": why or "how a picture becomes the input is not known"}
+        return NotCompared(scenes=0, map=None, why=why or "how a picture becomes the input is not known")
     return detection_errors(
         Detector(backend.engine.session(artifact), input, preprocessing, read=request.read),
         torch_detector(request, preprocessing.geometry, outputs),

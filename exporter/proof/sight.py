@@ -36,6 +36,7 @@ from exporter.preprocessing.section import Preprocessing
 from exporter.proof.at_hand import AtHand, at_hand
 from exporter.proof.look import QUIET, RUNAWAY, SATURATED, Look, look, probes
 from exporter.proof.prove import Outputs
+from exporter.proof.section import NotLooked, Sight
 from exporter.proof.tensors import artifact_tensors
 from exporter.proof.told import told
 from exporter.proof.usual import USUAL, in_words
@@ -53,7 +54,7 @@ Outcomes = Iterator[tuple[np.ndarray, Detections | None]]
 def looked(
     artifact: bytes, model: ModelFacts, request: Request, backend: BackendNode, evaluation: EvaluationNode,
     calibration: CalibrationNode | None, blind: Literal["auto", "error", "warn"], outputs: Outputs,
-) -> dict[str, Any]:  # fmt: skip
+) -> Sight | NotLooked:  # fmt: skip
     """The manifest's section `proof.sight`. outputs: as for `exporter.proof.prove.prove`, asked only where something
     looks wrong. blind: "auto" is "error" for what is certain, where the checkpoint declares its processing or the
     images are the user's, else "warn". calibration: None where nothing is calibrated.
@@ -61,22 +62,22 @@ def looked(
     Raises BuildError for an artifact that is blind, RequestError for an image that cannot be read."""
     preprocessing = request.preprocessing_section()
     if model.weights.kind == "random":
-        return {"images": 0, "why": "the weights are random"}
+        return NotLooked(images=0, why="the weights are random")
     if preprocessing.normalization is None or preprocessing.geometry is None:
-        return {"images": 0, "why": "how a picture becomes the input is not known"}
+        return NotLooked(images=0, why="how a picture becomes the input is not known")
     images = at_hand(evaluation, calibration, model.class_names, preprocessing.geometry, request.nominal_image)
     parameters = request.nms.parameters
     threshold = parameters.confidence_threshold if parameters else THRESHOLD
     given = look(_of_artifact(artifact, images, preprocessing, request, backend), images, model.num_classes)
     own = in_words(preprocessing.normalization)
-    section = {
-        "images": len(images.images),
-        "of": images.of,
-        "objects": images.num_objects,
-        "threshold": threshold,
-        "input": own,
-        **given.metrics(threshold),
-    }
+    section = Sight(
+        images=len(images.images),
+        of=images.of,
+        objects=images.num_objects,
+        threshold=threshold,
+        input=own,
+        **given.metrics(threshold).model_dump(),
+    )
     if not _suspicious(given, threshold):
         return section
     some = images.some(TRIED)
@@ -84,14 +85,15 @@ def looked(
         words: look(_of_torch(each, some, outputs, parameters), some, model.num_classes)
         for words, each in {own: preprocessing.normalization, **USUAL}.items()
     }
-    section |= {"tried_on": len(some.images), "tried": {k: each.metrics(threshold) for k, each in tried.items()}}
+    metrics = {words: each.metrics(threshold) for words, each in tried.items()}
+    section = section.model_copy(update={"tried_on": len(some.images), "tried": metrics})
     sure = _is_blind(given, tried, own, images, threshold)
     if not sure and given.detected_on(threshold):
         return section
     text = told(section, sure)
     if blind == "error" or (blind == "auto" and sure and (request.trained.declared or images.users)):
         raise BuildError(f"proof.blind: {text}; nothing was published (proof.blind=warn would all the same)")
-    return {**section, "warning": text}
+    return section.model_copy(update={"warning": text})
 
 
 def _suspicious(given: Look, threshold: float) -> bool:

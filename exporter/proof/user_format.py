@@ -1,7 +1,6 @@
 """Is what a user's format computes in the artifact what it computes by itself?"""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -10,6 +9,7 @@ from exporter.graph.user_code import UserGraphCode
 from exporter.postprocessing.format.custom import BATCH
 from exporter.preprocessing.encode import encode
 from exporter.preprocessing.section import Input, Preprocessing
+from exporter.proof.section import UserFormatErrors
 from exporter.proof.tensors import exposed
 from exporter.runtime.engine import Engine
 
@@ -20,7 +20,7 @@ RELATIVE, ABSOLUTE = 1e-5, 1e-4
 def user_format_errors(
     artifact: bytes, groups: Sequence[np.ndarray], input: Input, preprocessing: Preprocessing, batch: int,
     code: UserGraphCode, engine: Engine,
-) -> dict[str, Any]:  # fmt: skip
+) -> UserFormatErrors:  # fmt: skip
     """Runs the artifact on the first images of each group (uint8 [n, H, W, 3] RGB), and `code` on what its format was
     given there: the outputs by name, the largest difference, and the names of those that are not the same."""
     run = engine.session(exposed(artifact))
@@ -37,7 +37,7 @@ def user_format_errors(
                 wrong.add(name)
             elif got.size:
                 largest = max(largest, float(np.abs(got.astype(np.float64) - want).max()))
-    return {"outputs": own, "max_difference": largest, "wrong": sorted(wrong)}
+    return UserFormatErrors(outputs=own, max_difference=largest, wrong=sorted(wrong))
 
 
 def _alike(got: np.ndarray, want: np.ndarray) -> bool:

@@ -45,7 +45,7 @@ class Fp16(QuantizationNode):
         """
         from exporter.common.errors import RequestError
         from exporter.graph import fp16
-        from exporter.quantization import policy, probes
+        from exporter.quantization import policy, probes, section
         from exporter.quantization.summary import summarize_fp16
 
         core = task.core
@@ -58,15 +58,14 @@ class Fp16(QuantizationNode):
             raise RequestError("quantization=fp16: no layer is left to compute in float16; use quantization=none")
         model = fp16.to_fp16(core, chosen)
         reasons = {name: left.get(name, "reads float32 and only moves it") for name in able if name not in chosen}
-        summary = {
-            "precision": "float16",
-            "engines": "for GPUs: a CPU computes it in float32, with casts, and so slower than the float32 artifact",
-            **summarize_fp16(model),
-            "nodes": {"float16": len(chosen), "float32": len(core.graph.node) - len(chosen)},
-            "left_in_float32": reasons,
-            "exclude": excluded,
-            "probes": probes.DESCRIPTION,
-        }
+        summary = section.Fp16(
+            engines="for GPUs: a CPU computes it in float32, with casts, and so slower than the float32 artifact",
+            **dict(summarize_fp16(model)),
+            nodes={"float16": len(chosen), "float32": len(core.graph.node) - len(chosen)},
+            left_in_float32=reasons,
+            exclude=excluded,
+            probes=probes.DESCRIPTION,
+        )
         return Quantized(model, summary)
 
 

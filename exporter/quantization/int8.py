@@ -39,6 +39,7 @@ class Int8(LayerSelection):
         Raises RequestError for patterns that match nothing, for more layers at the ends than there are and for unfit
         images, BuildError for values that are not finite.
         """
+        from exporter.quantization import section
         from exporter.quantization.plan import plan
         from exporter.quantization.reduce_range import decided
         from exporter.quantization.summary import summarize
@@ -48,11 +49,5 @@ class Int8(LayerSelection):
         model = known.model(known.layers)
         return Quantized(
             model,
-            {
-                "precision": "int8",
-                "scheme": task.scheme,
-                **summarize(model),
-                "reduce_range": reduce_range,
-                **known.choices,
-            },
+            section.Int8(scheme=task.scheme, **dict(summarize(model)), reduce_range=reduce_range, **known.choices),
         )

@@ -23,6 +23,7 @@ class Int8Fp16(Int8):
         values float16 cannot hold. Raises what `Int8` and `Fp16` raise."""
         from exporter.graph import fp16
         from exporter.graph.fp16_scales import round_scales
+        from exporter.quantization import section
         from exporter.quantization.fp16 import beyond
         from exporter.quantization.summary import summarize_fp16
 
@@ -30,12 +31,8 @@ class Int8Fp16(Int8):
         left = beyond(task, fp16.nodes_in_fp16(task.core))
         model = round_scales(quantized.model)
         model = fp16.to_fp16(model, fp16.nodes_in_fp16(model, {*left, *_pairs_about(model, left)}))
-        summary = {
-            **quantized.summary,
-            "precision": self.name,
-            **summarize_fp16(model),
-            "left_in_float32": left,
-        }
+        counts = {**dict(quantized.summary), **dict(summarize_fp16(model)), "precision": self.name}
+        summary = section.Int8Fp16(**counts, left_in_float32=left)
         return Quantized(model, summary)
 
 

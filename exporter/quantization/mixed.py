@@ -44,6 +44,7 @@ class Mixed(Int8):
 
         Raises what `Int8.quantize` raises, and BuildError where no set of layers that was tried keeps it.
         """
+        from exporter.quantization import section
         from exporter.quantization.plan import plan
         from exporter.quantization.reduce_range import decided
         from exporter.quantization.reference_evaluator import reference_evaluator
@@ -84,30 +85,29 @@ class Mixed(Int8):
         for share in SHARES:
             drop(order[: round(share * count)])
         quantized = model(chosen)
-        summary = {
-            "precision": "mixed",
-            "scheme": task.scheme,
-            **summarize(quantized),
-            "reduce_range": reduce_range,
+        summary = section.Mixed(
+            scheme=task.scheme,
+            **dict(summarize(quantized)),
+            reduce_range=reduce_range,
             **known.choices,
-            "max_drop": self.max_drop,
-            "drop": drop(chosen),
-            "map": {"float": held.map, "mixed": scored[chosen]},
-            "labels": held.labels,
-            "num_images": {"ranking": min(self.num_ranking_images, len(held.images)), "drop": len(held.images)},
-            "left_for_accuracy": list(chosen),
-            "ranking": [each._asdict() for each in ranked],
-            "tried": [
-                {
-                    "in_int8": count - len(tried),
-                    "map": scored[tried],
-                    "drop": drop(tried),
-                    "given_back": _given_back(tried, order),
-                    "chosen": tried == chosen,
-                }
+            max_drop=self.max_drop,
+            drop=drop(chosen),
+            map={"float": held.map, "mixed": scored[chosen]},
+            labels=held.labels,
+            num_images={"ranking": min(self.num_ranking_images, len(held.images)), "drop": len(held.images)},
+            left_for_accuracy=list(chosen),
+            ranking=ranked,
+            tried=[
+                section.Tried(
+                    in_int8=count - len(tried),
+                    map=scored[tried],
+                    drop=drop(tried),
+                    given_back=_given_back(tried, order),
+                    chosen=tried == chosen,
+                )
                 for tried in scored
             ],
-        }
+        )
         shown = [tried for tried in scored if not _given_back(tried, order)]
         variants = {count - len(tried): partial(model, tried) for tried in (*shown, chosen)}
         return Quantized(quantized, summary, variants)

@@ -53,7 +53,7 @@ class Nncf(PackageQuantizer):
         model = unsigned_pairs(repeat_pairs(made))
         return model if task.input_range is None else _with_input_range(model, task.input_range)
 
-    def _facts(self, task: Task) -> dict[str, Any]:
+    def _facts(self, task: Task) -> dict[str, str]:
         return {"scheme": "u8s8"}
 
 

@@ -20,8 +20,9 @@ class NoQuantization(QuantizationNode):
     def quantize(self, task: Task) -> Quantized:
         """The core as it is. Of one that is quantized already, what is counted in it."""
         from exporter.graph.facts import is_quantized
+        from exporter.quantization import section
         from exporter.quantization.summary import summarize
 
         if not is_quantized(task.core):
-            return Quantized(task.core, {"precision": "float32"})
-        return Quantized(task.core, {"precision": "int8", "scheme": "as it was given", **summarize(task.core)})
+            return Quantized(task.core, section.Float32())
+        return Quantized(task.core, section.Int8(scheme="as it was given", **dict(summarize(task.core))))

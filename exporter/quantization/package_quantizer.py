@@ -8,7 +8,7 @@ import importlib.metadata
 from abc import abstractmethod
 from collections.abc import Collection, Iterator
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from exporter.common.errors import BuildError, RequestError
 from exporter.quantization.int8 import Int8
@@ -46,6 +46,7 @@ class PackageQuantizer(LayerSelection):
         Raises RequestError for what `problems` says, for keys as `selected` does and for unfit images, BuildError for
         values that are not finite.
         """
+        from exporter.quantization import section
         from exporter.quantization.selection import selected
         from exporter.quantization.summary import summarize
 
@@ -55,14 +56,9 @@ class PackageQuantizer(LayerSelection):
         _check_weights(task.core, selection.layers)
         always_zero = _always_zero(task, selection.layers)
         model = self._quantized(task, selection)
-        summary = {
-            "precision": "int8",
-            "engine": {"name": self.package, "version": importlib.metadata.version(str(self.package))},
-            **self._facts(task),
-            **summarize(model),
-            **selection.choices,
-            "always_zero": always_zero,
-        }
+        package = section.Package(name=str(self.package), version=importlib.metadata.version(str(self.package)))
+        facts = {**self._facts(task), **dict(summarize(model)), **selection.choices}
+        summary = section.Int8(**facts, always_zero=always_zero, engine=package)
         return Quantized(model, summary)
 
     @abstractmethod
@@ -70,8 +66,8 @@ class PackageQuantizer(LayerSelection):
         """A copy of the core with the selected layers in INT8."""
 
     @abstractmethod
-    def _facts(self, task: Task) -> dict[str, Any]:
-        """`scheme`, and what else the manifest should say about this package's work."""
+    def _facts(self, task: Task) -> dict[str, str]:
+        """`scheme`, and of the other fields of `section.Int8` those in which the package says something of itself."""
 
 
 def _check_weights(core: "onnx.ModelProto", layers: Collection[str]) -> None:

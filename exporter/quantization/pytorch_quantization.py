@@ -5,7 +5,7 @@ Unverified: the package lies on an index of NVIDIA's own and was not at hand. Wr
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from exporter.quantization.task import Task
 from exporter.quantization.torch_package_quantizer import TorchPackageQuantizer
@@ -30,5 +30,5 @@ class PytorchQuantization(TorchPackageQuantizer):
         description = tensor_quant.QuantDescriptor(num_bits=8, axis=None, calib_method=calibrator)
         return nn.TensorQuantizer(description, if_quant=False, if_calib=True)
 
-    def _facts(self, task: Task) -> dict[str, Any]:
+    def _facts(self, task: Task) -> dict[str, str]:
         return {**super()._facts(task), "verified": "not with the package itself, only with a stand-in for it"}

@@ -5,21 +5,20 @@ is then some 90 of 127, which costs hundredths of a point; 64 for all, the usual
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from exporter.proof.tensors import tensors
 from exporter.quantization import observe
 from exporter.quantization.plan import Plan
+from exporter.quantization.section import ReducedRange
 from exporter.quantization.sensitivity import quantization_error
 
 Images = Iterable[np.ndarray]
 
 
-def decided(
-    plan: Plan, wanted: bool | Literal["auto", "measure"], images: Images | None
-) -> tuple[Plan, dict[str, Any]]:
+def decided(plan: Plan, wanted: bool | Literal["auto", "measure"], images: Images | None) -> tuple[Plan, ReducedRange]:
     """The plan with full or reduced weights, and for the manifest: which, and where it was measured ("measure") the
     error of either, as from `exporter.quantization.sensitivity.quantization_error`, with all layers on integers, in the
     engine and on the machine that this runs on. Equal errors leave the full range. "auto" reduces where the scheme can
@@ -31,11 +30,11 @@ def decided(
     if wanted == "auto":
         wanted = not plan.scheme.symmetric
     if wanted != "measure":
-        return (reduced if wanted else plan), {"chosen": wanted, "error": None}
+        return (reduced if wanted else plan), ReducedRange(chosen=wanted, error=None)
     assert images is not None  # `needs_calibration` says so
     error = {"full": _error(plan, images), "reduced": _error(reduced, images)}
     better = error["reduced"] < error["full"]
-    return (reduced if better else plan), {"chosen": better, "error": error}
+    return (reduced if better else plan), ReducedRange(chosen=better, error=error)
 
 
 def _error(plan: Plan, images: Images) -> float:

@@ -1,7 +1,6 @@
 """How much the outputs of a network suffer when a single layer of it works on integers."""
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
 import numpy as np
 import onnx
@@ -10,23 +9,16 @@ from exporter.evaluation.scores import scores
 from exporter.proof.tensors import Tensors
 from exporter.quantization.plan import Plan
 from exporter.quantization.reference_evaluator import ReferenceEvaluator, finished, has_objects, outcomes
+from exporter.quantization.section import Sensitivity
 
 DIGITS = 6  # of an error: the last ones of a float32 depend on the processor, and a ranking should not
-
-
-class Sensitivity(NamedTuple):
-    """Of one layer: `error` as from `quantization_error`, and the points of mAP that quantizing it alone costs (None
-    where there is no object on the images)."""
-
-    layer: str
-    error: float
-    map_drop: float | None
 
 
 def ranking(
     layers: Iterable[str], plan: Plan, reference_evaluator: ReferenceEvaluator, num_images: int
 ) -> list[Sensitivity]:
-    """The layers by the error that each alone makes on the first images, the worst first; equal ones as they came."""
+    """The layers by the `quantization_error` that each alone makes on the first images, the worst first; equal ones as
+    they came."""
     images, ground_truths = reference_evaluator.images[:num_images], reference_evaluator.ground_truths[:num_images]
     scorable = has_objects(ground_truths)
 
@@ -40,7 +32,7 @@ def ranking(
     for layer in layers:
         got, after = measured(plan.model([layer]))
         drop = None if before is None or after is None else round(before - after, 3)
-        ranked.append(Sensitivity(layer, quantization_error(expected, got), drop))
+        ranked.append(Sensitivity(layer=layer, error=quantization_error(expected, got), map_drop=drop))
     return sorted(ranked, key=lambda each: -each.error)
 
 

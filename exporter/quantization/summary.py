@@ -10,6 +10,7 @@ import onnx
 from onnx import numpy_helper
 
 from exporter.graph.operators import WEIGHTED
+from exporter.quantization.section import Convolutions, Fp16Counts, IntegerCounts
 
 COUNTED = (*WEIGHTED, "QuantizeLinear", "DequantizeLinear", "Constant")
 """Operators that are read here by what ONNX says of their inputs and outputs."""
@@ -25,8 +26,8 @@ class Operands(NamedTuple):
     scale: onnx.TensorProto | None
 
 
-def summarize(model: onnx.ModelProto) -> dict[str, Any]:
-    """JSON-able facts about what computes on integers in `model`, behind Q/DQ pairs or by itself, whatever put it
+def summarize(model: onnx.ModelProto) -> IntegerCounts:
+    """What computes on integers in `model`, behind Q/DQ pairs or by itself, whatever put it
     there."""
     producers = {output: node for node in model.graph.node for output in node.output}
     constants = _constants(model)
@@ -38,15 +39,15 @@ def summarize(model: onnx.ModelProto) -> dict[str, Any]:
     stored = [numpy_helper.to_array(each.stored) for each in on_integers if each.stored is not None]
     largest = [int(np.abs(weights.astype(np.int16)).max(initial=0)) for weights in stored]
     scales = {"per channel" if each.scale is not None and each.scale.dims else "per tensor" for each in on_integers}
-    return {
-        "convolutions": {"int8": len(on_integers), "float": len(in_float), "left_in_float": in_float},
-        "activations": _type_names(each.activations for each in on_integers),
-        "weights": _type_names(each.weights for each in on_integers),
-        "weight_scales": sorted(scales),
-        "largest_weight": max(largest, default=None),  # of those that are stored as integers
-        "quantize_linear": kinds["QuantizeLinear"],
-        "dequantize_linear": kinds["DequantizeLinear"],
-    }
+    return IntegerCounts(
+        convolutions=Convolutions(int8=len(on_integers), float=len(in_float), left_in_float=in_float),
+        activations=_type_names(each.activations for each in on_integers),
+        weights=_type_names(each.weights for each in on_integers),
+        weight_scales=sorted(scales),
+        largest_weight=max(largest, default=None),
+        quantize_linear=kinds["QuantizeLinear"],
+        dequantize_linear=kinds["DequantizeLinear"],
+    )
 
 
 def _constants(model: onnx.ModelProto) -> dict[str, onnx.TensorProto]:
@@ -82,17 +83,17 @@ def _operands(
     return Operands(*types, constant(0, weights), constant(1, weights))
 
 
-def summarize_fp16(model: onnx.ModelProto) -> dict[str, int]:
+def summarize_fp16(model: onnx.ModelProto) -> Fp16Counts:
     """How many convolutions have weights in float16 and in float32, and how many numbers are stored in float16."""
     initializers = {tensor.name: tensor for tensor in model.graph.initializer}
     convolutions = [node for node in model.graph.node if node.op_type in WEIGHTED]
     types = [initializers[node.input[1]].data_type for node in convolutions if node.input[1] in initializers]
     in_fp16 = (tensor for tensor in initializers.values() if tensor.data_type == onnx.TensorProto.FLOAT16)
-    return {
-        "float16_convolutions": types.count(onnx.TensorProto.FLOAT16),
-        "float32_convolutions": types.count(onnx.TensorProto.FLOAT),
-        "float16_weights": sum(math.prod(tensor.dims) for tensor in in_fp16),
-    }
+    return Fp16Counts(
+        float16_convolutions=types.count(onnx.TensorProto.FLOAT16),
+        float32_convolutions=types.count(onnx.TensorProto.FLOAT),
+        float16_weights=sum(math.prod(tensor.dims) for tensor in in_fp16),
+    )
 
 
 def _type_names(types: Iterable[Any]) -> list[str]:

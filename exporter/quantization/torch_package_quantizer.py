@@ -45,7 +45,7 @@ class TorchPackageQuantizer(PackageQuantizer):
 
         return insert_at_inputs(task.core, self._limits(task, selection))
 
-    def _facts(self, task: Task) -> dict[str, Any]:
+    def _facts(self, task: Task) -> dict[str, str]:
         slow = "ONNX Runtime computes symmetric int8 on a CPU slower than float32 (1.3 to 1.4 of its time)"
         if task.scheme != "s8s8":
             task.progress.warn(f"quantization={self.name} is for TensorRT: {slow}")

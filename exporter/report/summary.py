@@ -1,9 +1,11 @@
 """What a person wants to know when a build is done, in a few lines from the manifest."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from exporter.artifact.manifest import Manifest
+from exporter.evaluation.section import ScoreShift
+from exporter.proof.section import DetectionErrors, Sight
+from exporter.quantization.section import Int8, Mixed
 
 
 def summary_lines(manifest: Manifest) -> Iterator[str]:
@@ -18,35 +20,33 @@ def summary_lines(manifest: Manifest) -> Iterator[str]:
         yield line
     if manifest.model.weights.kind == "random":
         yield "  weights    random: for shape and speed work only, it detects nothing"
-    convolutions = manifest.quantization.get("convolutions")
-    if convolutions:
-        scheme = manifest.quantization.get("scheme")
-        kind = f"int8 ({scheme})" if scheme else "int8"
-        yield f"  precision  {convolutions['int8']} convolutions in {kind}, {convolutions['float']} in float"
-    left = manifest.quantization.get("left_for_accuracy")
-    if left is not None:
+    quantization = manifest.quantization
+    if isinstance(quantization, Int8):
+        counts, kind = quantization.convolutions, f"int8 ({quantization.scheme})"
+        yield f"  precision  {counts.int8} convolutions in {kind}, {counts.float} in float"
+    if isinstance(quantization, Mixed):
         yield (
-            f"  accuracy   {len(left)} layers left in float for it: a drop of {manifest.quantization['drop']:.2f}"
-            f" points of mAP on calibration images, {manifest.quantization['max_drop']:g} allowed"
+            f"  accuracy   {len(quantization.left_for_accuracy)} layers left in float for it: a drop of"
+            f" {quantization.drop:.2f} points of mAP on calibration images, {quantization.max_drop:g} allowed"
         )
-    network, rows = proof["network"], proof["postprocessing"]
+    network, rows = proof.network, proof.postprocessing
     yield (
-        f"  proof      boxes within {network['max_box_error']:.3g} px (mean {network['mean_box_error']:.2g}),"
-        f" scores within {network['max_score_error']:.2g} (mean {network['mean_score_error']:.2g}) of torch"
-        + (f"; NMS: {rows['rows']} rows, {rows['unexplained']} wrong" if rows else "")
+        f"  proof      boxes within {network.max_box_error:.3g} px (mean {network.mean_box_error:.2g}),"
+        f" scores within {network.max_score_error:.2g} (mean {network.mean_score_error:.2g}) of torch"
+        + (f"; NMS: {rows.rows} rows, {rows.unexplained} wrong" if rows else "")
     )
-    if placed := proof.get("nodes_by_provider"):
+    if placed := proof.nodes_by_provider:
         yield f"  ran in     {', '.join(f'{name}: {count} nodes' for name, count in placed.items())}"
-    found = proof["detections"]
-    if found["map"] is not None:
+    found = proof.detections
+    if isinstance(found, DetectionErrors):
         yield (
-            f"  detections mAP {found['map']:.1f} (torch {found['torch_map']:.1f}) on {found['scenes']} synthetic"
-            f" images, {found['matched']}/{found['boxes']} boxes matched at mean IoU {found['mean_iou']}"
+            f"  detections mAP {found.map:.1f} (torch {found.torch_map:.1f}) on {found.scenes} synthetic"
+            f" images, {found.matched}/{found.boxes} boxes matched at mean IoU {found.mean_iou}"
         )
-        if shift := found.get("score_shift"):  # older manifests do not have it
-            yield f"  scores     {_moved(shift)} torch's"
-    if warning := proof.get("sight", {}).get("warning"):  # older manifests do not have it
-        yield f"  warning    proof.blind: {warning}"
+        if found.score_shift:
+            yield f"  scores     {_moved(found.score_shift)} torch's"
+    if isinstance(proof.sight, Sight) and proof.sight.warning:
+        yield f"  warning    proof.blind: {proof.sight.warning}"
     yield from measured_lines(manifest)
 
 
@@ -79,17 +79,17 @@ def measured_lines(manifest: Manifest) -> Iterator[str]:
             f" with {evaluation.num_boxes} objects"
         )
         if evaluation.score_shift:
-            yield f"  scores     {_moved(evaluation.score_shift.model_dump())} FP32's"
+            yield f"  scores     {_moved(evaluation.score_shift)} FP32's"
     if benchmark:
         own, ratio = benchmark.end_to_end.artifact, benchmark.end_to_end.ratio
         against = f", {ratio.median:.2f} of FP32 (quartiles {ratio.low:.2f} to {ratio.high:.2f})" if ratio else ""
         yield f"  benchmark  p50 {own.p50_ms:.1f} ms, p99 {own.p99_ms:.1f} ms{against}, {benchmark.threads} threads"
 
 
-def _moved(shift: dict[str, Any]) -> str:
+def _moved(shift: ScoreShift) -> str:
     return (
-        f"of {shift['matched']} detections: median {shift['median']:+.3f}, 5 % below {shift['p5']:+.3f},"
-        f" 5 % above {shift['p95']:+.3f} of"
+        f"of {shift.matched} detections: median {shift.median:+.3f}, 5 % below {shift.p5:+.3f},"
+        f" 5 % above {shift.p95:+.3f} of"
     )
 
 

@@ -49,7 +49,7 @@ def artifact(folder: Path, content: bytes | onnx.ModelProto | None = None) -> di
         "file": "model.onnx", "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data), "opset": 18,
         "ir_version": 8, "operators": {kind: kinds.count(kind) for kind in sorted(set(kinds))},
     }  # fmt: skip
-    values["quantization"] = {}
+    values["quantization"] = {"precision": "float32"}
     meanings = {"num_predictions": "detections of each image",
                 "pred_boxes": "boxes x1, y1, x2, y2 in pixels of the input; not clipped",
                 "pred_scores": "scores in 0..1", "pred_classes": "indices into class_names"}  # fmt: skip

@@ -41,10 +41,10 @@ def artifact(tmp_path_factory):
 
 def test_it_is_proved_and_timed_in_openvino(artifact):
     manifest = read_manifest(artifact)
-    assert manifest.proof["engine"].startswith("openvino 2") and manifest.proof["engine"].endswith("CPU, f32")
-    assert manifest.proof["network"]["max_box_error"] < 1e-2
-    rows = manifest.proof["postprocessing"]
-    assert rows["rows"] > 0 and rows["unexplained"] == 0
+    assert manifest.proof.engine.startswith("openvino 2") and manifest.proof.engine.endswith("CPU, f32")
+    assert manifest.proof.network.max_box_error < 1e-2
+    rows = manifest.proof.postprocessing
+    assert rows.rows > 0 and rows.unexplained == 0
     assert manifest.backend.settings == {"INFERENCE_PRECISION_HINT": "f32"}
     assert "openvino" in manifest.versions and manifest.backend.verified.startswith("run and proved in openvino 2")
     benchmark = manifest.benchmark
@@ -102,7 +102,7 @@ def test_dynamic_sides_and_batch_are_proved_and_others_refused(tmp_path):
     folder = tmp_path / "dynamic"
     sides = ["input.size=dynamic", "input.min_size=64", "input.nominal_size=96", "input.max_size=128"]
     manifest = build(folder, *sides, "input.batch=dynamic", "postprocessing/format=flat")
-    assert manifest.proof["network"]["max_box_error"] < 1e-2
+    assert manifest.proof.network.max_box_error < 1e-2
     # With one thread OpenVINO 2026.4.1 swallows the graph's refusal and gives what the run before gave: so sizes are
     # also looked at before they get there.
     opened = OpenVinoEngine().session(folder / "model.onnx", 2)
@@ -132,7 +132,7 @@ def test_dynamic_sides_and_batch_are_proved_and_others_refused(tmp_path):
 )
 def test_everything_that_onnx_runtime_takes(tmp_path, override):
     manifest = build(tmp_path / "a", override)
-    assert manifest.proof["engine"].startswith("openvino")
+    assert manifest.proof.engine.startswith("openvino")
 
 
 @pytest.mark.slow
@@ -149,7 +149,7 @@ def test_int8_is_the_file_for_onnx_runtime_less_its_padding(tmp_path):
         exporter.build(overrides=[*overrides, f"backend={name}", f"output_dir={tmp_path / name}"])
         for name in ("openvino", "onnxruntime")
     )
-    assert ours.quantization["scheme"] == "u8s8"
+    assert ours.quantization.scheme == "u8s8"
     added = {op: count - ours.artifact.operators.get(op, 0) for op, count in theirs.artifact.operators.items()}
     assert {op for op, count in added.items() if count} == {"Pad"}
 

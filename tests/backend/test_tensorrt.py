@@ -169,7 +169,7 @@ def test_the_manifest_says_what_was_run_and_what_was_not(artifact):
     assert (backend.name, backend.minimum_version) == ("tensorrt", "10.0")
     assert backend.verified.startswith("proved on CPU with an emulated plugin in onnxruntime")
     assert backend.verified.endswith("; not run in TensorRT")
-    assert manifest.proof["engine"].endswith("plugin emulated") and manifest.proof["postprocessing"]["unexplained"] == 0
+    assert manifest.proof.engine.endswith("plugin emulated") and manifest.proof.postprocessing.unexplained == 0
     parameters = manifest.postprocessing.nms
     assert (parameters["type"], parameters["max_candidates_per_image"], parameters["multi_label"]) == (
         "efficientnms",
@@ -183,7 +183,7 @@ def test_the_manifest_says_what_was_run_and_what_was_not(artifact):
 
 def test_integers_and_float16_are_all_that_the_network_computes_with(artifact):
     manifest, model = read_manifest(artifact), onnx.load(artifact / "model.onnx")
-    summary = manifest.quantization
+    summary = manifest.quantization.model_dump()
     assert (summary["convolutions"]["int8"], summary["activations"], summary["weights"]) == (2, ["int8"], ["int8"])
     assert (summary["float16_convolutions"], summary["float32_convolutions"]) == (2, 0)
     stored = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}

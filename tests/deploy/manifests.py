@@ -5,10 +5,23 @@ from typing import Any
 from exporter.artifact.manifest import Manifest
 from exporter.preprocessing.ppyoloe import PPYoloE
 from exporter.preprocessing.yolo_nas import YoloNas
+from tests.making import NOTHING_PROVED
 
 OUTPUTS = {
     "batch": [("num_predictions", "int64", [1]), ("pred_boxes", "float32", [300, 4]), ("pred_scores", "float32", [300]), ("pred_classes", "int64", [300])],
     "none": [("pred_boxes", "float32", [8400, 4]), ("pred_scores", "float32", [8400, 8])],
+}  # fmt: skip
+
+
+FP16 = {"float16_convolutions": 94, "float32_convolutions": 6, "float16_weights": 1}
+COUNTED = {
+    "float32": {},
+    "float16": FP16 | {"engines": "GPUs", "nodes": {}, "left_in_float32": {}, "exclude": {}, "probes": "none"},
+    "int8": {
+        "scheme": "s8s8", "convolutions": {"int8": 94, "float": 6, "left_in_float": []}, "activations": ["int8"],
+        "weights": ["int8"], "weight_scales": ["per channel"], "largest_weight": 127, "quantize_linear": 1,
+        "dequantize_linear": 1,
+    },
 }  # fmt: skip
 
 
@@ -53,10 +66,10 @@ def manifest(
             "nms": {"type": "efficientnms" if plugin else "onnx", "confidence_threshold": 0.25, "nms_threshold": 0.7, "class_agnostic": False},
             "format": format,
         },
-        "quantization": {"precision": precision},
+        "quantization": COUNTED[precision] | {"precision": precision},
         "calibration": None,
         "backend": {"name": backend, "minimum_version": "8.6", "verified": "", **(trt if backend == "tensorrt" else {})},
-        "proof": {}, "evaluation": None, "benchmark": None,
+        "proof": NOTHING_PROVED.model_dump(), "evaluation": None, "benchmark": None,
         "recipe": {"name": None, "config": {}, "overrides": [], "commit": None, "dirty": None},
         "versions": {}, "run": {},
     }  # fmt: skip

@@ -33,9 +33,9 @@ def test_it_goes_through_quantization_nms_proof_and_manifest(tmp_path):
     assert main([*overrides, "input.size=160", f"output_dir={tmp_path / 'out'}"]) == 0
     manifest = read_manifest(tmp_path / "out")
     assert manifest.model.weights.source == "made by tests.examples.modern_yolonas.network"
-    assert manifest.quantization["convolutions"]["int8"] > 90
-    assert manifest.proof["postprocessing"]["unexplained"] == 0
-    assert manifest.proof["postprocessing"]["rows"] > 0
+    assert manifest.quantization.convolutions.int8 > 90
+    assert manifest.proof.postprocessing.unexplained == 0
+    assert manifest.proof.postprocessing.rows > 0
     assert manifest.evaluation is not None and manifest.evaluation.artifact.map > 50
     assert len(list(verify(tmp_path / "out"))) == 5
 

@@ -115,7 +115,7 @@ def test_layers_that_share_the_weights_of_an_upsampling():
     model = b.model(b.conv("last", again, 8, 4))
     quantized, summary, _ = Int8().quantize(Task(model, images=made_images(3), input_range=(0.0, 1.0)))
     onnx.checker.check_model(quantized, full_check=True)
-    assert summary["convolutions"]["left_in_float"] == ["last/Conv"]
+    assert summary.convolutions.left_in_float == ["last/Conv"]
     (image,) = made_images(1, seed=5)
     assert relative_error(run_on(model, image)[0], run_on(quantized, image)[0]) < 0.05
 

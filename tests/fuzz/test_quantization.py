@@ -203,7 +203,7 @@ def test_int8(gains, data, settings, method, percentile, scheme):
     found = on_integers(quantized)
     left = {n.name for n in model.graph.node if n.op_type == "ConvTranspose"} if scheme == "u8s8" else set()
     assert asked(model, node) - left <= found <= asked(model, node)
-    assert summary["convolutions"]["int8"] == len(found)
+    assert summary.convolutions.int8 == len(found)
     kinds = {tensor.data_type for tensor in quantized.graph.initializer}
     assert TensorProto.FLOAT16 not in kinds
     if gains != "wild" and method in ("minmax", "mse") and settings["per_channel"]:
@@ -227,7 +227,7 @@ def test_fp16(gains, data, exclude):
         assert "no layer is left" in str(error)
         return
     in_fp16 = {tensor.name for tensor in quantized.graph.initializer if tensor.data_type == TensorProto.FLOAT16}
-    assert in_fp16 or summary["float16_convolutions"] == 0
+    assert in_fp16 or summary.float16_convolutions == 0
     if exclude == ("stem2",):
         assert not in_fp16 & {"stem2.weight", "stem2.bias"} or any("shared" in n or "layer" in n for n in in_fp16)
     assert all(
@@ -254,9 +254,7 @@ def test_int8_fp16(gains, data, settings, method):
     except RequestError as error:
         assert "quantization." in str(error) or "calibration: in" in str(error), error
         return
-    assert on_integers(quantized) == asked(model, node) and summary["convolutions"]["int8"] == len(
-        on_integers(quantized)
-    )
+    assert on_integers(quantized) == asked(model, node) and summary.convolutions.int8 == len(on_integers(quantized))
     if gains == "plain" and method in ("minmax", "mse") and settings["per_channel"]:
         near(model, quantized, 0.4)
     else:

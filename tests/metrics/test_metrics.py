@@ -41,7 +41,7 @@ def builds(monkeypatch, int8_artifact, float_artifact):
 
 
 def is_int8(folder) -> bool:
-    return read_manifest(folder).quantization["precision"] == "int8"
+    return read_manifest(folder).quantization.precision == "int8"
 
 
 def lines(text: str) -> list[list[str]]:

@@ -75,8 +75,8 @@ def test_a_network_of_the_contract_goes_all_the_way(mine, tmp_path, overrides):
     assert manifest.model.class_names == ["a", "b", "c"]
     assert manifest.model.weights.source == "made by mynet.make"
     assert manifest.model.weights.kind == "custom"
-    assert manifest.proof["postprocessing"]["unexplained"] == 0
-    assert manifest.proof["postprocessing"]["rows"] > 0
+    assert manifest.proof.postprocessing.unexplained == 0
+    assert manifest.proof.postprocessing.rows > 0
     list(verify(tmp_path / "out"))
 
 

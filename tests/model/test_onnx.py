@@ -113,13 +113,17 @@ def test_it_goes_all_the_way(tmp_path, overrides, capsys):
     assert (manifest.model.name, manifest.model.class_names) == ("onnx", ["a", "b", "c", "d", "e"])
     assert (manifest.model.weights.file, manifest.model.weights.sha256) == ("core.onnx", file_digest(file))
     assert (manifest.model.weights.source, manifest.model.weights.kind) == ("file", "onnx")
-    assert manifest.proof["postprocessing"]["rows"] > 0
-    assert manifest.proof["postprocessing"]["unexplained"] == 0
+    assert manifest.proof.postprocessing.rows > 0
+    assert manifest.proof.postprocessing.unexplained == 0
     assert manifest.preprocessing.geometry is not None
     if overrides is INT8:
-        assert manifest.quantization["convolutions"] == {"int8": 2, "float": 1, "left_in_float": ["/head/Conv"]}
+        assert manifest.quantization.convolutions.model_dump() == {
+            "int8": 2,
+            "float": 1,
+            "left_in_float": ["/head/Conv"],
+        }
     else:
-        assert manifest.proof["network"]["max_box_error"] < 1e-4
+        assert manifest.proof.network.max_box_error < 1e-4
     assert len(list(verify(tmp_path / "out"))) == 5
     if overrides is FLOAT:
         file.rename(tmp_path / "elsewhere.onnx")
@@ -134,9 +138,7 @@ def test_the_proof_holds_the_artifact_against_the_file(tmp_path):
     loaded = recipe.model.load()
     core = core_graph(loaded.network, recipe.export, recipe.input)
     assert (
-        prove(finished(core, loaded, recipe), loaded, recipe, partial(torch_outputs, loaded))["network"][
-            "max_score_error"
-        ]
+        prove(finished(core, loaded, recipe), loaded, recipe, partial(torch_outputs, loaded)).network.max_score_error
         < 1e-5
     )
     weight = next(tensor for tensor in core.graph.initializer if tensor.name == "w3")

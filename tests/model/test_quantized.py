@@ -61,12 +61,12 @@ def test_it_is_taken_as_it_is(files, tmp_path, form):
         == 0
     )
     manifest = read_manifest(tmp_path / "out")
-    quantization = manifest.quantization
+    quantization = manifest.quantization.model_dump()
     assert quantization["precision"] == "int8"
     assert quantization["convolutions"] == {"int8": 3, "float": 0, "left_in_float": []}
     assert quantization["weight_scales"] == ["per channel" if "per_channel" in FORMS[form] else "per tensor"]
     assert (quantization["largest_weight"] is None) == (form == "QAT")
-    assert manifest.proof["network"]["max_score_error"] < 1e-4
+    assert manifest.proof.network.max_score_error < 1e-4
     assert len(list(verify(tmp_path / "out"))) == 5
 
 
@@ -80,7 +80,7 @@ def test_it_cannot_be_quantized_again(files, tmp_path, form, capsys):
 
 def test_floats_are_not_taken_for_integers(files):
     assert not is_quantized(onnx.load(files / "float.onnx"))
-    counted = summarize(onnx.load(files / "float.onnx"))["convolutions"]
+    counted = summarize(onnx.load(files / "float.onnx")).convolutions.model_dump()
     assert (counted["int8"], counted["float"]) == (0, 3)
 
 
@@ -101,7 +101,7 @@ def test_constants_in_nodes_and_types_without_zero_points_are_counted():
     ]
     for node in reversed(nodes):
         model.graph.node.insert(0, node)
-    counted = summarize(model)
+    counted = summarize(model).model_dump()
     assert counted["convolutions"]["int8"] == 1
     assert (counted["activations"], counted["weights"], counted["largest_weight"]) == (["int8"], ["int8"], 1)
 

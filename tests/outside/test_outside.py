@@ -20,7 +20,7 @@ def test_options_of_a_package_outside_build_an_artifact_that_is_proved(tmp_path)
     assert [each.name for each in manifest.outputs] == ["table"]
     assert (manifest.backend.name, manifest.postprocessing.format) == ("plain", "table")
     assert (manifest.model.name, manifest.calibration.name, manifest.calibration.num_images) == ("small", "greys", 4)
-    assert manifest.quantization["precision"] == "12 bits of fraction"
+    assert manifest.quantization.precision == "12 bits of fraction"
     assert manifest.evaluation.name == "squares" and manifest.evaluation.num_images == 2
     proof = manifest.proof if isinstance(manifest.proof, dict) else manifest.proof.model_dump()
     assert proof["postprocessing"]["rows"] > 0 and proof["postprocessing"]["unexplained"] == 0

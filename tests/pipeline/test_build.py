@@ -46,14 +46,14 @@ def test_the_manifest_says_what_the_artifact_is(int8_artifact):
     assert manifest.input.shape == [1, 3, 160, 160]
     assert manifest.model.class_names == list(CLASS_NAMES)
     assert manifest.model.parameters > 19_000_000
-    assert manifest.quantization["convolutions"] == {
+    assert manifest.quantization.convolutions.model_dump() == {
         "int8": 94,
         "float": 6,
         "left_in_float": [f"heads.head{i}.{kind}_pred/Conv" for i in (1, 2, 3) for kind in ("reg", "cls")],
     }
     assert manifest.calibration is not None
     assert manifest.calibration.num_images == 8
-    assert manifest.proof["postprocessing"]["unexplained"] == 0
+    assert manifest.proof.postprocessing.unexplained == 0
     assert manifest.recipe.name == "yolo_nas_s_int8"
 
 
@@ -235,4 +235,4 @@ def test_the_recipes_without_demo_weights(tmp_path, name):
     overrides += ["calibration=demo", "calibration.num_images=2"] if "int8" in name else []
     manifest = exporter.build(name, overrides)
     assert manifest.model.weights.source.startswith("random")
-    assert manifest.proof["postprocessing"]["unexplained"] == 0
+    assert manifest.proof.postprocessing.unexplained == 0

@@ -97,8 +97,8 @@ def test_a_letterbox_says_what_it_is(letterbox):
     assert manifest.preprocessing.geometry_inside_graph
     assert manifest.preprocessing.geometry == Geometry.stretch(64, 96)
     assert "of the frame" in manifest.outputs[0].meaning
-    proof = manifest.proof["geometry"]
-    assert proof["max_grey_error"] <= 1 and proof["max_box_error"] == 0
+    proof = manifest.proof.geometry
+    assert proof.max_grey_error <= 1 and proof.max_box_error == 0
     assert len(list(verify(letterbox))) == 5
     assert (letterbox / "preview.png").exists() and (letterbox / "report.html").exists()
 
@@ -143,7 +143,7 @@ def test_a_dynamic_artifact_says_what_it_takes(dynamic):
     }  # fmt: skip
     assert manifest.preprocessing.geometry == Geometry.stretch(96, 96)
     for size in ("96 × 96", "64 × 160", "160 × 64"):
-        assert size in manifest.proof["pictures"]
+        assert size in manifest.proof.pictures
     assert len(list(verify(dynamic))) == 5
 
 

@@ -59,9 +59,9 @@ def test_the_artifact_gives_what_the_code_makes_of_the_detections(core_file, tmp
         ("count", "int64", ["batch"]), ("table", "float32", ["batch", 300, 6])]  # fmt: skip
     assert {output.meaning for output in manifest.outputs} == {"the recipe's own format"}
     assert manifest.postprocessing.format == "custom"
-    assert manifest.proof["format"]["outputs"] == ["count", "table"]
-    assert manifest.proof["format"]["wrong"] == []
-    assert manifest.proof["postprocessing"]["rows"] > 0
+    assert manifest.proof.format.outputs == ["count", "table"]
+    assert manifest.proof.format.wrong == []
+    assert manifest.proof.postprocessing.rows > 0
     assert len(list(verify(tmp_path / "out"))) == 5
 
     recipe = check(compose(overrides_of(core_file, "Corners", "input.batch=dynamic")))

@@ -28,10 +28,10 @@ def finished(core, recipe, normalization=None, channels="rgb"):
 def test_the_network_itself_passes(parts):
     recipe, loaded, core = parts
     proof = prove(finished(core, recipe), loaded, recipe, partial(torch_outputs, loaded))
-    assert proof["network"]["max_score_error"] < 1e-4
-    assert proof["postprocessing"]["rows"] > 0
-    assert proof["detections"]["map"] is None
-    assert proof["detections"]["why"]
+    assert proof.network.max_score_error < 1e-4
+    assert proof.postprocessing.rows > 0
+    assert proof.detections.map is None
+    assert proof.detections.why
 
 
 def test_swapped_channels_fail(parts):
@@ -92,5 +92,5 @@ def test_without_pre_processing_the_same_network_passes(parts):
         recipe,
         partial(torch_outputs, loaded),
     )
-    assert proof["postprocessing"] is None
-    assert proof["network"]["max_score_error"] < 1e-4
+    assert proof.postprocessing is None
+    assert proof.network.max_score_error < 1e-4

@@ -43,5 +43,5 @@ def test_int8_that_squeezes_confidences_fails(parts):
     with pytest.raises(BuildError, match=r"network: max_score_shift is 0\.1\d+, allowed 0\.05; nothing"):
         prove(artifact, loaded, recipe, partial(torch_outputs, loaded))
     wide = replace(recipe, proof=recipe.proof.model_copy(update={"max_score_shift": 1.0}))
-    section = prove(artifact, loaded, wide, partial(torch_outputs, loaded))["detections"]
-    assert -0.2 < section["score_shift"]["median"] < -0.1 and abs(section["map_drop"]) < 5
+    section = prove(artifact, loaded, wide, partial(torch_outputs, loaded)).detections
+    assert -0.2 < section.score_shift.median < -0.1 and abs(section.map_drop) < 5

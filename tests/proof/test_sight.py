@@ -20,10 +20,11 @@ from exporter.proof import sight
 from exporter.proof.at_hand import AtHand
 from exporter.proof.look import QUIET, RUNAWAY, Look
 from exporter.proof.prove import torch_outputs
+from exporter.proof.section import NotLooked, Sight
 from exporter.proof.settings import ProofSettings
 from exporter.proof.usual import in_words
 from exporter.report.summary import summary_lines
-from tests.making import looked
+from tests.making import NOTHING_PROVED, looked
 from tests.proof.spoiled import through
 from tests.report.diff.artifacts import write
 
@@ -79,17 +80,17 @@ def synthetic(count=8):
 
 def test_a_network_that_is_fed_rightly_sees(parts, tmp_path):
     section = at(parts, "error", declared=True)
-    assert QUIET < 3 < section["response"] < RUNAWAY and "warning" not in section and "tried" not in section
-    assert (section["images"], section["of"], section["input"]) == (8, "demo scenes", "RGB, 0..1")
+    assert QUIET < 3 < section.response < RUNAWAY and section.warning is None and section.tried == {}
+    assert (section.images, section.of, section.input) == (8, "demo scenes", "RGB, 0..1")
     section = at(parts, "error", calibration=images_in(tmp_path / "a", synthetic(12)))
-    assert (section["images"], section["of"]) == (12, "calibration images") and section["detected_on"] > 6
+    assert (section.images, section.of) == (12, "calibration images") and section.detected_on > 6
 
 
 def test_one_trained_on_bytes_and_fed_0_to_1_is_said(parts):
     section = at(parts, trained_on=255)
-    assert section["detected_on"] == 0 and section["response"] < QUIET
-    assert "nothing is detected on 8 demo scenes" in section["warning"]
-    assert "the network is fed RGB, 0..1, and it detects on 2 of 2 when fed RGB, 0..255" in section["warning"]
+    assert section.detected_on == 0 and section.response < QUIET
+    assert "nothing is detected on 8 demo scenes" in section.warning
+    assert "the network is fed RGB, 0..1, and it detects on 2 of 2 when fed RGB, 0..255" in section.warning
 
 
 @pytest.mark.parametrize("why", ["declared", "images"])
@@ -97,7 +98,7 @@ def test_it_is_an_error_where_that_is_certain(parts, tmp_path, why):
     calibration = images_in(tmp_path / "a", synthetic(3)) if why == "images" else None
     with pytest.raises(BuildError, match=r"proof\.blind: nothing .* when fed RGB, 0\.\.255 .*proof\.blind=warn"):
         at(parts, trained_on=255, declared=why == "declared", calibration=calibration)
-    assert at(parts, "warn", trained_on=255, declared=why == "declared", calibration=calibration)["warning"]
+    assert at(parts, "warn", trained_on=255, declared=why == "declared", calibration=calibration).warning
 
 
 def test_one_trained_on_0_to_1_and_fed_bytes_is_caught(parts):
@@ -108,13 +109,13 @@ def test_one_trained_on_0_to_1_and_fed_bytes_is_caught(parts):
 
 
 def test_one_trained_on_bytes_and_fed_bytes_is_right(parts):
-    assert "warning" not in at(parts, "error", preprocessing=Raw(), trained_on=255, declared=True)
+    assert at(parts, "error", preprocessing=Raw(), trained_on=255, declared=True).warning is None
 
 
 def test_the_users_images_without_objects_are_no_accusation(parts, tmp_path):
     background = [np.full((SIZE, SIZE, 3), 90 + i, np.uint8) for i in range(12)]
     section = at(parts, calibration=images_in(tmp_path / "a", background), declared=True)
-    assert section["detected_on"] == 0 and "there may be nothing that it knows" in section["warning"]
+    assert section.detected_on == 0 and "there may be nothing that it knows" in section.warning
     with pytest.raises(BuildError, match=r"proof\.blind: nothing is detected"):
         at(parts, "error", calibration=images_in(tmp_path / "b", background))
 
@@ -122,7 +123,7 @@ def test_the_users_images_without_objects_are_no_accusation(parts, tmp_path):
 def test_a_hardly_trained_network_is_no_accusation(parts, tmp_path):
     """Its logits move a tenth as far as they will: nothing is above the threshold, however it is fed."""
     section = at(parts, declared=True, calibration=images_in(tmp_path / "a", synthetic()), weak=True)
-    assert section["detected_on"] == 0 and section["response"] < QUIET and section["warning"]
+    assert section.detected_on == 0 and section.response < QUIET and section.warning
 
 
 def seen(best=0.1, saturated=0.0, ap50=None, response=5.0):
@@ -162,11 +163,11 @@ def test_what_is_certain(blind, given, tried, more):
 
 def test_a_closing_line_says_it(tmp_path):
     manifest = read_manifest(write(tmp_path / "a"))
-    network = dict.fromkeys(["max_box_error", "mean_box_error", "max_score_error", "mean_score_error"], 0.0)
-    proof = {"network": network, "postprocessing": None, "detections": {"map": None}}
+    seen = Sight(images=8, of="images", objects=None, threshold=0.25, input="RGB, 0..1", best_score=0.1, detected_on=0,
+                  saturated=0, ap50=None, response=5, warning="nothing is detected")  # fmt: skip
     older, newer = (
-        list(summary_lines(manifest.model_copy(update={"proof": proof | more})))
-        for more in ({}, {"sight": {"warning": "nothing is detected"}})
+        list(summary_lines(manifest.model_copy(update={"proof": NOTHING_PROVED.model_copy(update=more)})))
+        for more in ({}, {"sight": seen})
     )
     assert [line for line in newer if line not in older] == ["  warning    proof.blind: nothing is detected"]
 
@@ -180,7 +181,7 @@ def test_configurations_of_older_versions_have_no_such_keys():
 def test_random_weights_are_not_judged(parts):
     recipe, loaded, core = parts
     loaded = replace(loaded, weights=loaded.weights.model_copy(update={"source": "random, seed 0", "kind": "random"}))
-    assert at((recipe, loaded, core), "error", trained_on=255) == {"images": 0, "why": "the weights are random"}
+    assert at((recipe, loaded, core), "error", trained_on=255) == NotLooked(images=0, why="the weights are random")
 
 
 def test_words_for_the_usual_inputs():

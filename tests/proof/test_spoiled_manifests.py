@@ -12,6 +12,7 @@ import pytest
 from exporter.artifact.verify import verify
 from exporter.calibration.section import Calibration
 from exporter.common.errors import BuildError, RequestError
+from exporter.quantization.section import Int8
 from exporter.quantization.summary import summarize
 from tests.making import described
 from tests.proof import spoil_detections as d
@@ -28,7 +29,7 @@ def folder(content: bytes, tmp_path: Path) -> Path:
     """What a build of the base publishes, but for the pages."""
     given, path = base("batch"), tmp_path / "model.onnx"
     path.write_bytes(content)
-    quantization = {"precision": "int8", **summarize(given.model)}
+    quantization = Int8(scheme="u8s8", **dict(summarize(given.model)))
     calibration = Calibration(name="demo", method="minmax", num_images=8, duplicates=0, digest="0", labels={},
                               bit_depth=None)  # fmt: skip
     described(path, given.loaded, given.recipe, quantization, calibration).write(tmp_path)
@@ -73,7 +74,7 @@ EDITS = {
     "NMS threshold": (put("postprocessing.nms.nms_threshold", 0.5), "metadata postprocessing"),
     "across classes": (put("postprocessing.nms.class_agnostic", True), "metadata postprocessing"),
     "format": (put("postprocessing.format", "flat"), "metadata postprocessing"),
-    "precision": (put("quantization.precision", "float32"), "quantization.precision"),
+    "precision": (put("quantization.precision", "float32"), "manifest.quantization.float32.convolutions: no such key"),
     "layers in INT8": (put("quantization.convolutions.int8", 0), "quantization.convolutions"),
     "largest weight": (put("quantization.largest_weight", 5), "quantization.largest_weight"),
 }

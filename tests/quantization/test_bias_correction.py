@@ -50,7 +50,7 @@ def test_outputs_are_nearer_to_float_on_average(scheme, per_channel):
     def shift(corrected: bool) -> float:
         node = Int8(bias_correction=corrected, per_channel=per_channel, reduce_range=True)
         quantized, summary, _ = node.quantize(Task(model, images=images, scheme=scheme, input_range=(0.0, 1.0)))
-        assert summary["bias_correction"] is corrected
+        assert summary.bias_correction is corrected
         errors = [run(quantized, i)[0] - run(model, i)[0] for i in made_images(8, 32, seed=5)]
         return float(np.abs(np.mean(errors, axis=(0, 1, 3, 4))).mean())
 

@@ -28,7 +28,7 @@ def quantize(images: np.ndarray, core=None):
 
 @pytest.mark.parametrize("images", [synthetic(1), synthetic(4), synthetic(4) // 3, np.repeat(synthetic(1), 5, axis=0)])
 def test_synthetic_images_pass_even_a_single_one_or_dark_ones(images):
-    assert quantize(images).summary["always_zero"] == []
+    assert quantize(images).summary.always_zero == []
 
 
 @pytest.mark.parametrize("value", [0, 114, 255])
@@ -55,7 +55,7 @@ def test_a_layer_that_only_these_images_leave_without_extent_is_named_and_a_dead
     b.weights["dead.conv.weight"][:], b.weights["dead.conv.bias"][:] = 1, -4
     both = b.add("Concat", "both", "bright/Relu", "dead/Relu", axis=1)
     core = b.model(b.conv("last", b.conv_relu("next", both, 2, 4), 4, 4))
-    assert quantize(synthetic(4) | 192, core).summary["always_zero"] == ["dead/Relu"]
+    assert quantize(synthetic(4) | 192, core).summary.always_zero == ["dead/Relu"]
     with pytest.raises(RequestError, match=r"bright/Relu") as refusal:
         quantize(synthetic(4) // 2, core)
     assert "dead" not in str(refusal.value)

@@ -49,11 +49,11 @@ def yolo_nas(core):
 def test_the_summary_counts_what_is_in_the_graph(yolo_nas):
     model, summary, _ = yolo_nas
     predictions = [f"heads.head{i}.{kind}_pred/Conv" for i in (1, 2, 3) for kind in ("reg", "cls")]
-    assert summary["convolutions"] == {"int8": 94, "float": 6, "left_in_float": predictions}
-    assert (summary["scheme"], summary["activations"], summary["weights"]) == ("u8s8", ["uint8"], ["int8"])
-    assert summary["quantize_linear"] == sum(node.op_type == "QuantizeLinear" for node in model.graph.node)
-    assert (summary["weight_scales"], summary["largest_weight"]) == (["per channel"], 127)
-    assert summary["always_zero"] == []
+    assert summary.convolutions.model_dump() == {"int8": 94, "float": 6, "left_in_float": predictions}
+    assert (summary.scheme, summary.activations, summary.weights) == ("u8s8", ["uint8"], ["int8"])
+    assert summary.quantize_linear == sum(node.op_type == "QuantizeLinear" for node in model.graph.node)
+    assert (summary.weight_scales, summary.largest_weight) == (["per channel"], 127)
+    assert summary.always_zero == []
     onnx.checker.check_model(model, full_check=True)
 
 
@@ -95,7 +95,7 @@ def test_every_method_and_scheme_stays_close(method, scheme):
 def test_tensorrt_keeps_its_transposed_convolution():
     model, summary, _ = quantize(detector(), scheme="s8s8")
     assert "ConvTranspose" in {node.op_type for node in model.graph.node}
-    assert summary["activations"] == summary["weights"] == ["int8"]
+    assert summary.activations == summary.weights == ["int8"]
 
 
 def test_an_upsampling_that_has_no_integer_form_stays_in_float():
@@ -103,39 +103,39 @@ def test_an_upsampling_that_has_no_integer_form_stays_in_float():
     up = b.upsample("up", b.conv_relu("stem", "images", 3, 8), 8, 8, kernel=3, strides=[2, 2])
     model = b.model(b.conv("last", b.conv_relu("next", up, 8, 8), 8, 4))
     quantized = quantize(model)
-    assert quantized.summary["convolutions"]["left_in_float"] == ["up/ConvTranspose", "last/Conv"]
+    assert quantized.summary.convolutions.left_in_float == ["up/ConvTranspose", "last/Conv"]
     assert relative_error(run(model, made_images(1)[0])[0], run(quantized.model, made_images(1)[0])[0]) < 0.03
 
 
 def test_patterns_decide_and_are_recorded():
     node = Int8(exclude=("backbone.stem", "neck.up/*"))
     summary = quantize(detector(), node=node).summary
-    assert summary["exclude"]["backbone.stem"] == ["backbone.stem.conv/Conv", "backbone.stem/Relu"]
-    assert {"backbone.stem.conv/Conv", "neck.up/ConvTranspose"} < set(summary["convolutions"]["left_in_float"])
+    assert summary.exclude["backbone.stem"] == ["backbone.stem.conv/Conv", "backbone.stem/Relu"]
+    assert {"backbone.stem.conv/Conv", "neck.up/ConvTranspose"} < set(summary.convolutions.left_in_float)
     everything = quantize(detector(), node=Int8(include=("*",))).summary
-    assert everything["convolutions"]["float"] == 0
+    assert everything.convolutions.float == 0
     with pytest.raises(RequestError, match=r"quantization\.include: 'nek' matches no layer; near ones: neck"):
         quantize(detector(), node=Int8(include=("nek",)))
 
 
 def test_operators_are_patterns_too():
     summary = quantize(detector(), node=Int8(exclude=("ConvTranspose", "Concat"))).summary
-    assert summary["exclude"] == {
+    assert summary.exclude == {
         "ConvTranspose": ["neck.up/ConvTranspose"],
         "Concat": ["backbone.spp/Concat", "neck/Concat"],
     }
-    assert "neck.up/ConvTranspose" in summary["convolutions"]["left_in_float"]
+    assert "neck.up/ConvTranspose" in summary.convolutions.left_in_float
     only = quantize(detector(), node=Int8(include=("ConvTranspose",))).summary
-    assert only["convolutions"]["int8"] == 1
+    assert only.convolutions.int8 == 1
 
 
 def test_the_first_and_the_last_layers_stay_in_float():
     node = Int8(first_n=1, last_n=2, exclude=("backbone.block.cv1",))
     model, summary, _ = quantize(detector(), node=node)
     first, last = ["backbone.stem.conv/Conv"], ["neck.up/ConvTranspose", "heads.stem.conv/Conv"]
-    assert (summary["first_n"], summary["last_n"]) == (first, last)
+    assert (summary.first_n, summary.last_n) == (first, last)
     predictions = ["heads.reg_pred/Conv", "heads.cls_pred/Conv"]
-    assert summary["convolutions"]["left_in_float"] == [*first, "backbone.block.cv1.conv/Conv", *last, *predictions]
+    assert summary.convolutions.left_in_float == [*first, "backbone.block.cv1.conv/Conv", *last, *predictions]
     assert "ConvTranspose" in {node.op_type for node in model.graph.node}  # not rewritten for integers in vain
     assert "images/quantized" not in {output for node in model.graph.node for output in node.output}
     with pytest.raises(RequestError, match=r"first_n=9: 6 convolutions would be quantized"):
@@ -145,7 +145,7 @@ def test_the_first_and_the_last_layers_stay_in_float():
 @pytest.mark.parametrize("scheme", ["u8s8", "s8s8"])
 def test_weights_may_share_one_scale(scheme):
     model, summary, _ = quantize(detector(), node=Int8(per_channel=False), scheme=scheme)
-    assert summary["weight_scales"] == ["per tensor"]
+    assert summary.weight_scales == ["per tensor"]
     shapes = [array.shape for name, array in constants(model).items() if ".weight" in name and name.endswith("/scale")]
     assert shapes == [()] * 6
     onnx.checker.check_model(model, full_check=True)
@@ -177,7 +177,7 @@ def test_layers_that_are_always_zero_are_listed():
     stem = b.conv_relu("stem", "images", 3, 8)
     b.weights["stem.conv.bias"][:] = -100
     quantized = quantize(b.model(b.conv("last", b.conv_relu("next", stem, 8, 8), 8, 4)))
-    assert quantized.summary["always_zero"] == ["stem/Relu"]
+    assert quantized.summary.always_zero == ["stem/Relu"]
     assert np.isfinite(run(quantized.model, made_images(1)[0])[0]).all()
 
 
@@ -223,7 +223,7 @@ def test_two_processes_give_the_same_bytes():
 def test_without_quantization_the_core_is_as_it_was():
     model = detector()
     assert NoQuantization().quantize(Task(model)).model is model
-    assert summarize(model)["convolutions"]["int8"] == 0
+    assert summarize(model).convolutions.int8 == 0
 
 
 @pytest.mark.parametrize("name, node", [("none", NoQuantization), ("int8", Int8)])

@@ -35,8 +35,8 @@ def quantized():
 def test_what_is_not_int8_is_float16_but_for_the_decoding(quantized):
     model, summary = quantized.model, quantized.summary
     onnx.checker.check_model(model, full_check=True)
-    assert summary["convolutions"]["int8"] == 6 and summary["convolutions"]["float"] == 2
-    assert (summary["float16_convolutions"], summary["float32_convolutions"], summary["left_in_float32"]) == (2, 0, {})
+    assert summary.convolutions.int8 == 6 and summary.convolutions.float == 2
+    assert (summary.float16_convolutions, summary.float32_convolutions, summary.left_in_float32) == (2, 0, {})
     typed = onnx.shape_inference.infer_shapes(model).graph
     types = {value.name: value.type.tensor_type.elem_type for value in (*typed.value_info, *typed.output)}
     single = [node.name for node in model.graph.node if types.get(node.output[0]) == TensorProto.FLOAT]
@@ -58,8 +58,8 @@ def test_it_is_as_near_to_the_network_as_int8_is(quantized):
 def test_a_layer_beyond_float16_stays_in_float32():
     made = Int8Fp16().quantize(task(bias_of_a_layer=1e5))
     model, summary = made.model, made.summary
-    assert "heads.stem/Relu" in summary["left_in_float32"]
-    (reason,) = {summary["left_in_float32"]["heads.stem/Relu"]}
+    assert "heads.stem/Relu" in summary.left_in_float32
+    (reason,) = {summary.left_in_float32["heads.stem/Relu"]}
     assert "float16 is safe to" in reason
     onnx.checker.check_model(model, full_check=True)
     assert by_name(model)["heads.stem.conv/Conv"].output[0] == "heads.stem.conv/Conv"

@@ -1,6 +1,5 @@
 """The node: what plain INT8 breaks, it mends with the fewest layers in float, and says how it came to them."""
 
-import json
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -17,6 +16,7 @@ from exporter.evaluation.scores import scores
 from exporter.postprocessing import reference
 from exporter.postprocessing.detections import Detections
 from exporter.postprocessing.nms.onnx import OnnxNms
+from exporter.quantization import section
 from exporter.quantization.int8 import Int8
 from exporter.quantization.mixed import Mixed
 from exporter.quantization.plan import plan
@@ -67,11 +67,11 @@ def test_the_planted_outlier_is_nothing_to_float_and_ruins_int8(broken):
 
 def test_two_layers_in_float_mend_it(broken, mended):
     summary = mended.summary
-    assert set(summary["left_for_accuracy"]) == set(BROKEN)
-    assert set(BROKEN) < set(summary["convolutions"]["left_in_float"])
-    assert summary["convolutions"]["int8"] == DEPTH - 2
-    assert summary["drop"] == pytest.approx(100 - mean_precision(mended.model, broken), abs=1e-3)
-    assert 0 <= summary["drop"] <= BOUND
+    assert set(summary.left_for_accuracy) == set(BROKEN)
+    assert set(BROKEN) < set(summary.convolutions.left_in_float)
+    assert summary.convolutions.int8 == DEPTH - 2
+    assert summary.drop == pytest.approx(100 - mean_precision(mended.model, broken), abs=1e-3)
+    assert 0 <= summary.drop <= BOUND
 
 
 def test_no_smaller_set_would_do(broken):
@@ -83,19 +83,19 @@ def test_no_smaller_set_would_do(broken):
 
 def test_the_manifest_says_how_it_came_to_them(mended):
     summary = mended.summary
-    assert json.loads(json.dumps(summary)) == summary
-    assert summary["precision"] == "mixed" and summary["max_drop"] == BOUND
-    assert {row["layer"] for row in summary["ranking"][:2]} == set(BROKEN)
-    assert len(summary["ranking"]) == DEPTH
-    (chosen,) = [each for each in summary["tried"] if each["chosen"]]
-    assert (chosen["in_int8"], chosen["drop"]) == (DEPTH - 2, summary["drop"])
-    counts = [each["in_int8"] for each in summary["tried"]]
-    assert counts[:3] == [DEPTH, DEPTH - 1, DEPTH - 2] and all(each["drop"] > BOUND for each in summary["tried"][:2])
+    assert section.Mixed.model_validate_json(summary.model_dump_json()) == summary
+    assert summary.precision == "mixed" and summary.max_drop == BOUND
+    assert {row.layer for row in summary.ranking[:2]} == set(BROKEN)
+    assert len(summary.ranking) == DEPTH
+    (chosen,) = [each for each in summary.tried if each.chosen]
+    assert (chosen.in_int8, chosen.drop) == (DEPTH - 2, summary.drop)
+    counts = [each.in_int8 for each in summary.tried]
+    assert counts[:3] == [DEPTH, DEPTH - 1, DEPTH - 2] and all(each.drop > BOUND for each in summary.tried[:2])
     # Whether the worst one could go after all was tried too.
-    given_back = [each["given_back"] for each in summary["tried"] if each["given_back"]]
-    assert given_back == [[summary["ranking"][0]["layer"]]]
-    assert summary["labels"].startswith("detections of the float core")
-    assert summary["num_images"] == {"ranking": 2, "drop": 6}
+    given_back = [each.given_back for each in summary.tried if each.given_back]
+    assert given_back == [[summary.ranking[0].layer]]
+    assert summary.labels.startswith("detections of the float core")
+    assert summary.num_images == {"ranking": 2, "drop": 6}
     assert set(mended.variants) >= {DEPTH, DEPTH - 2}
     again = mended.variants[DEPTH - 2]()
     assert again.SerializeToString(deterministic=True) == mended.model.SerializeToString(deterministic=True)
@@ -105,15 +105,15 @@ def test_the_same_again_in_batches_gives_the_same_layers(mended):
     """Batches of four for six images: the last one is filled up, and what fills it counts for nothing."""
     core = plant(contract_core(batch=4), *BROKEN)
     summary = Mixed(max_drop=BOUND, num_ranking_images=2).quantize(task(core)).summary
-    assert summary["left_for_accuracy"] == mended.summary["left_for_accuracy"]
-    assert summary["map"] == mended.summary["map"]
+    assert summary.left_for_accuracy == mended.summary.left_for_accuracy
+    assert summary.map == mended.summary.map
 
 
 def test_where_int8_is_good_enough_it_is_int8():
     core = contract_core(depth=2)
     mixed, plain = Mixed(max_drop=BOUND, num_ranking_images=1).quantize(task(core)), Int8().quantize(task(core))
     assert mixed.model.SerializeToString(deterministic=True) == plain.model.SerializeToString(deterministic=True)
-    assert mixed.summary["left_for_accuracy"] == []
+    assert mixed.summary.left_for_accuracy == []
 
 
 def test_patterns_hold_here_too(broken):
@@ -128,8 +128,8 @@ def test_the_images_own_labels_go_before_the_networks_opinion():
     ground_truths = [GroundTruth.of(d.boxes[:1], d.classes[:1]) for d in found(core)]
     held = replace(task(core), ground_truths=lambda: iter(ground_truths))
     summary = Mixed(max_drop=20, num_ranking_images=1).quantize(held).summary
-    assert summary["labels"] == "the pictures' own"
-    assert summary["map"]["float"] == scores(found(core), ground_truths, 2).map
+    assert summary.labels == "the pictures' own"
+    assert summary.map["float"] == scores(found(core), ground_truths, 2).map
 
 
 def test_labels_of_which_nothing_is_found_are_refused():

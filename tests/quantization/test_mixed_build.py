@@ -41,9 +41,9 @@ def test_everything_is_published(built):
     assert {"sensitivity.png", "tradeoff.png"} < names <= set(OWNED)
     manifest = read_manifest(built)
     summary = manifest.quantization
-    assert set(summary["left_for_accuracy"]) == {"layer2.conv/Conv", "layer3.conv/Conv"}
-    assert summary["drop"] <= 5 < summary["tried"][0]["drop"]
-    assert {each["in_int8"] for each in manifest.run["tradeoff"]} >= {DEPTH, DEPTH - 2}
+    assert set(summary.left_for_accuracy) == {"layer2.conv/Conv", "layer3.conv/Conv"}
+    assert summary.drop <= 5 < summary.tried[0].drop
+    assert {each.in_int8 for each in manifest.run.tradeoff} >= {DEPTH, DEPTH - 2}
     parsed = check_self_contained((built / "report.html").read_text(encoding="utf-8"))
     assert {"What INT8 costs and gains", "Sensitivity"} <= set(parsed.words)
     list(verify(built))
@@ -65,10 +65,10 @@ def test_the_demo_with_a_planted_outlier_is_mended_on_synthetic_images_that_nobo
     ground_truths = partial(recipe.calibration.ground_truths, CLASS_NAMES, geometry)
     task = Task(core, images=images, ground_truths=ground_truths, nms=nms, input_range=(0.0, 1.0))
     mixed = Mixed(max_drop=0.5, num_ranking_images=1).quantize(task)
-    assert mixed.summary["labels"] == "the pictures' own"
-    assert len(mixed.summary["left_for_accuracy"]) <= 4
+    assert mixed.summary.labels == "the pictures' own"
+    assert len(mixed.summary.left_for_accuracy) <= 4
     assert {f"{block}.cv1.rbr_reparam/Conv", f"{block}.cv2.rbr_reparam/Conv"} == {
-        each["layer"] for each in mixed.summary["ranking"][:2]
+        each.layer for each in mixed.summary.ranking[:2]
     }
     held = reference_evaluator(_on_other_images(task, geometry, normalization, size), 40)
     plain = Int8().quantize(task).model

@@ -87,8 +87,8 @@ def test_the_same_scales_and_pairs_as_modelopts_own_export(simulated):
 @pytest.mark.parametrize("method", ["minmax", "percentile", "entropy"])
 def test_every_method_stays_close(method):
     quantized = quantize(method=method)
-    assert quantized.summary["convolutions"] == {"int8": 5, "float": 3, "left_in_float": LEFT}
-    assert quantized.summary["engine"]["name"] == "nvidia-modelopt"
+    assert quantized.summary.convolutions.model_dump() == {"int8": 5, "float": 3, "left_in_float": LEFT}
+    assert quantized.summary.engine.name == "nvidia-modelopt"
     (image,) = made_images(1, SIZE, seed=9)
     for expected, got in zip(run(core(), image), run(quantized.model, image), strict=True):
         assert relative_error(expected, got) < 0.08
@@ -112,5 +112,5 @@ def test_a_whole_build(tmp_path):
         "proof.num_scenes=8",
     ]
     manifest = exporter.build("yolo_nas_s", [*overrides, f"output_dir={tmp_path / 'artifact'}"])
-    assert manifest.quantization["convolutions"]["int8"] == 94 and manifest.input.shape == [2, 3, 160, 160]
-    assert manifest.quantization["scheme"] == "s8s8" and "nvidia-modelopt" in manifest.versions
+    assert manifest.quantization.convolutions.int8 == 94 and manifest.input.shape == [2, 3, 160, 160]
+    assert manifest.quantization.scheme == "s8s8" and "nvidia-modelopt" in manifest.versions

@@ -65,12 +65,13 @@ def test_the_summary_is_that_of_int8_and_names_the_engine(stand_in):
     progress.warn = said.append
     summary = quantize(progress=progress).summary
     # The layer that is a function of torch cannot be reached from inside the network: it is left out, and listed.
-    assert summary["convolutions"] == {"int8": 5, "float": 3, "left_in_float": LEFT}
-    assert (summary["scheme"], summary["activations"], summary["weights"]) == ("s8s8", ["int8"], ["int8"])
-    assert summary["engine"] == {"name": "pytorch-quantization", "version": "2.1.3"}
-    assert "stand-in" in summary["verified"] and "TensorRT" in summary["engines"]
+    assert summary.convolutions.model_dump() == {"int8": 5, "float": 3, "left_in_float": LEFT}
+    assert (summary.scheme, summary.activations, summary.weights) == ("s8s8", ["int8"], ["int8"])
+    assert summary.engine.model_dump() == {"name": "pytorch-quantization", "version": "2.1.3"}
+    assert "stand-in" in summary.verified and "TensorRT" in summary.engines
     own = Int8().quantize(Task(core(), images=made_images(2, SIZE))).summary
-    assert {key for key in own if not key.startswith(("reduce_range", "bias"))} <= set(summary)
+    keys = {key for key, value in own if value is not None and not key.startswith(("reduce_range", "bias"))}
+    assert keys <= {key for key, value in summary if value is not None}
     assert ["left in float: network/Conv" in said[0], "slower than float32" in said[1], len(said)] == [True, True, 2]
     quantize(progress=progress, scheme="s8s8")  # a backend that wants it
     assert "slower" not in "".join(said[2:])
@@ -110,13 +111,13 @@ def test_a_batch_of_two_counts_each_image_once(stand_in):
 
 def test_patterns_decide(stand_in):
     summary = quantize(PytorchQuantization(exclude=("up", "stem"))).summary
-    assert summary["exclude"] == {"up": ["up/ConvTranspose"], "stem": ["stem/Conv"]}
-    assert {"up/ConvTranspose", "stem/Conv"} < set(summary["convolutions"]["left_in_float"])
-    assert quantize(PytorchQuantization(include=("heads.*",))).summary["convolutions"]["left_in_float"] == [
+    assert summary.exclude == {"up": ["up/ConvTranspose"], "stem": ["stem/Conv"]}
+    assert {"up/ConvTranspose", "stem/Conv"} < set(summary.convolutions.left_in_float)
+    assert quantize(PytorchQuantization(include=("heads.*",))).summary.convolutions.left_in_float == [
         *LAYERS,
         LEFT[0],
     ]
-    assert quantize(PytorchQuantization(first_n=2)).summary["first_n"] == LAYERS[:2]
+    assert quantize(PytorchQuantization(first_n=2)).summary.first_n == LAYERS[:2]
     with pytest.raises(RequestError, match=r"quantization\.exclude: 'steem' matches no layer; near ones: stem"):
         quantize(PytorchQuantization(exclude=("steem",)))
 
@@ -151,6 +152,6 @@ def test_what_is_not_finite_names_its_layer(stand_in):
 def test_a_tensor_that_is_always_zero_stays_zero(stand_in):
     dark = [np.zeros((1, 3, SIZE, SIZE), np.float32)]
     quantized = quantize(images=dark)
-    assert "images" in quantized.summary["always_zero"]
+    assert "images" in quantized.summary.always_zero
     assert limits(quantized.model)["stem/Conv"] == 127  # scale 1
     assert all(np.isfinite(output).all() for output in run(quantized.model, dark[0]))

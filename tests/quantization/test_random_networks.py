@@ -51,7 +51,7 @@ def test_int8_is_close_to_float_whatever_the_network(model, scheme, method, per_
     task = Task(model, images=images, method=method, scheme=scheme, input_range=(0.0, 1.0))
     quantized, summary, _ = Int8(per_channel=per_channel, bias_correction=bias_correction).quantize(task)
     onnx.checker.check_model(quantized, full_check=True)
-    assert summary["convolutions"]["left_in_float"] == ["last/Conv"]
+    assert summary.convolutions.left_in_float == ["last/Conv"]
     # Symmetric files are for TensorRT, which does not saturate; on a CPU without VNNI ONNX Runtime does, see README.
     (expected,), (got,), (plain,) = (
         run(model, images[0]), run(quantized, images[0], exact=scheme == "s8s8"), run(quantized, images[0], optimize=False),

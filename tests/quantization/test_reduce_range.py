@@ -39,8 +39,8 @@ def quantize(model, **fields):
 def test_what_is_stored(reduced):
     model, summary, _ = quantize(network(), reduce_range=reduced)
     stored = np.abs(constants(model)["b.conv.weight/quantized"].astype(int))
-    assert summary["reduce_range"] == {"chosen": reduced, "error": None}
-    assert summary["largest_weight"] <= 127 and stored.max((1, 2, 3)).min() >= 63  # two of them are a pair at most
+    assert summary.reduce_range.model_dump() == {"chosen": reduced, "error": None}
+    assert summary.largest_weight <= 127 and stored.max((1, 2, 3)).min() >= 63  # two of them are a pair at most
     assert (stored.max((1, 2, 3)) == 127).all() == (not reduced)
     for expected, got in zip(run(network(), made_images(1)[0]), run(model, made_images(1)[0]), strict=True):
         assert not reduced or relative_error(expected, got) < 0.05
@@ -49,7 +49,7 @@ def test_what_is_stored(reduced):
 @pytest.mark.parametrize("scheme", ["u8s8", "s8s8"])
 def test_auto_is_safe_on_every_processor_and_nothing_is_lost_where_nothing_saturates(scheme):
     model, summary, _ = Int8().quantize(Task(network(), images=made_images(4), input_range=(0.0, 1.0), scheme=scheme))
-    assert summary["reduce_range"] == {"chosen": scheme == "u8s8", "error": None}
+    assert summary.reduce_range.model_dump() == {"chosen": scheme == "u8s8", "error": None}
     stored = np.abs(constants(model)["b.conv.weight/quantized"].astype(int))
     assert (stored.max((1, 2, 3)) == 127).all() == (scheme == "s8s8")
 
@@ -78,10 +78,10 @@ def test_measure_takes_what_measured_better_and_says_by_how_much(steps):
     core = network(steps)
     model, summary, _ = quantize(core, reduce_range="measure")
     full, reduced = (quantize(core, reduce_range=choice).model for choice in (False, True))
-    measured = summary["reduce_range"]
-    assert measured["error"] == {"full": error(core, full), "reduced": error(core, reduced)}
-    assert measured["chosen"] == (measured["error"]["reduced"] < measured["error"]["full"])
-    assert model == (reduced if measured["chosen"] else full)
+    measured = summary.reduce_range
+    assert measured.error == {"full": error(core, full), "reduced": error(core, reduced)}
+    assert measured.chosen == (measured.error["reduced"] < measured.error["full"])
+    assert model == (reduced if measured.chosen else full)
 
 
 def error(core, model) -> float:

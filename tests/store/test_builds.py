@@ -32,7 +32,7 @@ def batches():
 
 
 def states(folder):
-    return {stage["name"]: stage["state"] for stage in read_manifest(folder).run["stages"]}
+    return {stage["name"]: stage["state"] for stage in read_manifest(folder).run.stages}
 
 
 def ran(folder):
@@ -140,4 +140,4 @@ def test_the_manifest_of_a_reused_build_is_of_now(place):
     folder, overrides = place
     exporter.build("yolo_nas_s_int8", [*overrides, f"output_dir={folder / 'now'}"])
     run = json.loads((folder / "now" / "manifest.json").read_text())["run"]
-    assert run["output_dir"].endswith("/now") and run["seconds"] < read_manifest(folder / "first").run["seconds"]
+    assert run["output_dir"].endswith("/now") and run["seconds"] < read_manifest(folder / "first").run.seconds

@@ -63,4 +63,4 @@ def _own(overrides: Sequence[str], swept: Collection[str]) -> tuple[str, ...]:
 
 
 def _stages_built(folder: Path) -> int:
-    return sum(stage["state"] == BUILT for stage in read_manifest(folder).run["stages"])
+    return sum(stage["state"] == BUILT for stage in read_manifest(folder).run.stages)

@@ -58,10 +58,10 @@ def measured(row: Row, folder: Path) -> Metrics:
     """Builds one row and scores it where its weights detect anything. Raises BuildError where the build fails."""
     manifest, _ = built(row.overrides, folder / "artifact")
     model = onnx.load(folder / "artifact" / manifest.artifact.file)
-    in_int8 = summarize(model)["convolutions"]["int8"]
+    in_int8 = summarize(model).convolutions.int8
     fp16 = summarize_fp16(model)["float16_convolutions"]
-    network, detections = manifest.proof["network"], manifest.proof["detections"]
-    total = sum(summarize(model)["convolutions"][kind] for kind in ("int8", "float"))
+    network, detections = manifest.proof.network, manifest.proof.detections
+    total = sum(getattr(summarize(model).convolutions, kind) for kind in ("int8", "float"))
     return {
         "box_error": network["mean_box_error"],
         "score_error": network["mean_score_error"],

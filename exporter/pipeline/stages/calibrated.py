@@ -1,11 +1,12 @@
 """What calibration and quantization leave: all that the stages behind them get."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pydantic import BaseModel
 
 from exporter.calibration.section import Calibration
 from exporter.quantization.quantized import Quantized
+from exporter.quantization.section import AnyQuantization
 
 
 class Calibrated(NamedTuple):
@@ -16,9 +17,9 @@ class Calibrated(NamedTuple):
 
 
 class Summary(BaseModel):
-    """What the manifest says of a `Calibrated`; `quantization` is JSON-able."""
+    """What the manifest says of a `Calibrated`."""
 
-    quantization: dict[str, Any]
+    quantization: AnyQuantization
     calibration: Calibration | None
 
 

@@ -3,12 +3,13 @@
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import BaseModel
+from pydantic import TypeAdapter
 
-from exporter.benchmark.section import Benchmark
+from exporter.benchmark.section import Benchmark, VariantTimes
 from exporter.evaluation.section import Evaluation
 from exporter.model.section import Weights
 from exporter.pipeline.stages.calibrated import Calibrated, Summary, summed_up
+from exporter.proof.section import NotLooked, Proof, Sight
 from exporter.quantization.quantized import Quantized
 from exporter.store.codec import Codec, pack_json, pack_model, unpack_json, unpack_model
 from exporter.store.place import Files
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from exporter.model.loaded import ModelFacts
 
-B = TypeVar("B", bound=BaseModel)
+T = TypeVar("T")
 
 _VALUE, _MODEL, _VARIANT = "value.json", "model.onnx", "variant"
 
@@ -53,21 +54,22 @@ def _calibrated_of(files: Files) -> Calibrated:
     return Calibrated(quantized, summary.calibration)
 
 
-def _section(kind: type[B]) -> Codec[B]:
-    return Codec(
-        lambda found: {_VALUE: found.model_dump_json().encode()},
-        lambda files: kind.model_validate_json(files[_VALUE]),
-    )
+def _json(kind: type[T]) -> Codec[T]:
+    """kind: a section of the manifest, several of which one may be, or a list of them."""
+    adapter = TypeAdapter[T](kind)
+    return Codec(lambda found: {_VALUE: adapter.dump_json(found)}, lambda files: adapter.validate_json(files[_VALUE]))
 
 
 MODEL: "Codec[onnx.ModelProto]" = Codec(
     lambda model: {_MODEL: pack_model(model)}, lambda files: unpack_model(files[_MODEL])
 )
 BYTES = Codec[bytes](lambda content: {_MODEL: content}, lambda files: files[_MODEL])
-JSON = Codec[Any](lambda value: {_VALUE: pack_json(value)}, lambda files: unpack_json(files[_VALUE]))
 FOLDER = Codec[Files](lambda files: files, lambda files: files)
 FACTS = Codec["ModelFacts"](_facts, _facts_of)
-SUMMARY = _section(Summary)
+SUMMARY = _json(Summary)
 CALIBRATED = Codec[Calibrated](_calibrated, _calibrated_of)
-EVALUATION = _section(Evaluation)
-BENCHMARK = _section(Benchmark)
+EVALUATION = _json(Evaluation)
+BENCHMARK = _json(Benchmark)
+PROOF = _json(Proof)
+SIGHT: Codec[Any] = _json(Sight | NotLooked)  # pyright: ignore[reportArgumentType] - a union is no class
+VARIANT_TIMES = _json(list[VariantTimes])

@@ -1,6 +1,6 @@
 """What the artifact is worth and how fast it is, beside the same recipe in FP32."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import onnx
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from exporter.backend import BackendNode
     from exporter.backend.request import Request
     from exporter.benchmark import BenchmarkNode
-    from exporter.benchmark.section import Benchmark
+    from exporter.benchmark.section import Benchmark, VariantTimes
     from exporter.common.progress import Progress
     from exporter.evaluation import EvaluationNode
     from exporter.evaluation.section import Evaluation
@@ -44,7 +44,7 @@ def evaluated(
 def traded_off(
     calibrated: "Calibrated", reference: bytes, model: "ModelFacts", name: str, request: "Request",
     backend: "BackendNode", progress: "Progress",
-) -> list[dict[str, Any]]:  # fmt: skip
+) -> "list[VariantTimes]":  # fmt: skip
     """How long the artifacts take that the quantization chose from, empty where it had no choice."""
     import onnx
 

@@ -1,6 +1,6 @@
 """All files of an artifact's folder but the configuration."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from exporter.artifact import manifest as m
@@ -10,11 +10,12 @@ if TYPE_CHECKING:
     from exporter.model.loaded import ModelFacts
     from exporter.pipeline.stages.calibrated import Summary
     from exporter.proof.prove import Outputs
+    from exporter.proof.section import NotLooked, Proof, Sight
 
 
 def page(
-    artifact: bytes, summary: "Summary", model: "ModelFacts", proof: dict[str, Any], sight: dict[str, Any] | None,
-    evaluated: "m.Evaluation | None", benchmark: "m.Benchmark | None", tradeoff: list[dict[str, Any]] | None,
+    artifact: bytes, summary: "Summary", model: "ModelFacts", proof: "Proof", sight: "Sight | NotLooked | None",
+    evaluated: "m.Evaluation | None", benchmark: "m.Benchmark | None", tradeoff: "list[m.VariantTimes] | None",
     engine_files: dict[str, bytes] | None, name: str, request: "Request", backend: "BackendNode",
     evaluation: "EvaluationNode", recipe: "m.Recipe", packages: list[str], outputs: "Outputs | None",
 ) -> dict[str, bytes]:  # fmt: skip
@@ -35,7 +36,7 @@ def page(
     from exporter.report.preview import write_preview
 
     examples = evaluation.examples(model.class_names, *request.nominal_image)
-    looked = proof | ({"sight": sight} if sight else {})
+    looked = proof.model_copy(update={"sight": sight})
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         (folder / ARTIFACT).write_bytes(artifact)

@@ -99,12 +99,12 @@ def explain(folder: Path) -> Iterator[str]:
 
     Raises RequestError where the manifest does not say."""
     manifest = read_manifest(folder)
-    stages = manifest.run.get("stages")
+    stages = manifest.run.stages
     if not stages:
         raise RequestError(f"{folder}: its manifest is of an exporter that did not say why a stage ran: build it again")
-    yield f"{manifest.name}: {sum(each['state'] == BUILT for each in stages)} of {len(stages)} stages ran"
+    yield f"{manifest.name}: {sum(each.state == BUILT for each in stages)} of {len(stages)} stages ran"
     for each in stages:
-        key = each["key"][:12] if each["key"] else "no key"
-        yield f"  {each['name']:<16} {each['state']:<8} {each['seconds']:7.1f} s  {key}"
-        for reason in each["because"]:
+        key = each.key[:12] if each.key else "no key"
+        yield f"  {each.name:<16} {each.state:<8} {each.seconds:7.1f} s  {key}"
+        for reason in each.because:
             yield f"      {reason}"

@@ -1,6 +1,6 @@
 """Whether the artifact is the network, and whether that sees anything."""
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from exporter.backend import BackendNode
@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from exporter.evaluation import EvaluationNode
     from exporter.model.loaded import ModelFacts
     from exporter.proof.prove import Outputs
+    from exporter.proof.section import NotLooked, Proof, Sight
     from exporter.proof.settings import ProofSettings
     from exporter.quantization import QuantizationNode
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 def proved(
     artifact: bytes, model: "ModelFacts", request: "Request", backend: "BackendNode", quantization: "QuantizationNode",
     proof: "ProofSettings", outputs: "Outputs",
-) -> dict[str, Any]:  # fmt: skip
+) -> "Proof":  # fmt: skip
     """See `exporter.proof.prove.prove`."""
     from exporter.proof.prove import prove
 
@@ -26,7 +27,7 @@ def proved(
 def looked(
     artifact: bytes, model: "ModelFacts", request: "Request", backend: "BackendNode", evaluation: "EvaluationNode",
     calibration: "CalibrationNode | None", blind: Literal["auto", "error", "warn"], outputs: "Outputs",
-) -> dict[str, Any]:  # fmt: skip
+) -> "Sight | NotLooked":  # fmt: skip
     """See `exporter.proof.sight.looked`."""
     from exporter.proof.sight import looked
 

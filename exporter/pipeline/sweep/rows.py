@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from exporter.artifact.manifest import read_manifest
+from exporter.artifact.manifest import Run, read_manifest
 from exporter.common.errors import RequestError
 from exporter.config.sweep_metrics import Metrics, measured_on, metrics
 from exporter.pipeline.sweep.outcome import Outcome
@@ -69,7 +69,6 @@ def _by_key(overrides: Sequence[str]) -> dict[str, str]:
     return {key.lstrip("+~"): value for key, _, value in parts}
 
 
-def _stages(run: dict[str, Any]) -> tuple[int, int] | None:
-    """From the manifest's `run`, which holds what the store did where there was one."""
-    stages = run.get("stages")
-    return (sum(stage["state"] == "reused" for stage in stages), len(stages)) if stages else None
+def _stages(run: Run) -> tuple[int, int] | None:
+    stages = run.stages
+    return (sum(stage.state == "reused" for stage in stages), len(stages)) if stages else None

@@ -36,7 +36,7 @@ def read_side(folder: Path) -> Side:
     """The artifact in `folder`. Raises RequestError where there is none, or its file is no ONNX file."""
     manifest = read_manifest(folder)
     given = read(folder)
-    bounds, measured = manifest.proof.get("bounds", {}), {k: v for k, v in manifest.proof.items() if k != "bounds"}
+    bounds, measured = manifest.proof.bounds, manifest.proof.model_dump(exclude={"bounds"})
     sections = {
         "recipe": manifest.recipe.model_dump(include={"name", "commit", "dirty"}),
         "config": dict(flat(manifest.recipe.config)),
@@ -61,9 +61,9 @@ def _graph(model: onnx.ModelProto) -> dict[str, Any]:
     return {
         "opset": facts.opset(model),
         "ir_version": model.ir_version,
-        "convolutions in int8": summarize(model)["convolutions"]["int8"],
-        "convolutions in float16": fp16["float16_convolutions"],
-        "convolutions in float32": fp16["float32_convolutions"],
+        "convolutions in int8": summarize(model).convolutions.int8,
+        "convolutions in float16": fp16.float16_convolutions,
+        "convolutions in float32": fp16.float32_convolutions,
         **{f"input {value.name}": _described(facts.tensor(value)) for value in model.graph.input},
         **{f"output {value.name}": _described(facts.tensor(value)) for value in model.graph.output},
     }

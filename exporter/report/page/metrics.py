@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from exporter.artifact.manifest import Benchmark, Evaluation, Manifest
+from exporter.proof.section import DetectionErrors
 from exporter.report.html import signed
 
 MOST_CLASSES = 100
@@ -20,13 +21,9 @@ def tiles(manifest: Manifest) -> Iterator[tuple[str, str, str]]:
             detail = f"{signed(-drop)} points against FP32 ({reference.map:.1f}), {detail}"
         yield "mAP@[.5:.95]", f"{evaluation.artifact.map:.1f}", detail
     else:
-        found = manifest.proof.get("detections") or {}
-        if found.get("map") is not None:
-            yield (
-                "mAP@[.5:.95]",
-                f"{found['map']:.1f}",
-                f"torch {found['torch_map']:.1f}, {found['scenes']} synthetic images",
-            )
+        found = manifest.proof.detections
+        if isinstance(found, DetectionErrors):
+            yield "mAP@[.5:.95]", f"{found.map:.1f}", f"torch {found.torch_map:.1f}, {found.scenes} synthetic images"
     if benchmark:
         own, ratio = benchmark.end_to_end.artifact, benchmark.end_to_end.ratio
         threads = f"{benchmark.threads} thread{'s' if benchmark.threads > 1 else ''}"
@@ -40,9 +37,8 @@ def tiles(manifest: Manifest) -> Iterator[tuple[str, str, str]]:
             yield "peak memory", f"{memory.artifact / 1e6:.0f} MB", detail
     else:
         yield "file", size, manifest.artifact.file
-    network = manifest.proof.get("network") or {}
-    if "mean_score_error" in network:
-        yield "scores against torch", f"{network['mean_score_error']:.1e}", "mean difference, before NMS"
+    error = manifest.proof.network.mean_score_error
+    yield "scores against torch", f"{error:.1e}", "mean difference, before NMS"
 
 
 class Row(NamedTuple):

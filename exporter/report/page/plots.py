@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exporter.artifact.manifest import Latency, Manifest
+from exporter.quantization.section import Mixed
 from exporter.report.figure import LOST, OWN, REFERENCE, new_figure
 from exporter.report.html import signed
-from exporter.report.page.sensitivity import MOST_LAYERS, points
+from exporter.report.page.sensitivity import MOST_LAYERS, Point, points
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -16,12 +17,14 @@ FILES = ("sensitivity.png", "tradeoff.png")
 
 def write_plots(folder: Path, manifest: Manifest) -> None:
     """Writes both charts into the folder, or nothing where the precision was not chosen layer by layer."""
-    if not manifest.quantization.get("ranking"):
+    quantization = manifest.quantization
+    if not isinstance(quantization, Mixed):
         return
     import matplotlib
 
     with matplotlib.rc_context({"text.parse_math": False}):  # a layer's name may hold dollar signs
-        for name, figure in zip(FILES, (_sensitivity(manifest), _tradeoff(manifest)), strict=True):
+        figures = (_sensitivity(quantization), _tradeoff(points(manifest), quantization.max_drop))
+        for name, figure in zip(FILES, figures, strict=True):
             figure.savefig(folder / name, dpi=120, metadata={"Software": None})
 
 
@@ -45,19 +48,18 @@ def latency(measured: Latency) -> "Figure":
     return figure
 
 
-def _sensitivity(manifest: Manifest) -> "Figure":
-    quantization = manifest.quantization
-    rows, in_float = quantization["ranking"][:MOST_LAYERS], set(quantization["left_for_accuracy"])
+def _sensitivity(quantization: Mixed) -> "Figure":
+    rows, in_float = quantization.ranking[:MOST_LAYERS], set(quantization.left_for_accuracy)
     figure, (axes,) = new_figure(9, 1.4 + 0.24 * len(rows))
-    colours = [REFERENCE if row["layer"] in in_float else OWN for row in rows]
-    bars = axes.barh([row["layer"] for row in rows], [row["error"] for row in rows], color=colours)
-    axes.bar_label(bars, [_label(row["error"], row["map_drop"]) for row in rows], padding=4, fontsize=7)
+    colours = [REFERENCE if row.layer in in_float else OWN for row in rows]
+    bars = axes.barh([row.layer for row in rows], [row.error for row in rows], color=colours)
+    axes.bar_label(bars, [_label(row.error, row.map_drop) for row in rows], padding=4, fontsize=7)
     axes.invert_yaxis()
     axes.margins(x=0.18, y=0.01)
     axes.tick_params(axis="y", labelsize=7)
     axes.set_xlabel("error at the outputs when only this layer is in INT8; change of mAP in points")
     left = f"grey: {len(in_float)} left in float" if in_float else "none had to be left in float"
-    count = len(quantization["ranking"])
+    count = len(quantization.ranking)
     axes.set_title(f"The most sensitive {len(rows)} of {count} layers ({left})", loc="left", fontsize=10)
     return figure
 
@@ -66,8 +68,7 @@ def _label(error: float, drop: float | None) -> str:
     return f"{error:.2g}" if drop is None else f"{error:.2g}; {signed(-drop, 2)}"
 
 
-def _tradeoff(manifest: Manifest) -> "Figure":
-    known, max_drop = points(manifest), manifest.quantization["max_drop"]
+def _tradeoff(known: list[Point], max_drop: float) -> "Figure":
     figure, (above, below) = new_figure(8, 6, 2)
     counts = [point.in_int8 for point in known]
     above.plot(counts, [point.drop for point in known], "o-", color=LOST)

@@ -4,6 +4,10 @@ from exporter.artifact import manifest as m
 from exporter.config.sweep_metrics import Metrics
 from exporter.pipeline.sweep.outcome import Outcome
 from exporter.pipeline.sweep.rows import Row
+from exporter.quantization.section import Float32
+from tests.making import NOTHING_PROVED
+
+STAGE = {"name": "a", "key": None, "seconds": 1.0, "because": []}
 
 
 def manifest(map=90.0, drop=0.5, latency=10.0, ratio=0.5, size=10_000_000, stages=None):
@@ -43,15 +47,15 @@ def manifest(map=90.0, drop=0.5, latency=10.0, ratio=0.5, size=10_000_000, stage
         ),
         outputs=[],
         postprocessing=m.Postprocessing(nms={}, format=None),
-        quantization={},
+        quantization=Float32(),
         calibration=None,
         backend=m.Backend(name="onnxruntime", minimum_version="", verified=""),
-        proof={"detections": {"map": None, "torch_map": None, "scenes": 0}},
+        proof=NOTHING_PROVED,
         evaluation=evaluation,
         benchmark=benchmark,
         recipe=m.Recipe(name=None, config={}, overrides=[], commit=None, dirty=None),
         versions={},
-        run={"stages": stages} if stages else {},
+        run=m.Run.model_validate({"stages": [STAGE | stage for stage in stages]}) if stages else m.Run(),
     )
 
 

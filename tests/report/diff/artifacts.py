@@ -10,6 +10,8 @@ from onnx import TensorProto, helper, numpy_helper
 from exporter.artifact import manifest as m
 from exporter.common.files import file_digest
 from exporter.graph import facts
+from exporter.quantization.section import Float32
+from tests.making import NOTHING_PROVED
 
 WEIGHTS = np.arange(4 * 3 * 3 * 3, dtype=np.float32).reshape(4, 3, 3, 3)
 
@@ -53,7 +55,7 @@ def write(folder: Path, graph: onnx.ModelProto | None = None, **changes: Any) ->
     weights = m.Weights(file="a.pth", sha256="a" * 64, source="file", licence=None)
     sections = {
         "model": m.Model(name="small", weights=weights, num_classes=2, class_names=["cat", "dog"], parameters=108),
-        "proof": {"engine": "CPU", "network": {"max_box_error": 0.5}, "bounds": {"max_box_error": 1.0}},
+        "proof": NOTHING_PROVED.model_copy(update={"engine": "CPU", "bounds": {"max_box_error": 1.0}}),
         "evaluation": None,
         "benchmark": None,
         "calibration": None,
@@ -73,9 +75,9 @@ def write(folder: Path, graph: onnx.ModelProto | None = None, **changes: Any) ->
         ),
         outputs=[m.Tensor(**output) for output in facts.outputs(model)],
         postprocessing=m.Postprocessing(nms={}, format=None),
-        quantization={},
+        quantization=Float32(),
         backend=m.Backend(name="onnxruntime", minimum_version="1", verified="here"),
-        run={},
+        run=m.Run(),
         **sections,
     )  # fmt: skip
     manifest.write(folder)

@@ -11,8 +11,10 @@ from rich.cells import cell_len
 
 from exporter.artifact import manifest as m
 from exporter.cli import main
+from exporter.proof.section import DetectionErrors
 from exporter.report.diff.compare import ABSENT, Row
 from exporter.report.diff.text import table_lines
+from tests.making import NOTHING_PROVED
 from tests.report.diff.artifacts import WEIGHTS, benchmark, evaluation, one_convolution, recipe, write
 
 
@@ -98,7 +100,9 @@ def test_weights_and_images(compared):
 
 
 def test_what_only_one_side_measured_has_no_value_on_the_other(compared):
-    proof = {"engine": "CPU", "network": {"max_box_error": 0.5}, "detections": {"map": 90.0}, "geometry": None}
+    found = DetectionErrors(scenes=1, map=90, torch_map=90, map_drop=0, boxes=1, matched=0, mean_iou=None,
+                            mean_score_difference=None)  # fmt: skip
+    proof = NOTHING_PROVED.model_copy(update={"detections": found})
     rows = compared({"evaluation": evaluation(90.0)}, {"benchmark": benchmark(5.0), "proof": proof})
     assert rows["accuracy", "mAP@[.5:.95]"] == (90.0, ABSENT)
     assert rows["latency", "end to end, median ms"] == (ABSENT, 5.0)

@@ -14,6 +14,7 @@ from exporter.demo.scenes import CLASS_NAMES
 from exporter.graph.trace import trace
 from exporter.pipeline.build import OWNED
 from exporter.postprocessing.detections import Detections
+from exporter.quantization.section import Quantization
 from exporter.report.figure import svg_uri
 from exporter.report.page.images import Compared, _side_by_side
 from exporter.report.page.metrics import MOST_CLASSES, by_class
@@ -155,7 +156,11 @@ def hostile(manifest):
         "versions": {"a": HOSTILE[0]},
     }
     return manifest.model_copy(
-        update=changes | {"quantization": {HOSTILE[2]: HOSTILE}, "proof": {"engine": HOSTILE[0]}}
+        update=changes
+        | {
+            "quantization": Quantization.model_validate({"precision": HOSTILE[1], HOSTILE[2]: HOSTILE}),
+            "proof": manifest.proof.model_copy(update={"engine": HOSTILE[0]}),
+        }
     )
 
 

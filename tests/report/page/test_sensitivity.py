@@ -3,7 +3,8 @@
 import cv2
 import pytest
 
-from exporter.artifact.manifest import read_manifest
+from exporter.artifact.manifest import Run, read_manifest
+from exporter.quantization.section import Mixed
 from exporter.report.page.page import page
 from exporter.report.page.plots import FILES, write_plots
 from exporter.report.page.sensitivity import MOST_LAYERS, points
@@ -20,8 +21,10 @@ def chosen(int8_artifact):
     def tried(in_int8, drop, given_back=(), chosen=False):
         return {"in_int8": in_int8, "map": 90 - drop, "drop": drop, "given_back": list(given_back), "chosen": chosen}
 
-    summary = {
+    summary = manifest.quantization.model_dump() | {
         "precision": "mixed",
+        "drop": 0.4,
+        "map": {"float": 90.0, "mixed": 89.6},
         "max_drop": 0.5,
         "labels": "the pictures' own",
         "num_images": {"ranking": 4, "drop": 32},
@@ -33,8 +36,8 @@ def chosen(int8_artifact):
     tradeoff = [
         {"in_int8": n, "p50_ms": 9.0, "ratio": 1 - n / 60, "low": 0.3, "high": 0.5} for n in (40, 39, 38, 36, 20)
     ]
-    changes = {"quantization": summary, "run": manifest.run | {"tradeoff": tradeoff}}
-    return manifest.model_copy(update=changes)
+    run = Run.model_validate({"tradeoff": tradeoff})
+    return manifest.model_copy(update={"quantization": Mixed.model_validate(summary), "run": run})
 
 
 def test_the_points_are_prefixes_and_the_artifact(chosen):
