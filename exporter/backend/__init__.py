@@ -24,11 +24,13 @@ else:
 
 
 class BackendNode(Node, ABC):
-    """Base of the backends. package: on the index, for `versions` in the manifest."""
+    """Base of the backends. package: on the index, for `versions` in the manifest. compiler: the library that makes an
+    engine file of the artifact, a key of `exporter.runtime.tensorrt.library.KINDS`; None: there is no such file."""
 
     place: ClassVar[str] = "backend"
     capabilities: ClassVar[Capabilities] = Capabilities()
     package: ClassVar[str | None] = None
+    compiler: ClassVar[str | None] = None
 
     def problems(self, request: "Request", scheme: str) -> Iterator[str]:
         """Clauses for what the engine cannot take or run well, from the recipe and this machine alone; scheme: that of

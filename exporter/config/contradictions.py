@@ -31,9 +31,10 @@ def contradictions(recipe: "Recipe", composed: Composed) -> Iterator[str]:
         yield f"postprocessing/format={chosen}: has no effect with postprocessing/nms=none: leave one of them out"
     yield from _quantization_problems(recipe, composed)
     for group, node in (("quantization", recipe.quantization), ("postprocessing/nms", recipe.nms)):
-        if node.only_for not in (None, recipe.backend.name):
+        if node.only_for and recipe.backend.name not in node.only_for:
+            takers = " or ".join(node.only_for)
             yield (
-                f"{group}={composed.choices[group]}: is for backend={node.only_for} only: take that, or with"
+                f"{group}={composed.choices[group]}: is for backend={takers} only: take that, or with"
                 f" backend={recipe.backend.name} {group}={node.instead}"
             )
     yield from recipe.backend.problems(recipe.request, recipe.scheme)

@@ -1,6 +1,6 @@
 """Non-maximum suppression in plain tensor arithmetic: for engines without ONNX's own operator, and for GPUs."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
@@ -21,6 +21,8 @@ class ClusterNms(OnnxNms):
     nothing has found the answer. The loop ends there, after about as many rounds as the longest chain in which each
     drops the next. (Zheng et al. 2020, "Cluster-NMS", arXiv:2005.03572, which proves the same.)
     """
+
+    operator: ClassVar[str | None] = None
 
     max_candidates_per_image: int = Field(1024, ge=1, le=4096)  # pyright: ignore[reportIncompatibleVariableOverride]
 
@@ -79,7 +81,7 @@ def _settled(op: "Op", drops: "Tensor", valid: "Tensor", most: int) -> "Tensor":
     shape = ir.Shape([valid.shape[0], most, 1])
 
     def again(op: "Op", _round: "Tensor", _going: "Tensor", keep: "Tensor") -> "list[Tensor]":
-        dropped = op.Greater(op.MatMul(drops, keep), 0.5)  # by how many
+        dropped = op.Greater(op.ReduceSum(op.Mul(drops, _across(op, keep)), [2]), 0.5)  # by how many
         new = op.Where(dropped, 0.0, start)
         changes = op.ReduceSum(op.Abs(op.Sub(new, keep)), keepdims=0)
         return [op.Greater(changes, 0.5), new]

@@ -1,6 +1,6 @@
 """Non-maximum suppression in standard ONNX operators: runs wherever ONNX runs, for any batch."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -27,6 +27,8 @@ class OnnxNms(ThresholdNms):
     class_agnostic: candidates of different classes suppress each other too.
     multi_label: a box may be detected as several classes; otherwise only as its best one.
     """
+
+    operator: ClassVar[str | None] = "NonMaxSuppression"
 
     num_pre_nms_predictions: int = Field(1000, ge=1)
     max_candidates_per_image: int | None = Field(None, ge=1)

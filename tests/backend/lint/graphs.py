@@ -13,7 +13,7 @@ detector (uint8[1,3,8,8] images) => (float[1,2,4,4] result)
   [cast] real = Cast<to = 1>(images)
   [quantize] integers = QuantizeLinear(real, scale, zero)
   [dequantize] activation = DequantizeLinear(integers, scale, zero)
-  [weights] kernel = DequantizeLinear<axis = 0>(weights, scales, zeros)
+  [scaled] kernel = DequantizeLinear<axis = 0>(weights, scales, zeros)
   [conv] features = Conv(activation, kernel, bias)
   [pool] result = MaxPool<kernel_shape = [2, 2], strides = [2, 2]>(features)
 }"""

@@ -42,7 +42,7 @@ FAULTS = [
     ("half-boxes", "nms", PLUGIN, {"float[1,100,4] raw, float[": "float16[1,100,4] raw, float16[", "float two": "float16 two",
         "float[1,10,4] boxes, float[": "float16[1,10,4] boxes, float16["}),
     ("qdq-zero-point", "quantize", INT8, {"int8 zero = {0}": "int8 zero = {3}"}),
-    ("qdq-zero-point", "weights", INT8, {"zeros = {0, 0}": "zeros = {0, -1}"}),
+    ("qdq-zero-point", "scaled", INT8, {"zeros = {0, 0}": "zeros = {0, -1}"}),
     ("qdq-unsigned", "quantize", INT8, {"int8 zero": "uint8 zero"}),
     ("qdq-unsigned", "quantize", INT8, {"QuantizeLinear(real, scale, zero)": "QuantizeLinear(real, scale)"}),
     ("qdq-type", "quantize", INT8, {"int8 zero": "int16 zero", '"": 18': '"": 21'}),
@@ -53,9 +53,9 @@ FAULTS = [
     ("qdq-scale-type", "quantize", INT8, {"<to = 1>": "<to = 10>", '"": 18': '"": 23'}),
     ("qdq-activation-scales", "quantize", INT8, {"float scale = {0.02}, int8 zero = {0}":
         "float[3] scale = {1, 1, 1}, int8[3] zero = {0, 0, 0}"}),
-    ("qdq-weights-axis", "weights", INT8, {"axis = 0": "axis = 1", "scales = {0.1, 0.2}, int8[2] zeros = {0, 0}":
+    ("qdq-weights-axis", "scaled", INT8, {"axis = 0": "axis = 1", "scales = {0.1, 0.2}, int8[2] zeros = {0, 0}":
         "ignored = {0, 0}, float[3] scales = {1, 1, 1}, int8[3] zeros = {0, 0, 0}"}),
-    ("qdq-weights-axis", "weights", INT8, {"float[2] scales = {0.1, 0.2}, int8[2] zeros = {0, 0}":
+    ("qdq-weights-axis", "scaled", INT8, {"float[2] scales = {0.1, 0.2}, int8[2] zeros = {0, 0}":
         "float[3] scales = {1, 1, 1}, int8[3] zeros = {0, 0, 0}"}),
     ("qdq-weights-path", "conv", INT8, {"kernel = Deq": "straight = Deq", "[conv]": "kernel = Identity(straight) [conv]"}),
     ("qdq-half", "conv", INT8, {"Conv(activation,": "Conv(real,"}),
