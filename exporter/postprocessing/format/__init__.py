@@ -30,8 +30,8 @@ class Promise(NamedTuple):
 
 class FormatNode(Node, ABC):
     """Base of the output formats. rows_by_image: whether the first dimension of each output is the batch; readable:
-    whether `read` understands the outputs, so that they can be evaluated and shown; operator: one of ONNX that not every
-    engine has; own_nms: the class of `exporter.postprocessing.nms` that "auto" stands for with it, None: no
+    whether `read` understands the outputs, so that they can be evaluated and shown; operator: one of ONNX that not
+    every engine has; own_nms: the class of `exporter.postprocessing.nms` that "auto" stands for with it, None: no
     preference."""
 
     place: ClassVar[str] = "postprocessing.format"
