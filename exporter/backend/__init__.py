@@ -42,6 +42,16 @@ class BackendNode(Node, ABC):
     def engine(self) -> "Engine":
         """What the artifact is proved and measured in, here."""
 
+    @property
+    def slow_int8(self) -> str | None:
+        """Why INT8 is no gain in it, and what to do; None where it is one, or was asked for all the same."""
+        return None
+
+    @property
+    def bounds(self) -> dict[str, float]:
+        """The least that the proof's bounds have to be, where it computes less exactly than float32."""
+        return {}
+
     def check_core(self, core: "onnx.ModelProto") -> None:
         """Before the long work: raises RequestError where the engine lacks an operator of the network."""
 

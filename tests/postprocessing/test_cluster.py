@@ -7,6 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.backend.capabilities import Capabilities
+from exporter.common.errors import RequestError
+from exporter.config.check import check as recipe_check
+from exporter.config.compose import compose
+from exporter.postprocessing.detections import rows as read_rows
 from exporter.postprocessing.format.batch import BatchFormat
 from exporter.postprocessing.format.flat import FlatFormat
 from exporter.postprocessing.nms.auto import AutoNms
@@ -100,3 +104,39 @@ def test_candidates_are_always_limited():
         ClusterNms(max_candidates_per_image=None)
     with pytest.raises(ValueError, match="4096"):
         ClusterNms(max_candidates_per_image=5000)
+
+
+def test_rounds_written_out_give_the_same_and_say_where_they_are_not_enough():
+    nms = ClusterNms(confidence_threshold=0.25, nms_threshold=0.5, max_candidates_per_image=300, rounds=25)
+    short, long = chain(24), chain(60)
+    check(False, None, nms, short)
+    feed = {name: np.concatenate([long[name], long[name]]) for name in long}
+    feed["scores"][1, 20:] = 0
+    out = run(session(False, None, 1, nms), feed)
+    assert out["num_predictions"].tolist() == [[-1], [10]]
+    assert (out["pred_boxes"][0] == -1).all()
+    with pytest.raises(ValueError, match="num_predictions is -1"):
+        read_rows(out, 2)
+
+
+@pytest.mark.parametrize("rounds", [None, 24])
+def test_without_a_loop_there_is_no_control_flow(rounds: int | None):
+    nms = ClusterNms(confidence_threshold=0.25, nms_threshold=0.7, rounds=rounds)
+    kinds = {node.op_type for node in nms.attach(core(True, 1, 2100, 5)).graph.node}
+    assert ("Loop" in kinds) == (rounds is None) == (not nms.capturable) == (not nms.may_give_up)
+
+
+def test_a_table_has_no_place_to_say_that_rounds_were_not_enough():
+    words = [
+        "+recipe=yolo_nas_s",
+        "postprocessing/nms=cluster",
+        "postprocessing.nms.rounds=24",
+        "postprocessing/format=flat",
+    ]
+    with pytest.raises(RequestError, match=r"format=flat: has no place to say .* or leave rounds out"):
+        compose_and_check(words)
+    compose_and_check(words[:-1])
+
+
+def compose_and_check(words: list[str]) -> None:
+    recipe_check(compose(words))

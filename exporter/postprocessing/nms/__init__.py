@@ -30,6 +30,16 @@ class NmsNode(Node, ABC):
     operator: ClassVar[str | None] = None
 
     @property
+    def capturable(self) -> bool:
+        """Whether a CUDA graph can hold it: no control flow, and no shape that depends on the images."""
+        return True
+
+    @property
+    def may_give_up(self) -> bool:
+        """Whether it can leave an image without an answer; num_kept is then -1."""
+        return False
+
+    @property
     def parameters(self) -> NmsParameters | None:
         """What the plain reference computes with; None without detections. Raises ValueError while one is "auto"."""
         return None

@@ -1,6 +1,6 @@
 """Non-maximum suppression in plain tensor arithmetic: for engines without ONNX's own operator, and for GPUs."""
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
@@ -25,6 +25,17 @@ class ClusterNms(OnnxNms):
     operator: ClassVar[str | None] = None
 
     max_candidates_per_image: int = Field(1024, ge=1, le=4096)  # pyright: ignore[reportIncompatibleVariableOverride]
+    rounds: int | None = Field(None, ge=1, le=256)
+
+    @property
+    def capturable(self) -> bool:
+        """See the base; a CUDA graph holds no loop."""
+        return self.rounds is not None
+
+    @property
+    def may_give_up(self) -> bool:
+        """See the base."""
+        return self.rounds is not None
 
     def _tail(self, op: "Op", core: dict[str, "Tensor"]) -> "Outputs":
         from exporter.postprocessing.nms import suppression
@@ -34,9 +45,21 @@ class ClusterNms(OnnxNms):
         best, box, classes = suppression.first(op, scores, most)  # [B, M]
         boxes = op.GatherND(boxes, op.Unsqueeze(box, [2]), batch_dims=1)  # [B, M, 4]
         drops = _drops(op, boxes, None if self.class_agnostic else classes, self.thresholds[1], most)
-        keep = _settled(op, drops, op.Greater(best, self.thresholds[0]), most)  # [B, M]
-        return _first_kept(op, keep, {"boxes": boxes, "scores": best, "classes": classes}, batch, most,
-                           self.max_predictions_per_image)  # fmt: skip
+        start = op.Unsqueeze(op.Cast(op.Greater(best, self.thresholds[0]), to=_float()), [2])  # [B, M, 1]
+        keep, settled = start, None
+        if self.rounds is None:
+            keep = _loop(op, drops, start, most)
+        for _ in range(self.rounds or 0):
+            last, keep = keep, _round(op, drops, keep, start)
+            settled = last
+        kept = op.Squeeze(keep, [2])
+        outputs = _first_kept(op, kept, {"boxes": boxes, "scores": best, "classes": classes}, batch, most,
+                              self.max_predictions_per_image)  # fmt: skip
+        if settled is not None:  # as the last round left it, or nobody knows
+            moved = op.Greater(op.ReduceSum(op.Abs(op.Sub(keep, settled)), [1], keepdims=0), 0.5)  # [B, 1]
+            count, shape = outputs["num_kept"]
+            outputs["num_kept"] = (op.Where(moved, -1, count), shape)
+        return outputs
 
 
 def _drops(op: "Op", boxes: "Tensor", classes: "Tensor | None", iou: float, most: int) -> "Tensor":
@@ -73,35 +96,46 @@ def _across(op: "Op", column: "Tensor") -> "Tensor":
     return op.Transpose(column, perm=[0, 2, 1])
 
 
-def _settled(op: "Op", drops: "Tensor", valid: "Tensor", most: int) -> "Tensor":
-    """[B, M] float32, 1 for the candidates that greedy suppression keeps; see `ClusterNms`. valid: [B, M] bool."""
+def _round(op: "Op", drops: "Tensor", keep: "Tensor", start: "Tensor") -> "Tensor":
+    """[B, M, 1] float32: what stays where `keep` stands. start: what is a candidate."""
+    dropped = op.Greater(op.ReduceSum(op.Mul(drops, _across(op, keep)), [2]), 0.5)  # by how many
+    return op.Where(dropped, 0.0, start)
+
+
+def _loop(op: "Op", drops: "Tensor", start: "Tensor", most: int) -> "Tensor":
+    """[B, M, 1] float32, 1 for the candidates that greedy suppression keeps; see `ClusterNms`."""
     import onnx_ir as ir
 
-    start = op.Unsqueeze(op.Cast(valid, to=ir.DataType.FLOAT), [2])  # [B, M, 1]
-    shape = ir.Shape([valid.shape[0], most, 1])
+    shape = ir.Shape([start.shape[0], most, 1])
 
-    def again(op: "Op", _round: "Tensor", _going: "Tensor", keep: "Tensor") -> "list[Tensor]":
-        dropped = op.Greater(op.ReduceSum(op.Mul(drops, _across(op, keep)), [2]), 0.5)  # by how many
-        new = op.Where(dropped, 0.0, start)
+    def again(op: "Op", _count: "Tensor", _going: "Tensor", keep: "Tensor") -> "list[Tensor]":
+        new = _round(op, drops, keep, start)
         changes = op.ReduceSum(op.Abs(op.Sub(new, keep)), keepdims=0)
         return [op.Greater(changes, 0.5), new]
 
+    def value(name: str | None, kind: Any, shape: "ir.Shape") -> "ir.Value":
+        return ir.Value(name=name, type=ir.TensorType(kind), shape=shape)
+
+    scalar = ir.Shape([])
     body = op.builder.subgraph(
         again,
         inputs=[
-            ir.Value(name="nms/round", type=ir.TensorType(ir.DataType.INT64), shape=ir.Shape([])),
-            ir.Value(name="nms/going", type=ir.TensorType(ir.DataType.BOOL), shape=ir.Shape([])),
-            ir.Value(name="nms/keep", type=ir.TensorType(ir.DataType.FLOAT), shape=shape),
+            value("nms/round", ir.DataType.INT64, scalar),
+            value("nms/going", ir.DataType.BOOL, scalar),
+            value("nms/keep", ir.DataType.FLOAT, shape),
         ],
-        outputs=[
-            ir.Value(type=ir.TensorType(ir.DataType.BOOL), shape=ir.Shape([])),
-            ir.Value(type=ir.TensorType(ir.DataType.FLOAT), shape=shape),
-        ],
+        outputs=[value(None, ir.DataType.BOOL, scalar), value(None, ir.DataType.FLOAT, shape)],
         name="nms/suppress",
     )
     keep = op.Loop(ir.tensor(most, name="rounds"), ir.tensor(True, name="go"), start, body=body)
     keep.type, keep.shape = ir.TensorType(ir.DataType.FLOAT), shape
-    return op.Squeeze(keep, [2])
+    return keep
+
+
+def _float() -> Any:
+    import onnx_ir as ir
+
+    return ir.DataType.FLOAT
 
 
 def _first_kept(

@@ -46,6 +46,11 @@ class OnnxNms(ThresholdNms):
         return value
 
     @property
+    def capturable(self) -> bool:
+        """See the base; NonMaxSuppression counts on the CPU."""
+        return self.operator is None
+
+    @property
     def parameters(self) -> NmsParameters:
         """See the base."""
         return NmsParameters(
