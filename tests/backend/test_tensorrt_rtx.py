@@ -19,6 +19,7 @@ from exporter.common.errors import BuildError, RequestError
 from exporter.config.check import check
 from exporter.config.compose import compose
 from exporter.graph.before_plugins import before_plugins
+from exporter.model.architectures import ARCHITECTURES
 from exporter.postprocessing.format.batch import BatchFormat
 from exporter.postprocessing.nms.onnx import OnnxNms
 from exporter.runtime.onnx_runtime import session
@@ -26,6 +27,7 @@ from exporter.runtime.tensorrt.library import installed
 from exporter.runtime.tensorrt.network import configured, parsed, serialized
 from tests.backend.lint.graphs import CLEAN, PLUGIN, parse
 from tests.backend.test_tensorrt import Cells
+from tests.making import made
 from tests.postprocessing.test_graph import core
 
 YAML = Path(__file__).parents[2] / "conf" / "backend" / "tensorrt_rtx.yaml"
@@ -128,3 +130,23 @@ def test_the_part_before_a_plugin_is_parsed_and_computes_the_same():
     np.testing.assert_array_equal(out[0], 2 * raw)
     assert parsed_by_nvidia(model).endswith("(the part before its plugin)")
     assert before_plugins(parse(CLEAN["int8"])) == parse(CLEAN["int8"])
+
+
+QUICK = [("yolo_nas_s", "int8_fp16"), ("ppyoloe_s", "fp16")]
+OTHERS = [(name, precision) for name in ARCHITECTURES for precision in ("none", "fp16", "int8", "int8_fp16")
+          if (name, precision) not in QUICK]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "precision"), [*QUICK, *(pytest.param(*each, marks=pytest.mark.slow) for each in OTHERS)]
+)
+def test_every_network_in_every_precision_is_compiled_whole(name, precision):
+    """Bytes in, detections out, for three GPUs that are not here."""
+    overrides = [f"+recipe={name}", f"quantization={precision}", "backend=tensorrt_rtx", "input.size=64",
+                 "model.weights=random"]  # fmt: skip
+    if "int8" in precision:
+        overrides += ["calibration=demo", "calibration.num_images=2"]
+    recipe = check(compose(overrides))
+    network = parsed(installed("tensorrt_rtx"), made(recipe.model.load(), recipe))
+    plan = serialized(network, configured(network, ["sm86", "sm89", "sm120"], None))
+    assert len(plan) > 1_000_000 and network.num_layers > 100

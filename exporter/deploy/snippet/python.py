@@ -36,9 +36,7 @@ def _head(facts: Facts) -> str:
         engine="ONNX Runtime" if runtime else "OpenVINO",
         package=package,
         engine_import=f"import {package}",
-        session=pieces.ONNX_RUNTIME.format(provider=_provider(facts))
-        if runtime
-        else pieces.OPENVINO.format(settings=facts.openvino),
+        session=onnx_runtime if runtime else pieces.OPENVINO.format(settings=facts.openvino),
         outputs=list(facts.outputs),
         takes=f"a .npy of {_array(facts)}" if facts.takes_arrays else image,
         imports="" if facts.takes_arrays else "import re\n",
