@@ -76,9 +76,10 @@ class Artifact(Section):
 
 
 class Engine(Section):
-    """The serialized engine beside the artifact, if one was built of it: for this version of TensorRT and this kind of
-    GPU alone (null where nothing tells which it is). `proof`: how near its outputs are to the artifact's, or why that
-    was not looked at."""
+    """The serialized engine beside the artifact, if one was built of it: for this version of this library (`tensorrt`)
+    and this kind of GPU alone (null where nothing tells which it is), or where it was compiled without one, for GPUs of
+    the compute capabilities `targets`. `profile`: the shapes of a free input that it takes. `proof`: how near its
+    outputs are to the artifact's, or why that was not looked at."""
 
     file: FileName
     sha256: str
@@ -87,6 +88,9 @@ class Engine(Section):
     gpu: str | None
     cuda: str | None
     proof: dict[str, Any]
+    library: str = "TensorRT"
+    targets: list[str] = []  # noqa: RUF012 - pydantic copies it
+    profile: Profile | None = None
 
 
 class Recipe(Section):

@@ -24,11 +24,13 @@ else:
 
 
 class BackendNode(Node, ABC):
-    """Base of the backends. package: on the index, for `versions` in the manifest."""
+    """Base of the backends. package: on the index, for `versions` in the manifest. compiler: the library that makes an
+    engine file of the artifact, a key of `exporter.runtime.tensorrt.library.KINDS`; None: there is no such file."""
 
     place: ClassVar[str] = "backend"
     capabilities: ClassVar[Capabilities] = Capabilities()
     package: ClassVar[str | None] = None
+    compiler: ClassVar[str | None] = None
 
     def problems(self, request: "Request", scheme: str) -> Iterator[str]:
         """Clauses for what the engine cannot take or run well, from the recipe and this machine alone; scheme: that of
@@ -39,6 +41,16 @@ class BackendNode(Node, ABC):
     @abstractmethod
     def engine(self) -> "Engine":
         """What the artifact is proved and measured in, here."""
+
+    @property
+    def slow_int8(self) -> str | None:
+        """Why INT8 is no gain in it, and what to do; None where it is one, or was asked for all the same."""
+        return None
+
+    @property
+    def bounds(self) -> dict[str, float]:
+        """The least that the proof's bounds have to be, where it computes less exactly than float32."""
+        return {}
 
     def check_core(self, core: "onnx.ModelProto") -> None:
         """Before the long work: raises RequestError where the engine lacks an operator of the network."""

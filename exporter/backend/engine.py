@@ -1,9 +1,10 @@
-"""The engine that an artifact is for, found by what its manifest says."""
+"""The backend that an artifact is for and the engine that runs it here, found by what its manifest says."""
 
 import importlib
 
 import yaml
 
+from exporter.backend import BackendNode
 from exporter.backend.section import Backend
 from exporter.common.errors import RequestError
 from exporter.common.messages import one_of
@@ -12,12 +13,16 @@ from exporter.runtime.engine import Engine
 
 
 def engine_of(backend: Backend) -> Engine:
-    """The engine in which the artifact of a manifest was proved, with its settings. Raises RequestError for a backend
-    that this exporter does not have: of another engine nobody knows what it computes."""
+    """The engine in which the artifact of a manifest was proved, with its settings. Raises what `option_of` raises."""
+    return type(option_of(backend)().engine).of(backend.settings)
+
+
+def option_of(backend: Backend) -> type[BackendNode]:
+    """The backend of a manifest. Raises RequestError for one that this exporter does not have: of another engine nobody
+    knows what it computes."""
     options = {file.stem: file for file in (CONF / "backend").glob("*.yaml")}
     if backend.name not in options:
         known = one_of("no such backend", backend.name, list(options))
         raise RequestError(f"the manifest's backend.name={backend.name}: {known}")
     module, _, name = yaml.safe_load(options[backend.name].read_text(encoding="utf-8"))["_target_"].rpartition(".")
-    node = getattr(importlib.import_module(module), name)
-    return type(node().engine).of(backend.settings)
+    return getattr(importlib.import_module(module), name)

@@ -19,9 +19,30 @@ class OnnxRuntime(BackendNode):
     activations run, but slower than FP32 (measured 1.3 to 1.4 times its time), so they must be asked for."""
 
     provider: Literal["cpu", "openvino", "cuda", "tensorrt"] = "cpu"
+    tf32: bool = False
+    cuda_graph: bool = False
+    prefer_nhwc: bool = False
+    allow_slow: bool = False
+
+    @property
+    def slow_int8(self) -> str | None:
+        """On CUDA, unless it is allowed."""
+        if self.provider != "cuda" or self.allow_slow:
+            return None
+        return (
+            "slower than FP16 with backend.provider=cuda, which has no kernel for it (YOLO-NAS-S on an H100: 6.6 ms,"
+            " FP32 4.3, FP16 3.8): take quantization=fp16, or add backend.allow_slow=true"
+        )
+
+    @property
+    def bounds(self) -> dict[str, float]:
+        """TF32 has the mantissa of float16; YOLO-NAS-S was 0.38 px off with it on an H100."""
+        from exporter.quantization.fp16 import Fp16
+
+        return {**Fp16.bounds, "max_box_error": 1.0} if self.tf32 else {}
 
     def problems(self, request: "Request", scheme: str) -> Iterator[str]:
-        """A provider that is not there, and INT8 that is slow."""
+        """A provider that is not there, what it cannot do, and INT8 that is slow."""
         from exporter.common.errors import RequestError
         from exporter.runtime.onnx_runtime import check_provider
 
@@ -29,10 +50,31 @@ class OnnxRuntime(BackendNode):
             check_provider(self.provider)
         except RequestError as error:
             yield str(error)
+        yield from self._cuda_problems(request)
         if scheme != self.capabilities.scheme:
             yield (
                 f"quantization.scheme={scheme}: slower than FP32 in ONNX Runtime on a CPU, which wants u8s8: leave it"
                 " auto, or choose the backend it is for"
+            )
+
+    def _cuda_problems(self, request: "Request") -> Iterator[str]:
+        """Settings of CUDA alone, and what stands in the way of a CUDA graph."""
+        for key in ("tf32", "cuda_graph", "prefer_nhwc", "allow_slow"):
+            if getattr(self, key) and self.provider != "cuda":
+                yield f"backend.{key}=true: has no effect with backend.provider={self.provider}: leave it out"
+        if not self.cuda_graph:
+            return
+        if request.input.dynamic_sides or request.input.fixed_batch is None or request.preprocessing.takes_raw_images:
+            yield "backend.cuda_graph=true: a CUDA graph has fixed shapes: fix input.batch, height and width"
+        if not request.nms.capturable:
+            yield (
+                f"backend.cuda_graph=true: postprocessing/nms={request.nms.name} cannot be captured: take"
+                " postprocessing/nms=cluster postprocessing.nms.rounds=24, or none"
+            )
+        if request.nms.detects and request.format.operator is not None:
+            yield (
+                f"backend.cuda_graph=true: postprocessing/format={request.format.name} gives as many rows as there are"
+                " detections: take postprocessing/format=batch"
             )
 
     @property
@@ -40,7 +82,11 @@ class OnnxRuntime(BackendNode):
         """What it is proved and measured in."""
         from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
 
-        return OnnxRuntimeEngine(self.provider)
+        if self.provider != "cuda":
+            return OnnxRuntimeEngine(self.provider)
+        options = {"use_tf32": self.tf32, "enable_cuda_graph": self.cuda_graph, "prefer_nhwc": self.prefer_nhwc}
+        told = {key: str(int(value)) for key, value in options.items() if value or key == "use_tf32"}
+        return OnnxRuntimeEngine(self.provider, tuple(told.items()))
 
     def finish(self, model: "onnx.ModelProto") -> "onnx.ModelProto":
         """The graph as it will be published: in the form this engine is fastest with, without leftovers of its

@@ -42,6 +42,8 @@ class TensorRT(BackendNode):
         scheme="s8s8", max_candidates=MAX_TOP_K, any_size=False, own_nms="EfficientNms"
     )
 
+    compiler: ClassVar[str | None] = "tensorrt"
+
     batch: tuple[int, int, int] | None = None
 
     @field_validator("batch")
@@ -80,7 +82,7 @@ class TensorRT(BackendNode):
             )
 
     def _nms_problems(self, nms: NmsNode) -> Iterator[str]:
-        if nms.parameters is None or nms.only_for is not None:
+        if nms.parameters is None or nms.only_for:
             return  # what is TensorRT's own does not sort with TopK
         for key in ("num_pre_nms_predictions", "max_candidates_per_image", "max_predictions_per_image"):
             value = asdict(nms.parameters)[key]
@@ -100,22 +102,19 @@ class TensorRT(BackendNode):
     def finish(self, model: "onnx.ModelProto") -> "onnx.ModelProto":
         """The graph as it will be published: in TensorRT's words, in opset 17 where that says it all, without leftovers
         of its making."""
-        from exporter.graph.cast_first import cast_first
-        from exporter.graph.clean import strip_metadata
+        from exporter.backend.parse import parsed_by_nvidia
         from exporter.graph.lower_opset import to_opset_17
 
-        finished = strip_metadata(to_opset_17(cast_first(model)))
-        for node in finished.graph.node:
-            for attribute in node.attribute:
-                if node.op_type == "TopK" and attribute.name == "sorted":
-                    attribute.i = 1  # where any order will do, this one does
-        _lint(finished)
+        finished = in_its_words(to_opset_17(model))
+        check_rules(finished)
+        parsed_by_nvidia(finished)
         return finished
 
     def section(self, model: "onnx.ModelProto", input: "Input") -> "Backend":
         """The manifest's section `backend` of the finished `model`."""
         import importlib.metadata
 
+        from exporter.backend.parse import parsed_by_nvidia
         from exporter.backend.section import Backend
         from exporter.graph import facts
 
@@ -123,16 +122,18 @@ class TensorRT(BackendNode):
         if facts.opset(model) <= 17:
             flags = {"8.6": _flags_8_6(model)} | flags
         emulated = facts.has_plugin(model)
+        parser = parsed_by_nvidia(model)
+        parsed = f" parsed by {parser};" if parser else ""
         return Backend(
             name=self.name,
             minimum_version="8.6" if "8.6" in flags else "10.0",
             verified=f"proved on CPU {'with an emulated plugin ' if emulated else ''}in onnxruntime"
-            f" {importlib.metadata.version('onnxruntime')}; not run in TensorRT",
-            profile=self._profile(input),
+            f" {importlib.metadata.version('onnxruntime')};{parsed} not run in TensorRT",
+            profile=self.profile(input),
             build_flags=flags,
         )
 
-    def _profile(self, input: "Input") -> "Profile | None":
+    def profile(self, input: "Input") -> "Profile | None":
         """None where the input's shape is fixed."""
         from exporter.backend.section import Profile
 
@@ -145,7 +146,21 @@ class TensorRT(BackendNode):
         return Profile.model_validate(dict(zip(("min", "opt", "max"), shapes, strict=True)))
 
 
-def _lint(model: "onnx.ModelProto") -> None:
+def in_its_words(model: "onnx.ModelProto") -> "onnx.ModelProto":
+    """A copy whose first node casts the bytes of the images, whose TopK nodes sort, and without leftovers of its
+    making."""
+    from exporter.graph.cast_first import cast_first
+    from exporter.graph.clean import strip_metadata
+
+    finished = strip_metadata(cast_first(model))
+    for node in finished.graph.node:
+        for attribute in node.attribute:
+            if node.op_type == "TopK" and attribute.name == "sorted":
+                attribute.i = 1  # where any order will do, this one does
+    return finished
+
+
+def check_rules(model: "onnx.ModelProto") -> None:
     """Raises BuildError where the graph breaks a rule that TensorRT is known to have."""
     from exporter.backend.lint import lint
 

@@ -29,11 +29,18 @@ def contradictions(recipe: "Recipe", composed: Composed) -> Iterator[str]:
     if not recipe.nms.detects and composed.said("postprocessing/format"):
         chosen = composed.choices["postprocessing/format"]
         yield f"postprocessing/format={chosen}: has no effect with postprocessing/nms=none: leave one of them out"
+    if recipe.nms.may_give_up and not recipe.format.rows_by_image:
+        chosen = composed.choices["postprocessing/format"]
+        yield (
+            f"postprocessing/format={chosen}: has no place to say that an image needs more than"
+            " postprocessing.nms.rounds: take postprocessing/format=batch, or leave rounds out"
+        )
     yield from _quantization_problems(recipe, composed)
     for group, node in (("quantization", recipe.quantization), ("postprocessing/nms", recipe.nms)):
-        if node.only_for not in (None, recipe.backend.name):
+        if node.only_for and recipe.backend.name not in node.only_for:
+            takers = " or ".join(node.only_for)
             yield (
-                f"{group}={composed.choices[group]}: is for backend={node.only_for} only: take that, or with"
+                f"{group}={composed.choices[group]}: is for backend={takers} only: take that, or with"
                 f" backend={recipe.backend.name} {group}={node.instead}"
             )
     yield from recipe.backend.problems(recipe.request, recipe.scheme)
@@ -55,6 +62,8 @@ def _quantization_problems(recipe: "Recipe", composed: Composed) -> Iterator[str
     if quantization.needs_calibration:
         yield from recipe.calibration.problems(recipe.model.weights_given)
     yield from quantization.problems(recipe.calibration.method, recipe.scheme)
+    if quantization.needs_calibration and recipe.backend.slow_int8:
+        yield f"quantization={chosen}: {recipe.backend.slow_int8}"
     if recipe.export.opset < quantization.minimum_opset:
         yield (
             f"export.opset={recipe.export.opset}: quantization={chosen} needs {quantization.minimum_opset} or later:"

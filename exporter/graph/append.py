@@ -77,8 +77,10 @@ def written(
 
 def _name_by_operator(graph: "ir.Graph", scope: str) -> None:
     """The builder's own names count the nodes of the whole graph; these survive an edit elsewhere."""
+    import onnx_ir as ir
+
     seen: Counter[str] = Counter()
-    for node in graph:
+    for node in ir.traversal.RecursiveGraphIterator(graph):
         seen[node.op_type] += 1
         count = seen[node.op_type]
         node.name = f"{scope}/{node.op_type}" if count == 1 else f"{scope}/{node.op_type}_{count}"

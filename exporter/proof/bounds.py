@@ -32,6 +32,7 @@ def bounds_of(
         bounds = {}
     if request.preprocessing.takes_raw_images and "max_map_drop" in bounds:
         bounds["max_map_drop"] += MAX_MAP_DROP
+    bounds |= {key: max(value, bounds[key]) for key, value in backend.bounds.items() if key in bounds}
     own = settings.model_dump(exclude={"num_images", "num_scenes", "blind"})
     return bounds | {key: value for key, value in own.items() if value != "auto"}
 

@@ -25,7 +25,7 @@ class QuantizationNode(Node, ABC):
     at what the artifact would detect.
     bounds: of the proof's metrics, see `exporter.proof.bounds`; beyond them the artifact is not the network.
     minimum_opset: of the graph; package: on the index, for `versions` in the manifest, where another one does the work.
-    only_for, instead: the one backend that can take it, and what others take in its place.
+    only_for, instead: the backends that can take it, none: all, and what others take in its place.
     """
 
     place: ClassVar[str] = "quantization"
@@ -36,7 +36,7 @@ class QuantizationNode(Node, ABC):
     bounds: ClassVar[dict[str, float]]
     minimum_opset: ClassVar[int] = 18
     package: ClassVar[str | None] = None
-    only_for: ClassVar[str | None] = None
+    only_for: ClassVar[tuple[str, ...]] = ()
     instead: ClassVar[str] = "int8"
 
     def scheme_for(self, backend: str) -> str:

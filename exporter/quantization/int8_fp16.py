@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class Int8Fp16(Int8):
     """conf/quantization/int8_fp16.yaml says what the fields are."""
 
-    only_for: ClassVar[str | None] = "tensorrt"
+    only_for: ClassVar[tuple[str, ...]] = ("tensorrt", "tensorrt_rtx")
     minimum_opset: ClassVar[int] = 19
 
     def quantize(self, task: Task) -> Quantized:

@@ -6,7 +6,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
@@ -25,14 +25,19 @@ PROVIDERS = {
     "cuda": "CUDAExecutionProvider",
     "tensorrt": "TensorrtExecutionProvider",
 }
+GPU = ("cuda", "tensorrt")
+"""Providers that compute on one."""
+OPTIONS = ("use_tf32", "enable_cuda_graph", "prefer_nhwc")
+"""Of the CUDA provider, those that change what it computes or how fast; by ONNX Runtime's names."""
 
 
 @dataclass(frozen=True)
 class OnnxRuntimeEngine:
     """`provider`: what computes the nodes that it can; ONNX Runtime gives the others to the CPU, and `placement` says
-    which."""
+    which. `options`: of the provider, names of `OPTIONS` and values."""
 
     provider: Provider = "cpu"
+    options: tuple[tuple[str, str], ...] = ()
     name: ClassVar[str] = "onnxruntime"
     own_process: ClassVar[bool] = False
 
@@ -50,15 +55,18 @@ class OnnxRuntimeEngine:
     def of(cls, settings: Mapping[str, str]) -> "OnnxRuntimeEngine":
         """That of a manifest. Raises RequestError for settings that this engine does not have."""
         stated = settings.get("provider", PROVIDERS["cpu"])
+        told = {key: value for key, value in settings.items() if key != "provider"}
+        if wrong := [key for key, value in told.items() if key not in OPTIONS or value not in ("0", "1")]:
+            raise RequestError(f"backend.settings: {one_of('no such option', wrong[0], OPTIONS)}, each 0 or 1")
         for provider in get_args(Provider):
             if PROVIDERS[provider] == stated:
-                return cls(provider)
+                return cls(provider, tuple(told.items()))
         raise RequestError(f"backend.settings: {one_of('no such provider', stated, list(PROVIDERS.values()))}")
 
     @property
     def settings(self) -> dict[str, str]:
         """What `InferenceSession` is given besides the model."""
-        return {} if self.provider == "cpu" else {"provider": PROVIDERS[self.provider]}
+        return {} if self.provider == "cpu" else {"provider": PROVIDERS[self.provider], **dict(self.options)}
 
     def label(self, model: bytes | Path) -> str:
         """Name, version and provider."""
@@ -71,7 +79,7 @@ class OnnxRuntimeEngine:
         self, model: bytes | Path, threads: int | None = None, limits: Limits | None = None
     ) -> "OnnxRuntimeSession":
         """See `OnnxRuntimeSession`."""
-        return OnnxRuntimeSession(model, _options(threads), self.provider, limits)
+        return OnnxRuntimeSession(model, _options(threads), self.provider, limits, dict(self.options))
 
     def placement(self, model: bytes, feeds: dict[str, np.ndarray]) -> dict[str, int] | None:
         """How many nodes each provider really ran, as ONNX Runtime's own profile of one run tells; None for the CPU,
@@ -82,7 +90,7 @@ class OnnxRuntimeEngine:
         with tempfile.TemporaryDirectory() as folder:
             options = session_options()
             options.enable_profiling, options.profile_file_prefix = True, str(Path(folder) / "profile")
-            profiled = session(model, options, self.provider)
+            profiled = session(model, options, self.provider, dict(self.options))
             profiled.run(None, feeds)
             events = json.loads(Path(profiled.end_profiling()).read_text(encoding="utf-8"))
         nodes = {event["name"]: event["args"]["provider"] for event in events if "provider" in event.get("args", {})}
@@ -99,10 +107,23 @@ class OnnxRuntimeSession:
     """ONNX Runtime's session. Raises BuildError where it does not take the model, RequestError where the provider is
     not in the ONNX Runtime that is installed, and beyond the limits."""
 
-    def __init__(self, model: bytes | Path, options: Any, provider: Provider = "cpu", limits: Limits | None = None):
-        self._limits = limits
-        with bounded(limits.label, limits.memory) if limits else nullcontext():
-            self._session = session(model, options, provider)
+    def __init__(
+        self, model: bytes | Path, options: Any, provider: Provider = "cpu", limits: Limits | None = None,
+        told: Mapping[str, str] | None = None,
+    ):  # fmt: skip
+        self._limits, self._on_gpu = limits, provider in GPU
+        told = dict(told or {})
+        if limits and self._on_gpu:
+            told["gpu_mem_limit"] = str(limits.memory)
+        with self._bounded():
+            self._session = session(model, options, provider, told)
+
+    def _bounded(self) -> AbstractContextManager[None]:
+        """Within the limit on memory. CUDA reserves more addresses than any limit on them allows: on a GPU it is the
+        provider's own arena that is bounded."""
+        if self._limits is None or self._on_gpu:
+            return nullcontext()
+        return bounded(self._limits.label, self._limits.memory)
 
     def get_inputs(self) -> Any:
         """As of ONNX Runtime's session."""
@@ -125,9 +146,9 @@ class OnnxRuntimeSession:
             late.append(True)
             options.terminate = True
 
-        memory, seconds, label = self._limits
+        _, seconds, label = self._limits
         try:
-            with bounded(label, memory), alarm(seconds, stop):
+            with self._bounded(), alarm(seconds, stop):
                 return self._run(names, feeds, options)
         except BuildError as error:
             if late:
@@ -164,9 +185,11 @@ class OnnxRuntimeSession:
         """None: it shares this process."""
 
 
-def session(model: bytes | Path, options: Any = None, provider: Provider = "cpu") -> Any:
-    """ONNX Runtime's own session, by default with the options of `session_options`. TensorRT's NMS plugin is emulated
-    there, see `exporter.postprocessing.emulate_plugin`.
+def session(
+    model: bytes | Path, options: Any = None, provider: Provider = "cpu", told: Mapping[str, str] | None = None
+) -> Any:
+    """ONNX Runtime's own session, by default with the options of `session_options`; told: the provider's. TensorRT's
+    NMS plugin is emulated there, see `exporter.postprocessing.emulate_plugin`.
 
     Raises BuildError where ORT does not take the model, RequestError where the provider is not there."""
     import onnxruntime as ort
@@ -188,7 +211,7 @@ def session(model: bytes | Path, options: Any = None, provider: Provider = "cpu"
         source = emulated(loaded).SerializeToString()
     wanted = PROVIDERS[provider]
     try:
-        made = ort.InferenceSession(source, options, providers=[wanted])
+        made = ort.InferenceSession(source, options, providers=[(wanted, dict(told or {}))])
     except Exception as error:  # ORT raises its own classes, which share no base but this one
         raise BuildError(f"ONNX Runtime does not take the model: {' '.join(str(error).split())[-300:]}") from error
     if made.get_providers()[0] != wanted:  # its libraries do not load: ONNX Runtime then goes on without a word

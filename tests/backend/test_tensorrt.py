@@ -51,9 +51,9 @@ ONNX_NMS = "postprocessing/nms=onnx"
         ([*PLUGIN, "postprocessing.nms.multi_label=false"], r"multi_label: no such key.*postprocessing/nms=onnx have it"),
         ([*PLUGIN, "postprocessing.nms.num_pre_nms_predictions=9"], r"num_pre_nms_predictions: no such key.*postprocessing/nms=onnx have it"),
         ([*PLUGIN, "postprocessing.nms.nms_threshold=0"], r"nms_threshold=0: the plugin takes a threshold above 0"),
-        (["+recipe=yolo_nas_s", "postprocessing/nms=efficientnms"], r"nms=efficientnms: is for backend=tensorrt only: .* postprocessing/nms=onnx"),
-        (["+recipe=yolo_nas_s", "quantization=int8_fp16", "export.opset=19"], r"int8_fp16: is for backend=tensorrt only: .* quantization=int8"),
-        (["+recipe=yolo_nas_s", "backend.batch=[1,2,4]"], r"backend\.batch: no such key.*backend=tensorrt has it"),
+        (["+recipe=yolo_nas_s", "postprocessing/nms=efficientnms"], r"nms=efficientnms: is for backend=tensorrt only: .* postprocessing/nms=auto"),
+        (["+recipe=yolo_nas_s", "quantization=int8_fp16", "export.opset=19"], r"int8_fp16: is for backend=tensorrt or tensorrt_rtx only: .* quantization=int8"),
+        (["+recipe=yolo_nas_s", "backend.batch=[1,2,4]"], r"backend\.batch: no such key.*backend=tensorrt and backend=tensorrt_rtx have it"),
     ],
 )  # fmt: skip
 def test_what_tensorrt_cannot_take_is_refused_with_what_to_do(overrides, says):
@@ -168,7 +168,8 @@ def test_the_manifest_says_what_was_run_and_what_was_not(artifact):
     backend = manifest.backend
     assert (backend.name, backend.minimum_version) == ("tensorrt", "10.0")
     assert backend.verified.startswith("proved on CPU with an emulated plugin in onnxruntime")
-    assert backend.verified.endswith("; not run in TensorRT")
+    assert "; parsed by TensorRT-RTX 1." in backend.verified
+    assert backend.verified.endswith(" (the part before its plugin); not run in TensorRT")
     assert manifest.proof.engine.endswith("plugin emulated") and manifest.proof.postprocessing.unexplained == 0
     parameters = manifest.postprocessing.nms
     assert (parameters["type"], parameters["max_candidates_per_image"], parameters["multi_label"]) == (

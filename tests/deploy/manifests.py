@@ -41,10 +41,9 @@ def manifest(
         for name, kind, dims in OUTPUTS[format or "none"]
     ]  # fmt: skip
     profile = {end: [n, *shape[1:]] for end, n in (("min", 1), ("opt", 8), ("max", 16))}
-    trt = {
-        "profile": profile if batch == "batch" else None,
-        "build_flags": {"8.6": ["--int8"], "10": ["--stronglyTyped"], "11": []},
-    }
+    trt = {"profile": profile if batch == "batch" else None}
+    if backend == "tensorrt":
+        trt["build_flags"] = {"8.6": ["--int8"], "10": ["--stronglyTyped"], "11": []}
     values = {
         "schema_version": 1,
         "name": "yolo_nas_s_int8",
@@ -68,7 +67,7 @@ def manifest(
         },
         "quantization": COUNTED[precision] | {"precision": precision},
         "calibration": None,
-        "backend": {"name": backend, "minimum_version": "8.6", "verified": "", **(trt if backend == "tensorrt" else {})},
+        "backend": {"name": backend, "minimum_version": "8.6", "verified": "", **(trt if backend.startswith("tensorrt") else {})},
         "proof": NOTHING_PROVED.model_dump(), "evaluation": None, "benchmark": None,
         "recipe": {"name": None, "config": {}, "overrides": [], "commit": None, "dirty": None},
         "versions": {}, "run": {},

@@ -12,8 +12,6 @@ from tests.backend.lint.graphs import INT8, parse
 from tests.deploy.manifests import manifest
 from tests.faults.campaign import Campaign, contents, good, in_one_line
 
-STAND_IN = "import sys; from tests.deploy.engine.standin import StandIn; sys.modules['tensorrt'] = StandIn('11.4.0')"
-
 
 def artifact(folder, **changed):
     """A folder with a small graph and a manifest of a TensorRT artifact."""
@@ -47,8 +45,8 @@ def recipes(place, base):
 
 
 def engine(place, base):
-    given = artifact(base / "work" / "art")
-    return ["engine", given, "--timing-cache", given / "cache"]
+    given = artifact(base / "work" / "art", backend="tensorrt_rtx")
+    return ["engine", given, "--target", "sm86", "--timing-cache", given / "cache"]
 
 
 def cleared(work, verb):
@@ -59,7 +57,9 @@ def cleared(work, verb):
     for name in ("model.engine", "cache"):
         (work / "art" / name).unlink(missing_ok=True)
     if verb is engine:
-        manifest(artifact=_facts((work / "art" / "model.onnx").read_bytes())).write(work / "art")
+        manifest(backend="tensorrt_rtx", artifact=_facts((work / "art" / "model.onnx").read_bytes())).write(
+            work / "art"
+        )
 
 
 def _facts(content):
@@ -68,17 +68,17 @@ def _facts(content):
 
 
 def campaign(place, base, verb, error, few):
-    work, python = base / "work", STAND_IN if verb is engine else ""
+    work = base / "work"
     work.mkdir()
     arguments, cwd = verb(place, base), str(work)
     before = contents(work)
     fault = {"below": str(work), "error": error}
-    seen = good(place.server.run(arguments, fault, cwd=cwd, python=python))["seen"]
+    seen = good(place.server.run(arguments, fault, cwd=cwd))["seen"]
     done = contents(work)
     count = Campaign(f"{verb.__name__}, {error}")
     for at in range(1, len(seen) + 1, len(seen) // 3 if few else 1):
         cleared(work, verb)
-        answer = place.server.run(arguments, {**fault, "at": at}, cwd=cwd, python=python)
+        answer = place.server.run(arguments, {**fault, "at": at}, cwd=cwd)
         states = [before]
         if answer["code"] == 0:  # of the engine's timing cache, and of what is flushed at the end, nothing depends
             states = [done, {name: digest for name, digest in done.items() if not name.endswith("cache")}]
@@ -90,7 +90,7 @@ def campaign(place, base, verb, error, few):
         count.look(work, *states)
         assert [path for path in work.rglob(".*") if path.name != ".hydra"] == []
     cleared(work, verb)
-    good(place.server.run(arguments, cwd=cwd, python=python))
+    good(place.server.run(arguments, cwd=cwd))
     assert contents(work) == done
     count.report()
 

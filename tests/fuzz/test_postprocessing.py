@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from onnxruntime import InferenceSession
 
+from exporter.postprocessing.nms.cluster import ClusterNms
 from exporter.postprocessing.nms.none import NoNms
 from exporter.postprocessing.nms.onnx import OnnxNms
 from exporter.postprocessing.reference import detections
@@ -50,6 +51,12 @@ def parameters(draw: st.DrawFn) -> OnnxNms:
         max_candidates_per_image=draw(st.none() | st.sampled_from([0, 1, 5, 500]).map(lambda more: most + more)),
         class_agnostic=draw(st.booleans()), multi_label=draw(st.booleans()),
     )  # fmt: skip
+
+
+def clustered(nms: OnnxNms) -> ClusterNms:
+    """The same parameters; where candidates are not limited, by more than there are here."""
+    given = nms.model_dump()
+    return ClusterNms.model_validate(given | {"max_candidates_per_image": given["max_candidates_per_image"] or 512})
 
 
 @st.composite
@@ -120,7 +127,14 @@ def possible(boxes: np.ndarray, scores: np.ndarray, nms: OnnxNms) -> Iterator[np
         yield literal(boxes, scores, nms, best)
 
 
-@fuzz(few=15, many=800, nms=parameters(), is_raw=st.booleans(), num_classes=st.integers(1, 4), data=st.data())
+@fuzz(
+    few=15,
+    many=800,
+    nms=parameters() | parameters().map(clustered),
+    is_raw=st.booleans(),
+    num_classes=st.integers(1, 4),
+    data=st.data(),
+)
 def test_nms_is_the_contract_whatever_the_network_says(
     nms: OnnxNms, is_raw: bool, num_classes: int, data: st.DataObject
 ):

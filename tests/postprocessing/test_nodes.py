@@ -13,10 +13,17 @@ from pydantic import ValidationError
 
 from exporter.postprocessing.format.batch import BatchFormat
 from exporter.postprocessing.format.flat import FlatFormat
+from exporter.postprocessing.nms.cluster import ClusterNms
 from exporter.postprocessing.nms.none import NoNms
 from exporter.postprocessing.nms.onnx import OnnxNms
 
-NODES = {"nms/onnx": OnnxNms, "nms/none": NoNms, "format/batch": BatchFormat, "format/flat": FlatFormat}
+NODES = {
+    "nms/onnx": OnnxNms,
+    "nms/cluster": ClusterNms,
+    "nms/none": NoNms,
+    "format/batch": BatchFormat,
+    "format/flat": FlatFormat,
+}
 NMS = OnnxNms(confidence_threshold=0.25, nms_threshold=0.7)
 
 

@@ -32,7 +32,7 @@ def lint(
         raise RequestError(f"backend={backend}: {one_of('there are no rules for it', backend, list(rules))}")
     looked_at = view(model, folder, has_profile)
     return [
-        Finding(rule.level, node, rule.id, what, rule.source.title, rule.source.url, rule.fix)
+        Finding(rule.level, node, rule.id, what, rule.source.title, rule.source.url, rule.fix, rule.parser)
         for rule in rules[backend]
         for node, what in rule.check(looked_at)
     ]

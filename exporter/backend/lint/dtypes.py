@@ -68,7 +68,7 @@ def double(view: View) -> Iterator[tuple[str, str]]:
 
 
 def uint8(view: View) -> Iterator[tuple[str, str]]:
-    """Bytes: only a network's input or output, and only a Cast from or to floats may touch them."""
+    """Bytes: only a network's input or output, and only a Cast may touch them."""
     inputs, outputs = {v.name for v in view.inputs}, {v.name for v in view.outputs}
     for node in view.nodes:
         if node.op_type in QDQ:
@@ -77,9 +77,7 @@ def uint8(view: View) -> Iterator[tuple[str, str]]:
         written = [name for name in node.output if view.types.get(name) == TensorProto.UINT8]
         if not read and not written:
             continue
-        others = [name for name in (*node.input, *node.output) if name not in (*read, *written)]
-        converts = node.op_type in ("Cast", "CastLike") and all(view.types.get(o, 0) in (0, *FLOATS) for o in others)
-        if not converts:
+        if node.op_type not in ("Cast", "CastLike"):
             yield label(node), f"{node.op_type} touches bytes ({', '.join((*read, *written)[:2])})"
         elif not (set(read) <= inputs and set(written) <= outputs):
             yield label(node), f"{', '.join(read or written)} are bytes inside the network"

@@ -10,6 +10,11 @@ if TYPE_CHECKING:
 Level = Literal["error", "note"]
 """error: the engine refuses the file, or computes something else than ONNX says. note: worth knowing; not a fault."""
 
+Verdict = Literal["refused", "crashes", "silent", "taken", "not asked"]
+"""What NVIDIA's own parser and compiler, of TensorRT-RTX 1.7, make of such a graph. silent: they build an engine that
+computes something else, and do not stop; taken: they build it, against what is written down; not asked: it is about
+plugins, about NonMaxSuppression or about running, which they do not have here. A test holds each rule against them."""
+
 
 @dataclass(frozen=True)
 class Source:
@@ -28,6 +33,7 @@ class Rule:
     fix: str
     check: "Callable[[View], Iterator[tuple[str, str]]]"
     level: Level = "error"
+    parser: Verdict = "refused"
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,7 @@ class Finding:
     source: str
     url: str
     fix: str
+    parser: Verdict
 
     def __str__(self) -> str:
         return f"{self.rule} at {self.node}: {self.what}; {self.fix} ({self.source})"

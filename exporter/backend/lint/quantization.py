@@ -81,22 +81,23 @@ def activation_per_channel(view: View) -> Iterator[tuple[str, str]]:
 
 
 def weights_axis(view: View) -> Iterator[tuple[str, str]]:
-    """Weights whose scales run along another axis than the output channels, or do not match their number."""
+    """Weights whose scales do not match the number of output channels along which they run."""
     for consumer, node in _dequantized_weights(view):
         shape, count = view.shapes.get(_input(node, 0)), _num_scales(view, node)
         if count <= 1 or not shape:
             continue
-        axis = attribute(node, "axis", 1)
-        axis = axis % len(shape) if isinstance(axis, int) else 1
-        wanted = OUTPUT_CHANNELS[consumer.op_type]
-        if axis != wanted:
-            yield label(node), f"scales along axis {axis} of the weights of {label(consumer)}, not along axis {wanted}"
-        elif shape[axis] != count:
+        axis = _axis(node, len(shape))
+        if axis == OUTPUT_CHANNELS[consumer.op_type] and shape[axis] != count:
             yield label(node), f"{count} scales for {shape[axis]} output channels of {label(consumer)}"
 
 
 def weights_path(view: View) -> Iterator[tuple[str, str]]:
-    """Something between the weights' DequantizeLinear and the convolution."""
+    """Something between the weights' DequantizeLinear and the convolution, or scales that do not run along its output
+    channels: what is taken, and then not computed in INT8."""
+    for consumer, node in _dequantized_weights(view):
+        shape, wanted = view.shapes.get(_input(node, 0)), OUTPUT_CHANNELS[consumer.op_type]
+        if shape and _num_scales(view, node) > 1 and _axis(node, len(shape)) != wanted:
+            yield label(consumer), f"the scales of its weights ({label(node)}) run along another axis than {wanted}"
     for consumer in _weighted(view):
         node, passed = view.producers.get(_input(consumer, 1)), None
         while node is not None and node.op_type != "DequantizeLinear" and _input(node, 0) in view.constants:
@@ -112,6 +113,11 @@ def half_quantized(view: View) -> Iterator[tuple[str, str]]:
         activation = view.producers.get(_input(consumer, 0))
         if activation is None or activation.op_type != "DequantizeLinear":
             yield label(consumer), f"has quantized weights and reads the float activation {_input(consumer, 0)}"
+
+
+def _axis(node: onnx.NodeProto, rank: int) -> int:
+    axis = attribute(node, "axis", 1)
+    return axis % rank if isinstance(axis, int) else 1
 
 
 def _pairs(view: View) -> Iterator[onnx.NodeProto]:

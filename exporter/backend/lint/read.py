@@ -36,7 +36,7 @@ def read(path: Path) -> Read:
         raise RequestError(f"{path}: holds no {FILE}: give the ONNX file itself, or a folder that a build wrote")
     manifest = read_manifest(path)
     file = path / Path(manifest.artifact.file).name
-    return Read(read_model(file), file, has_profile=manifest.backend.name == "tensorrt")
+    return Read(read_model(file), file, has_profile=manifest.backend.profile is not None)
 
 
 def read_model(path: Path) -> "onnx.ModelProto":

@@ -74,6 +74,15 @@ def external(view: View) -> Iterator[tuple[str, str]]:
             yield name, why
 
 
+def named_as_constant(view: View) -> Iterator[tuple[str, str]]:
+    """Nodes with the name of a constant that a DequantizeLinear reads: the parser makes a layer of that name of it."""
+    names = {node.name for node in view.nodes}
+    for node in view.nodes:
+        read = node.input[0] if node.op_type == "DequantizeLinear" and node.input else ""
+        if read in names and read in view.initializers:
+            yield read, f"is the name of a node, and of the constant that {label(node)} reads"
+
+
 def duplicate_node(view: View) -> Iterator[tuple[str, str]]:
     """Node names that stand twice: logs, profiles and refitting go by them."""
     seen: dict[str, int] = {}

@@ -5,14 +5,18 @@ from pathlib import Path
 
 from exporter.cli.arguments import positive
 
-USAGE = "DIR [--commands]"
-SUMMARY = "build and prove an artifact's TensorRT engine here, or say how trtexec does"
+USAGE = "DIR [--target sm86,sm89] [--commands]"
+SUMMARY = "compile an artifact's TensorRT engine here, or say how trtexec does"
 
 
 def parser() -> ArgumentParser:
-    about = "builds and proves the TensorRT engine of an artifact, for this machine's GPU"
+    about = (
+        "builds the TensorRT engine of an artifact: for this machine's GPU, and proves it there; with"
+        " backend=tensorrt_rtx for any GPUs, on any machine"
+    )
     parser = ArgumentParser(prog="exporter engine", description=about)
     parser.add_argument("dir", type=Path)
+    parser.add_argument("--target", default="", metavar="sm86,sm89", help="compute capabilities (all that it knows)")
     parser.add_argument("--workspace", type=positive, metavar="MIB", help="memory for building (all there is)")
     parser.add_argument("--timing-cache", type=Path, metavar="FILE", help="measurements to reuse, and to add to")
     parser.add_argument("--commands", action="store_true", help="only print how trtexec builds it, for each TensorRT")
@@ -23,22 +27,28 @@ def run(arguments: list[str]) -> int:
     given = parser().parse_args(arguments)
     from exporter.common.errors import BuildError
     from exporter.common.progress import progress_in
-    from exporter.deploy.engine.make import make_engine, read_tensorrt, trtexec_lines
-    from exporter.deploy.engine.version import installed
+    from exporter.deploy.engine.make import make_engine, read_for_engine, trtexec_lines
+    from exporter.runtime.tensorrt.library import KINDS, installed
 
     folder = given.dir
-    manifest = read_tensorrt(folder)
-    trt = None if given.commands else installed()
-    if trt is None:
-        for line in trtexec_lines(folder, manifest):
-            print(line)
+    manifest, compiler = read_for_engine(folder)
+    library = None if given.commands else installed(compiler)
+    if library is None:
+        if given.commands or KINDS[compiler].plugins:
+            for line in trtexec_lines(folder, manifest):
+                print(line)
         if given.commands:
             return 0
+        kind, place = KINDS[compiler], " on the machine with the GPU" if KINDS[compiler].needs_gpu else ""
         raise BuildError(
-            "the package tensorrt is not installed, so no engine was built: run one of these commands on the machine"
-            " with the GPU, or pip install exporter[tensorrt] there"
+            f"{kind.title} is not installed, so no engine was built: pip install exporter[{kind.extra}]{place}"
+            + (", or run one of these commands there" if kind.plugins else "")
         )
-    made = make_engine(trt, folder, manifest, given.workspace, given.timing_cache, progress_in("text"), print)
-    print(f"{folder / made.file}: {made.bytes} bytes, TensorRT {made.tensorrt}, {made.gpu or 'GPU unknown'}")
+    targets = [each.strip().lower() for each in given.target.split(",") if each.strip()]
+    made = make_engine(
+        library, folder, manifest, targets, given.workspace, given.timing_cache, progress_in("text"), print
+    )
+    where = ", ".join(made.targets) or made.gpu or "GPU unknown"
+    print(f"{folder / made.file}: {made.bytes} bytes, {made.library} {made.tensorrt}, {where}")
     print(f"  proof {made.proof}")
     return 0

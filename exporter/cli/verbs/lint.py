@@ -28,24 +28,25 @@ def parser() -> ArgumentParser:
 
 
 def run(arguments: list[str]) -> int:
-    """0: clean; 1: errors. Notes are printed and do not count."""
+    """0: clean; 1: errors, or the parser refuses it. Notes are printed and do not count."""
     given = parser().parse_args(arguments)
     from exporter.backend.lint.file import lint_file
 
-    file, findings = lint_file(given.path, given.backend)
+    file, findings, said = lint_file(given.path, given.backend)
     errors = sum(finding.level == "error" for finding in findings)
     if given.json:
         listed = [
             {"cure" if key == "fix" else key: value for key, value in dataclasses.asdict(finding).items()}
             for finding in findings
         ]  # `cure` is the published key
-        about = {"file": str(file), "backend": given.backend, "errors": errors, "findings": listed}
+        about = {"file": str(file), "backend": given.backend, "errors": errors, "findings": listed, "parser": said.line}
         print(json.dumps(about, indent=1))
     else:
         for line in _lines(findings):
             print(line)
+        print(f"NVIDIA's parser: {said.line}")
         print(f"{file}: {errors} errors, {len(findings) - errors} notes for {given.backend}")
-    return 1 if errors else 0
+    return 1 if errors or said.refuses else 0
 
 
 def _lines(findings: "Sequence[Finding]") -> Iterator[str]:
@@ -57,5 +58,7 @@ def _lines(findings: "Sequence[Finding]") -> Iterator[str]:
         yield from (f"  {finding.node}: {finding.what}" for finding in broken[:SHOWN])
         if len(broken) > SHOWN:
             yield f"  … and {len(broken) - SHOWN} more"
+        if first.parser == "silent":
+            yield "  NVIDIA's parser builds it without a word, and it computes something else"
         yield f"  fix: {first.fix}"
         yield f"  source: {first.source}, {first.url}"

@@ -1,4 +1,4 @@
-"""From a TensorRT artifact to a serialized engine, with TensorRT's own Python package where it is installed.
+"""From an artifact to a serialized engine, with NVIDIA's own Python packages where they are installed.
 
-Written to the documented API of TensorRT 10 and 11 and run against a stand-in of it; not run on a GPU.
+Written to the documented API of TensorRT 10 and 11, and tested with the compiler of TensorRT for RTX; not run on a GPU.
 """

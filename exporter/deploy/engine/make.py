@@ -1,15 +1,16 @@
-"""From a TensorRT artifact on the disk to the engine beside it: built, proved and written; or how trtexec builds it."""
+"""From an artifact on the disk to the engine beside it: built, proved where it can be, and written; or how trtexec
+builds it."""
 
 import hashlib
 import shlex
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any, get_args
 
 from exporter.artifact.manifest import FILE, Engine, Manifest, read_manifest
 from exporter.artifact.signature.sign import remove_signature
+from exporter.backend.engine import option_of
 from exporter.backend.tensorrt import Version
 from exporter.common.errors import BuildError, RequestError
 from exporter.common.files import file_digest, is_file
@@ -17,40 +18,54 @@ from exporter.common.interrupts import has_published, held
 from exporter.common.progress import Progress
 from exporter.deploy.engine.build import build_engine
 from exporter.deploy.engine.trtexec import trtexec_command
-from exporter.deploy.engine.version import major
+from exporter.runtime.tensorrt.library import Library
 
 
-def read_tensorrt(folder: Path) -> Manifest:
-    """The manifest of a TensorRT artifact whose file is still what was built. Raises RequestError for any other."""
+def read_for_engine(folder: Path) -> tuple[Manifest, str]:
+    """The manifest of an artifact whose file is still what was built, and the library that compiles it, a key of
+    `exporter.runtime.tensorrt.library.KINDS`. Raises RequestError for any other."""
     manifest = read_manifest(folder)
-    if not manifest.backend.build_flags:
-        raise RequestError(f"{folder}: was built for backend={manifest.backend.name}: build it with backend=tensorrt")
+    compiler = option_of(manifest.backend).compiler
+    if compiler is None:
+        raise RequestError(
+            f"{folder}: was built for backend={manifest.backend.name}: build it with backend=tensorrt or tensorrt_rtx"
+        )
     file = _onnx_file(folder, manifest)
     if not is_file(file) or file_digest(file) != manifest.artifact.sha256:
         raise RequestError(f"{file}: is missing or not what its manifest says: exporter verify {folder} says more")
-    return manifest
+    return manifest, compiler
 
 
 def make_engine(
-    trt: ModuleType,
+    library: Library,
     folder: Path,
     manifest: Manifest,
+    targets: Sequence[str],
     workspace: int | None,
     timing_cache: Path | None,
     progress: Progress,
     say: Callable[[str], None],
 ) -> Engine:
-    """Builds the engine of the artifact in `folder`, proves it where there is a GPU, and writes it beside the artifact;
-    returns the section that the manifest then has of it. `say` takes a line where a signature had to be removed.
+    """Builds the engine of the artifact in `folder`, proves it where there is a GPU for it, and writes it beside the
+    artifact; returns the section that the manifest then has of it. targets: see `Library.chosen`. `say` takes a line
+    where a signature had to be removed.
 
-    Raises RequestError for an unknown TensorRT; BuildError where TensorRT fails, and where the engine is not the
+    Raises RequestError for an unknown target; BuildError where the library fails, and where the engine is not the
     artifact."""
-    major(trt)
-    plan = build_engine(trt, _onnx_file(folder, manifest), manifest, workspace, timing_cache, progress)
-    gpu, cuda = _gpu()
-    with progress.stage("prove"):
-        proof = _proof(trt, plan, folder, manifest) if gpu else {"why": "torch sees no GPU here, so it was not run"}
-    return write_engine(folder, manifest, plan, say, tensorrt=trt.__version__, gpu=gpu, cuda=cuda, proof=proof)
+    chosen = library.chosen(targets)
+    plan = build_engine(library, _onnx_file(folder, manifest), manifest, chosen, workspace, timing_cache, progress)
+    gpu, capability, cuda = _gpu()
+    if gpu is None:
+        proof: dict[str, Any] = {"why": "torch sees no GPU here, so it was not run"}
+    elif chosen and capability not in chosen:
+        proof = {"why": f"the GPU here is {capability}, which it is not for, so it was not run"}
+    else:
+        with progress.stage("prove"):
+            proof = _proof(library, plan, folder, manifest)
+    facts = {"library": library.kind.title, "tensorrt": library.version, "targets": list(chosen)}
+    if library.kind.needs_gpu or "why" not in proof:  # else it is for no GPU in particular
+        facts |= {"gpu": gpu and f"{gpu}, {capability}", "cuda": cuda}
+    return write_engine(folder, manifest, plan, say, **{"gpu": None, "cuda": None} | facts, proof=proof)
 
 
 def engine_file(manifest: Manifest) -> str:
@@ -60,6 +75,8 @@ def engine_file(manifest: Manifest) -> str:
 
 def trtexec_lines(folder: Path, manifest: Manifest) -> Iterator[str]:
     """What to type where TensorRT is: the command for each of its versions, or why there is none."""
+    if not manifest.backend.build_flags:
+        raise RequestError(f"--commands: there are none for backend={manifest.backend.name}: leave it out")
     yield shlex.join(["cd", str(folder)])
     for version in get_args(Version):
         yield f"# TensorRT {version}"
@@ -73,27 +90,29 @@ def _onnx_file(folder: Path, manifest: Manifest) -> Path:
     return folder / Path(manifest.artifact.file).name
 
 
-def _gpu() -> tuple[str | None, str | None]:
-    """Name and compute capability of the GPU, and the version of CUDA, as torch sees them."""
+def _gpu() -> tuple[str | None, str | None, str | None]:
+    """Name and compute capability ("sm86") of the GPU, and the version of CUDA, as torch sees them."""
     import torch
 
     if not torch.cuda.is_available():
-        return None, None
-    capability = ".".join(map(str, torch.cuda.get_device_capability()))
-    return f"{torch.cuda.get_device_name()}, compute capability {capability}", torch.version.cuda
+        return None, None, None
+    capability = "sm" + "".join(map(str, torch.cuda.get_device_capability()))
+    return torch.cuda.get_device_name(), capability, torch.version.cuda
 
 
-def _proof(trt: ModuleType, plan: bytes, folder: Path, manifest: Manifest) -> dict[str, Any]:
+def _proof(library: Library, plan: bytes, folder: Path, manifest: Manifest) -> dict[str, Any]:
     from exporter.deploy.engine.proof import prove_engine
 
-    return prove_engine(trt, plan, folder, manifest, device="cuda")
+    return prove_engine(library.module, plan, folder, manifest, device="cuda")
 
 
 def write_engine(folder: Path, manifest: Manifest, plan: bytes, say: Callable[[str], None], **facts: Any) -> Engine:
     """Writes the engine, then the manifest that describes it; each appears whole or not at all. A signature, which
     would be of another manifest, is removed."""
     name = engine_file(manifest)
-    section = Engine(file=name, sha256=hashlib.sha256(plan).hexdigest(), bytes=len(plan), **facts)
+    section = Engine(
+        file=name, sha256=hashlib.sha256(plan).hexdigest(), bytes=len(plan), profile=manifest.backend.profile, **facts
+    )
     place = folder.resolve()
     try:
         with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{place.name}.engine-") as scratch:

@@ -12,10 +12,10 @@ from exporter.artifact.manifest import Manifest
 from exporter.benchmark.subject import example_input
 from exporter.common.errors import BuildError
 from exporter.demo.scenes import scene
-from exporter.deploy.engine.session import EngineSession
 from exporter.evaluation.detector import Detector
 from exporter.proof.detections import matched
 from exporter.runtime.onnx_runtime import emulation, session
+from exporter.runtime.tensorrt.session import EngineSession
 
 IMAGES = 16
 MIN_MATCHED, MIN_IOU, MAX_SCORE_ERROR = 0.9, 0.9, 0.1

@@ -1,5 +1,6 @@
 """What a program for an artifact depends on, read from its manifest."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +36,7 @@ class Facts:
     outputs: dict[str, str]
     in_image: bool
     openvino: dict[str, str] | None
+    provider: tuple[str, dict[str, str]]
 
     @property
     def takes_raw_image(self) -> bool:
@@ -64,4 +66,11 @@ def facts(manifest: Manifest, model: Path) -> Facts:
         outputs={output.name: output.dtype for output in manifest.outputs},
         in_image=preprocessing.geometry is not None,
         openvino=dict(manifest.backend.settings) if manifest.backend.name == "openvino" else None,
+        provider=_provider(manifest.backend.settings),
     )
+
+
+def _provider(settings: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+    """ONNX Runtime's execution provider and its options, as the artifact was proved with."""
+    options = dict(settings)
+    return options.pop("provider", "CPUExecutionProvider"), options

@@ -30,12 +30,13 @@ def _head(facts: Facts) -> str:
     if not facts.takes_arrays and facts.geometry is None and not facts.takes_raw_image:
         image += f", {facts.height} × {facts.width}"
     runtime = facts.openvino is None
+    onnx_runtime = pieces.ONNX_RUNTIME.format(provider=_provider(facts))
     package = "onnxruntime" if runtime else "openvino"
     return pieces.HEAD.format(
         engine="ONNX Runtime" if runtime else "OpenVINO",
         package=package,
         engine_import=f"import {package}",
-        session=pieces.ONNX_RUNTIME if runtime else pieces.OPENVINO.format(settings=facts.openvino),
+        session=onnx_runtime if runtime else pieces.OPENVINO.format(settings=facts.openvino),
         outputs=list(facts.outputs),
         takes=f"a .npy of {_array(facts)}" if facts.takes_arrays else image,
         imports="" if facts.takes_arrays else "import re\n",
@@ -43,6 +44,12 @@ def _head(facts: Facts) -> str:
         names=list(facts.class_names),
         sizes=f"HEIGHT, WIDTH = {facts.height}, {facts.width}\n" if facts.geometry else "",
     )
+
+
+def _provider(facts: Facts) -> str:
+    name, options = facts.provider
+    named = ", ".join(f'"{key}": "{value}"' for key, value in options.items())
+    return f'("{name}", {{{named}}})' if options else f'"{name}"'
 
 
 def _place(facts: Facts) -> str:

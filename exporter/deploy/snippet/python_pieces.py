@@ -19,7 +19,7 @@ OUTPUTS = {outputs!r}
 
 '''
 
-ONNX_RUNTIME = 'session = onnxruntime.InferenceSession(MODEL, providers=["CPUExecutionProvider"])'
+ONNX_RUNTIME = "session = onnxruntime.InferenceSession(MODEL, providers=[{provider}])"
 IN_ONNX_RUNTIME = "dict(zip(OUTPUTS, session.run(None, {{{input!r}: images}})))"
 
 # By itself OpenVINO may compute in bfloat16. An output may have several names there, so they are told by their place.

@@ -30,12 +30,14 @@ class Promise(NamedTuple):
 
 class FormatNode(Node, ABC):
     """Base of the output formats. rows_by_image: whether the first dimension of each output is the batch; readable:
-    whether `read` understands the outputs, so that they can be evaluated and shown; own_nms: the class of
-    `exporter.postprocessing.nms` that "auto" stands for with it, None: no preference."""
+    whether `read` understands the outputs, so that they can be evaluated and shown; operator: one of ONNX that not
+    every engine has; own_nms: the class of `exporter.postprocessing.nms` that "auto" stands for with it, None: no
+    preference."""
 
     place: ClassVar[str] = "postprocessing.format"
     rows_by_image: ClassVar[bool] = True
     readable: ClassVar[bool] = True
+    operator: ClassVar[str | None] = None
     own_nms: ClassVar[str | None] = None
 
     def promised(self, batch: int | str, limit: int, integers: str) -> list[Promise] | None:

@@ -14,6 +14,7 @@ class FlatFormat(FormatNode):
     """Has no settings."""
 
     rows_by_image: ClassVar[bool] = False
+    operator: ClassVar[str | None] = "NonZero"
 
     def promised(self, batch: int | str, limit: int, integers: str) -> list[Promise]:
         """See `attach`."""

@@ -19,13 +19,25 @@ else:
 
 class NmsNode(Node, ABC):
     """Base of what can stand behind the network. detects: whether it makes detections; where not, all boxes leave the
-    graph, and no format is attached. only_for, instead: the one backend that can run it, and what others take in its
-    place."""
+    graph, and no format is attached. only_for, instead: the backends that can run it, none: all, and what others take
+    in its place. operator: the operator of ONNX that does the suppression, which an engine may not have; None: plain
+    arithmetic."""
 
     place: ClassVar[str] = "postprocessing.nms"
     detects: ClassVar[bool] = True
-    only_for: ClassVar[str | None] = None
-    instead: ClassVar[str] = "onnx"
+    only_for: ClassVar[tuple[str, ...]] = ()
+    instead: ClassVar[str] = "auto"
+    operator: ClassVar[str | None] = None
+
+    @property
+    def capturable(self) -> bool:
+        """Whether a CUDA graph can hold it: no control flow, and no shape that depends on the images."""
+        return True
+
+    @property
+    def may_give_up(self) -> bool:
+        """Whether it can leave an image without an answer; num_kept is then -1."""
+        return False
 
     @property
     def parameters(self) -> NmsParameters | None:

@@ -19,13 +19,14 @@ class AutoNms(OnnxNms):
         return node.resolved(confidence, overlap, backend, own)
 
     def _own(self, name: str) -> NmsNode | None:
-        """That one, with the same parameters; None where it does not take them."""
+        """That one, with the parameters that were set; None where it does not take them."""
         own = option_class(NmsNode.__module__, name)
         assert issubclass(own, NmsNode)  # as the options that prefer it say
-        said, usual = self.model_dump(), AutoNms().model_dump()
-        if any(said[key] != usual[key] for key in said.keys() - own.model_fields):
+        usual = AutoNms().model_dump()
+        said = {key: value for key, value in self.model_dump().items() if value != usual[key]}
+        if said.keys() - own.model_fields:
             return None
         try:
-            return own.model_validate({key: value for key, value in said.items() if key in own.model_fields})
+            return own.model_validate(said)  # what was not set is as usual there
         except ValidationError:
             return None

@@ -24,7 +24,7 @@ class EfficientNms(ThresholdNms):
     num_pre_nms_predictions, max_candidates_per_image and multi_label is fixed here.
     """
 
-    only_for: ClassVar[str | None] = "tensorrt"
+    only_for: ClassVar[tuple[str, ...]] = ("tensorrt",)
 
     max_predictions_per_image: int = Field(300, ge=1, le=4096)
     class_agnostic: bool = False

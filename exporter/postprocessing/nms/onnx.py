@@ -1,6 +1,6 @@
 """Non-maximum suppression in standard ONNX operators: runs wherever ONNX runs, for any batch."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -28,6 +28,8 @@ class OnnxNms(ThresholdNms):
     multi_label: a box may be detected as several classes; otherwise only as its best one.
     """
 
+    operator: ClassVar[str | None] = "NonMaxSuppression"
+
     num_pre_nms_predictions: int = Field(1000, ge=1)
     max_candidates_per_image: int | None = Field(None, ge=1)
     max_predictions_per_image: int = Field(300, ge=1, validate_default=True)
@@ -42,6 +44,11 @@ class OnnxNms(ThresholdNms):
             if most is not None and value > most:
                 raise ValueError(f"{value} is more than {limit} ({most}): lower it or raise the other")
         return value
+
+    @property
+    def capturable(self) -> bool:
+        """See the base; NonMaxSuppression counts on the CPU."""
+        return self.operator is None
 
     @property
     def parameters(self) -> NmsParameters:
@@ -62,7 +69,7 @@ class OnnxNms(ThresholdNms):
         unset = self.given_or(confidence, overlap)
         if self.max_candidates_per_image is None and backend.max_candidates is not None:
             unset["max_candidates_per_image"] = max(backend.max_candidates, self.max_predictions_per_image)
-        return OnnxNms.model_validate(self.model_dump() | unset)
+        return type(self).model_validate(self.model_dump() | unset)
 
     def attach(self, core: "onnx.ModelProto") -> "onnx.ModelProto":
         """`core` with NMS on its outputs. B and max as in the contract, rows by score, ties by box, then by class:
@@ -79,21 +86,27 @@ class OnnxNms(ThresholdNms):
 
         confidence, iou = self.thresholds
         limit = self.max_predictions_per_image
-        if "box_logits" in core:
-            boxes, scores = candidates.from_raw(op, **core, limit=self.num_pre_nms_predictions)
-        else:
-            boxes, scores = candidates.from_decoded(op, **core, limit=self.num_pre_nms_predictions)
-        scores = candidates.candidates(op, boxes, scores, confidence)
+        boxes, scores = self._candidates(op, core)
 
         # No IoU is above 1, so at this threshold (1 as the graph's float32 has it) no class can suppress another.
         agnostic = self.class_agnostic and np.float32(iou) < 1
-        one_class = scores.shape[1] == 1
-        if not self.multi_label and not one_class:
-            scores = suppression.best_class(op, boxes, scores)
         if self.max_candidates_per_image is not None:
             scores = candidates.cut(op, scores, self.max_candidates_per_image)
-        if agnostic and self.multi_label and not one_class:
+        if agnostic and self.multi_label and scores.shape[1] != 1:
             scores = suppression.best_class(op, boxes, scores, but_empty_boxes=True)
         suppress = suppression.suppress_across_classes if agnostic else suppression.suppress
         kept = suppress(op, boxes, scores, iou, confidence, limit)
         return suppression.rank(op, boxes, kept, confidence, limit)
+
+    def _candidates(self, op: "Op", core: dict[str, "Tensor"]) -> "tuple[Tensor, Tensor]":
+        """Boxes [B, K, 4] that are looked at, and scores [B, C, K] with 0 for every pair that is no candidate."""
+        from exporter.postprocessing.nms import candidates, suppression
+
+        if "box_logits" in core:
+            boxes, scores = candidates.from_raw(op, **core, limit=self.num_pre_nms_predictions)
+        else:
+            boxes, scores = candidates.from_decoded(op, **core, limit=self.num_pre_nms_predictions)
+        scores = candidates.candidates(op, boxes, scores, self.thresholds[0])
+        if not self.multi_label and scores.shape[1] != 1:
+            scores = suppression.best_class(op, boxes, scores)
+        return boxes, scores

@@ -47,23 +47,9 @@ def suppress_across_classes(op: Op, boxes: Tensor, scores: Tensor, iou: float, c
 
 
 def rank(op: Op, boxes: Tensor, kept: Tensor, confidence: float, limit: int) -> Outputs:
-    """The `limit` best pairs of each image, best first, from boxes [B, K, 4] and kept scores [B, C, K].
-
-    TopK over a row that runs through the classes of the first box, then of the second …: it sorts, gives ties to the
-    lower box and then the lower class, cuts, and pads an image that has less with zeros, for any batch.
-    """
-    batch, num_classes, num_boxes = kept.shape
-    pairs = op.Reshape(op.Transpose(kept, perm=[0, 2, 1]), [0, -1])  # [B, K·C]
-    if not isinstance(num_boxes, int):
-        k = op.Min([limit], op.Shape(pairs, start=1))
-        padding = op.Concat([0, 0, 0], op.Sub([limit], k), axis=0)
-    else:
-        k = [min(limit, num_boxes * num_classes)]
-        padding = [0, 0, 0, limit - k[0]] if k[0] < limit else None
-    scores, index = op.TopK(pairs, k, axis=1, _outputs=2)  # [B, limit] once padded
-    if padding is not None:
-        scores, index = op.Pad(scores, padding), op.Pad(index, padding)
-    box, classes = op.Div(index, num_classes), op.Mod(index, num_classes)
+    """The `limit` best pairs of each image, best first, from boxes [B, K, 4] and kept scores [B, C, K]."""
+    batch = kept.shape[0]
+    scores, box, classes = first(op, kept, limit)
     count = op.ReduceSum(op.Cast(op.Greater(scores, confidence), to=ir.DataType.INT64), [1], keepdims=1)
     return {
         "kept_boxes": (op.GatherND(boxes, op.Unsqueeze(box, [2]), batch_dims=1), [batch, limit, 4]),
@@ -71,3 +57,24 @@ def rank(op: Op, boxes: Tensor, kept: Tensor, confidence: float, limit: int) -> 
         "kept_classes": (classes, [batch, limit]),
         "num_kept": (count, [batch, 1]),
     }
+
+
+def first(op: Op, scores: Tensor, limit: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Scores, boxes (indices) and classes of the first `limit` pairs of each image in the contract's order, all
+    [B, limit], from scores [B, C, K]; where there are fewer, what is left over scores 0.
+
+    TopK over a row that runs through the classes of the first box, then of the second …: it sorts, gives ties to the
+    lower box and then the lower class, cuts, and pads an image that has less with zeros, for any batch.
+    """
+    _, num_classes, num_boxes = scores.shape
+    pairs = op.Reshape(op.Transpose(scores, perm=[0, 2, 1]), [0, -1])  # [B, K·C]
+    if not isinstance(num_boxes, int):
+        k = op.Min([limit], op.Shape(pairs, start=1))
+        padding = op.Concat([0, 0, 0], op.Sub([limit], k), axis=0)
+    else:
+        k = [min(limit, num_boxes * num_classes)]
+        padding = [0, 0, 0, limit - k[0]] if k[0] < limit else None
+    best, index = op.TopK(pairs, k, axis=1, _outputs=2)  # [B, limit] once padded
+    if padding is not None:
+        best, index = op.Pad(best, padding), op.Pad(index, padding)
+    return best, op.Div(index, num_classes), op.Mod(index, num_classes)

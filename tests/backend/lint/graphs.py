@@ -13,7 +13,7 @@ detector (uint8[1,3,8,8] images) => (float[1,2,4,4] result)
   [cast] real = Cast<to = 1>(images)
   [quantize] integers = QuantizeLinear(real, scale, zero)
   [dequantize] activation = DequantizeLinear(integers, scale, zero)
-  [weights] kernel = DequantizeLinear<axis = 0>(weights, scales, zeros)
+  [scaled] kernel = DequantizeLinear<axis = 0>(weights, scales, zeros)
   [conv] features = Conv(activation, kernel, bias)
   [pool] result = MaxPool<kernel_shape = [2, 2], strides = [2, 2]>(features)
 }"""
@@ -56,7 +56,14 @@ detector (float[1,100,4] raw, float[1,100,3] scores)
   [classes] classes = Cast<to = 7>(small)
 }"""
 
-CLEAN = {"int8": INT8, "fp16": FP16, "native nms": NATIVE_NMS, "plugin": PLUGIN}
+TOPK = """<ir_version: 8, opset_import: ["": 18]>
+detector (float[1,5000] scores) => (float[1,10] best, int64[1,10] index)
+<int64[1] ten = {10}>
+{
+  [topk] best, index = TopK(scores, ten)
+}"""
+
+CLEAN = {"int8": INT8, "fp16": FP16, "topk": TOPK, "native nms": NATIVE_NMS, "plugin": PLUGIN}
 
 
 def parse(text: str) -> onnx.ModelProto:

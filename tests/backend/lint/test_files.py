@@ -56,13 +56,13 @@ def test_json(saved, capsys):
     assert said["file"] == str(path)
     assert said["errors"] == 2  # the quantize node and the dequantize node
     assert {f["node"] for f in said["findings"]} == {"quantize", "dequantize"}
-    assert set(said["findings"][0]) == {"level", "node", "rule", "what", "source", "url", "cure"}
+    assert set(said["findings"][0]) == {"level", "node", "rule", "what", "source", "url", "cure", "parser"}
 
 
 def test_an_artifact_folder(saved, tmp_path, capsys):
     saved(INT8.replace("uint8[1,3,8,8]", "uint8[batch,3,8,8]"))
     for backend, notes in (("onnxruntime", ["free-input"]), ("tensorrt", [])):  # the latter states a profile
-        manifest(backend=backend).write(tmp_path)
+        manifest(backend=backend, batch="batch").write(tmp_path)
         assert main(["lint", str(tmp_path), "--json"]) == 0
         said = json.loads(capsys.readouterr().out)
         assert said["file"].endswith("model.onnx")

@@ -9,7 +9,7 @@ from exporter.backend.lint import lint
 from exporter.backend.lint.tensorrt import RULES
 from exporter.backend.tensorrt import TensorRT
 from exporter.common.errors import BuildError, RequestError
-from tests.backend.lint.graphs import CLEAN, FP16, INT8, NATIVE_NMS, PLUGIN, parse
+from tests.backend.lint.graphs import CLEAN, FP16, INT8, NATIVE_NMS, PLUGIN, TOPK, parse
 
 # rule, where it must be found, a clean graph, and the words of it that are changed
 FAULTS = [
@@ -31,18 +31,16 @@ FAULTS = [
         "flat = Flatten(features) axes = Constant<value = int64[1] {1}>() line = Unsqueeze(flat, axes) [pool] result = MaxPool<kernel_shape = [2]>(line)"}),
     ("mixed-types", "classes", PLUGIN, {"Cast<to = 7>(small)": "Add(small, one)", "float two = {2}": "float two = {2}, int64 one = {1}"}),
     ("mixed-types", "gain", FP16, {"float16 gain = {16384}": "float gain = {2}"}),
-    ("onnx-type", "topk", NATIVE_NMS, {"int64[1] ten": "int32[1] ten"}),
+    ("onnx-type", "topk", TOPK, {"int64[1] ten": "int32[1] ten"}),
     ("operator-type", "conv", FP16, {"<to = 10>": "<to = 6>", "features = Conv(half, kernel, bias)": "features = Sigmoid(half)"}),
-    ("operator-type", "pool", INT8, {"strides = [2, 2]>(features)": "strides = [2, 2]>(integers)"}),
-    ("double", "decode", PLUGIN, {"float[1,100,4] raw": "double[1,100,4] raw", "float two": "double two"}),
+    ("double", "topk", TOPK, {"float[": "double["}),
     ("uint8", "cast", INT8, {"[cast] real = Cast<to = 1>(images)": "[cast] first = Relu(images) real = Cast<to = 1>(first)"}),
-    ("uint8", "cast", INT8, {"[cast] real = Cast<to = 1>(images)": "[cast] whole = Cast<to = 6>(images) real = Cast<to = 1>(whole)"}),
     ("half-overflow", "gain", FP16, {"float16 gain = {16384}": "float16 gain = {31744}"}),
     ("half-overflow", "small", FP16, {"float16 gain = {16384}": "float large = {1e6}", "[gain]": "[small] gain = Cast<to = 10>(large) [gain]"}),
     ("half-boxes", "nms", PLUGIN, {"float[1,100,4] raw, float[": "float16[1,100,4] raw, float16[", "float two": "float16 two",
         "float[1,10,4] boxes, float[": "float16[1,10,4] boxes, float16["}),
     ("qdq-zero-point", "quantize", INT8, {"int8 zero = {0}": "int8 zero = {3}"}),
-    ("qdq-zero-point", "weights", INT8, {"zeros = {0, 0}": "zeros = {0, -1}"}),
+    ("qdq-zero-point", "scaled", INT8, {"zeros = {0, 0}": "zeros = {0, -1}"}),
     ("qdq-unsigned", "quantize", INT8, {"int8 zero": "uint8 zero"}),
     ("qdq-unsigned", "quantize", INT8, {"QuantizeLinear(real, scale, zero)": "QuantizeLinear(real, scale)"}),
     ("qdq-type", "quantize", INT8, {"int8 zero": "int16 zero", '"": 18': '"": 21'}),
@@ -53,9 +51,9 @@ FAULTS = [
     ("qdq-scale-type", "quantize", INT8, {"<to = 1>": "<to = 10>", '"": 18': '"": 23'}),
     ("qdq-activation-scales", "quantize", INT8, {"float scale = {0.02}, int8 zero = {0}":
         "float[3] scale = {1, 1, 1}, int8[3] zero = {0, 0, 0}"}),
-    ("qdq-weights-axis", "weights", INT8, {"axis = 0": "axis = 1", "scales = {0.1, 0.2}, int8[2] zeros = {0, 0}":
+    ("qdq-weights-path", "conv", INT8, {"axis = 0": "axis = 1", "scales = {0.1, 0.2}, int8[2] zeros = {0, 0}":
         "ignored = {0, 0}, float[3] scales = {1, 1, 1}, int8[3] zeros = {0, 0, 0}"}),
-    ("qdq-weights-axis", "weights", INT8, {"float[2] scales = {0.1, 0.2}, int8[2] zeros = {0, 0}":
+    ("qdq-weights-axis", "scaled", INT8, {"float[2] scales = {0.1, 0.2}, int8[2] zeros = {0, 0}":
         "float[3] scales = {1, 1, 1}, int8[3] zeros = {0, 0, 0}"}),
     ("qdq-weights-path", "conv", INT8, {"kernel = Deq": "straight = Deq", "[conv]": "kernel = Identity(straight) [conv]"}),
     ("qdq-half", "conv", INT8, {"Conv(activation,": "Conv(real,"}),
@@ -64,8 +62,8 @@ FAULTS = [
         "[nms] rows = NonMaxSuppression(found_boxes,"}),
     ("data-dependent", "cut", PLUGIN, {"[decode] decoded = Mul(raw, two)": "[cut] decoded, order = TopK<axis = 1>(raw, count_of)",
         "scores)\n =>": "scores, int64[1] count_of)\n =>"}),
-    ("topk-limit", "topk", NATIVE_NMS, {"ten = {10}": "ten = {4000}"}),
-    ("topk-unsorted", "topk", NATIVE_NMS, {"TopK(": "TopK<sorted = 0>("}),
+    ("topk-limit", "topk", TOPK, {"ten = {10}": "ten = {4000}", ",10]": ",4000]"}),
+    ("topk-unsorted", "topk", TOPK, {"TopK(": "TopK<sorted = 0>("}),
     ("nms-candidates", "nms", NATIVE_NMS, {"float[1,100,4]": "float[1,8400,4]", "float[1,3,100]": "float[1,3,8400]"}),
     ("nms-pairs", "nms", NATIVE_NMS, {"float[1,3,100]": "float[1,80,100]"}),
     ("plugin-version", "nms", PLUGIN, {'plugin_version = "1"': 'plugin_version = "2"'}),
@@ -89,6 +87,7 @@ FAULTS = [
     ("invalid-node", "pool", INT8, {"(features)\n": "(features, features)\n"}),
     ("invalid-node", "cast", INT8, {"<to = 1>": ""}),
     ("inference", "the model", NATIVE_NMS, {"last = {2}": "last = {7}"}),
+    ("constant-node", "weights", INT8, {"[scaled]": "[weights]"}),
     ("duplicate-node", "conv", INT8, {"[pool]": "[conv]"}),
 ]  # fmt: skip
 

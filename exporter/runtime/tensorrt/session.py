@@ -26,7 +26,9 @@ class EngineSession:
         self._runtime = trt.Runtime(self._logger)
         self._engine = self._runtime.deserialize_cuda_engine(plan)
         if self._engine is None:
-            raise BuildError("TensorRT cannot load the engine that it has just built")
+            raise BuildError(
+                "TensorRT cannot load the engine here: it is of another version, of another GPU, or there is none"
+            )
         self._context = self._engine.create_execution_context()
         names = [self._engine.get_tensor_name(i) for i in range(self._engine.num_io_tensors)]
         self._names = [n for n in names if self._engine.get_tensor_mode(n) == trt.TensorIOMode.OUTPUT]
