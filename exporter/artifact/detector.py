@@ -24,4 +24,5 @@ def detector_of(
             f" (postprocessing/format={manifest.postprocessing.format}), which only its author can read: run it in"
             " your own program, or build it with postprocessing/format=batch"
         )
-    return Detector(artifact_session(folder, manifest, engine), manifest.input, manifest.preprocessing, size)
+    session = artifact_session(folder, manifest, engine)
+    return Detector(session, manifest.input, manifest.preprocessing, size, manifest.postprocessing.read)

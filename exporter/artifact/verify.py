@@ -77,8 +77,8 @@ def _check_countable(model: onnx.ModelProto, path: Path) -> None:
 def _facts(model: onnx.ModelProto, manifest: Manifest) -> Iterator[tuple[str, Any, Any]]:
     found = [facts.tensor(value) for value in model.graph.input]
     yield "input", found, [manifest.input.model_dump(include={"name", "dtype", "shape"})]
-    stated = [output.model_dump() for output in manifest.outputs]
-    yield "outputs", facts.outputs(model), stated
+    meanings = manifest.postprocessing.meanings
+    yield "outputs", facts.outputs(model, meanings), [output.model_dump() for output in manifest.outputs]
     yield "operators", facts.operators(model), manifest.artifact.operators
     yield "opset", facts.opset(model), manifest.artifact.opset
     yield "ir_version", model.ir_version, manifest.artifact.ir_version

@@ -3,9 +3,12 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from exporter.postprocessing import detections, outside
+from exporter.postprocessing.detections import Read, ReadBoxes
 from exporter.postprocessing.format import FormatNode
 from exporter.postprocessing.nms import NmsNode
-from exporter.postprocessing.section import Postprocessing
+from exporter.postprocessing.parameters import NmsParameters
+from exporter.postprocessing.section import OutsideNms, Postprocessing
 from exporter.preprocessing import PreprocessingNode
 from exporter.preprocessing.describe import input_section, preprocessing_section
 from exporter.preprocessing.input import Input
@@ -15,23 +18,21 @@ from exporter.preprocessing.section import Preprocessing as PreprocessingSection
 from exporter.preprocessing.trained import Trained
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    import numpy as np
     import onnx
-
-    from exporter.postprocessing.detections import Detections
 
 
 @dataclass(frozen=True)
 class Request:
-    """trained: what the network is known to be trained with."""
+    """trained: what the network is known to be trained with; outside: the NMS that a format of all boxes leaves to its
+    readers; clip: whether boxes are clipped to the input inside."""
 
     input: Input
     preprocessing: PreprocessingNode
     trained: Trained
     nms: NmsNode
     format: FormatNode
+    outside: NmsParameters | None = None
+    clip: bool = False
 
     @property
     def normalization(self) -> AnyNormalization | None:
@@ -50,13 +51,38 @@ class Request:
 
     def postprocessing_section(self) -> Postprocessing:
         """Of the manifest: every parameter, as it is built into the graph."""
-        nms = {"type": self.nms.name, **self.nms.model_dump()}
-        return Postprocessing(nms=nms, format=self.format.name if self.nms.detects else None)
+        return Postprocessing(
+            nms={"type": self.nms.name, **self.nms.model_dump()},
+            format=self.format.name if self.formatted else None,
+            outside=OutsideNms.of(self.outside) if self.outside else None,
+            clip=self.clip,
+        )
 
     @property
-    def read(self) -> "Callable[[Mapping[str, np.ndarray], int], list[Detections]] | None":
-        """How the artifact's detections are read from its outputs, None where there are none, or not readable ones."""
+    def formatted(self) -> bool:
+        """Whether the format stands in the graph: a plain nms=none has outputs of its own."""
+        return self.nms.detects or self.format.takes_all_boxes
+
+    @property
+    def parameters(self) -> NmsParameters | None:
+        """Of the NMS, inside the graph or outside; None where nothing makes detections."""
+        return self.nms.parameters or self.outside
+
+    @property
+    def read(self) -> Read | None:
+        """How the detections that leave the graph are read from its outputs, None where none do, or not readable
+        ones."""
         return self.format.read if self.nms.detects and self.format.readable else None
+
+    @property
+    def read_boxes(self) -> ReadBoxes:
+        """How all boxes are read from the outputs; asked only without an NMS inside."""
+        return self.format.read_boxes if self.formatted else detections.all_boxes
+
+    @property
+    def detect(self) -> Read | None:
+        """As `read`; where all boxes leave the graph in a format, after the NMS outside."""
+        return outside.suppressed(self.format.read_boxes, self.outside) if self.outside else self.read
 
     @property
     def image_sizes(self) -> list[tuple[int, int]]:

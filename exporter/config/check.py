@@ -17,6 +17,10 @@ from exporter.config.recipe import Recipe
 from exporter.config.recipe_file import NAME
 from exporter.config.settings import Export, ProgressSettings, StoreSettings, Sweep
 from exporter.model.in_memory import InMemory
+from exporter.postprocessing.format import FormatNode
+from exporter.postprocessing.nms import NmsNode
+from exporter.postprocessing.nms.onnx import OnnxNms
+from exporter.postprocessing.parameters import NmsParameters
 from exporter.preprocessing.input import Input
 from exporter.preprocessing.trained import Trained
 from exporter.proof.settings import ProofSettings
@@ -68,9 +72,8 @@ def check(composed: Composed, model: Any = None, digest: str | None = None, as_d
     problems += others + more
     problems += [f"{key}: {one_of('no such key', key, KEYS)}" for key in config if key not in KEYS]
     problems += _place_problems(config)
-    behind, given = ("nms", "format"), config.get("postprocessing")
-    strange = [str(key) for key in given if key not in behind] if isinstance(given, dict) else ()
-    problems += [f"postprocessing.{key}: {one_of('no such key', key, behind)}" for key in strange]
+    clip, others = _behind_network(config.get("postprocessing"))
+    problems += others
     if problems:
         raise RequestError("; ".join(problems))
     assert network is not None  # what is wrong with it was a problem
@@ -80,11 +83,12 @@ def check(composed: Composed, model: Any = None, digest: str | None = None, as_d
     if fixed or takes.own_nms_any_shape:
         own = own or takes.own_nms
     values["nms"] = values["nms"].resolved(*trained.thresholds(*network.thresholds), takes, own)
+    outside = _outside(values["nms"], values["format"], trained.thresholds(*network.thresholds))
     trained = trained.at(*values["input"].nominal)
     values["preprocessing"] = values["preprocessing"].resolved(trained)
     recipe = Recipe(
         name=str(config["name"]), output_dir=Path(config["output_dir"]), config=config, model=network, trained=trained,
-        recipe_name=composed.recipe_name, overrides=composed.overrides, **values,
+        recipe_name=composed.recipe_name, overrides=composed.overrides, outside=outside, clip=clip, **values,
     )  # fmt: skip
     if problems := list(contradictions(recipe, composed)):
         raise RequestError("; ".join(problems))
@@ -138,6 +142,24 @@ def _values(config: dict[str, Any], names: Iterable[str]) -> tuple[dict[str, Any
         except RequestError as error:
             problems.append(str(error))
     return values, problems
+
+
+def _behind_network(given: Any) -> tuple[bool, list[str]]:
+    """`postprocessing.clip`, and a clause for each mistake in `postprocessing` that is in none of its groups."""
+    values, keys = given if isinstance(given, dict) else {}, ("nms", "format", "clip")
+    problems = [f"postprocessing.{key}: {one_of('no such key', str(key), keys)}" for key in values if key not in keys]
+    clip = values.get("clip", False)  # the configuration of an older one does not have it
+    if not isinstance(clip, bool):
+        problems.append(f"postprocessing.clip={clip}: must be true or false")
+    return bool(clip), problems
+
+
+def _outside(nms: NmsNode, format: FormatNode, thresholds: tuple[float, float]) -> NmsParameters | None:
+    """What makes detections of all boxes that leave the graph in a format: the usual rules, with these thresholds."""
+    if nms.detects or not format.takes_all_boxes:
+        return None
+    confidence, overlap = thresholds
+    return OnnxNms(multi_label=not format.best_class_only).resolved(confidence, overlap).parameters
 
 
 def _place_problems(config: dict[str, Any]) -> Iterator[str]:

@@ -26,15 +26,7 @@ def contradictions(recipe: "Recipe", composed: Composed) -> Iterator[str]:
     for key in ("min_size", "nominal_size", "max_size"):
         if composed.said(f"input.{key}") and not recipe.input.dynamic_sides and not composed.sweeping:
             yield f"input.{key}: has no effect where height and width are fixed: leave it out, or make one dynamic"
-    if not recipe.nms.detects and composed.said("postprocessing/format"):
-        chosen = composed.choices["postprocessing/format"]
-        yield f"postprocessing/format={chosen}: has no effect with postprocessing/nms=none: leave one of them out"
-    if recipe.nms.may_give_up and not recipe.format.rows_by_image:
-        chosen = composed.choices["postprocessing/format"]
-        yield (
-            f"postprocessing/format={chosen}: has no place to say that an image needs more than"
-            " postprocessing.nms.rounds: take postprocessing/format=batch, or leave rounds out"
-        )
+    yield from _postprocessing_problems(recipe, composed)
     yield from _quantization_problems(recipe, composed)
     for group, node in (("quantization", recipe.quantization), ("postprocessing/nms", recipe.nms)):
         if node.only_for and recipe.backend.name not in node.only_for:
@@ -47,6 +39,30 @@ def contradictions(recipe: "Recipe", composed: Composed) -> Iterator[str]:
     yield from _evaluation_problems(recipe)
     if composed.said("sweep") and not composed.sweeping:
         yield "sweep: has no effect on a single build: leave it out, or sweep with -m"
+
+
+def _postprocessing_problems(recipe: "Recipe", composed: Composed) -> Iterator[str]:
+    """Of the format, of what it stands behind, and of clipping."""
+    chosen, format, detects = composed.choices["postprocessing/format"], recipe.format, recipe.nms.detects
+    if detects and not format.takes_detections:
+        yield (
+            f"postprocessing/format={chosen}: gives all boxes, with no NMS inside: leave postprocessing/nms and its"
+            " keys out"
+        )
+    if not detects and not format.takes_all_boxes and composed.said("postprocessing/format"):
+        yield f"postprocessing/format={chosen}: has no effect with postprocessing/nms=none: leave one of them out"
+    if recipe.nms.may_give_up and not format.rows_by_image:
+        yield (
+            f"postprocessing/format={chosen}: has no place to say that an image needs more than"
+            " postprocessing.nms.rounds: take postprocessing/format=batch, or leave rounds out"
+        )
+    if recipe.request.formatted:
+        yield from format.problems(recipe.input, recipe.preprocessing)
+    if recipe.clip and recipe.preprocessing.takes_raw_images:
+        yield (
+            f"postprocessing.clip=true: has no effect with preprocessing={recipe.preprocessing.name}, which clips boxes"
+            " to the raw image: leave it out"
+        )
 
 
 def _quantization_problems(recipe: "Recipe", composed: Composed) -> Iterator[str]:
@@ -78,7 +94,7 @@ def _evaluation_problems(recipe: "Recipe") -> Iterator[str]:
             f"evaluation={evaluation.name}: cannot read detections in a format of your own: evaluate with"
             " postprocessing/format=batch, or leave evaluation out"
         )
-    if evaluation.measures and not recipe.nms.detects:
+    if evaluation.measures and recipe.request.parameters is None:
         yield f"evaluation={evaluation.name}: needs detections, and postprocessing/nms=none gives none: leave one out"
     drop = evaluation.gates.max_drop
     if drop is not None and not recipe.quantization.quantizes:

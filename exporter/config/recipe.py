@@ -13,6 +13,7 @@ from exporter.evaluation import EvaluationNode
 from exporter.model import ModelNode
 from exporter.postprocessing.format import FormatNode
 from exporter.postprocessing.nms import NmsNode
+from exporter.postprocessing.parameters import NmsParameters
 from exporter.preprocessing import PreprocessingNode
 from exporter.preprocessing.input import Input
 from exporter.preprocessing.trained import Trained
@@ -41,6 +42,8 @@ class Recipe:
     backend: BackendNode
     evaluation: EvaluationNode
     benchmark: BenchmarkNode
+    outside: NmsParameters | None
+    clip: bool
     trained: Trained
     config: dict[str, Any]
     recipe_name: str | None
@@ -49,7 +52,9 @@ class Recipe:
     @property
     def request(self) -> Request:
         """What is asked for around the network."""
-        return Request(self.input, self.preprocessing, self.trained, self.nms, self.format)
+        return Request(
+            self.input, self.preprocessing, self.trained, self.nms, self.format, self.outside, self.clip
+        )  # fmt: skip
 
     @property
     def scheme(self) -> str:

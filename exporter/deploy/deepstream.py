@@ -1,12 +1,16 @@
 """The configuration of DeepStream's Gst-nvinfer for an artifact. Source: DeepStream SDK, Gst-nvinfer, property tables.
 
 nvinfer resizes frames, gives the network float32 (net-scale-factor · (x - offset)), has TensorRT run it, and hands the
-outputs to a parser, a C function in a library. The one that DeepStream itself ships for TensorRT's NMS plugin reads
-int32 counts, boxes x1, y1, x2, y2 in pixels, scores, int32 classes, in this order.
+outputs to a parser, a C function in a library. Two are known here, and none was run:
+
+- DeepStream-Yolo's `NvDsInferParseYolo` reads rows of six (postprocessing/format=deepstream). It clamps a box first.
+- `NvDsInferParseCustomEfficientNMS` reads the four outputs of TensorRT's NMS plugin. It takes a box's width before it
+  clips the box, so that one beyond an edge comes out elsewhere: only for artifacts that clip inside.
 """
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from exporter.artifact.manifest import Manifest, read_manifest
@@ -14,14 +18,36 @@ from exporter.artifact.publish import publishing
 from exporter.common.errors import RequestError
 from exporter.common.files import exists, is_folder
 from exporter.common.geometry import Geometry
+from exporter.deploy.labels import labels
 from exporter.preprocessing.normalization import Normalization
 
 CONFIG, LABELS = "config_infer.txt", "labels.txt"
-PARSER = "NvDsInferParseCustomEfficientNMS"
-LIBRARY = "/opt/nvidia/deepstream/deepstream/lib/libnvds_infercustomparser.so"
+SUPPRESSES, TAKES_ALL = 2, 4
+"""nvinfer's cluster-mode: its own NMS within each class, or whatever the parser gives."""
 MODES = {"float32": 0, "float16": 2}
 """nvinfer's network-mode by precision, 1 for all with int8; with an engine at hand it builds none and ignores it."""
 INT8 = 1
+
+
+@dataclass(frozen=True)
+class Parser:
+    """The function, the library that it is usually in, and where that comes from."""
+
+    function: str
+    library: str
+    source: str
+
+
+YOLO = Parser(
+    "NvDsInferParseYolo",
+    "nvdsinfer_custom_impl_Yolo/libnvdsinfer_custom_impl_Yolo.so",
+    "build it from the project DeepStream-Yolo",
+)
+EFFICIENT = Parser(
+    "NvDsInferParseCustomEfficientNMS",
+    "libnvds_infercustomparser.so",
+    "not in every DeepStream: give the path of the one that you have it in",
+)
 
 
 def write_config(folder: Path, out: Path) -> Iterator[str]:
@@ -38,7 +64,7 @@ def write_config(folder: Path, out: Path) -> Iterator[str]:
     with publishing(out, (), "--out ") as new:
         for name in files:
             shutil.copyfile(folder / Path(name).name, new / Path(name).name)
-        (new / LABELS).write_text("\n".join(manifest.model.class_names) + "\n", encoding="utf-8")
+        (new / LABELS).write_text(labels(manifest), encoding="utf-8")
         (new / CONFIG).write_text(text, encoding="utf-8")
     yield f"{out / CONFIG}: for Gst-nvinfer; not run in DeepStream"
     yield from (f"  {line}" for line in notes(manifest))
@@ -46,9 +72,15 @@ def write_config(folder: Path, out: Path) -> Iterator[str]:
 
 def config(manifest: Manifest) -> str:
     """The text of the configuration. Raises RequestError where nvinfer cannot run the artifact."""
-    _check(manifest)
+    if problems := list(_problems(manifest)):
+        whys = ", ".join(why for why, _ in problems)
+        fixes = dict.fromkeys(word for _, fix in problems for word in fix.split())
+        raise RequestError(f"{manifest.name}: nvinfer cannot take it: {whys}: build it with {' '.join(fixes)}")
+    labels(manifest)  # refuses names that no line can hold
     geometry = manifest.preprocessing.geometry
-    assert geometry is not None  # `_check`
+    assert geometry is not None  # `_problems`
+    outside, parser = manifest.postprocessing.outside, _parser(manifest)
+    inside = manifest.postprocessing.nms.get("confidence_threshold", 0)
     batch = manifest.input.shape[0]
     scale, offsets, colour = _normalization(manifest)
     fitted = int(geometry.resize.mode == "fit")
@@ -74,23 +106,21 @@ def config(manifest: Manifest) -> str:
         "scaling-filter=1",
         f"num-detected-classes={manifest.model.num_classes}",
         f"labelfile-path={LABELS}",
-        "cluster-mode=4",
-        *_parser(manifest),
+        f"cluster-mode={SUPPRESSES if outside else TAKES_ALL}",
+        f"parse-bbox-func-name={parser.function}",
+        f"custom-lib-path={parser.library}",
         "",
         "[class-attrs-all]",
-        f"pre-cluster-threshold={manifest.postprocessing.nms.get('confidence_threshold', 0):g}",
+        f"pre-cluster-threshold={outside.confidence_threshold if outside else inside:g}",
+        *([f"nms-iou-threshold={outside.nms_threshold:g}"] if outside else []),
     ]
     return "\n".join(lines) + "\n"
 
 
 def notes(manifest: Manifest) -> list[str]:
     """What the configuration cannot say, or nvinfer does otherwise than the artifact was proved with."""
-    said = []
-    if not _has_parser(manifest):
-        outputs = ", ".join(f"{output.name} {output.dtype}" for output in manifest.outputs)
-        said.append(f"parser: none that DeepStream ships reads {outputs}: write one, or build with nms=efficientnms")
-    else:
-        said.append(f"parser: {PARSER} of {LIBRARY}, which DeepStream ships")
+    parser = _parser(manifest)
+    said = [f"parser: {parser.function} of {parser.library}: {parser.source}"]
     if manifest.engine is None:
         said.append(
             "engine: build it first (exporter engine, or trtexec); what nvinfer builds of the ONNX file was not tried"
@@ -104,23 +134,35 @@ def notes(manifest: Manifest) -> list[str]:
     return said
 
 
-def _check(manifest: Manifest) -> None:
-    name, input, preprocessing = manifest.name, manifest.input, manifest.preprocessing
+def _problems(manifest: Manifest) -> Iterator[tuple[str, str]]:
+    """What is in the way of nvinfer, and the overrides that take it out of the way, each."""
+    input, preprocessing, post = manifest.input, manifest.preprocessing, manifest.postprocessing
     if manifest.backend.name != "tensorrt":
-        raise RequestError(f"{name}: is for backend={manifest.backend.name}; nvinfer runs TensorRT: backend=tensorrt")
-    if manifest.postprocessing.format != "batch":
-        given = f"format={manifest.postprocessing.format}" if manifest.postprocessing.format else "nms=none"
-        raise RequestError(f"{name}: postprocessing/{given}: nvinfer parses rows of each image: take format=batch")
+        yield f"it is for backend={manifest.backend.name}", "backend=tensorrt"
+    if post.format == "batch" and _is_plugins(manifest):
+        if not post.clip:
+            yield "its parser takes a box's width before it clips the box", "postprocessing.clip=true"
+    elif post.format != "deepstream":
+        named = f"format={post.format}" if post.format else "nms=none"
+        yield f"no parser reads postprocessing/{named}", "postprocessing/format=deepstream"
     if input.dtype != "float32":
-        raise RequestError(f"{name}: takes {input.dtype}; nvinfer gives float32: build it with input.dtype=float32")
-    if (
-        preprocessing.geometry is None
-        or preprocessing.geometry_inside_graph
-        or not _is_fixed(preprocessing.geometry, input.shape)
-    ):
-        raise RequestError(f"{name}: nvinfer resizes frames to one size, outside the graph: build it with input.size=…")
-    if any("\n" in label for label in manifest.model.class_names):
-        raise RequestError(f"{name}: a class name has a line break, which {LABELS} cannot hold: rename it")
+        yield f"it takes {input.dtype} and nvinfer gives float32", "input.dtype=float32"
+    geometry, given = preprocessing.geometry, preprocessing.normalization
+    if preprocessing.geometry_inside_graph:
+        yield "nvinfer resizes frames itself", "preprocessing=auto"
+    elif geometry is None:
+        yield "how frames are resized for it is not known", "preprocessing=declared"
+    elif not _is_fixed(geometry, input.shape):
+        yield "nvinfer resizes frames to one size", f"input.height={geometry.height} input.width={geometry.width}"
+    if not preprocessing.inside_graph:
+        if not isinstance(given, Normalization):
+            yield "its normalization is user code or not known", "preprocessing=auto input.dtype=float32"
+        elif len(set(given.std)) > 1 or given.order not in ((0, 1, 2), (2, 1, 0)):
+            divisors = ", ".join(f"{each:g}" for each in given.std)
+            yield (
+                f"it divides its channels by {divisors} and nvinfer has one number for all",
+                "preprocessing=auto input.dtype=float32",
+            )
 
 
 def _is_fixed(geometry: Geometry, shape: list[int | str]) -> bool:
@@ -132,21 +174,13 @@ def _normalization(manifest: Manifest) -> tuple[float, tuple[float, ...], int]:
     if manifest.preprocessing.inside_graph:
         return 1.0, (), int(manifest.input.channels == "bgr")
     given = manifest.preprocessing.normalization
-    if not isinstance(given, Normalization):
-        raise RequestError(f"{manifest.name}: its normalization is user code: build it with it inside")
-    if len(set(given.std)) > 1 or given.order not in ((0, 1, 2), (2, 1, 0)):
-        raise RequestError(
-            f"{manifest.name}: divides its channels by {', '.join(f'{s:g}' for s in given.std)}, and nvinfer has one"
-            " number for all: build it with the pre-processing inside (preprocessing=ppyoloe input.dtype=float32)"
-        )
+    assert isinstance(given, Normalization)  # `_problems`
     return 1 / given.std[0], given.mean, int(given.order == (2, 1, 0))
 
 
-def _has_parser(manifest: Manifest) -> bool:
+def _is_plugins(manifest: Manifest) -> bool:
     return [output.dtype for output in manifest.outputs] == ["int32", "float32", "float32", "int32"]
 
 
-def _parser(manifest: Manifest) -> list[str]:
-    if _has_parser(manifest):
-        return [f"parse-bbox-func-name={PARSER}", f"custom-lib-path={LIBRARY}"]
-    return ["# parse-bbox-func-name=", "# custom-lib-path="]
+def _parser(manifest: Manifest) -> Parser:
+    return YOLO if manifest.postprocessing.format == "deepstream" else EFFICIENT

@@ -1,13 +1,13 @@
 """Runs an artifact by what its manifest says, and nothing else: from images of any size to boxes in their pixels."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from exporter.common.errors import BuildError, RequestError
 from exporter.common.messages import in_one_line
-from exporter.postprocessing.detections import Detections, rows
+from exporter.postprocessing.detections import Detections, Read, rows
 from exporter.preprocessing.encode import encode
 from exporter.preprocessing.section import Input, Preprocessing
 
@@ -26,7 +26,7 @@ class Detector:
         input: Input,
         preprocessing: Preprocessing,
         size: tuple[int, int] | None = None,
-        read: Callable[[Mapping[str, np.ndarray], int], list[Detections]] | None = None,
+        read: Read | None = None,
     ):
         self._session = session
         self._input, self._preprocessing = input, preprocessing

@@ -21,11 +21,13 @@ Outputs = dict[str, tuple[Tensor, Sequence[Any]]]
 
 
 def append(
-    model: "onnx.ModelProto", scope: Scope, tail: Callable[[Op, dict[str, Tensor]], Outputs]
-) -> "onnx.ModelProto":
+    model: "onnx.ModelProto", scope: Scope, tail: Callable[[Op, dict[str, Tensor]], Outputs],
+    beside: "Sequence[onnx.ValueInfoProto]" = (),
+) -> "onnx.ModelProto":  # fmt: skip
     """A copy of `model` with `tail` written behind its outputs, in the model's own opset.
 
-    `tail(op, values)` gets the model's outputs by name and returns the new ones. Nodes and tensors are named after
+    `tail(op, values)` gets the model's outputs by name, and those of its inputs that are `beside`, and returns the new
+    ones. Nodes and tensors are named after
     their operator below `scope` (`nms/TopK`, `nms/TopK_2`); the names in `model` stay, except that an output which
     `tail` hands on as it came is renamed to its new name.
     """
@@ -33,7 +35,7 @@ def append(
 
     from exporter.graph import facts
 
-    added, renamed = written(model.graph.output, facts.opset(model), scope, tail)
+    added, renamed = written([*model.graph.output, *beside], facts.opset(model), scope, tail)
     imported = {entry.domain for entry in model.opset_import}
     others = {node.domain for node in added.node} - imported  # of plugins, which have no versions
 

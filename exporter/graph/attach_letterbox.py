@@ -15,6 +15,7 @@ import onnx_ir as ir
 from exporter.common.geometry import Geometry
 from exporter.graph import facts
 from exporter.graph.append import Op, Outputs, Tensor, append, written
+from exporter.graph.renamed import renamed
 
 RAW_IMAGE = "frame"
 IMAGES = "images"  # the detector's input, which becomes what the geometry makes of a raw image
@@ -30,7 +31,7 @@ def attach_letterbox(kept: onnx.ModelProto, geometry: Geometry) -> onnx.ModelPro
         [raw_image], facts.opset(kept), "frame", lambda op, values: _head(op, values[RAW_IMAGE], geometry)
     )
     head = onnx.helper.make_model(graph, opset_imports=kept.opset_import, ir_version=kept.ir_version)
-    joined = onnx.compose.merge_models(head, _renamed(kept, "kept_boxes", INPUT_BOXES), io_map=[(IMAGES, IMAGES)])
+    joined = onnx.compose.merge_models(head, renamed(kept, {"kept_boxes": INPUT_BOXES}), io_map=[(IMAGES, IMAGES)])
     return append(joined, "boxes", _tail)
 
 
@@ -74,15 +75,3 @@ def _tail(op: Op, values: dict[str, Tensor]) -> Outputs:
 
 def _doubles(numbers: list[int]) -> ir.TensorProtocol:
     return ir.tensor(np.array(numbers, np.float64), name="_".join(map(str, numbers)))
-
-
-def _renamed(model: onnx.ModelProto, old: str, new: str) -> onnx.ModelProto:
-    """A copy in which the tensor `old`, which a node computes, is called `new`."""
-    renamed = onnx.ModelProto()
-    renamed.CopyFrom(model)
-    for node in renamed.graph.node:
-        node.input[:] = [new if name == old else name for name in node.input]
-        node.output[:] = [new if name == old else name for name in node.output]
-    for value in (*renamed.graph.output, *renamed.graph.value_info):
-        value.name = new if value.name == old else value.name
-    return renamed

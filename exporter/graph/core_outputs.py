@@ -3,7 +3,14 @@ finished artifact."""
 
 RAW_OUTPUTS = ("box_logits", "class_logits", "anchors")
 DECODED_OUTPUTS = ("boxes", "scores")
+UNCLIPPED = "boxes/unclipped"
+"""What the NMS kept, where what follows it clips the boxes to the input."""
 INNER = "detections/"
 """Before the names of the batch format's tensors, where code of the user's stands behind them."""
 PLUGIN = "EfficientNMS_TRT"
 """TensorRT's operator, whose outputs mean something else in rows that are not used."""
+
+
+def displaced(name: str) -> str:
+    """What a tensor of the core is called that has the name of one of a format's outputs."""
+    return f"format/core_{name}"

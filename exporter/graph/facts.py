@@ -1,12 +1,13 @@
 """What a graph says of itself: the facts that a manifest states are read here, from the artifact."""
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import onnx
 
-from exporter.graph.core_outputs import INNER, PLUGIN
+from exporter.graph.core_outputs import INNER, PLUGIN, UNCLIPPED
 from exporter.graph.walk import nodes
 
 MEANINGS = {
@@ -24,6 +25,7 @@ MEANINGS_OF_A_RAW_IMAGE = {
     "pred_boxes": "boxes x1, y1, x2, y2 in pixels of the frame, clipped to it",
     "flat_predictions": "rows: 0, x1, y1, x2, y2 (pixels of the frame, clipped to it), score, class index",
 }
+MEANINGS_OF_CLIPPED = {"pred_boxes": MEANINGS["pred_boxes"].replace("not clipped", "clipped to it")}
 MEANINGS_OF_THE_PLUGIN = {
     name: f"{MEANINGS[name]}; rows from num_predictions on are unspecified"
     for name in ("pred_boxes", "pred_scores", "pred_classes")
@@ -61,13 +63,15 @@ def tensor(value: onnx.ValueInfoProto) -> dict[str, Any]:
     }
 
 
-def outputs(model: onnx.ModelProto) -> list[dict[str, Any]]:
-    """The outputs with their meaning. Behind a user's format nobody but its author knows it. What takes one raw image
-    [h, w, 3] also gives boxes in its pixels."""
+def outputs(model: onnx.ModelProto, own: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
+    """The outputs with their meaning; own: what the format says of its own, by name. Behind a user's format nobody but
+    its author knows it. What takes one raw image [h, w, 3] also gives boxes in its pixels."""
     takes_raw_image = len(model.graph.input[0].type.tensor_type.shape.dim) == 3
     if any(name.startswith(INNER) for node in model.graph.node for name in node.output):
         return [tensor(v) | {"meaning": "the recipe's own format"} for v in model.graph.output]
-    meanings = dict(MEANINGS)
+    meanings = {**MEANINGS, **(own or {})}
+    if any(UNCLIPPED in node.output for node in model.graph.node):
+        meanings |= MEANINGS_OF_CLIPPED
     if takes_raw_image:
         meanings |= MEANINGS_OF_A_RAW_IMAGE
     if has_plugin(model):

@@ -25,6 +25,7 @@ from exporter.common.messages import in_one_line
 from exporter.graph.clean import strip_metadata
 from exporter.graph.core_outputs import DECODED_OUTPUTS, RAW_OUTPUTS
 from exporter.graph.export_torch import export_torch
+from exporter.graph.scopes import TENSORS
 
 
 class _Undecoded(nn.Module):
@@ -110,8 +111,11 @@ def _name_dimensions(model: ir.Model, outputs: tuple[str, ...]) -> None:
 
 
 def _name_by_module(model: ir.Model) -> None:
-    """Names nodes and what they compute after the torch module they came from, weights after their parameter."""
+    """Names nodes and what they compute after the torch module they came from, weights after their parameter.
+
+    A parameter at the network's top level may have the name of a tensor that is found by it: it keeps its scope."""
     outputs = {value.name for value in model.graph.outputs}
+    taken = {"images", *RAW_OUTPUTS, *DECODED_OUTPUTS, *TENSORS}
     seen: Counter[str] = Counter()
     for node in model.graph:
         scopes = json.loads(node.metadata_props.get("pkg.torch.onnx.name_scopes", '[""]').replace("'", '"'))
@@ -124,4 +128,5 @@ def _name_by_module(model: ir.Model) -> None:
                 value.name = node.name if i == 0 else f"{node.name}:{i}"
     for value in list(model.graph.initializers.values()):
         if value.name and value.name.startswith("network."):
-            value.name = value.name.removeprefix("network.")
+            name = value.name.removeprefix("network.")
+            value.name = f"network/{name}" if name in taken else name

@@ -6,7 +6,9 @@ Not here: how an image becomes the network's input (`preprocessing`), and what b
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import field_validator
 
 from exporter.common.node import Node
 from exporter.common.options import lazily
@@ -20,11 +22,18 @@ else:
 
 class ModelNode(Node, ABC):
     """Base of the networks that a recipe can name. class_names: in the order of the scores; "auto": as the weights
-    say, else class_0, class_1, …"""
+    say, else class_0, class_1, …; "coco" in a recipe: COCO's 80."""
 
     place: ClassVar[str] = "model"
 
     class_names: tuple[str, ...] | Literal["auto"]
+
+    @field_validator("class_names", mode="before", json_schema_input_type=tuple[str, ...] | Literal["auto", "coco"])
+    @classmethod
+    def _cocos(cls, value: Any) -> Any:
+        from exporter.model.coco_names import NAMES
+
+        return NAMES if value == "coco" else value
 
     @property
     @abstractmethod

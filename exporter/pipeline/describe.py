@@ -33,7 +33,8 @@ def runtime_properties(model: onnx.ModelProto, loaded: ModelFacts, name: str, re
         "preprocessing": request.preprocessing_section().model_dump(mode="json", exclude={"source", "trained"}),
         "postprocessing": request.postprocessing_section().model_dump(mode="json"),
     }
-    return {key: json.dumps(value) for key, value in sections.items()}
+    own = request.format.properties(loaded.class_names, *request.input.nominal) if request.formatted else {}
+    return {key: json.dumps(value) for key, value in sections.items()} | own
 
 
 def recipe_section(recipe: Recipe, repository: Mapping[str, Any]) -> m.Recipe:
@@ -79,7 +80,7 @@ def describe(
         ),
         input=request.input_section(model),
         preprocessing=request.preprocessing_section(),
-        outputs=[m.Tensor(**output) for output in facts.outputs(model)],
+        outputs=[m.Tensor(**output) for output in facts.outputs(model, request.postprocessing_section().meanings)],
         postprocessing=request.postprocessing_section(),
         quantization=_counted(quantization, model),
         calibration=calibration,

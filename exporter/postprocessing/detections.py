@@ -1,6 +1,6 @@
 """Finished detections, and how they are read from an artifact's outputs."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,24 @@ class Detections:
     boxes: np.ndarray
     scores: np.ndarray
     classes: np.ndarray
+
+
+@dataclass(frozen=True)
+class AllBoxes:
+    """Of one image, before NMS: boxes [N, 4] float32 xyxy in pixels of the network's input, scores [N, C] float32."""
+
+    boxes: np.ndarray
+    scores: np.ndarray
+
+
+Read = Callable[[Mapping[str, np.ndarray], int], list[Detections]]
+"""From outputs by name, and how many images they are of, to the detections of each."""
+ReadBoxes = Callable[[Mapping[str, np.ndarray], int], list[AllBoxes]]
+
+
+def all_boxes(outputs: Mapping[str, np.ndarray], batch: int) -> list[AllBoxes]:
+    """Those of each image of the batch, from the outputs of an artifact without NMS and without a format."""
+    return [AllBoxes(outputs["pred_boxes"][i], outputs["pred_scores"][i]) for i in range(batch)]
 
 
 def rows(outputs: Mapping[str, np.ndarray], batch: int) -> list[Detections]:

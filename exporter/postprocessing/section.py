@@ -1,17 +1,74 @@
 """The manifest's section on NMS and output format."""
 
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Annotated, Any, Self
+
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from exporter.common.section import Section
+from exporter.postprocessing.detections import Read
+from exporter.postprocessing.format.finished import format_of
+from exporter.postprocessing.outside import suppressed
+from exporter.postprocessing.parameters import NmsParameters
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class OutsideNms(Section):
+    """The NMS that all boxes are meant for, which whoever reads them does; see `NmsParameters`."""
+
+    confidence_threshold: Share
+    nms_threshold: Share
+    num_pre_nms_predictions: Count | None
+    max_candidates_per_image: Count | None
+    max_predictions_per_image: Count
+    class_agnostic: bool
+    multi_label: bool
+
+    @classmethod
+    def of(cls, parameters: NmsParameters) -> Self:
+        """With these parameters."""
+        return cls(**asdict(parameters))
+
+    @property
+    def parameters(self) -> NmsParameters:
+        """What the plain reference computes with."""
+        return NmsParameters(**self.model_dump())
 
 
 class Postprocessing(Section):
-    """Every parameter of the NMS, as it stands in the graph, and the output format (null without NMS)."""
+    """Every parameter of the NMS, as it stands in the graph, and the output format (null without either). `outside`:
+    the NMS that is left to those who read a format of all boxes; `clip`: whether boxes are clipped to the input inside.
+    Both are written only where they say something."""
 
     nms: dict[str, Any]
     format: str | None
+    outside: OutsideNms | None = None
+    clip: bool = False
+
+    @property
+    def read(self) -> Read | None:
+        """Reads detections from the outputs by name, after the NMS outside where that is left to the reader; None where
+        the outputs are in no format of the exporter's own."""
+        node = format_of(self.format)
+        if node is None:
+            return None
+        return suppressed(node.read_boxes, self.outside.parameters) if self.outside else node.read
 
     @property
     def readable(self) -> bool:
         """Whether the outputs are detections in one of the exporter's own formats."""
-        return self.format in ("batch", "flat")
+        return self.read is not None
+
+    @property
+    def meanings(self) -> Mapping[str, str]:
+        """What the format says of its own outputs, by name."""
+        node = format_of(self.format)
+        return node.meanings if node else {}
+
+    @model_serializer(mode="wrap")
+    def _what_is_said(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        usual = {"outside": None, "clip": False}
+        return {key: value for key, value in dump(self).items() if key not in usual or value != usual[key]}

@@ -19,16 +19,17 @@ BOX_MARGIN = 0.02
 
 
 def promised(model: onnx.ModelProto, request: Request) -> list[Promise] | None:
-    """The outputs, in order, that the format or the lack of an NMS promises; None where nothing is."""
+    """The outputs, in order, that the format, or the lack of any, promises; None where nothing is."""
     dims = facts.tensor(model.graph.input[0])["shape"]
     batch = 1 if len(dims) == 3 else dims[0]  # one raw image has no dimension for more
-    if request.nms.parameters is None:
+    if not request.formatted:
         return [
             Promise("pred_boxes", "float32", (batch, None, 4)),
             Promise("pred_scores", "float32", (batch, None, None)),
         ]
     integers = "int32" if facts.has_plugin(model) else "int64"
-    return request.format.promised(batch, request.nms.parameters.max_predictions_per_image, integers)
+    inside = request.nms.parameters
+    return request.format.promised(batch, inside.max_predictions_per_image if inside else None, integers)
 
 
 def declared_problems(model: onnx.ModelProto, wanted: list[Promise] | None) -> Iterator[str]:
@@ -47,8 +48,11 @@ def declared_problems(model: onnx.ModelProto, wanted: list[Promise] | None) -> I
             yield f"{name} has the shape {list(given)}, promised is {['any' if s is None else s for s in shape]}"
 
 
-def given_problems(tensors: Sequence[Tensors], plugin: bool) -> Iterator[str]:
-    """Clauses on what came out, which was declared as promised. plugin: whether unused rows mean nothing."""
+def given_problems(
+    tensors: Sequence[Tensors], shown: Sequence[np.ndarray], request: Request, plugin: bool
+) -> Iterator[str]:
+    """Clauses on what came out, which was declared as promised. shown: the image that the network saw of each, [H, W,
+    3]; plugin: whether unused rows mean nothing."""
     given = [tensor.outputs for tensor in tensors if tensor.outputs is not None]
     runs = [outputs for outputs in given if outputs.image == 0]  # the first image of each run
     if not plugin and not all(_unused_are_minus_1(run.values) for run in runs if "num_predictions" in run.values):
@@ -58,9 +62,13 @@ def given_problems(tensors: Sequence[Tensors], plugin: bool) -> Iterator[str]:
     found = [tensor.detections for tensor in tensors if tensor.detections is not None]
     if any((np.diff(each.scores) > SCORE_MARGIN).any() for each in found):
         yield "detections of an image are not in the order of their scores"
-    raw = [tensor for tensor in tensors if tensor.detections is None]
-    if not all(_are_the_cores(each, each.outputs) for each in raw if each.outputs is not None):
-        yield "pred_boxes and pred_scores are not what the network's own tensors decode to"
+    if request.clip and not all(_is_clipped(each, image) for each, image in zip(tensors, shown, strict=True)):
+        yield "boxes are not those of the NMS clipped to the input"
+    if not request.nms.detects and not all(
+        _are_the_cores(each, image, request) for each, image in zip(tensors, shown, strict=True)
+    ):
+        names = " and ".join(tensors[0].outputs.values) if tensors[0].outputs else "they"
+        yield f"{names} are not what the network's own tensors decode to"
 
 
 def _unused_are_minus_1(values: Mapping[str, np.ndarray]) -> bool:
@@ -73,9 +81,39 @@ def _in_order_of_images(run: Outputs) -> bool:
     return bool(np.isin(images, np.arange(run.images)).all() and (np.diff(images) >= 0).all())
 
 
-def _are_the_cores(tensor: Tensors, outputs: Outputs) -> bool:
-    boxes, scores = (outputs.values[name][outputs.image] for name in ("pred_boxes", "pred_scores"))
-    if boxes.shape != tensor.boxes.shape or scores.shape != tensor.scores.shape:
+def _clipped(boxes: np.ndarray, image: np.ndarray) -> np.ndarray:
+    height, width = image.shape[:2]
+    return np.clip(boxes, 0, np.array([width, height, width, height], np.float32))
+
+
+def _is_clipped(tensor: Tensors, image: np.ndarray) -> bool:
+    """Whether the detections that left the graph are those of the NMS, clipped; all boxes are compared elsewhere."""
+    if tensor.detections is None or tensor.clipped is None:
+        return tensor.detections is None
+    return np.array_equal(tensor.clipped, _clipped(tensor.detections.boxes, image))
+
+
+def _are_the_cores(tensor: Tensors, image: np.ndarray, request: Request) -> bool:
+    """Whether all boxes left the graph as the network gave them: clipped or not, with all scores or the best one."""
+    assert tensor.outputs is not None  # a finished artifact has outputs
+    got = request.read_boxes(tensor.outputs.values, tensor.outputs.images)[tensor.outputs.image]
+    boxes, scores = _clipped(tensor.boxes, image) if request.clip else tensor.boxes, tensor.scores
+    classes = got.scores.shape[1]
+    if got.boxes.shape != boxes.shape or len(got.scores) != len(scores) or classes > scores.shape[1]:
         return False
-    near = np.abs(scores - tensor.scores) <= 1e-3 * tensor.scores + SCORE_MARGIN
-    return bool((np.abs(boxes - tensor.boxes) <= BOX_MARGIN).all() and near.all())
+    if request.formatted and request.format.best_class_only:
+        # Which class that is a rounding may decide: its score has to be the class's own, and the best there is.
+        given = got.scores > 0
+        own = np.where(given, scores[:, :classes], 0)
+        best = np.abs(got.scores.max(axis=1) - scores.max(axis=1)) <= _score_margin(scores.max(axis=1))
+        if not (best.all() and (given.sum(axis=1) <= 1).all()):
+            return False
+        scores = own
+    if got.scores.shape != scores.shape:
+        return False
+    near = np.abs(got.scores - scores) <= _score_margin(scores)
+    return bool((np.abs(got.boxes - boxes) <= BOX_MARGIN).all() and near.all())
+
+
+def _score_margin(scores: np.ndarray) -> np.ndarray:
+    return 1e-3 * scores + SCORE_MARGIN

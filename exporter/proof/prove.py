@@ -94,7 +94,7 @@ def prove(
         detections=_detection_errors(artifact, model, request, backend, settings, input, preprocessing, outputs),
         bounds=bounds_of(artifact, model, request, backend, quantization, settings),
     )
-    problems = [*given_problems(tensors, plugin=has_plugin(graph))]
+    problems = [*given_problems(tensors, shown, request, plugin=has_plugin(graph))]
     if quantization.quantizes:
         problems += _channel_problems(tensors, shown, _normalised(outputs, request), proof.network)
     hold(proof, problems)
@@ -207,16 +207,16 @@ def _detection_errors(
     why = None
     if model.weights.kind != "demo":
         why = "the weights are not the demo's: no images here belong to them"
-    elif not request.nms.detects:
+    elif request.parameters is None:
         why = "without NMS there are no detections"
-    elif not request.format.readable:
+    elif request.detect is None:
         why = "they are in the recipe's own format"
     elif settings.num_scenes == 0:
         why = "proof.num_scenes=0"
     if why or preprocessing.geometry is None:
         return NotCompared(scenes=0, map=None, why=why or "how a picture becomes the input is not known")
     return detection_errors(
-        Detector(backend.engine.session(artifact), input, preprocessing, read=request.read),
+        Detector(backend.engine.session(artifact), input, preprocessing, read=request.detect),
         torch_detector(request, preprocessing.geometry, outputs),
         settings.num_scenes, *request.nominal_image,
     )  # fmt: skip
@@ -224,7 +224,7 @@ def _detection_errors(
 
 def torch_detector(request: Request, geometry: Geometry, outputs: Outputs) -> Callable[[np.ndarray], Detections]:
     """`torch_detections` of images for the network and the NMS that were asked for."""
-    parameters = request.nms.parameters
+    parameters = request.parameters
     assert parameters is not None  # whoever asks for detections has an NMS
     normalised = _normalised(outputs, request)
     return partial(torch_detections, outputs=normalised, geometry=geometry, parameters=parameters)

@@ -66,7 +66,7 @@ def looked(
     if preprocessing.normalization is None or preprocessing.geometry is None:
         return NotLooked(images=0, why="how a picture becomes the input is not known")
     images = at_hand(evaluation, calibration, model.class_names, preprocessing.geometry, request.nominal_image)
-    parameters = request.nms.parameters
+    parameters = request.parameters
     threshold = parameters.confidence_threshold if parameters else THRESHOLD
     given = look(_of_artifact(artifact, images, preprocessing, request, backend), images, model.num_classes)
     own = in_words(preprocessing.normalization)
@@ -135,6 +135,8 @@ def _of_artifact(
     run = artifact_tensors(artifact, [shown], input, preprocessing, batch, backend.engine, request.read)
     for tensor in run:
         found = tensor.detections
+        if found is None and request.outside is not None:
+            found = _found(tensor.boxes, tensor.scores, request.outside)
         if found is not None and tensor.letterboxed is not None:  # its raw images were of the input's size already
             found = Detections(tensor.letterboxed.boxes, found.scores, found.classes)
         yield tensor.scores, found
@@ -146,6 +148,10 @@ def _of_torch(normalization: Any, images: AtHand, outputs: Outputs, parameters: 
     for boxes, scores in zip(*outputs(shown, normalization), strict=True):
         found = None
         if images.ground_truths is not None and parameters is not None:
-            rows = reference.detections(boxes, scores, parameters)
-            found = Detections(rows[:, :4], rows[:, 4], rows[:, 5].astype(np.int64))
+            found = _found(boxes, scores, parameters)
         yield scores, found
+
+
+def _found(boxes: np.ndarray, scores: np.ndarray, parameters: NmsParameters) -> Detections:
+    rows = reference.detections(boxes, scores, parameters)
+    return Detections(rows[:, :4], rows[:, 4], rows[:, 5].astype(np.int64))

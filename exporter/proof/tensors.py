@@ -1,6 +1,6 @@
 """The artifact's own tensors before NMS: what its post-processing was given, taken out of the very same run."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -10,9 +10,9 @@ import onnx
 from exporter.common.errors import BuildError
 from exporter.common.messages import in_one_line
 from exporter.graph.attach_letterbox import IMAGES, INPUT_BOXES
-from exporter.graph.core_outputs import DECODED_OUTPUTS, INNER, RAW_OUTPUTS
+from exporter.graph.core_outputs import DECODED_OUTPUTS, INNER, RAW_OUTPUTS, UNCLIPPED, displaced
 from exporter.postprocessing import reference
-from exporter.postprocessing.detections import Detections, rows
+from exporter.postprocessing.detections import Detections, Read, rows
 from exporter.postprocessing.format.custom import BATCH
 from exporter.preprocessing.encode import encode
 from exporter.preprocessing.section import Input, Preprocessing
@@ -20,10 +20,8 @@ from exporter.runtime.engine import Engine
 from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
 
 ONNX_RUNTIME = OnnxRuntimeEngine()
-Read = Callable[[Mapping[str, np.ndarray], int], list[Detections]]
-"""See `exporter.postprocessing.format.FormatNode.read`."""
-FINISHED = {*BATCH, "flat_predictions"}
-"""The outputs of the exporter's own formats."""
+DISPLACED = tuple(displaced(name) for name in DECODED_OUTPUTS)
+"""What those are called where the format's own outputs have their names."""
 
 
 @dataclass(frozen=True)
@@ -48,14 +46,16 @@ class Outputs:
 @dataclass(frozen=True)
 class Tensors:
     """Of one image: boxes [N, 4] xyxy in pixels of the network's input, scores [N, C] after the sigmoid, what the
-    artifact made of them, in the same pixels (None where it has no NMS), of a raw image (None where it takes none), and
-    as it gave that (None for a core graph, or in a user's format)."""
+    artifact made of them, in the same pixels and not clipped (None where it has no NMS), of a raw image (None where it
+    takes none), and as it gave that; clipped: the boxes of these detections as they leave the graph, None where they
+    are not clipped."""
 
     boxes: np.ndarray
     scores: np.ndarray
     detections: Detections | None
     letterboxed: Letterboxed | None = None
     outputs: Outputs | None = None
+    clipped: np.ndarray | None = None
 
 
 def artifact_tensors(
@@ -82,6 +82,7 @@ def tensors(
     run fails."""
     run, fixed = engine.session(exposed(artifact)), constants(artifact)
     (taken,), names = run.get_inputs(), [output.name for output in run.get_outputs()]
+    finals = [output.name for output in onnx.load_from_string(artifact).graph.output]
     for batch in batches:
         try:
             values = fixed | dict(zip(names, run.run(None, {taken.name: batch}), strict=True))
@@ -95,12 +96,15 @@ def tensors(
             finished = understood(given, count) if understood else [None] * count
         except (LookupError, TypeError, ValueError) as error:
             raise BuildError(f"what the artifact gives is not in its format: {in_one_line(error)}") from error
-        own = {name: value for name, value in values.items() if name in FINISHED}
+        own = {name: values[name] for name in finals}
         for i in range(count):
-            before, after, outputs = _before_nms(values, i), finished[i], Outputs(own, count, i) if own else None
+            before, after, outputs = _before_nms(values, i), finished[i], Outputs(own, count, i)
             if after is not None and INPUT_BOXES in values:
                 of_input = Detections(values[INPUT_BOXES][i, : len(after.scores)], after.scores, after.classes)
                 yield Tensors(*before, of_input, Letterboxed(values[IMAGES][i], after.boxes), outputs)
+            elif after is not None and UNCLIPPED in values:
+                whole = Detections(values[UNCLIPPED][i, : len(after.scores)], after.scores, after.classes)
+                yield Tensors(*before, whole, outputs=outputs, clipped=after.boxes)
             else:
                 yield Tensors(*before, after, outputs=outputs)
 
@@ -108,7 +112,7 @@ def tensors(
 def constants(artifact: bytes) -> dict[str, np.ndarray]:
     """Those of the core's outputs that no node computes: anchors of a fixed size. Not all engines give such out."""
     stored = onnx.load_from_string(artifact).graph.initializer
-    wanted = {*RAW_OUTPUTS, *DECODED_OUTPUTS}
+    wanted = {*RAW_OUTPUTS, *DISPLACED, *DECODED_OUTPUTS}
     return {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in stored if tensor.name in wanted}
 
 
@@ -118,11 +122,11 @@ def exposed(artifact: bytes) -> bytes:
     computed = {name for node in model.graph.node for name in node.output}
     known = computed | {tensor.name for tensor in model.graph.initializer}
     present = {output.name for output in model.graph.output}
-    for names in (RAW_OUTPUTS, DECODED_OUTPUTS):
+    for names in (RAW_OUTPUTS, DISPLACED, DECODED_OUTPUTS):
         if set(names) <= known:
             more.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name in computed - present)
             break
-    others = (INPUT_BOXES, IMAGES, *(INNER + name for name in BATCH))
+    others = (INPUT_BOXES, UNCLIPPED, IMAGES, *(INNER + name for name in BATCH))
     more.graph.output.extend(onnx.ValueInfoProto(name=name) for name in others if name in known)
     return artifact + more.SerializeToString()  # two messages in a row are one that holds what both hold
 
@@ -131,6 +135,7 @@ def _before_nms(values: dict[str, np.ndarray], i: int) -> tuple[np.ndarray, np.n
     if "box_logits" in values:
         boxes = reference.decode(values["box_logits"][i : i + 1], values["anchors"])[0]
         return boxes, reference.sigmoid(values["class_logits"][i]).T
-    if "boxes" in values:
-        return values["boxes"][i], values["scores"][i]
+    for boxes, scores in (DISPLACED, DECODED_OUTPUTS):
+        if boxes in values:
+            return values[boxes][i], values[scores][i]
     return values["pred_boxes"][i], values["pred_scores"][i]  # without NMS the outputs are these very tensors

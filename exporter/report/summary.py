@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from exporter.artifact.manifest import Manifest
 from exporter.evaluation.section import ScoreShift
+from exporter.postprocessing.outside import in_words
 from exporter.proof.section import DetectionErrors, Sight
 from exporter.quantization.section import Int8, Mixed
 
@@ -16,6 +17,8 @@ def summary_lines(manifest: Manifest) -> Iterator[str]:
     yield f"  input      {_tensor(manifest.input)} {manifest.input.layout} {manifest.input.channels}{free}"
     for output in manifest.outputs:
         yield f"  output     {_tensor(output)}  {output.meaning}"
+    if manifest.postprocessing.outside:
+        yield f"  detections {in_words(manifest.postprocessing.outside.parameters)}"
     if line := _trained_line(manifest):
         yield line
     if manifest.model.weights.kind == "random":

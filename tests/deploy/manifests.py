@@ -9,7 +9,15 @@ from tests.making import NOTHING_PROVED
 
 OUTPUTS = {
     "batch": [("num_predictions", "int64", [1]), ("pred_boxes", "float32", [300, 4]), ("pred_scores", "float32", [300]), ("pred_classes", "int64", [300])],
+    "deepstream": [("output", "float32", [8400, 6])],
+    "yolo": [("output0", "float32", [12, 8400])],
+    "split": [("boxes", "float32", [8400, 4]), ("scores", "float32", [8400, 80])],
     "none": [("pred_boxes", "float32", [8400, 4]), ("pred_scores", "float32", [8400, 8])],
+}  # fmt: skip
+
+OUTSIDE = {
+    "confidence_threshold": 0.25, "nms_threshold": 0.7, "num_pre_nms_predictions": 1000, "max_candidates_per_image": None,
+    "max_predictions_per_image": 300, "class_agnostic": False, "multi_label": False,
 }  # fmt: skip
 
 
@@ -28,9 +36,10 @@ COUNTED = {
 def manifest(
     *, batch: int | str = 1, backend: str = "tensorrt", format: str | None = "batch", plugin: bool = False,
     dtype: str = "uint8", layout: str = "nchw", channels: str = "rgb", inside: bool = True, network: str = "yolo_nas",
-    size: tuple[int, int] = (640, 640), classes: int = 8, precision: str = "int8", **sections: Any,
+    size: tuple[int, int] = (640, 640), classes: int = 8, precision: str = "int8", clip: bool = False, outside: bool = False, **sections: Any,
 ) -> Manifest:  # fmt: skip
-    """YOLO-NAS-S or PP-YOLOE of `size` (height, width). `plugin`: with TensorRT's NMS, whose integers are int32."""
+    """YOLO-NAS-S or PP-YOLOE of `size` (height, width). `plugin`: with TensorRT's NMS, whose integers are int32; `outside`: without
+    NMS inside."""
     node = {"yolo_nas": YoloNas(), "ppyoloe": PPYoloE()}[network]
     height, width = size
     shape = [batch, 3, height, width] if layout == "nchw" else [batch, height, width, 3]
@@ -63,7 +72,7 @@ def manifest(
         "outputs": outputs,
         "postprocessing": {
             "nms": {"type": "efficientnms" if plugin else "onnx", "confidence_threshold": 0.25, "nms_threshold": 0.7, "class_agnostic": False},
-            "format": format,
+            "format": format, "clip": clip, "outside": OUTSIDE if outside else None,
         },
         "quantization": COUNTED[precision] | {"precision": precision},
         "calibration": None,

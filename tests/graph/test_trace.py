@@ -11,6 +11,7 @@ from exporter.postprocessing import reference
 from exporter.postprocessing.detections import rows
 from exporter.postprocessing.format.batch import BatchFormat
 from exporter.postprocessing.format.flat import FlatFormat
+from exporter.postprocessing.nms.none import NoNms
 from exporter.postprocessing.nms.onnx import OnnxNms
 from exporter.runtime.onnx_runtime import session
 from tests.small_network import SmallDetector, small_core
@@ -88,3 +89,29 @@ def test_a_network_of_one_size_says_so():
 
     with pytest.raises(RequestError, match=r"input\.height, input\.width: with dynamic sides torch cannot trace this"):
         trace(OneSize().eval(), 1, None, None, 18)
+
+
+@pytest.mark.parametrize(
+    "name", ["boxes", "scores", "images", "pred_boxes", "box_logits", "anchors", "kept_boxes", "frame"]
+)
+def test_a_parameter_of_the_networks_own_may_have_the_name_of_one_of_ours(name):
+    class Named(SmallDetector):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_parameter(name, torch.nn.Parameter(torch.full((3, 1, 1), 1.5)))
+
+        def levels(self, images):
+            return super().levels(images * getattr(self, name))
+
+    network = Named().eval()
+    core = trace(network, 1, 64, 96, 18)
+    stored = {tensor.name for tensor in core.graph.initializer}
+    assert f"network/{name}" in stored
+    onnx.checker.check_model(core, full_check=True)
+    images = made_images(1, 64, 96)
+    (boxes, _), (want, _) = (
+        session(NoNms().attach(core).SerializeToString()).run(None, {"images": images}),
+        network(torch.from_numpy(images)),
+    )
+    np.testing.assert_allclose(boxes, want.detach().numpy(), atol=1e-4)
+    assert BatchFormat().attach(PARAMETERS.attach(core)).graph.output

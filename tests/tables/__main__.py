@@ -1,4 +1,4 @@
-"""`python -m tests.tables precision|matrix|tensorrt|sweep|engines|nms|compiled`: fills a table of the READMEs and prints it.
+"""`python -m tests.tables TABLE`: fills a table of the READMEs and prints it.
 
 `tests.tables` says in which README each stands."""
 
@@ -12,7 +12,10 @@ from exporter.common.errors import RequestError
 def main(arguments: list[str] | None = None) -> int:
     """Prints the table and returns 0; 2 for a request that cannot be met."""
     parser = argparse.ArgumentParser(prog="python -m tests.tables", description=__doc__)
-    parser.add_argument("table", choices=["precision", "matrix", "tensorrt", "sweep", "engines", "nms", "compiled"])
+    parser.add_argument(
+        "table",
+        choices=["precision", "matrix", "tensorrt", "sweep", "engines", "nms", "compiled", "consumers"],
+    )
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N rows")
     parser.add_argument("--size", type=int, default=640, metavar="S", help="pixels of the input's sides (640)")
     parser.add_argument("--rounds", type=int, default=40, metavar="R", help="runs of each in turn for the latency (40)")
@@ -22,7 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
                         " not measured again; remove it to begin anew")  # fmt: skip
     given = parser.parse_args(arguments)
     from exporter.common.progress import progress_in
-    from tests.tables import compiled, engines, matrix, nms, precision, sweep, tensorrt
+    from tests.tables import compiled, consumers, engines, matrix, nms, precision, sweep, tensorrt
 
     file = given.file or Path("outputs") / "figures" / f"{given.table}.jsonl"
     try:
@@ -33,6 +36,8 @@ def main(arguments: list[str] | None = None) -> int:
             table = precision.table(given.model, given.size, given.scenes, given.rounds, given.limit, file, progress)
         elif given.table == "tensorrt":
             table = tensorrt.table(given.size, given.scenes, given.limit, file, progress)
+        elif given.table == "consumers":
+            table = consumers.table(given.size, given.scenes, given.limit, file, progress)
         elif given.table == "sweep":
             table = sweep.table(given.size, given.limit, progress)
         elif given.table == "compiled":

@@ -63,6 +63,7 @@ def page() -> str:
     """The text of conf/README.md."""
     said = read_comments(CONF / "export.yaml").keys
     top = [[f"`{key}`", said[key]] for key in ("name", "output_dir", "trust")]
+    top.append(["`postprocessing.clip`", said["postprocessing"].removeprefix("clip: ")])
     parts = [HEAD, "## Keys of no group\n", table(("key", "what it is"), top) + "\n"]
     for place in (*PLACES, *SETTINGS):
         parts += [f"## {place.replace('.', '/')}\n", *_group(place)]

@@ -23,6 +23,7 @@ def run(arguments: list[str]) -> int:
     from exporter.artifact.manifest import read_manifest
     from exporter.backend.engine import engine_of
     from exporter.common.progress import progress_in
+    from exporter.postprocessing.outside import in_words
 
     folder, manifest = given.dir, read_manifest(given.dir)
     found = evaluate_artifact(folder, manifest, labelled_images(given), progress_in("text"))
@@ -33,5 +34,7 @@ def run(arguments: list[str]) -> int:
     )
     sizes = [f"{size} {value:.2f}" for size, value in scores.by_size.items() if value is not None]
     print(f"  mAP by size: {', '.join(sizes)}")
+    if manifest.postprocessing.outside:
+        print(f"  {in_words(manifest.postprocessing.outside.parameters)}")
     print(f"  run in {engine_of(manifest.backend).label(folder / manifest.artifact.file)}")
     return 0

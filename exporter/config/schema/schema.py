@@ -56,6 +56,9 @@ def _groups() -> dict[str, Any]:
         for part in above:
             around = around.setdefault(part, _mapping({}))["properties"]
         around[name] = _mapping(properties(place), place in SETTINGS)
+    text = read_comments(CONF / "export.yaml").keys["postprocessing"]
+    clip = {"anyOf": [{"type": "boolean"}, LATER], "description": text, "default": False}
+    groups["postprocessing"]["properties"]["clip"] = clip
     return groups
 
 

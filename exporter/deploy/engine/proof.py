@@ -32,7 +32,8 @@ def prove_engine(trt: ModuleType, plan: bytes, folder: Path, manifest: Manifest,
     height, width = manifest.input.nominal_image
     images = [scene("proof", i, height, width).image for i in range(IMAGES)]
     wanted = list(detector_of(folder, manifest)(images))
-    found = list(Detector(engine, manifest.input, manifest.preprocessing)(images))
+    read = manifest.postprocessing.read
+    found = list(Detector(engine, manifest.input, manifest.preprocessing, read=read)(images))
     metrics = {"pictures": IMAGES, "reference": _reference(folder, manifest), **matched(found, wanted)}
     boxes, pairs = metrics["boxes"], metrics["matched"]
     if boxes and (pairs < MIN_MATCHED * boxes or metrics["mean_iou"] < MIN_IOU):

@@ -220,7 +220,7 @@ WITHOUT_NMS = """\
 """
 
 USER_FORMAT = """\
-        // What these are, their author knows.
+        // What these are, the manifest or their author says.
         for (size_t i = 0; i < found.size(); ++i) {{
             std::printf("  %s [", outputs[i]);
             const auto shape = found[i].GetTensorTypeAndShapeInfo().GetShape();

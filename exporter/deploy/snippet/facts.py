@@ -8,6 +8,9 @@ from exporter.artifact.manifest import Manifest
 from exporter.common.geometry import Geometry
 from exporter.preprocessing.normalization import Normalization
 
+WRITTEN = ("batch", "flat")
+"""The formats of which a program here reads detections. Others are for readers that there are already, or a user's."""
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -16,8 +19,8 @@ class Facts:
     geometry: resize and padding, None where the program has none to do. normalization: None where it is inside, or
     not known; then `takes_arrays`, and the program is given the network's own input instead of images. takes_raw_image:
     the input is one image [h, w, 3]. batch: None where it is free. format: "batch", "flat", "none" (no NMS inside) or
-    "own" (only its author can read it). outputs: name → dtype. in_image: boxes are to be in the image's own pixels,
-    and can be. openvino: what it has to be told, for an artifact that is for it; None for ONNX Runtime.
+    "own" (whose reader is not written here). outputs: name → dtype. in_image: boxes are to be in the image's own
+    pixels, and can be. openvino: what it has to be told, for an artifact that is for it; None for ONNX Runtime.
     """
 
     model: Path
@@ -62,7 +65,7 @@ def facts(manifest: Manifest, model: Path) -> Facts:
         geometry=None if preprocessing.geometry_inside_graph else preprocessing.geometry,
         normalization=outside if isinstance(outside, Normalization) else None,
         takes_arrays=preprocessing.normalization is None and not preprocessing.inside_graph,
-        format="none" if post.format is None else post.format if post.readable else "own",
+        format="none" if post.format is None else post.format if post.format in WRITTEN else "own",
         outputs={output.name: output.dtype for output in manifest.outputs},
         in_image=preprocessing.geometry is not None,
         openvino=dict(manifest.backend.settings) if manifest.backend.name == "openvino" else None,

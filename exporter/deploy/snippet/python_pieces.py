@@ -171,7 +171,7 @@ if __name__ == "__main__":
     for path in sys.argv[1:]:
         image, corner, scale = place(read(path))
         print(path)
-        # What these are, their author knows. Pixels of the input become the image's own as (x - corner) / scale.
+        # What these are, the manifest or their author says. Pixels of the input → the image's: (x - corner) / scale.
         for name, value in run({images}).items():
             print(f"  {{name}} {{list(value.shape)}}")
 """

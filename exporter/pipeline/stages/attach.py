@@ -47,6 +47,7 @@ def attach(core: "onnx.ModelProto", request: "Request", backend: "BackendNode") 
     """The core with pre- and post-processing."""
     from exporter.graph.attach_letterbox import attach_letterbox
     from exporter.graph.guard_sizes import guard_sizes
+    from exporter.postprocessing.clip import attach_clip
     from exporter.preprocessing.attach_input import attach_input
 
     input, preprocessing, nms = request.input, request.preprocessing, request.nms
@@ -62,7 +63,9 @@ def attach(core: "onnx.ModelProto", request: "Request", backend: "BackendNode") 
     geometry = preprocessing.geometry(*input.nominal) if raw else None
     if geometry is not None:
         attached = attach_letterbox(attached, geometry)
-    return request.format.attach(attached) if nms.detects else attached
+    if request.clip:
+        attached = attach_clip(attached, input.layout)
+    return request.format.attach(attached) if request.formatted else attached
 
 
 def engine_files(artifact: bytes, model: "ModelFacts", request: "Request", backend: "BackendNode") -> dict[str, bytes]:

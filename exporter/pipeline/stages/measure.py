@@ -31,7 +31,7 @@ def evaluated(
     input, preprocessing = request.input_section(onnx.load_from_string(artifact)), request.preprocessing_section()
 
     def detector(model: bytes) -> Detector:
-        return Detector(backend.engine.session(model), input, preprocessing, read=request.read)
+        return Detector(backend.engine.session(model), input, preprocessing, read=request.detect)
 
     section = evaluate(
         detector(artifact), detector(reference) if reference else None, examples, model.num_classes, progress,

@@ -48,6 +48,6 @@ def page(
         write_preview(folder, manifest, backend.engine)
         write_plots(folder, manifest)
         geometry = manifest.preprocessing.geometry
-        network = torch_detector(request, geometry, outputs) if outputs and geometry and request.nms.detects else None
+        network = torch_detector(request, geometry, outputs) if outputs and geometry and request.parameters else None
         write_report(folder, manifest, compared(manifest, artifact, backend.engine, network, examples))
         return {file.name: file.read_bytes() for file in sorted(folder.iterdir()) if file.name != ARTIFACT}

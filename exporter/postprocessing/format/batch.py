@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 class BatchFormat(FormatNode):
     """Has no settings."""
 
-    def promised(self, batch: int | str, limit: int, integers: str) -> list[Promise]:
+    def promised(self, batch: int | str, limit: int | None, integers: str) -> list[Promise]:
         """See `attach`."""
         return [
             Promise("num_predictions", integers, (batch, 1)),

@@ -16,7 +16,7 @@ class FlatFormat(FormatNode):
     rows_by_image: ClassVar[bool] = False
     operator: ClassVar[str | None] = "NonZero"
 
-    def promised(self, batch: int | str, limit: int, integers: str) -> list[Promise]:
+    def promised(self, batch: int | str, limit: int | None, integers: str) -> list[Promise]:
         """See `attach`."""
         return [Promise("flat_predictions", "float32", (None, 7))]
 

@@ -48,7 +48,7 @@ def compared(
     if not sources:
         return []
     names = manifest.model.class_names
-    own = Detector(engine.session(artifact), manifest.input, manifest.preprocessing)
+    own = Detector(engine.session(artifact), manifest.input, manifest.preprocessing, read=manifest.postprocessing.read)
     if reference is None:
         images = [(name, read()) for name, read in sources[:SHOWN]]
         found = own([image for _, image in images])

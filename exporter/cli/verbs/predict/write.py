@@ -19,6 +19,7 @@ from exporter.common.files import is_folder
 from exporter.common.image_files import list_images
 from exporter.common.progress import progress_in
 from exporter.postprocessing.detections import Detections
+from exporter.postprocessing.outside import in_words
 from exporter.report.drawing import draw, write_png
 
 
@@ -68,6 +69,8 @@ def predict(
         f"{done} images, {objects} detections → {out}; {engine};"
         f" {done / seconds:.1f} images/s" + (f"; {bad} images could not be read" if bad else "")
     )
+    if manifest.postprocessing.outside:
+        print(f"  {in_words(manifest.postprocessing.outside.parameters)}")
     return 1 if bad else 0
 
 
