@@ -63,7 +63,7 @@ def check(composed: Composed, model: Any = None, digest: str | None = None, as_d
             problems.append(str(error))
     values, others = _values(config, [name for name in GROUPS if name != "model"])
     _opset(config, values.get("quantization"))
-    settings, more = _values(config, SETTINGS)
+    settings, more = _values(config, SETTINGS, {"multiple": network.size_multiple} if network is not None else {})
     values |= settings
     problems += others + more
     problems += [f"{key}: {one_of('no such key', key, KEYS)}" for key in config if key not in KEYS]
@@ -122,15 +122,18 @@ def _opset(config: dict[str, Any], quantization: QuantizationNode | None) -> Non
         export["opset"] = quantization.minimum_opset if quantization else QuantizationNode.minimum_opset
 
 
-def _values(config: dict[str, Any], names: Iterable[str]) -> tuple[dict[str, Any], list[str]]:
-    """Settings and nodes by their name in `Recipe`, and a clause for each mistake."""
+def _values(
+    config: dict[str, Any], names: Iterable[str], facts: dict[str, Any] | None = None
+) -> tuple[dict[str, Any], list[str]]:
+    """Settings and nodes by their name in `Recipe`, and a clause for each mistake. facts: of the network, for
+    settings that are checked against it."""
     values: dict[str, Any] = {}
     problems: list[str] = []
     for name in names:
         place = name if name in SETTINGS else GROUPS[name].place
         try:
             if kind := SETTINGS.get(name):
-                values[name] = kind.model_validate(config.get(name, {}))
+                values[name] = kind.model_validate(config.get(name, {}), context=facts)
             else:
                 values[name] = node_of(_at(config, place), GROUPS[name])
         except ValidationError as error:

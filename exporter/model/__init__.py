@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from exporter.common.geometry import STRIDE
 from exporter.common.node import Node
 from exporter.common.options import lazily
 from exporter.preprocessing.trained import Trained
@@ -35,6 +36,15 @@ class ModelNode(Node, ABC):
     def own_nms(self) -> str | None:
         """The class of `exporter.postprocessing.nms` that "auto" stands for with it, None: no preference."""
         return None
+
+    @property
+    def size_multiple(self) -> int:
+        """Pixels: what height and width of its input have to be multiples of."""
+        return STRIDE
+
+    def size_problems(self, dynamic: tuple[str, ...]) -> Iterator[str]:
+        """Clauses for sides of the input ("height", "width") that cannot be dynamic."""
+        yield from ()
 
     @property
     @abstractmethod

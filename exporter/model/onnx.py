@@ -6,17 +6,17 @@ from typing import Any, Literal
 
 from exporter.common.errors import RequestError
 from exporter.common.files import file_digest, is_file, user_path
-from exporter.model.given_thresholds import ThresholdsGiven
+from exporter.model.given_head import HeadGiven
 from exporter.model.loaded import LoadedModel
 from exporter.model.section import Weights
 
 
-class OnnxModel(ThresholdsGiven):
+class OnnxModel(HeadGiven):
     """conf/model/onnx.yaml says what the fields are. The file itself, run in ONNX Runtime, is the network that the
-    artifact is proved against."""
+    artifact is proved against, its outputs read by plain numpy as `head` says."""
 
     weights: str
-    outputs: tuple[str, str] | Literal["auto"]
+    outputs: tuple[str, ...] | Literal["auto"]
 
     @property
     def weights_given(self) -> str:
@@ -58,10 +58,12 @@ class OnnxModel(ThresholdsGiven):
 
         label = self._label
         file = read_graph(self._path, label)
-        network = GraphNetwork(file.model, None if self.outputs == "auto" else self.outputs, label)
+        stored = class_names({each.key: each.value for each in file.model.metadata_props}, label)
+        given = stored if self.class_names == "auto" else self.class_names
+        head = self.head.counted(len(given) if given else None)
+        network = GraphNetwork(file.model, None if self.outputs == "auto" else self.outputs, label, head)
         count, names = network.num_classes, self.class_names
         if names == "auto":
-            stored = class_names({each.key: each.value for each in file.model.metadata_props}, label)
             if stored is not None and len(stored) != count:
                 raise RequestError(
                     f"{label}: its metadata names {len(stored)} classes, and it gives scores of {count}: set"
