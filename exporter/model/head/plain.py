@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from exporter.model.head import Head
+from exporter.model.head import CORNERS, Head
 
+DETECTION = 6  # numbers: a box, its score, its class
 MOST_CLASSES = 2  # for each box: who has more has taken one for the other
 
 
@@ -63,12 +64,17 @@ def _of_maps(head: Head, outputs: Sequence[np.ndarray], height: int, width: int)
 
 
 def _check(head: Head, places: np.ndarray, rest: np.ndarray, height: int, width: int) -> None:
+    if head.layout == "detections" and rest.shape[2] != DETECTION - CORNERS:
+        raise MisdeclaredError(
+            f"{[*rest.shape[:2], rest.shape[2] + CORNERS]}, and detections are [B, N, {DETECTION}] (box, score, class):"
+            " another model/head, such as yolo11 for [B, 4 + C, N]"
+        )
     if places.shape[2] != head.box_columns:
         raise MisdeclaredError(
             f"{places.shape[2]} numbers for the place of a box, and {head.box_columns} are wanted"
             f" (decoding={head.decoding}, columns={head.columns}): another model.head.columns, outputs or decoding"
         )
-    least = 2 if head.layout == "detections" else head.objectness + (head.background != "none") + 1
+    least = head.objectness + (head.background != "none") + 1
     if rest.shape[2] < least:
         raise MisdeclaredError(
             f"{rest.shape[2] + places.shape[2]} numbers a box leave none for classes: model.head.columns, objectness,"
@@ -79,10 +85,6 @@ def _check(head: Head, places: np.ndarray, rest: np.ndarray, height: int, width:
         raise MisdeclaredError(
             f"{rest.shape[1]} boxes of {rest.shape[2] - head.objectness} classes: model.head.columns={other} would give"
             f" {rest.shape[2] + places.shape[2]} boxes"
-        )
-    if head.layout == "detections" and rest.shape[2] != 2:
-        raise MisdeclaredError(
-            f"{rest.shape[2] + 4} numbers a detection, and 6 are wanted (box, score, class): another model.head.layout"
         )
     if head.decoding != "none":
         anchors = len(head.anchors[0]) if head.anchors else 1
