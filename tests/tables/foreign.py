@@ -21,6 +21,7 @@ import onnxruntime
 import torch
 
 import exporter
+from exporter.common.errors import BuildError, RequestError
 from exporter.demo.scenes import scene
 from exporter.postprocessing.reference import iou
 from exporter.runtime.openvino import OpenVinoEngine
@@ -78,7 +79,9 @@ def _yolox(path: Path) -> None:
     from yolox.utils import replace_module
 
     torch.manual_seed(0)
-    model = replace_module(livened(YoloxConfig.get_named_config("yolox-nano").get_model(), r"(cls|obj)_preds\.\d$"), torch.nn.SiLU, SiLU)
+    model = replace_module(
+        livened(YoloxConfig.get_named_config("yolox-nano").get_model(), r"(cls|obj)_preds\.\d$"), torch.nn.SiLU, SiLU
+    )
     model.head.decode_in_inference = False
     traced(model, path, ["images"], ["output"], 11)
 
@@ -88,18 +91,31 @@ def _transformers(kind: str) -> Callable[[Path], None]:
         import transformers as t
 
         torch.manual_seed(0)
-        sizes = {"depths": [2, 2, 2, 2], "layer_type": "basic", "hidden_sizes": [64, 128, 256, 512], "embedding_size": 64}
+        sizes = {
+            "depths": [2, 2, 2, 2],
+            "layer_type": "basic",
+            "hidden_sizes": [64, 128, 256, 512],
+            "embedding_size": 64,
+        }
         if kind == "dfine":
             model = t.DFineForObjectDetection(t.DFineConfig(num_labels=20, decoder_layers=3))
         elif kind == "rtdetr":
             backbone = t.RTDetrResNetConfig(**sizes, out_features=["stage2", "stage3", "stage4"])
-            config = t.RTDetrV2Config(backbone_config=backbone, encoder_in_channels=[128, 256, 512], num_labels=20, decoder_layers=3)
+            config = t.RTDetrV2Config(
+                backbone_config=backbone, encoder_in_channels=[128, 256, 512], num_labels=20, decoder_layers=3
+            )
             model = t.RTDetrV2ForObjectDetection(config)
         else:
             backbone = t.ResNetConfig(**sizes, out_features=["stage4"])
             model = t.DetrForObjectDetection(t.DetrConfig(use_timm_backbone=False, backbone=None, backbone_config=backbone,
                 use_pretrained_backbone=False, num_labels=20, encoder_layers=2, decoder_layers=2))  # fmt: skip
-        traced(livened(Plain(model), r"class_embed|class_labels_classifier|enc_score_head"), path, ["pixel_values"], ["logits", "pred_boxes"], 17)
+        traced(
+            livened(Plain(model), r"class_embed|class_labels_classifier|enc_score_head"),
+            path,
+            ["pixel_values"],
+            ["logits", "pred_boxes"],
+            17,
+        )
 
     return export
 
@@ -129,7 +145,9 @@ def _rfdetr(path: Path) -> None:
 
 def traced(model: torch.nn.Module, path: Path, inputs: list[str], outputs: list[str], opset: int) -> None:
     example = torch.zeros(1, 3, SIZE, SIZE)
-    torch.onnx.export(model, (example,), str(path), input_names=inputs, output_names=outputs, opset_version=opset, dynamo=False)
+    torch.onnx.export(
+        model, (example,), str(path), input_names=inputs, output_names=outputs, opset_version=opset, dynamo=False
+    )
 
 
 def yolo_nms(outputs: list[np.ndarray], confidence: float, overlap: float) -> Rows:
@@ -162,10 +180,14 @@ def of_transformers(kind: str) -> Callable[[list[np.ndarray], float, float], Row
         import transformers as t
         from transformers.models.detr.modeling_detr import DetrObjectDetectionOutput
 
-        processor = {"detr": t.DetrImageProcessor, "rtdetr": t.RTDetrImageProcessor, "dfine": t.RTDetrImageProcessor}[kind]()
+        processor = {"detr": t.DetrImageProcessor, "rtdetr": t.RTDetrImageProcessor, "dfine": t.RTDetrImageProcessor}[
+            kind
+        ]()
         logits, boxes = map(torch.from_numpy, outputs)
         (found,) = processor.post_process_object_detection(
-            DetrObjectDetectionOutput(logits=logits, pred_boxes=boxes), threshold=confidence, target_sizes=[(SIZE, SIZE)]
+            DetrObjectDetectionOutput(logits=logits, pred_boxes=boxes),
+            threshold=confidence,
+            target_sizes=[(SIZE, SIZE)],
         )
         return torch.cat([found["boxes"], found["scores"][:, None], found["labels"][:, None]], 1).numpy()
 
@@ -176,7 +198,9 @@ def rfdetr_top(outputs: list[np.ndarray], confidence: float, overlap: float) -> 
     from rfdetr.export.inference import decode_detections
 
     boxes, logits = outputs
-    found = decode_detections(boxes[0], logits[0], (SIZE, SIZE), threshold=confidence, num_select=None, background_class_id=-1)
+    found = decode_detections(
+        boxes[0], logits[0], (SIZE, SIZE), threshold=confidence, num_select=None, background_class_id=-1
+    )
     return np.column_stack([found.xyxy, found.confidence, found.class_id])
 
 
@@ -215,7 +239,9 @@ def matched(found: Rows, wanted: Rows, overlap: float = 0.5) -> int:
     """How many of `wanted` have a row of their own in `found`: of their class, best score first."""
     free, count = np.ones(len(found), bool), 0
     for row in wanted[np.argsort(-wanted[:, 4], kind="stable")]:
-        near = iou(row[None, :4].astype(np.float32), found[:, :4].astype(np.float32))[0] * free * (found[:, 5] == row[5])
+        near = (
+            iou(row[None, :4].astype(np.float32), found[:, :4].astype(np.float32))[0] * free * (found[:, 5] == row[5])
+        )
         if len(near) and near.max() >= overlap:
             free[near.argmax()] = False
             count += 1
@@ -226,7 +252,12 @@ def exact(found: Rows, wanted: Rows) -> int:
     """The same, for rows that are equal but for rounding."""
     free, count = np.ones(len(found), bool), 0
     for row in wanted:
-        same = free & (np.abs(found[:, :4] - row[:4]).max(1) < 0.05) & (np.abs(found[:, 4] - row[4]) < 1e-3 * row[4]) & (found[:, 5] == row[5])
+        same = (
+            free
+            & (np.abs(found[:, :4] - row[:4]).max(1) < 0.05)
+            & (np.abs(found[:, 4] - row[4]) < 1e-3 * row[4])
+            & (found[:, 5] == row[5])
+        )
         if same.any():
             free[same.argmax()] = False
             count += 1
@@ -267,7 +298,9 @@ def row(name: str, folder: Path) -> list[str]:
     fed, overlap = recipe.trained.preprocessing, 0.7
     assert fed is not None
     shown = images(IMAGES)
-    arrays = [fed.normalization.apply(image.transpose(2, 0, 1)[None].astype(np.float32)).astype(np.float32) for image in shown]
+    arrays = [
+        fed.normalization.apply(image.transpose(2, 0, 1)[None].astype(np.float32)).astype(np.float32) for image in shown
+    ]
     before = [given.run(None, {given.get_inputs()[0].name: array}) for array in arrays]
     network = recipe.model.load().network
     scores = np.concatenate([network(torch.from_numpy(array))[1].numpy() for array in arrays])
@@ -284,7 +317,7 @@ def row(name: str, folder: Path) -> list[str]:
         try:
             exporter.build(overrides=[*base, *overrides, f"output_dir={folder / 'out' / path.stem / kind}"])
             outputs[kind], built[kind] = folder / "out" / path.stem / kind / "model.onnx", time.perf_counter() - start
-        except Exception as error:
+        except (RequestError, BuildError) as error:  # what cannot be built is a cell that says why
             reasons[kind] = " ".join(str(error).split())[:160]
     engines = {}
     for kind, file in outputs.items():
@@ -320,7 +353,12 @@ def main(names: list[str], folder: Path) -> None:
     for name in names:
         try:
             listed.append(row(name, folder))
-        except Exception as error:  # of a package that does not import here: the row says it
+        except (
+            ImportError,
+            RuntimeError,
+            RequestError,
+            BuildError,
+        ) as error:  # a package that does not import here is a row that says so
             listed.append([name, f"`{NETWORKS[name][0]}`", NETWORKS[name][1], f"{type(error).__name__}: {' '.join(str(error).split())[:200]}",
                            *[""] * 6])  # fmt: skip
         print(table(head, listed[-1:]), flush=True)
