@@ -37,7 +37,7 @@ def images(count: int, group: str = "proof") -> list[np.ndarray]:
     return [scene(group, i, SIZE, SIZE).image for i in range(count)]
 
 
-def livened(network: torch.nn.Module, classes: str, boxes: str = "(?!)") -> torch.nn.Module:
+def livened(network: torch.nn.Module, classes: str, boxes: str = "(?!)", box_bias: float = 0.0) -> torch.nn.Module:
     """Random weights whose scores depend on the image: batch normalisation has seen synthetic images, and the last layers,
     whose names these patterns match, give logits around -2, boxes of all sizes."""
     torch.manual_seed(0)
@@ -53,10 +53,10 @@ def livened(network: torch.nn.Module, classes: str, boxes: str = "(?!)") -> torc
     network.eval()
     for name, module in network.named_modules():
         found = re.search(classes, name) or re.search(boxes, name)
-        if found and getattr(module, "weight", None) is not None:
+        if found and isinstance(module, torch.nn.Linear | torch.nn.Conv2d):
             of_class = bool(re.search(classes, name))
             torch.nn.init.normal_(module.weight, 0, 0.5 / module.weight[0].numel() ** 0.5)
-            torch.nn.init.constant_(module.bias, -2.0 if of_class else 0.0)
+            torch.nn.init.constant_(module.bias, -2.0 if of_class else box_bias)
     return network
 
 
@@ -67,7 +67,7 @@ def _ultralytics(yaml: str, **options) -> Callable[[Path], None]:
 
         torch.manual_seed(0)
         model = YOLO(yaml)
-        livened(model.model, r"cv3\.\d\.2$", r"cv2\.\d\.2$")
+        livened(model.model, r"cv3\.\d\.2$", r"cv2\.\d\.2$", box_bias=2.0)
         Path(model.export(format="onnx", imgsz=SIZE, opset=17, simplify=False, **options)).rename(path)
 
     return export
@@ -80,7 +80,9 @@ def _yolox(path: Path) -> None:
 
     torch.manual_seed(0)
     model = replace_module(
-        livened(YoloxConfig.get_named_config("yolox-nano").get_model(), r"(cls|obj)_preds\.\d$"), torch.nn.SiLU, SiLU
+        livened(YoloxConfig.get_named_config("yolox-nano").get_model(), r"(cls|obj)_preds\.\d$", r"reg_preds\.\d$"),
+        torch.nn.SiLU,
+        SiLU,
     )
     model.head.decode_in_inference = False
     traced(model, path, ["images"], ["output"], 11)
@@ -319,6 +321,8 @@ def row(name: str, folder: Path) -> list[str]:
             outputs[kind], built[kind] = folder / "out" / path.stem / kind / "model.onnx", time.perf_counter() - start
         except (RequestError, BuildError) as error:  # what cannot be built is a cell that says why
             reasons[kind] = " ".join(str(error).split())[:160]
+    if "fp32" in reasons:
+        raise BuildError(reasons["fp32"])
     engines = {}
     for kind, file in outputs.items():
         if kind == "openvino":
