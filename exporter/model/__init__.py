@@ -38,6 +38,11 @@ class ModelNode(Node, ABC):
         return None
 
     @property
+    def own_opset(self) -> int | None:
+        """The opset that it is written in, where it is a graph already; None where it is traced."""
+        return None
+
+    @property
     def size_multiple(self) -> int:
         """Pixels: what height and width of its input have to be multiples of."""
         return STRIDE

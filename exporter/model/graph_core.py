@@ -16,7 +16,7 @@ from exporter.graph.came_quantized import mark
 from exporter.graph.clean import strip_metadata
 from exporter.graph.core_outputs import DECODED_OUTPUTS, RAW_OUTPUTS
 from exporter.graph.scopes import PREFIXES, TENSORS
-from exporter.model.graph_outputs import WANTED, WITHOUT_NMS, seems, shown, suppresses
+from exporter.model.graph_outputs import WANTED, nms_inside, seems, shown, suppresses
 from exporter.model.head import Head
 from exporter.model.head.operators import output_names
 from exporter.model.head.outputs import outputs_of
@@ -47,7 +47,7 @@ def names_of(given: onnx.ModelProto, outputs: Sequence[str] | None, head: Head, 
     if not head.is_contract:
         chosen = outputs_of(graph, head, outputs, label)
         if suppresses(graph, chosen):
-            raise RequestError(f"{there}: NMS is inside: {WITHOUT_NMS}")
+            raise RequestError(f"{there}: {nms_inside(graph)}")
         return Names(inputs[0].name, chosen, output_names(len(chosen)))
     found = {value.name: value for value in graph.output}
     if outputs is not None:

@@ -117,6 +117,8 @@ def _rest(head: Head, scores: np.ndarray) -> np.ndarray:
         none = 1 - scores.sum(-1, keepdims=True)
         return np.log(np.concatenate([none, scores] if head.background == "first" else [scores, none], -1)) + 3.0
     parts = [np.full((*scores.shape[:2], 1), 0.5), scores / 0.5] if head.objectness else [scores]
+    if head.background != "none":  # RF-DETR: a column that is scored like the others and means nothing
+        parts.append(np.full((*scores.shape[:2], 1), 0.9))
     rest = np.concatenate(parts, -1)
     return logit(rest) if head.activation == "sigmoid" else rest
 

@@ -14,6 +14,7 @@ from exporter.cli.verbs.inspect.rows import row
 from exporter.common.errors import BuildError, RequestError
 from exporter.common.files import write_whole
 from exporter.graph import facts
+from exporter.graph.float32 import in_float32
 from exporter.model import probe
 from exporter.model.graph_file import GraphFile, read_graph
 from exporter.model.graph_names import class_names
@@ -45,7 +46,7 @@ class Taken:
         return ["model=onnx", f"model/head={self.head}", f"model.weights={self.weights}", *size, *self.more]
 
     def save(self, name: str) -> Path:
-        """Writes it as ./recipes/NAME.yaml. Raises RequestError where that is there already or is no name, BuildError
+        """Writes it into ./recipes under that name. Raises RequestError where that is there already or is no name, BuildError
         where it cannot be written."""
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
             raise RequestError(f"--save {name}: a recipe's name has letters a to z, digits, . _ and -")
@@ -85,7 +86,7 @@ def inspected(path: Path) -> tuple[list[str], Taken | None]:
     except RequestError:
         names = None
     lines += list(_of_metadata(metadata, names))
-    fit = fitting(file.model, str(path), len(names) if names else None)
+    fit = fitting(in_float32(file.model), str(path), len(names) if names else None)
     if not fit:
         why = seems(file.model.graph) or "no head that is known by name fits what it gives: set the keys of model.head"
         return [*lines, row("head", f"not recognised: {why}")], None
