@@ -46,8 +46,8 @@ class Taken:
         return ["model=onnx", f"model/head={self.head}", f"model.weights={self.weights}", *size, *self.more]
 
     def save(self, name: str) -> Path:
-        """Writes it into ./recipes under that name. Raises RequestError where that is there already or is no name, BuildError
-        where it cannot be written."""
+        """Writes it into ./recipes under that name. Raises RequestError where that is there already or is no name,
+        BuildError where it cannot be written."""
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
             raise RequestError(f"--save {name}: a recipe's name has letters a to z, digits, . _ and -")
         target = Path("recipes") / f"{name}.yaml"
