@@ -15,7 +15,7 @@ from exporter.config.contradictions import contradictions
 from exporter.config.nodes import GROUPS, PLACES, node_of
 from exporter.config.recipe import Recipe
 from exporter.config.recipe_file import NAME
-from exporter.config.settings import Export, ProgressSettings, StoreSettings, Sweep
+from exporter.config.settings import HIGHEST_OPSET, Export, ProgressSettings, StoreSettings, Sweep
 from exporter.model.in_memory import InMemory
 from exporter.postprocessing.format import FormatNode
 from exporter.postprocessing.nms import NmsNode
@@ -66,8 +66,8 @@ def check(composed: Composed, model: Any = None, digest: str | None = None, as_d
         except RequestError as error:
             problems.append(str(error))
     values, others = _values(config, [name for name in GROUPS if name != "model"])
-    _opset(config, values.get("quantization"))
-    settings, more = _values(config, SETTINGS)
+    _opset(config, values.get("quantization"), network.own_opset if network is not None else None)
+    settings, more = _values(config, SETTINGS, {"multiple": network.size_multiple} if network is not None else {})
     values |= settings
     problems += others + more
     problems += [f"{key}: {one_of('no such key', key, KEYS)}" for key in config if key not in KEYS]
@@ -119,22 +119,26 @@ def _trained_size(config: dict[str, Any], trained: Trained) -> None:
         sides.update({key: width if key == "width" else height for key in wanted})
 
 
-def _opset(config: dict[str, Any], quantization: QuantizationNode | None) -> None:
-    """Puts the lowest opset that does in place of `auto`."""
+def _opset(config: dict[str, Any], quantization: QuantizationNode | None, own: int | None) -> None:
+    """Puts the lowest opset that does in place of `auto`; a graph's own, which nobody has to convert, where it does."""
     export = config.get("export")
     if isinstance(export, dict) and export.get("opset") == "auto":
-        export["opset"] = quantization.minimum_opset if quantization else QuantizationNode.minimum_opset
+        least = quantization.minimum_opset if quantization else QuantizationNode.minimum_opset
+        export["opset"] = max(least, min(own or 0, HIGHEST_OPSET))
 
 
-def _values(config: dict[str, Any], names: Iterable[str]) -> tuple[dict[str, Any], list[str]]:
-    """Settings and nodes by their name in `Recipe`, and a clause for each mistake."""
+def _values(
+    config: dict[str, Any], names: Iterable[str], facts: dict[str, Any] | None = None
+) -> tuple[dict[str, Any], list[str]]:
+    """Settings and nodes by their name in `Recipe`, and a clause for each mistake. facts: of the network, for
+    settings that are checked against it."""
     values: dict[str, Any] = {}
     problems: list[str] = []
     for name in names:
         place = name if name in SETTINGS else GROUPS[name].place
         try:
             if kind := SETTINGS.get(name):
-                values[name] = kind.model_validate(config.get(name, {}))
+                values[name] = kind.model_validate(config.get(name, {}), context=facts)
             else:
                 values[name] = node_of(_at(config, place), GROUPS[name])
         except ValidationError as error:

@@ -14,6 +14,7 @@ def contradictions(recipe: "Recipe", composed: Composed) -> Iterator[str]:
     """A line for each option that was set and cannot have an effect, and for choices that do not go together; each says
     what to do."""
     yield from recipe.model.problems()
+    yield from recipe.model.size_problems(recipe.input.dynamic_sides)
     if not recipe.preprocessing.inside_graph:
         given = {"dtype": recipe.input.dtype, "layout": recipe.input.layout, "channels": recipe.input.channels}
         for key, plain in (("dtype", ("auto", "float32")), ("layout", ("nchw",)), ("channels", ("auto",))):

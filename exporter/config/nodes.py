@@ -9,10 +9,11 @@ from exporter.benchmark import BenchmarkNode
 from exporter.calibration import CalibrationNode
 from exporter.common.errors import RequestError
 from exporter.common.messages import in_one_line
-from exporter.common.node import Node
+from exporter.common.node import Node, Settings
 from exporter.common.options import option_class
 from exporter.evaluation import EvaluationNode
 from exporter.model import ModelNode
+from exporter.model.head import Head
 from exporter.postprocessing.format import FormatNode
 from exporter.postprocessing.nms import NmsNode
 from exporter.preprocessing import PreprocessingNode
@@ -30,6 +31,9 @@ GROUPS: dict[str, type[Node]] = {
     "benchmark": BenchmarkNode,
 }
 """The base class of each group's nodes, by the name that the group has in `exporter.config.recipe.Recipe`."""
+
+SECTIONS: dict[str, type[Settings]] = {"model.head": Head}
+"""Settings inside a group's nodes that are chosen by name like a group: the folder of conf/ is their place."""
 
 PLACES = tuple(base.place for base in GROUPS.values())
 

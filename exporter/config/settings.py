@@ -22,10 +22,12 @@ OPTIONS = (
 """Those of `torch.onnx.export` that neither write files nor are the exporter's own business."""
 
 
+HIGHEST_OPSET = 20
+
 Opset = Annotated[
     int,
-    Field(ge=18, le=20),
-    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 18, "maximum": 20}, {"const": "auto"}]}),
+    Field(ge=18, le=HIGHEST_OPSET),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 18, "maximum": HIGHEST_OPSET}, {"const": "auto"}]}),
 ]
 """In a recipe also auto, in whose place a number stands before it is checked."""
 

@@ -3,10 +3,11 @@
 from typing import Literal, get_args
 
 Scope = Literal[
-    "preprocessing", "guard", "frame", "boxes", "nms", "decode", "format", "detections", "observed", "given"
+    "preprocessing", "guard", "frame", "boxes", "nms", "decode", "format", "detections", "observed", "given", "declared"
 ]
 """What their names begin with, the pass that writes them. `detections`: what the user's own format gets; `observed`:
-what calibration reads; `given`: marks what came quantized, see `exporter.graph.came_quantized`."""
+what calibration reads; `given`: marks what came quantized, see `exporter.graph.came_quantized`; `declared`: the head of
+a network that somebody else made, see `exporter.model.head`."""
 
 PREFIXES = tuple(f"{scope}/" for scope in get_args(Scope))
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import field_validator
 
+from exporter.common.geometry import STRIDE
 from exporter.common.node import Node
 from exporter.common.options import lazily
 from exporter.preprocessing.trained import Trained
@@ -44,6 +45,20 @@ class ModelNode(Node, ABC):
     def own_nms(self) -> str | None:
         """The class of `exporter.postprocessing.nms` that "auto" stands for with it, None: no preference."""
         return None
+
+    @property
+    def own_opset(self) -> int | None:
+        """The opset that it is written in, where it is a graph already; None where it is traced."""
+        return None
+
+    @property
+    def size_multiple(self) -> int:
+        """Pixels: what height and width of its input have to be multiples of."""
+        return STRIDE
+
+    def size_problems(self, dynamic: tuple[str, ...]) -> Iterator[str]:
+        """Clauses for sides of the input ("height", "width") that cannot be dynamic."""
+        yield from ()
 
     @property
     @abstractmethod

@@ -1,7 +1,7 @@
 """A graph that somebody else made → a core graph as `exporter.graph.trace` gives one: the same names, of the wanted
 opset and sizes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,10 @@ from exporter.graph.came_quantized import mark
 from exporter.graph.clean import strip_metadata
 from exporter.graph.core_outputs import DECODED_OUTPUTS, RAW_OUTPUTS
 from exporter.graph.scopes import PREFIXES, TENSORS
-from exporter.model.graph_outputs import WANTED, seems, shown, suppresses
+from exporter.model.graph_outputs import WANTED, nms_inside, seems, shown, suppresses
+from exporter.model.head import Head
+from exporter.model.head.operators import output_names
+from exporter.model.head.outputs import outputs_of
 
 PAIRS = (DECODED_OUTPUTS, ("pred_boxes", "pred_scores"))
 BOXES_AXIS = {"boxes": 1, "scores": 1, "box_logits": 2, "class_logits": 2, "anchors": 0}
@@ -24,17 +27,15 @@ BOXES_AXIS = {"boxes": 1, "scores": 1, "box_logits": 2, "class_logits": 2, "anch
 
 @dataclass(frozen=True)
 class Names:
-    """How a given graph calls its input, and its outputs in the order of DECODED_OUTPUTS or RAW_OUTPUTS."""
+    """How a given graph calls its input and its outputs, and what the core graph calls these outputs, in their order:
+    DECODED_OUTPUTS, RAW_OUTPUTS, or those that a head is put behind."""
 
     input: str
     outputs: tuple[str, ...]
-
-    @property
-    def new_outputs(self) -> tuple[str, ...]:
-        return RAW_OUTPUTS if len(self.outputs) == len(RAW_OUTPUTS) else DECODED_OUTPUTS
+    new_outputs: tuple[str, ...]
 
 
-def names_of(given: onnx.ModelProto, outputs: Sequence[str] | None, label: str) -> Names:
+def names_of(given: onnx.ModelProto, outputs: Sequence[str] | None, head: Head, label: str) -> Names:
     """Finds input and outputs: by the names `outputs` (boxes, then scores) or the exporter's own names, else by their
     shapes. label: what the lines begin with. Raises RequestError that shows what there is."""
     graph = given.graph
@@ -43,6 +44,11 @@ def names_of(given: onnx.ModelProto, outputs: Sequence[str] | None, label: str) 
     there, wanted = f"{label}: {shown(graph)}", seems(graph) or f"wanted is {WANTED}"
     if len(inputs) != 1 or not _is_image(inputs[0]):
         raise RequestError(f"{there}: {wanted}")
+    if not head.is_contract:
+        chosen = outputs_of(graph, head, outputs, label)
+        if suppresses(graph, chosen):
+            raise RequestError(f"{there}: {nms_inside(graph)}")
+        return Names(inputs[0].name, chosen, output_names(len(chosen)))
     found = {value.name: value for value in graph.output}
     if outputs is not None:
         if missing := [name for name in outputs if name not in found]:
@@ -58,7 +64,7 @@ def names_of(given: onnx.ModelProto, outputs: Sequence[str] | None, label: str) 
     unfit = any(not _may_be(found[name], 2 if name == "anchors" else 3) for name in chosen)
     if unfit or suppresses(graph, chosen):
         raise RequestError(f"{there}: {wanted}")
-    return Names(inputs[0].name, chosen)
+    return Names(inputs[0].name, chosen, RAW_OUTPUTS if len(chosen) == len(RAW_OUTPUTS) else DECODED_OUTPUTS)
 
 
 def named_apart(given: onnx.ModelProto) -> onnx.ModelProto:
@@ -76,13 +82,14 @@ def renamed(given: onnx.ModelProto, names: Names) -> onnx.ModelProto:
     RemoveInitializersFromInputsPass()(model)
     graph = model.graph
     outputs = {value.name: value for value in graph.outputs}
+    later = set(DECODED_OUTPUTS) - set(names.new_outputs)  # what a head's own outputs are called
     for node in ir.traversal.RecursiveGraphIterator(graph):
         _leave_scopes(node)
         mark(node)
         for value in node.outputs:
-            _leave_scopes(value)
+            _leave_scopes(value, later)
     for value in (*graph.inputs, *graph.initializers.values()):
-        _leave_scopes(value)
+        _leave_scopes(value, later)
     kept = [outputs[name] for name in names.outputs]
     graph.outputs[:] = kept
     graph.inputs[0].name = "images"
@@ -116,9 +123,12 @@ def sized(core: onnx.ModelProto, sizes: Mapping[str, int | None], label: str) ->
     return model
 
 
-def shaped(core: onnx.ModelProto, outputs: Sequence[np.ndarray], any_size: bool) -> onnx.ModelProto:
+def shaped(
+    core: onnx.ModelProto, outputs: Sequence[np.ndarray], any_size: bool, boxes_axis: int = 1
+) -> onnx.ModelProto:
     """A copy whose outputs have the shapes of those that it gave, but for the batch and, where it takes images of
-    `any_size`, the number of boxes, then called "predictions". Shapes between are inferred anew.
+    `any_size`, the number of boxes, then called "predictions". Shapes between are inferred anew. boxes_axis: where that
+    number stands in outputs of somebody else's names.
 
     Many a graph says less of itself, or what was true for the size it was exported with."""
     model = onnx.ModelProto()
@@ -130,7 +140,7 @@ def shaped(core: onnx.ModelProto, outputs: Sequence[np.ndarray], any_size: bool)
         if value.name != "anchors":
             dims[0] = batch.dim_param or batch.dim_value
         if any_size:
-            dims[BOXES_AXIS[value.name]] = "predictions"
+            dims[BOXES_AXIS.get(value.name, boxes_axis)] = "predictions"
         value.CopyFrom(onnx.helper.make_tensor_value_info(value.name, onnx.TensorProto.FLOAT, dims))
     return onnx.shape_inference.infer_shapes(model, data_prop=True)
 
@@ -145,8 +155,8 @@ class _Names:
         return value.name or "network/value"
 
 
-def _leave_scopes(thing: ir.Node | ir.Value) -> None:
-    if thing.name and (thing.name.startswith(PREFIXES) or thing.name in TENSORS):
+def _leave_scopes(thing: ir.Node | ir.Value, others: Collection[str] = ()) -> None:
+    if thing.name and (thing.name.startswith(PREFIXES) or thing.name in TENSORS or thing.name in others):
         thing.name = f"network/{thing.name}"
 
 

@@ -59,6 +59,15 @@ def read_graph(path: Path, label: str) -> GraphFile:
         raise RequestError(f"{label}: {error}") from error
 
 
+def opset_of(path: Path) -> int | None:
+    """The opset of an ONNX file; None where it is none, or says none."""
+    try:
+        model = onnx.load(path, load_external_data=False)
+    except (OSError, DecodeError):
+        return None
+    return next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), None)
+
+
 def _whole(model: onnx.ModelProto, label: str) -> bytes:
     if model.ByteSize() > LARGEST:
         raise RequestError(f"{label}: {model.ByteSize() / 1e9:.1f} GB: at most 2 GB can be taken")

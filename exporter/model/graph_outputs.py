@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import onnx
 
 from exporter.graph import walk
+from exporter.model.graph_cut import before_nms
 
 WANTED = "one input float32 [B, 3, H, W], and outputs boxes [B, N, 4] (xyxy, pixels) and scores [B, N, C], float32"
 WITHOUT_NMS = f"export the network without it; wanted is {WANTED}"
@@ -20,16 +21,21 @@ def shown(graph: onnx.GraphProto) -> str:
 
 def seems(graph: onnx.GraphProto) -> str | None:
     """What is not as wanted and what to do, where that can be told; None elsewhere."""
-    if any(value.type.tensor_type.elem_type == onnx.TensorProto.FLOAT16 for value in (*graph.input, *graph.output)):
-        return "it takes or gives float16: export it in float32 (quantization=fp16 makes float16 of that)"
     if suppresses(graph):
-        return f"NMS is inside: {WITHOUT_NMS}"
+        return nms_inside(graph)
     shapes = [shape for value in graph.output if len(shape := walk.shape_of(value) or ()) == 3]
     if len(shapes) == 1:
         return f"its one output seems to {_single(shapes[0])}: {convert('give boxes and scores as two outputs')}"
     if len(graph.output) == 2 and not any(shape[2] == 4 for shape in shapes) and any(s[1] == 4 for s in shapes):
         return f"boxes are [B, 4, N], transposed: {convert('transpose them')}"
     return None
+
+
+def nms_inside(graph: onnx.GraphProto) -> str:
+    """What to do about an NMS."""
+    before = before_nms(graph)
+    told = f"cut it off in front of what it reads (model.cut={before}, or before that), or " if before else ""
+    return f"NMS is inside: {told.replace(chr(39), '')}{WITHOUT_NMS}"
 
 
 def convert(how: str) -> str:

@@ -39,6 +39,16 @@ class InMemory(ModelNode):
         return self.replaced.network_name
 
     @property
+    def own_nms(self) -> str | None:
+        """That of the node that it stands for."""
+        return self.replaced.own_nms
+
+    @property
+    def size_multiple(self) -> int:
+        """That of the node that it stands for."""
+        return self.replaced.size_multiple
+
+    @property
     def thresholds(self) -> tuple[float, float]:
         """Those of the node that it stands for."""
         return self.replaced.thresholds

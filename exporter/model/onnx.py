@@ -2,21 +2,25 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from exporter.common.errors import RequestError
 from exporter.common.files import file_digest, is_file, user_path
-from exporter.model.given_thresholds import ThresholdsGiven
+from exporter.model.given_head import HeadGiven
 from exporter.model.loaded import LoadedModel
 from exporter.model.section import Weights
 
+if TYPE_CHECKING:
+    from exporter.model.graph_file import GraphFile
 
-class OnnxModel(ThresholdsGiven):
+
+class OnnxModel(HeadGiven):
     """conf/model/onnx.yaml says what the fields are. The file itself, run in ONNX Runtime, is the network that the
-    artifact is proved against."""
+    artifact is proved against, its outputs read by plain numpy as `head` says."""
 
     weights: str
-    outputs: tuple[str, str] | Literal["auto"]
+    cut: tuple[str, ...] = ()
+    outputs: tuple[str, ...] | Literal["auto"]
 
     @property
     def weights_given(self) -> str:
@@ -41,9 +45,32 @@ class OnnxModel(ThresholdsGiven):
     def is_quantized(self) -> bool:
         """Whether the file computes on integers already. Raises RequestError for what `load` cannot read."""
         from exporter.graph.facts import is_quantized
+
+        return is_quantized(self._read().model)
+
+    @property
+    def own_opset(self) -> int | None:
+        """The file's, where that can be read."""
+        from exporter.model.graph_file import opset_of
+
+        return opset_of(self._path)
+
+    def _read(self) -> "GraphFile":
+        """The file up to where it is to be cut, in float32. Raises RequestError where it cannot be read or cut."""
+        from dataclasses import replace
+
+        from exporter.graph.float32 import holds_float16, in_float32
+        from exporter.model.graph_cut import cut
         from exporter.model.graph_file import read_graph
 
-        return is_quantized(read_graph(self._path, self._label).model)
+        file = read_graph(self._path, self._label)
+        if self.cut:
+            file = replace(
+                file, model=cut(file.model, self.cut, self._label), source=f"{file.source}, up to {self.cut}"
+            )
+        if holds_float16(file.model):
+            file = replace(file, model=in_float32(file.model), source=f"{file.source}, its float16 in float32")
+        return file
 
     @property
     def _label(self) -> str:
@@ -52,16 +79,17 @@ class OnnxModel(ThresholdsGiven):
     def load(self) -> LoadedModel:
         """Reads the file and runs it on a few images. Raises RequestError where it is not of the contract, and for
         class names in its metadata that are none or of another number."""
-        from exporter.model.graph_file import read_graph
         from exporter.model.graph_names import class_names
         from exporter.model.graph_network import GraphNetwork
 
         label = self._label
-        file = read_graph(self._path, label)
-        network = GraphNetwork(file.model, None if self.outputs == "auto" else self.outputs, label)
+        file = self._read()
+        stored = class_names({each.key: each.value for each in file.model.metadata_props}, label)
+        given = stored if self.class_names == "auto" else self.class_names
+        head = self.head.counted(len(given) if given else None)
+        network = GraphNetwork(file.model, None if self.outputs == "auto" else self.outputs, label, head)
         count, names = network.num_classes, self.class_names
         if names == "auto":
-            stored = class_names({each.key: each.value for each in file.model.metadata_props}, label)
             if stored is not None and len(stored) != count:
                 raise RequestError(
                     f"{label}: its metadata names {len(stored)} classes, and it gives scores of {count}: set"

@@ -16,6 +16,8 @@ FEW = 0.01  # of the boxes; good files have none that end before they begin
 SLACK = 0.05  # of the image's side
 MOVED = 0.05  # of the image's side, by which what changed lies off the middle
 
+TWICE = (0.499, 0.7312)  # a sigmoid of 0..1; no network is that sure of every class of every box
+
 ORDERS = {"x2, y2, x1, y1": (2, 3, 0, 1), "x1, x2, y1, y2": (0, 2, 1, 3)}
 """Where x1, y1, x2, y2 stand in other orders of the same numbers."""
 
@@ -79,6 +81,9 @@ def _boxes(rows: np.ndarray, size: np.ndarray) -> str | None:
     in_unit = ((rows > -1.5) & (rows < 2.5)).mean() > NEAR
     order = _order(rows * size if in_unit else rows, size)
     low, high = np.quantile(rows, (0.05, 0.95))
+    centres = (rows[:, :2] + rows[:, 2:]) / 2
+    if ((centres < -size[:2]) | (centres > 2 * size[:2])).any(axis=1).mean() > NEAR:
+        return f"boxes far outside the image (most numbers lie from {low:.2g} to {high:.2g})"
     if in_unit:
         return f"boxes {f'{order}, ' if order else ''}in 0..1 (most numbers lie from {low:.2g} to {high:.2g})"
     return f"boxes {order} in pixels" if order else None
@@ -109,8 +114,22 @@ def _inside(low: np.ndarray, high: np.ndarray, sides: np.ndarray) -> float:
     return float(((low > -SLACK * sides) & (high < (1 + SLACK) * sides)).all(axis=1).mean())
 
 
+def share_inside(boxes: Sequence[np.ndarray], height: int, width: int) -> float:
+    """The share of boxes xyxy that lie in an image of that size, in the range of values where most do."""
+    sides = np.array([width, height])
+    rows = [each.reshape(-1, 4) for each in boxes]
+    return max(_inside(each[:, :2], each[:, 2:], sides) for each in rows)
+
+
+def forward(boxes: Sequence[np.ndarray]) -> bool:
+    """Whether boxes xyxy end behind their beginning, but for a few."""
+    return all((each[..., 2:] < each[..., :2]).any(axis=-1).mean() <= FEW for each in boxes)
+
+
 def _scores(scores: np.ndarray) -> str | None:
     low, high = float(scores.min()), float(scores.max())
+    if low >= TWICE[0] and high <= TWICE[1]:
+        return f"scores from {low:.3g} to {high:.3g}, as a sigmoid of what is in 0..1 already gives"
     if low < -0.01:
         return f"logits (from {low:.3g} to {high:.3g}), scores before the sigmoid"
     if high > 1.01:

@@ -3,7 +3,7 @@
 import math
 from typing import Annotated, Literal, Self
 
-from pydantic import WithJsonSchema, field_validator, model_validator
+from pydantic import ValidationInfo, WithJsonSchema, field_validator, model_validator
 
 from exporter.common.geometry import MAX_PIXELS, STRIDE
 from exporter.common.node import Settings
@@ -12,6 +12,14 @@ Side = Annotated[
     int | Literal["dynamic"], WithJsonSchema({"anyOf": [{"type": "integer"}, {"enum": ["dynamic", "auto"]}]})
 ]
 """In a recipe also auto, in whose place the size of the training stands before it is checked."""
+
+
+def _multiple(value: int, stride: int) -> int:
+    if value < stride or value % stride:
+        low = max(value // stride * stride, stride)
+        near = f"{low} or {low + stride}" if value > stride else str(stride)
+        raise ValueError(f"must be a multiple of {stride} pixels, the network's largest stride: take {near}")
+    return value
 
 
 class Input(Settings):
@@ -29,14 +37,16 @@ class Input(Settings):
     layout: Literal["nchw", "nhwc"]
     channels: Literal["auto", "rgb", "bgr"]
 
-    @field_validator("size", "height", "width", "min_size", "nominal_size", "max_size")
+    @field_validator("min_size", "nominal_size", "max_size")
     @classmethod
-    def _multiple_of_the_largest_stride(cls, value: int | str) -> int | str:
-        if isinstance(value, int) and (value < STRIDE or value % STRIDE):
-            low = max(value // STRIDE * STRIDE, STRIDE)
-            near = f"{low} or {low + STRIDE}" if value > STRIDE else str(STRIDE)
-            raise ValueError(f"must be a multiple of {STRIDE} pixels, the network's largest stride: take {near}")
-        return value
+    def _multiple_of_the_usual_stride(cls, value: int) -> int:
+        return _multiple(value, STRIDE)
+
+    @field_validator("size", "height", "width")
+    @classmethod
+    def _multiple_of_the_largest_stride(cls, value: int | str, info: ValidationInfo) -> int | str:
+        """The network's own, which whoever checks the recipe gives as the context `multiple`."""
+        return value if isinstance(value, str) else _multiple(value, (info.context or {}).get("multiple", STRIDE))
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:

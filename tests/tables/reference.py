@@ -6,7 +6,7 @@ from typing import Any
 
 from exporter.common.paths import CONF
 from exporter.config.check import SETTINGS
-from exporter.config.nodes import PLACES
+from exporter.config.nodes import PLACES, SECTIONS
 from exporter.config.schema.comments import read_comments
 from exporter.config.schema.groups import Option, options
 from tests.tables.markdown import table
@@ -65,7 +65,7 @@ def page() -> str:
     top = [[f"`{key}`", said[key]] for key in ("name", "output_dir", "trust")]
     top.append(["`postprocessing.clip`", said["postprocessing"].removeprefix("clip: ")])
     parts = [HEAD, "## Keys of no group\n", table(("key", "what it is"), top) + "\n"]
-    for place in (*PLACES, *SETTINGS):
+    for place in (*PLACES, *SECTIONS, *SETTINGS):
         parts += [f"## {place.replace('.', '/')}\n", *_group(place)]
     return "\n".join(parts)
 
@@ -76,7 +76,9 @@ def _group(place: str) -> list[str]:
     choice = [[f"`{option.name}`", option.summary or "–"] for option in listed]
     hidden = ("_target_", "defaults", "architecture")  # what the option itself is
     keys = dict.fromkeys(key for option in listed for key in option.values if key not in hidden)
-    rows = [_row(place, key, [option for option in listed if key in option.values], listed) for key in keys]
+    having = {key: [option for option in listed if key in option.values] for key in keys}
+    inherits = place in SECTIONS  # each option has every key, and says only what differs
+    rows = [_row(place, key, those, those if inherits else listed) for key, those in having.items()]
     parts = [listed[0].summary + "\n"] if len(listed) == 1 else [table(("option", "what it is"), choice) + "\n"]
     return parts + ([table(("key", "default", "what it is"), rows) + "\n"] if rows else [])
 

@@ -10,10 +10,12 @@ from pydantic import BaseModel
 
 from exporter.common.paths import CONF
 from exporter.config.check import SETTINGS
-from exporter.config.nodes import GROUPS, adapter, own_class
+from exporter.config.nodes import GROUPS, SECTIONS, adapter, own_class
 from exporter.config.schema.comments import read_comments
 
 LATER = {"$ref": "#/$defs/later"}
+PLAIN = {**SETTINGS, **SECTIONS}
+"""What has no `_target_`, by its place."""
 USER_CODE = r"^(?!exporter\.)[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$"
 
 
@@ -44,7 +46,7 @@ def properties(place: str) -> dict[str, Any]:
     listed = options(place)
     keys = dict.fromkeys(key for option in listed for key in option.fields)
     own = {key: _property(key, [option for option in listed if key in option.fields]) for key in keys}
-    return own if place in SETTINGS else {"_target_": _target(place, listed), **own}
+    return own if place in PLAIN else {"_target_": _target(place, listed), **own}
 
 
 def _option(path: Path, place: str) -> Option:
@@ -58,8 +60,8 @@ def _option(path: Path, place: str) -> Option:
 
 
 def _model(values: Mapping[Any, Any], place: str) -> type[BaseModel]:
-    if place in SETTINGS:
-        return SETTINGS[place]
+    if place in PLAIN:
+        return PLAIN[place]
     base = next(base for base in GROUPS.values() if base.place == place)
     found = adapter(base) if values["_target_"] == "???" else own_class(values["_target_"], base)
     assert found is not None and issubclass(found, BaseModel)  # a file of conf/ names what there is

@@ -8,9 +8,9 @@ from typing import Any
 
 from exporter.common.paths import CONF, RECIPES
 from exporter.config.check import KEYS, SETTINGS
-from exporter.config.nodes import PLACES
+from exporter.config.nodes import PLACES, SECTIONS
 from exporter.config.schema.comments import read_comments
-from exporter.config.schema.groups import LATER, described, options, properties
+from exporter.config.schema.groups import LATER, PLAIN, described, options, properties
 
 TRUST = "trust"
 """The one key that only the command line may set."""
@@ -50,12 +50,12 @@ def recipe_schema() -> dict[str, Any]:
 def _groups() -> dict[str, Any]:
     """A schema for the keys of each group, in the order of the configuration's sections."""
     groups: dict[str, Any] = {}
-    for place in (*SETTINGS, *PLACES):
+    for place in (*SETTINGS, *PLACES, *SECTIONS):
         *above, name = place.split(".")
         around = groups
         for part in above:
             around = around.setdefault(part, _mapping({}))["properties"]
-        around[name] = _mapping(properties(place), place in SETTINGS)
+        around[name] = _mapping(properties(place), place in PLAIN)
     text = read_comments(CONF / "export.yaml").keys["postprocessing"]
     clip = {"anyOf": [{"type": "boolean"}, LATER], "description": text, "default": False}
     groups["postprocessing"]["properties"]["clip"] = clip
@@ -69,7 +69,7 @@ def _mapping(keys: dict[str, Any], closed: bool = True) -> dict[str, Any]:
 def _defaults() -> dict[str, Any]:
     """The list of choices: `override /GROUP: OPTION`, other recipes to begin with, and `_self_`."""
     choices = {}
-    for place in (*SETTINGS, *PLACES):
+    for place in (*SETTINGS, *PLACES, *SECTIONS):
         listed = options(place)
         enum = {"enum": [option.name for option in listed]}
         choices[f"override /{place.replace('.', '/')}"] = {"anyOf": [enum, LATER], "description": described(listed)}

@@ -100,7 +100,11 @@ def test_names_reach_no_terminal_as_commands(tmp_path, state):
 def test_bad_files_are_one_line(tmp_path, capsys):
     (tmp_path / "a.onnx").write_bytes(b"x")
     (tmp_path / "text.pth").write_text("<!DOCTYPE html><html>404</html>")
-    for name, reason in {"a.onnx": "is a graph", "text.pth": "a text file", "missing.pth": "No such file"}.items():
+    for name, reason in {
+        "a.onnx": "not an ONNX file",
+        "text.pth": "a text file",
+        "missing.pth": "No such file",
+    }.items():
         assert main(["inspect", str(tmp_path / name)]) == 2
         out, err = capsys.readouterr()
         assert out == "" and reason in err and err.count("\n") == 1, err

@@ -1,23 +1,48 @@
-"""`exporter inspect`: what a file of weights is, said before anything is built from it."""
+"""`exporter inspect`: what a file is, said before anything is built from it."""
 
 from argparse import ArgumentParser
 from pathlib import Path
 
-USAGE = "FILE"
-SUMMARY = "what a checkpoint holds: network, classes, pre-processing; and how to build it"
+USAGE = "FILE [--save NAME]"
+SUMMARY = "what a checkpoint or an ONNX file holds: network, classes, pre-processing; and how to build it"
 
 
 def parser() -> ArgumentParser:
-    about = "what is in a checkpoint: its network, classes, pre-processing, and how to build it"
+    about = "what is in a checkpoint or an ONNX file: its network, classes, pre-processing, and how to build it"
     parser = ArgumentParser(prog="exporter inspect", description=about)
-    parser.add_argument("file", type=Path, metavar="FILE", help=".pth, .pt or .safetensors; nothing in it is executed")
+    parser.add_argument(
+        "file",
+        type=Path,
+        metavar="FILE",
+        help=".pth, .pt, .safetensors (nothing in it is executed) or .onnx (which is run)",
+    )
+    parser.add_argument("--save", metavar="NAME", help="of an ONNX file: write the recipe into ./recipes")
     return parser
 
 
 def run(arguments: list[str]) -> int:
-    file = parser().parse_args(arguments).file
+    given = parser().parse_args(arguments)
+    if given.file.suffix == ".onnx":
+        return _graph(given.file, given.save)
     from exporter.cli.verbs.inspect.describe import describe
+    from exporter.common.errors import RequestError
 
-    for line in describe(file):
+    if given.save:
+        raise RequestError(f"--save {given.save}: is for ONNX files; {given.file} needs no recipe of its own")
+    for line in describe(given.file):
         print(line)
+    return 0
+
+
+def _graph(file: Path, save: str | None) -> int:
+    from exporter.cli.verbs.inspect.graph import inspected
+    from exporter.common.errors import RequestError
+
+    lines, taken = inspected(file)
+    for line in lines:
+        print("".join(filter(str.isprintable, line)))  # names are a stranger's, and a terminal may be reading
+    if save and taken is None:
+        raise RequestError(f"--save {save}: {file} was not recognised: set the keys of model.head yourself")
+    if save and taken is not None:
+        print(taken.save(save))
     return 0

@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
+from exporter.cli.verbs.inspect.rows import row
 from exporter.cli.verbs.inspect.steps import in_words
 from exporter.common.errors import RequestError
 from exporter.model.checkpoint import Checkpoint, read_checkpoint
@@ -21,10 +22,6 @@ def describe(path: Path) -> Iterator[str]:
 
     Raises RequestError that names the file where it is missing, damaged or no checkpoint.
     """
-    if path.suffix == ".onnx":
-        raise RequestError(
-            f"{path}: is a graph: inspect reads checkpoints (.pth, .pt, .safetensors); see exporter lint"
-        )
     checkpoint = read_checkpoint(path)
     for line in _lines(path, checkpoint):
         yield "".join(filter(str.isprintable, line))  # names are a stranger's, and a terminal may be reading
@@ -36,18 +33,18 @@ def _lines(path: Path, checkpoint: Checkpoint) -> Iterator[str]:
     numbers = sum(tensor.numel() for name, tensor in state.items() if not name.endswith(STATISTICS))
     yield f"{path}: {kind}, {len(state)} entries, {numbers:,} parameters, sha256 {checkpoint.sha256}"
     network = architecture_of(state)
-    yield _row("network", network or "none that is known here")
+    yield row("network", network or "none that is known here")
     if network:
-        yield _row("", _fit(network, checkpoint))
+        yield row("", _fit(network, checkpoint))
     elif elsewhere := known_elsewhere(state):
-        yield _row("", elsewhere)
-    yield _row("classes", _classes(stored, checkpoint if network else None))
+        yield row("", elsewhere)
+    yield row("classes", _classes(stored, checkpoint if network else None))
     where = f"taken from {checkpoint.taken}" if checkpoint.taken else "the file's only ones"
-    yield _row("weights", f"{where}: averages over training (EMA)" if checkpoint.averaged else f"{where}; no EMA found")
-    yield _row("thresholds", _thresholds(stored))
+    yield row("weights", f"{where}: averages over training (EMA)" if checkpoint.averaged else f"{where}; no EMA found")
+    yield row("thresholds", _thresholds(stored))
     yield from _preprocessing(stored)
     if network:
-        yield _row("build", f"exporter model={network} model.weights={shlex.quote(str(path))}")
+        yield row("build", f"exporter model={network} model.weights={shlex.quote(str(path))}")
 
 
 def _fit(network: str, checkpoint: Checkpoint) -> str:
@@ -88,21 +85,17 @@ def _thresholds(stored: Stored) -> str:
 
 def _preprocessing(stored: Stored) -> Iterator[str]:
     if stored.steps is None:
-        yield _row("pre-processing", "none in the file")
+        yield row("pre-processing", "none in the file")
         return
     title = "pre-processing"
     for number, step in enumerate(stored.steps, 1):
-        yield _row(title, f"{number}. {in_words(step)}")
+        yield row(title, f"{number}. {in_words(step)}")
         title = ""
     try:
         node, size = declared(stored.steps)
     except RequestError as error:
-        yield _row("taken as", f"cannot be taken: {error}")
+        yield row("taken as", f"cannot be taken: {error}")
         return
-    yield _row("taken as", str(node))
+    yield row("taken as", str(node))
     if size:
-        yield _row("trained at", f"{size[0]} × {size[1]} pixels, height × width")
-
-
-def _row(title: str, text: str) -> str:
-    return f"  {title:<15} {text}"
+        yield row("trained at", f"{size[0]} × {size[1]} pixels, height × width")

@@ -1,0 +1,170 @@
+"""What an ONNX file of somebody else's gives, line by line, and the recipe that it is taken for."""
+
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from exporter.cli.verbs.inspect.rows import row
+from exporter.common.errors import BuildError, RequestError
+from exporter.common.files import write_whole
+from exporter.graph import facts
+from exporter.graph.float32 import in_float32
+from exporter.model import probe
+from exporter.model.graph_file import GraphFile, read_graph
+from exporter.model.graph_names import class_names
+from exporter.model.graph_network import PROBED
+from exporter.model.graph_outputs import seems, shown
+from exporter.model.head.presets import by_name, fitting, presets
+from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
+
+TOLD = ("description", "task", "stride", "imgsz", "end2end", "producer", "version")
+"""Of the metadata, besides the class names."""
+LONGEST = 80  # characters of a value
+
+
+@dataclass(frozen=True)
+class Taken:
+    """The recipe that a file is taken for: overrides of a command line, with `weights` as they were given."""
+
+    head: str
+    weights: Path
+    height: int
+    width: int
+    more: tuple[str, ...]
+
+    @property
+    def overrides(self) -> list[str]:
+        size = [f"input.size={self.height}"]
+        if self.height != self.width:
+            size = [f"input.height={self.height}", f"input.width={self.width}"]
+        return ["model=onnx", f"model/head={self.head}", f"model.weights={self.weights}", *size, *self.more]
+
+    def save(self, name: str) -> Path:
+        """Writes it into ./recipes under that name. Raises RequestError where that is there already or is no name,
+        BuildError where it cannot be written."""
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
+            raise RequestError(f"--save {name}: a recipe's name has letters a to z, digits, . _ and -")
+        target = Path("recipes") / f"{name}.yaml"
+        if target.exists():
+            raise RequestError(f"--save {name}: {target} is there already: remove it first")
+        lines = [
+            "# @package _global_",
+            f"# {self.weights.name}, as exporter inspect took it; what it is fed is the usual of its head.",
+            f"#   python -m exporter +recipe={name}",
+            "defaults:",
+            "  - override /model: onnx",
+            f"  - override /model/head: {self.head}",
+            "",
+            "model:",
+            f"  weights: {json.dumps(str(self.weights.resolve()))}",
+            "input:",
+            f"  height: {self.height}",
+            f"  width: {self.width}",
+        ]
+        try:
+            target.parent.mkdir(exist_ok=True)
+            write_whole(target, ("\n".join(lines) + "\n").encode())
+        except OSError as error:
+            raise BuildError(f"--save {name}: {error.strerror}: {target} was not written") from error
+        return target
+
+
+def inspected(path: Path) -> tuple[list[str], Taken | None]:
+    """Lines that say what the file holds, and the recipe that it is taken for, None where none fits. The graph is run
+    on a few images. Raises RequestError where it cannot be read."""
+    file = read_graph(path, str(path))
+    metadata = {each.key: each.value for each in file.model.metadata_props}
+    lines, taken = list(_lines(path, file)), None
+    try:
+        names = class_names(metadata, str(path))
+    except RequestError:
+        names = None
+    lines += list(_of_metadata(metadata, names))
+    fit = fitting(in_float32(file.model), str(path), len(names) if names else None)
+    if not fit:
+        why = seems(file.model.graph) or "no head that is known by name fits what it gives: set the keys of model.head"
+        return [*lines, row("head", f"not recognised: {why}")], None
+    outputs = [value.name for value in file.model.graph.output]
+    told = by_name(list(fit), metadata.get("description", ""), outputs)
+    head = told or next(iter(fit))
+    height, width, sizes = _sizes(file.model, metadata)
+    more = ()
+    if not names and presets()[head].layout == "detections":
+        more = (f"model.head.num_classes={fit[head]}",)
+    taken = Taken(head, path, height, width, more)
+    others = [name for name in fit if name != head]
+    lines += [
+        row("head", f"{head}: {'as the file says itself' if told else 'guessed from shapes and values'}"),
+        *([row("", f"equally possible: {', '.join(others)}")] if others else []),
+        row("sure", f"what the outputs are does not contradict model/head={head}, on images in 0..1 and in 0..255"),
+        row(
+            "guessed",
+            f"what it is fed: {presets()[head].fed or 'not known, set preprocessing'} (the file does not say)",
+        ),
+        row("", f"size {height} × {width}: {sizes}"),
+        row(
+            "classes",
+            f"{fit[head]}: " + ("named in the file" if names else "not named in the file: class_0, class_1, …"),
+        ),
+        row("build", "exporter " + shlex.join(taken.overrides)),
+    ]
+    return lines, taken
+
+
+def _lines(path: Path, file: GraphFile) -> Iterator[str]:
+    kind = "quantized already" if facts.is_quantized(file.model) else "float"
+    nodes, opset = len(file.model.graph.node), facts.opset(file.model)
+    yield f"{path}: ONNX, opset {opset}, {nodes} nodes, {kind}, sha256 {file.sha256}"
+    yield row("graph", shown(file.model.graph))
+    yield from _ranges(file.model)
+
+
+def _ranges(model: onnx.ModelProto) -> Iterator[str]:
+    """The lowest and the highest value of each output, for synthetic images and noise in 0..1 and in 0..255."""
+    constants = {tensor.name for tensor in model.graph.initializer}
+    inputs = [value for value in model.graph.input if value.name not in constants]
+    if len(inputs) != 1 or len(inputs[0].type.tensor_type.shape.dim) != 4:
+        return
+    dims = inputs[0].type.tensor_type.shape.dim
+    batch, height, width = (dims[axis].dim_value or usual for axis, usual in ((0, 1), (2, PROBED), (3, PROBED)))
+    images = np.resize(probe.images(height, width), (batch, 3, height, width)).astype(
+        onnx.helper.tensor_dtype_to_np_dtype(inputs[0].type.tensor_type.elem_type)
+    )
+    try:
+        session = OnnxRuntimeEngine().session(model.SerializeToString())
+        found = [
+            session.run(None, {inputs[0].name: (images * factor).astype(images.dtype)}) for factor in (1 / 255, 1.0)
+        ]
+    except BuildError as error:
+        yield row("values", f"it cannot be run: {' '.join(str(error).split())[:200]}")
+        return
+    for value, unit, raw in zip(model.graph.output, *found, strict=True):
+        ranges = [f"{part.min():.4g} to {part.max():.4g}" if part.size else "empty" for part in (unit, raw)]
+        yield row("values", f"{value.name} {list(unit.shape)}: {ranges[0]} for images in 0..1, {ranges[1]} in 0..255")
+
+
+def _of_metadata(metadata: dict[str, str], names: tuple[str, ...] | None) -> Iterator[str]:
+    told = [f"{key}: {metadata[key][:LONGEST]}" for key in TOLD if key in metadata]
+    if names:
+        told.append(f"{len(names)} class names: {', '.join(names[:8])}{', …' if len(names) > 8 else ''}")
+    for i, line in enumerate(told or ["none that is known here"]):
+        yield row("metadata" if i == 0 else "", line)
+
+
+def _sizes(model: onnx.ModelProto, metadata: dict[str, str]) -> tuple[int, int, str]:
+    """Height, width, and who says so."""
+    constants = {tensor.name for tensor in model.graph.initializer}
+    (value,) = (value for value in model.graph.input if value.name not in constants)
+    height, width = (dim.dim_value for dim in value.type.tensor_type.shape.dim[2:])
+    if height and width:
+        return height, width, "fixed in the file"
+    said = re.fullmatch(r"\[(\d{1,5}), (\d{1,5})\]", metadata.get("imgsz", ""))
+    if said:
+        return int(said[1]), int(said[2]), "imgsz in its metadata"
+    return height or 640, width or 640, "guessed, the file takes others"

@@ -1,0 +1,123 @@
+"""What the outputs of a network mean that was made elsewhere: `model.head` of a recipe, and how boxes and scores are
+read from them, once in numpy and once in the graph.
+
+Not here: how a file is read and judged (`exporter.model`), and what becomes of boxes and scores (`postprocessing`).
+Letters: B images, N boxes, C classes, K numbers of a box, A anchors of a cell.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from exporter.common.errors import RequestError
+from exporter.common.node import Settings
+from exporter.preprocessing.declared import Declared
+
+CORNERS = 4
+
+
+class Head(Settings):
+    """conf/model/head/boxes_scores.yaml says what the fields are; the other files there set them."""
+
+    layout: Literal["split", "joined", "maps", "detections"] = "split"
+    outputs: tuple[str, ...] | Literal["auto"] = "auto"
+    columns: Literal["last", "first"] = "last"
+    boxes: Literal["xyxy", "xywh", "cxcywh"] = "xyxy"
+    unit: Literal["pixels", "relative"] = "pixels"
+    decoding: Literal["none", "yolox", "yolov5", "distances", "dfl"] = "none"
+    objectness: bool = False
+    activation: Literal["none", "sigmoid", "softmax"] = "none"
+    background: Literal["none", "first", "last"] = "none"
+    strides: tuple[int, ...] = ()
+    anchors: tuple[tuple[tuple[float, float], ...], ...] = ()
+    bins: int = Field(16, ge=2, le=256)
+    num_classes: int | None = Field(None, ge=1)
+    suppressed: bool = False
+    size_multiple: int = Field(32, ge=1, le=1024)
+    confidence_threshold: float = Field(0.25, ge=0, le=1)
+    nms_threshold: float = Field(0.7, ge=0, le=1)
+    preprocessing: dict[str, Any] | None = None
+
+    @field_validator("preprocessing")
+    @classmethod
+    def _declared(cls, values: dict[str, Any] | None) -> dict[str, Any] | None:
+        if values is not None:
+            Declared.model_validate(values)
+        return values
+
+    @model_validator(mode="after")
+    def _can_be(self) -> Self:
+        if wrong := next(self._contradictions(), None):
+            raise ValueError(wrong)
+        return self
+
+    def _contradictions(self) -> Iterator[str]:
+        raw = self.decoding != "none"
+        if raw and not self.strides:
+            yield f"decoding={self.decoding} needs strides, those of the maps in their order: [8, 16, 32]"
+        if self.layout == "maps" and not raw:
+            yield "layout=maps needs decoding (yolox, yolov5, distances, dfl); what is decoded is joined or split"
+        if raw and (self.boxes != "xyxy" or self.unit != "pixels"):
+            yield f"boxes, unit: have no effect with decoding={self.decoding}, which gives xyxy in pixels: leave them"
+        if raw and self.layout == "detections":
+            yield f"layout=detections: is decoded already: leave decoding={self.decoding} out"
+        if self.anchors and self.decoding != "yolov5":
+            yield "anchors: only decoding=yolov5 has them: leave them out"
+        if self.decoding == "yolov5" and (
+            len(self.anchors) != len(self.strides) or len({len(of_map) for of_map in self.anchors}) != 1
+        ):
+            yield "decoding=yolov5 needs anchors, as many (width, height) in pixels for each of the strides"
+        if any(stride < 1 or self.size_multiple % stride for stride in self.strides):
+            yield f"strides={list(self.strides)}: size_multiple={self.size_multiple} must be a multiple of each of them"
+        if self.objectness and self.layout not in ("joined", "maps"):
+            yield f"objectness: stands between box and classes in layout=joined or maps: layout={self.layout} has none"
+        if self.objectness and self.activation == "softmax":
+            yield "objectness: is one number, and activation=softmax is over classes: take sigmoid or none"
+        if self.layout == "detections" and (self.columns, self.activation, self.background) != ("last", "none", "none"):
+            yield "columns, activation, background: have no effect with layout=detections: leave them out"
+        if self.num_classes and self.layout != "detections":
+            yield f"num_classes: layout={self.layout} says it by its shape: leave it out"
+
+    @property
+    def is_contract(self) -> bool:
+        """Whether the outputs are boxes [B, N, 4] xyxy in pixels and scores [B, N, C] already."""
+        return (self.layout, self.columns, self.boxes, self.unit, self.decoding, self.activation, self.background) == (
+            "split", "last", "xyxy", "pixels", "none", "none", "none",
+        )  # fmt: skip
+
+    def counted(self, classes: int | None) -> Self:
+        """Itself; where no shape says how many classes there are, with that many, unless it says it itself. Raises
+        RequestError where nobody does."""
+        if self.layout != "detections" or self.num_classes is not None:
+            return self
+        if classes is None:
+            raise RequestError(
+                "model.head.num_classes: must be set: a detection holds the number of its class, and neither the file"
+                " nor model.class_names says how many there are"
+            )
+        return self.model_copy(update={"num_classes": classes})
+
+    @property
+    def box_columns(self) -> int:
+        """How many numbers the place of a box takes."""
+        return CORNERS * self.bins if self.decoding == "dfl" else CORNERS
+
+    @property
+    def num_outputs(self) -> int:
+        """How many outputs it is read from."""
+        return {"split": 2, "maps": len(self.strides)}.get(self.layout, 1)
+
+    @property
+    def columns_axis(self) -> int:
+        """Which axis of an output of rank 3 the numbers of a box stand in."""
+        return 2 if self.columns == "last" else 1
+
+    @property
+    def fed(self) -> Declared | None:
+        """What the network is fed, where the head says so."""
+        return None if self.preprocessing is None else Declared.model_validate(self.preprocessing)
+
+    def num_cells(self, height: int, width: int) -> list[tuple[int, int]]:
+        """Rows and columns of the map of each stride, for an input of that size."""
+        return [(height // stride, width // stride) for stride in self.strides]

@@ -1,0 +1,71 @@
+"""Which other declarations would make sense of what a network gives, where the recipe's does not."""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import product
+
+import numpy as np
+
+from exporter.model import probe
+from exporter.model.head import Head
+from exporter.model.head.plain import MisdeclaredError
+
+Read = Callable[[Head], list[tuple[np.ndarray, np.ndarray]]]
+"""Boxes and scores of `exporter.model.probe.images`, for each range of values, as they are with a head."""
+
+MOST_TOLD = 3
+OUTSIDE, INSIDE = 0.2, 0.5
+"""Of the boxes: at most so many of a wrong reading lie in the image, and at least so many of a right one."""
+
+ACTIVATIONS = (("none", "none"), ("sigmoid", "none"), ("softmax", "last"))
+
+
+def misdeclared(head: Head, read: Read, height: int, width: int) -> str | None:
+    """What the outputs seem to be in place of what the head says, in words; None where it makes sense."""
+    given = read(head)
+    if seems := probe.misread(given, height, width):
+        return seems
+    if head.decoding != "none" or head.boxes == "xyxy":
+        return None
+    inside = {
+        boxes: probe.share_inside(_boxes(read, head, boxes), height, width) for boxes in ("xyxy", "xywh", "cxcywh")
+    }
+    best = max(inside, key=lambda boxes: inside[boxes])
+    if inside[head.boxes] < OUTSIDE and inside[best] > INSIDE and probe.forward(_boxes(read, head, best)):
+        return f"boxes {best} ({inside[head.boxes]:.0%} lie in the image as {head.boxes}, {inside[best]:.0%} as {best})"
+    return None
+
+
+def declarations_that_fit(head: Head, read: Read, height: int, width: int) -> list[str]:
+    """As overrides of a command line, those with the fewest changes first, at most `MOST_TOLD` that change as few."""
+    fit: list[tuple[int, str]] = []
+    for other, changes in sorted(_others(head), key=lambda each: len(each[1])):
+        if fit and len(changes) > fit[0][0]:
+            break
+        try:
+            fits = misdeclared(other, read, height, width) is None
+        except MisdeclaredError:
+            continue
+        if fits:
+            fit.append((len(changes), " ".join(f"model.head.{key}={value}" for key, value in changes.items())))
+    return [text for _, text in fit[:MOST_TOLD]]
+
+
+def _others(head: Head) -> Iterator[tuple[Head, dict[str, str]]]:
+    """Heads that differ in what no shape tells, and in what."""
+    if head.layout == "detections":
+        activations: Sequence[tuple[str, str]] = ((head.activation, head.background),)
+    else:
+        activations = ACTIVATIONS if head.background == "none" else (*ACTIVATIONS, (head.activation, head.background))
+    places = product(("xyxy", "cxcywh", "xywh"), ("pixels", "relative"))
+    for (boxes, unit), (activation, background) in product(
+        places if head.decoding == "none" else [(head.boxes, head.unit)], activations
+    ):
+        said = {"boxes": boxes, "unit": unit, "activation": activation, "background": background}
+        changes = {key: value for key, value in said.items() if value != getattr(head, key)}
+        if not changes or (head.objectness and activation == "softmax"):
+            continue
+        yield head.model_copy(update=changes), changes
+
+
+def _boxes(read: Read, head: Head, boxes: str) -> list[np.ndarray]:
+    return [places for places, _ in read(head.model_copy(update={"boxes": boxes}))]

@@ -1,0 +1,55 @@
+"""Which outputs of a graph that somebody else made a declared head is read from."""
+
+from collections.abc import Sequence
+
+import onnx
+
+from exporter.common.errors import RequestError
+from exporter.graph import walk
+from exporter.model.graph_outputs import shown
+from exporter.model.head import CORNERS, Head
+
+FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)
+
+
+def outputs_of(graph: onnx.GraphProto, head: Head, told: Sequence[str] | None, label: str) -> tuple[str, ...]:
+    """The names in the order that the head reads them: boxes and scores; or one map a stride; or the one output.
+
+    told: by the recipe, None where they are to be found by their shapes. Raises RequestError that shows what there is
+    where that is not sure."""
+    there = f"{label}: {shown(graph)}"
+    found = {value.name: value for value in graph.output}
+    count = head.num_outputs
+    if told is not None:
+        if missing := [name for name in told if name not in found]:
+            raise RequestError(f"{there}: model.outputs names {', '.join(missing)}, which is none of them")
+        if len(told) != count:
+            raise RequestError(f"{there}: model.outputs has {len(told)} names, and layout={head.layout} reads {count}")
+        return tuple(told)
+    ranks = (4, 5) if head.layout == "maps" else (3,)
+    fit = [name for name, value in found.items() if _may_be(value, ranks)]
+    if head.layout == "split" and len(fit) == count:
+        fit = _boxes_first(fit, found, head)
+    if len(fit) != count:
+        raise RequestError(
+            f"{there}: the head reads {count} of rank {' or '.join(map(str, ranks))} (layout={head.layout}), and"
+            f" {len(fit)} may be {'it' if count == 1 else 'those'}: say which,"
+            f" model.head.outputs=[{'BOXES,SCORES' if head.layout == 'split' else 'NAME' + ',…' * (count > 1)}], or"
+            " another model/head"
+        )
+    return tuple(fit)
+
+
+def _boxes_first(names: list[str], found: dict[str, onnx.ValueInfoProto], head: Head) -> list[str]:
+    """Of two the one with as many numbers as a box has, in the right place, is boxes; none where that is not sure."""
+    wanted = head.box_columns if head.decoding != "none" else CORNERS
+    are = [(walk.shape_of(found[name]) or (None,) * 3)[head.columns_axis] == wanted for name in names]
+    if sum(are) != 1:
+        return []
+    return names if are[0] else names[::-1]
+
+
+def _may_be(value: onnx.ValueInfoProto, ranks: Sequence[int]) -> bool:
+    kind = value.type.tensor_type
+    known = kind.HasField("shape")
+    return kind.elem_type in FLOATS and known and len(kind.shape.dim) in ranks

@@ -1,0 +1,155 @@
+"""A declared head in plain numpy: what every graph with that head is proved against.
+
+Written from what the networks' own post-processing does, for reading and not for speed, one level at a time; it shares
+nothing with the operators in `exporter.model.head.operators`.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from exporter.model.head import CORNERS, Head
+
+DETECTION = 6  # numbers: a box, its score, its class
+MOST_CLASSES = 2  # for each box: who has more has taken one for the other
+
+
+class MisdeclaredError(ValueError):
+    """The outputs cannot be what the head says; the text says what they are and what to declare."""
+
+
+def decode(head: Head, outputs: Sequence[np.ndarray], height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Boxes [B, N, 4] xyxy in pixels of an input of that size and scores [B, N, C] in 0..1, float32.
+
+    outputs: as the network gives them, in the order of the head's. Raises MisdeclaredError."""
+    outputs = [np.asarray(output, np.float32) for output in outputs]
+    if head.layout == "split":
+        places, rest = (_columns_last(head, output) for output in outputs)
+        if places.shape[1] != rest.shape[1]:
+            raise MisdeclaredError(
+                f"{places.shape[1]} boxes and {rest.shape[1]} rows of scores: model.head.columns or model.head.outputs"
+                " must be another"
+            )
+    else:
+        rows = _of_maps(head, outputs, height, width) if head.layout == "maps" else _columns_last(head, outputs[0])
+        places, rest = rows[..., : head.box_columns], rows[..., head.box_columns :]
+    _check(head, places, rest, height, width)
+    return _boxes(head, places, height, width), _scores(head, rest)
+
+
+def _columns_last(head: Head, output: np.ndarray) -> np.ndarray:
+    if output.ndim == 2 and head.layout != "split":  # one image, and no dimension for it
+        output = output[None]
+    if output.ndim != 3:
+        raise MisdeclaredError(f"{list(output.shape)} has not three dimensions, as layout={head.layout} has: another"
+                               " model.head.layout or model.head.outputs")  # fmt: skip
+    return output if head.columns == "last" else output.transpose(0, 2, 1)
+
+
+def _of_maps(head: Head, outputs: Sequence[np.ndarray], height: int, width: int) -> np.ndarray:
+    """[B, N, K] from one map a stride, [B, A·K, h, w] or [B, A, h, w, K]: map after map, anchor after anchor."""
+    rows = []
+    anchors = len(head.anchors[0]) if head.anchors else 1
+    for output, stride, (h, w) in zip(outputs, head.strides, head.num_cells(height, width), strict=True):
+        cells = output
+        if output.ndim == 4 and output.shape[1] % anchors == 0:
+            cells = output.reshape(len(output), anchors, -1, *output.shape[2:]).transpose(0, 1, 3, 4, 2)
+        if cells.ndim != 5 or cells.shape[1:4] != (anchors, h, w):
+            raise MisdeclaredError(
+                f"{list(output.shape)} for the map of stride {stride}, and {anchors} × {h} × {w} cells are wanted:"
+                " model.head.strides are in the order of model.head.outputs"
+            )
+        rows.append(cells.reshape(len(output), -1, cells.shape[-1]))
+    return np.concatenate(rows, axis=1)
+
+
+def _check(head: Head, places: np.ndarray, rest: np.ndarray, height: int, width: int) -> None:
+    if head.layout == "detections" and rest.shape[2] != DETECTION - CORNERS:
+        raise MisdeclaredError(
+            f"{[*rest.shape[:2], rest.shape[2] + CORNERS]}, and detections are [B, N, {DETECTION}] (box, score, class):"
+            " another model/head, such as yolo11 for [B, 4 + C, N]"
+        )
+    if places.shape[2] != head.box_columns:
+        raise MisdeclaredError(
+            f"{places.shape[2]} numbers for the place of a box, and {head.box_columns} are wanted"
+            f" (decoding={head.decoding}, columns={head.columns}): another model.head.columns, outputs or decoding"
+        )
+    least = head.objectness + (head.background != "none") + 1
+    if rest.shape[2] < least:
+        raise MisdeclaredError(
+            f"{rest.shape[2] + places.shape[2]} numbers a box leave none for classes: model.head.columns, objectness,"
+            " background or layout must be another"
+        )
+    if rest.shape[2] > MOST_CLASSES * rest.shape[1] and head.layout != "split":
+        other = "first" if head.columns == "last" else "last"
+        raise MisdeclaredError(
+            f"{rest.shape[1]} boxes of {rest.shape[2] - head.objectness} classes: model.head.columns={other} would give"
+            f" {rest.shape[2] + places.shape[2]} boxes"
+        )
+    if head.decoding != "none":
+        anchors = len(head.anchors[0]) if head.anchors else 1
+        wanted = sum(anchors * h * w for h, w in head.num_cells(height, width))
+        if places.shape[1] != wanted:
+            raise MisdeclaredError(
+                f"{places.shape[1]} boxes, and strides {list(head.strides)} give {wanted} at {width} × {height}:"
+                " model.head.strides or anchors must be others"
+            )
+
+
+def _boxes(head: Head, places: np.ndarray, height: int, width: int) -> np.ndarray:
+    if head.decoding != "none":
+        return np.concatenate(list(_levels(head, places, height, width)), axis=1).astype(np.float32)
+    first, second = places[..., :2], places[..., 2:]
+    if head.boxes == "xywh":
+        second = first + second
+    elif head.boxes == "cxcywh":
+        first, second = first - second / 2, first + second / 2
+    boxes = np.concatenate([first, second], axis=-1)
+    return boxes * np.array([width, height] * 2, np.float32) if head.unit == "relative" else boxes
+
+
+def _levels(head: Head, places: np.ndarray, height: int, width: int):  # noqa: ANN202 - of arrays
+    """Boxes xyxy in pixels, level after level and anchor after anchor.
+
+    yolox (Ge et al. 2021, arXiv:2107.08430): centre (t + cell) · s, sides eᵗ · s. yolov5 (since release 2.0): centre
+    (2σ(t) - 0.5 + cell) · s, sides (2σ(t))² · anchor. distances: left, top, right and bottom of the cell's middle, in
+    strides. dfl (Li et al. 2020, arXiv:2006.04388): the same, each the mean of a softmax over 0 … bins-1."""
+    start = 0
+    for level, (h, w) in enumerate(head.num_cells(height, width)):
+        stride = head.strides[level]
+        y, x = np.divmod(np.arange(h * w), w)
+        cell = np.stack([x, y], axis=-1).astype(np.float32)
+        for anchor in head.anchors[level] if head.anchors else ((1.0, 1.0),):
+            t = places[:, start : start + h * w]
+            start += h * w
+            if head.decoding in ("distances", "dfl"):
+                if head.decoding == "dfl":
+                    logits = t.reshape(*t.shape[:2], 4, head.bins).astype(np.float64)
+                    weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
+                    t = (weights * np.arange(head.bins)).sum(axis=-1) / weights.sum(axis=-1)
+                middle = cell + 0.5
+                yield np.concatenate([middle - t[..., :2], middle + t[..., 2:]], axis=-1) * stride
+                continue
+            if head.decoding == "yolov5":
+                t = 2 / (1 + np.exp(-t))
+                centre, sides = (t[..., :2] - 0.5 + cell) * stride, t[..., 2:] ** 2 * np.array(anchor)
+            else:
+                centre, sides = (t[..., :2] + cell) * stride, np.exp(t[..., 2:]) * stride
+            yield np.concatenate([centre - sides / 2, centre + sides / 2], axis=-1)
+
+
+def _scores(head: Head, rest: np.ndarray) -> np.ndarray:
+    if head.layout == "detections":
+        classes = np.arange(head.num_classes or 1, dtype=np.float32)
+        return np.where(np.rint(rest[..., 1:]) == classes, rest[..., :1], 0).astype(np.float32)
+    if head.activation == "sigmoid":
+        e = np.exp(-np.abs(rest))
+        rest = np.where(rest >= 0, 1 / (1 + e), e / (1 + e))
+    elif head.activation == "softmax":
+        e = np.exp(rest - rest.max(axis=-1, keepdims=True))
+        rest = e / e.sum(axis=-1, keepdims=True)
+    if head.objectness:
+        rest = rest[..., :1] * rest[..., 1:]
+    if head.background != "none":
+        rest = rest[..., 1:] if head.background == "first" else rest[..., :-1]
+    return np.ascontiguousarray(rest, dtype=np.float32)

@@ -1,0 +1,61 @@
+"""The heads that a recipe can choose by name, and those among them that fit a graph."""
+
+from collections.abc import Sequence
+
+import onnx
+from omegaconf import OmegaConf
+
+from exporter.common.errors import RequestError
+from exporter.common.paths import CONF
+from exporter.model.graph_network import GraphNetwork
+from exporter.model.head import Head
+
+NOT_READING = {"confidence_threshold", "nms_threshold", "preprocessing", "size_multiple"}
+USUAL_CLASSES = 80  # of detections whose file does not say how many there are
+
+
+def presets() -> dict[str, Head]:
+    """By name, the contract's own first."""
+    base = OmegaConf.load(CONF / "model/head/boxes_scores.yaml")
+    found = {}
+    for path in sorted((CONF / "model/head").glob("*.yaml"), key=lambda path: (path.stem != "boxes_scores", path.stem)):
+        values = OmegaConf.to_container(OmegaConf.merge(base, OmegaConf.load(path)))
+        assert isinstance(values, dict)
+        values.pop("defaults", None)
+        found[path.stem] = Head.model_validate(values)
+    return found
+
+
+def fitting(given: onnx.ModelProto, label: str, classes: int | None) -> dict[str, int]:
+    """The names of the presets whose declaration a graph does not contradict, and how many classes it has with each.
+
+    classes: how many the file names, None: it names none. The graph is run on a few images for each reading of its
+    outputs. Presets that read them alike fit alike: their names are all there is between them."""
+    known: dict[str, int | None] = {}
+    fit = {}
+    for name, head in presets().items():
+        reading = head.model_dump_json(exclude=NOT_READING)
+        if reading not in known:
+            known[reading] = _classes(given, label, head.counted(classes or USUAL_CLASSES), classes)
+        count = known[reading]
+        if count is not None:
+            fit[name] = count
+    return fit
+
+
+def _classes(given: onnx.ModelProto, label: str, head: Head, named: int | None) -> int | None:
+    try:
+        count = GraphNetwork(given, None, label, head).num_classes
+    except RequestError:
+        return None
+    return count if named in (None, count) else None
+
+
+def by_name(fit: Sequence[str], said: str, outputs: Sequence[str]) -> str | None:
+    """The one of the presets that fit which the file names itself: in its description (`said`), or by what it calls
+    its outputs; None where it does not."""
+    words = said.lower().replace("-", "").replace(" ", "")
+    named = [name for name in fit if name in words]
+    if named:
+        return max(named, key=len)
+    return "rfdetr" if "rfdetr" in fit and {"dets", "labels"} <= set(outputs) else None

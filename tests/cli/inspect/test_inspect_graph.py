@@ -1,0 +1,64 @@
+"""`exporter inspect FILE.onnx`: what a stranger's graph gives, and the recipe that it is taken for."""
+
+import onnx
+import pytest
+
+from exporter.cli import main
+from exporter.config.check import check
+from exporter.config.compose import compose
+from tests.model.graphs import detector
+from tests.model.head.encoded import HEADS, encoded, known, network
+
+NAMES = "{0: 'a', 1: 'b', 2: 'c', 3: 'd', 4: 'e'}"
+
+
+def saved(tmp_path, what: str, outputs=None, /, **metadata: str):
+    head = HEADS[what]
+    model = network(encoded(head, *known(head, batch=1)), outputs)
+    onnx.helper.set_model_props(model, metadata)
+    onnx.save(model, tmp_path / "x.onnx")
+    return str(tmp_path / "x.onnx")
+
+
+@pytest.mark.parametrize(
+    ("what", "metadata", "said"),
+    [
+        ("yolov8", {"description": "Ultralytics YOLO11n model", "names": NAMES}, ["yolo11: as the file says itself", "5: named in the file"]),
+        ("yolov5", {}, ["yolov5: guessed from shapes and values", "5: not named in the file"]),
+        ("yolox", {}, ["yolox: guessed", "BGR 0..255"]),
+        ("detr", {"names": NAMES}, ["detr", "size 64 × 96: fixed in the file"]),
+        ("yolo26", {}, ["yolo26: guessed", "model.head.num_classes=80"]),
+    ],
+)  # fmt: skip
+def test_what_fits_is_said_with_what_is_sure_and_what_is_guessed(tmp_path, capsys, what, metadata, said):
+    assert main(["inspect", saved(tmp_path, what, **metadata)]) == 0
+    shown = capsys.readouterr().out
+    for text in said:
+        assert text in shown
+    assert "guessed         what it is fed" in shown and "build           exporter model=onnx model/head=" in shown
+
+
+def test_save_writes_a_recipe_that_builds_from_the_file(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    file = saved(tmp_path, "dfine", ["dets", "labels"])
+    assert main(["inspect", file, "--save", "theirs"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "recipes/theirs.yaml"
+    recipe = check(compose(["+recipe=theirs"]))
+    assert (recipe.input.height, recipe.input.width) == (64, 96)
+    assert recipe.model.load().num_classes in (4, 5)  # of five columns the last may be no object: RF-DETR's usual
+    assert type(recipe.nms).__name__ == "TopkNms"
+    assert main(["inspect", file, "--save", "theirs"]) == 2
+    assert "is there already" in capsys.readouterr().err
+
+
+def test_the_contract_is_its_own_head_and_nonsense_is_none(tmp_path, capsys):
+    onnx.save(detector(batch=1), tmp_path / "core.onnx")
+    assert main(["inspect", str(tmp_path / "core.onnx")]) == 0
+    assert "head            boxes_scores" in capsys.readouterr().out
+    model = detector(batch=1)
+    del model.graph.output[1:]
+    onnx.save(model, tmp_path / "half.onnx")
+    assert main(["inspect", str(tmp_path / "half.onnx")]) == 0
+    assert "not recognised: its one output seems to be boxes without scores" in capsys.readouterr().out
+    assert main(["inspect", str(tmp_path / "half.onnx"), "--save", "no"]) == 2
+    assert main(["inspect", str(tmp_path / "gone.onnx")]) == 2

@@ -1,0 +1,148 @@
+"""Known boxes and scores as networks of each head would give them, encoded by hand: the inverse of what is tested."""
+
+import numpy as np
+import onnx
+from omegaconf import OmegaConf
+from onnx import TensorProto, helper, numpy_helper
+
+from exporter.common.paths import CONF
+from exporter.model.head import Head
+
+HEIGHT, WIDTH, CLASSES = 64, 96, 5
+ANCHORS = (((10, 13), (16, 30)), ((30, 61), (62, 45)), ((59, 119), (116, 90)))
+
+
+def preset(name: str, **changes) -> Head:
+    """The head that conf/ has under this name."""
+    values = OmegaConf.to_container(
+        OmegaConf.merge(*(OmegaConf.load(CONF / f"model/head/{each}.yaml") for each in ("boxes_scores", name)))
+    )
+    values.pop("defaults", None)
+    return Head.model_validate(values | changes)
+
+
+HEADS = {
+    **{name: preset(name) for name in ("yolov8", "yolo11", "yolov9", "yolov5", "yolox", "rfdetr", "dfine", "rtdetr", "detr")},
+    "yolo26": preset("yolo26", num_classes=CLASSES),
+    "yolox decoded": preset("yolox", decoding="none", boxes="cxcywh"),
+    "yolox maps": preset("yolox", layout="maps"),
+    "yolov5 maps": preset("yolov5", layout="maps", boxes="xyxy", decoding="yolov5", strides=(8, 16, 32), anchors=ANCHORS, activation="sigmoid"),
+    "dfl maps": preset("yolov8", layout="maps", columns="last", boxes="xyxy", decoding="dfl", strides=(8, 16, 32), activation="sigmoid"),
+    "dfl joined": preset("yolov8", boxes="xyxy", decoding="dfl", strides=(8, 16, 32), bins=8, activation="sigmoid"),
+    "distances split": Head(layout="split", decoding="distances", strides=(16, 32), columns="first"),
+    "xywh relative": Head(layout="joined", boxes="xywh", unit="relative"),
+    "background first": Head(layout="joined", activation="softmax", background="first"),
+}  # fmt: skip
+
+
+def cells(head: Head) -> list[tuple[float, float, int, tuple[float, float]]]:
+    """Column, row, stride and anchor of each box, in the order of the head."""
+    rows = []
+    for level, stride in enumerate(head.strides):
+        for anchor in head.anchors[level] if head.anchors else [(1.0, 1.0)]:
+            rows += [(x, y, stride, anchor) for y in range(HEIGHT // stride) for x in range(WIDTH // stride)]
+    return rows
+
+
+def known(head: Head, batch: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Boxes [B, N, 4] xyxy in pixels that the head can say, and scores [B, N, C] in 0..1."""
+    rng = np.random.default_rng(seed)
+    count = len(cells(head)) if head.decoding != "none" else 40
+    if head.decoding == "none":
+        centre, sides = (
+            rng.uniform((10, 10), (WIDTH - 10, HEIGHT - 10), (batch, count, 2)),
+            rng.uniform(4, 40, (batch, count, 2)),
+        )
+    else:
+        x, y, stride, anchor = (np.array(each, float) for each in zip(*cells(head), strict=True))
+        corner = np.stack([x, y], -1)
+        centre = (corner + rng.uniform(0.2, 0.8, (batch, count, 2))) * stride[:, None]
+        sides = rng.uniform(1.2, 3, (batch, count, 2)) * (anchor if head.decoding == "yolov5" else stride[:, None])
+    scores = rng.uniform(0.01, 0.18, (batch, count, CLASSES))
+    if head.layout == "detections":
+        scores *= np.eye(CLASSES)[rng.integers(0, CLASSES, (batch, count))]
+    return np.concatenate([centre - sides / 2, centre + sides / 2], -1).astype(np.float32), scores.astype(np.float32)
+
+
+def logit(p: np.ndarray) -> np.ndarray:
+    return np.log(p) - np.log1p(-p)
+
+
+def encoded(head: Head, boxes: np.ndarray, scores: np.ndarray) -> list[np.ndarray]:
+    """The outputs of a network with this head that found these boxes with these scores."""
+    boxes, scores = boxes.astype(np.float64), scores.astype(np.float64)
+    places, rest = _places(head, boxes), _rest(head, scores)
+    if head.layout == "split":
+        parts = [places, rest]
+        return [part if head.columns == "last" else part.transpose(0, 2, 1) for part in parts]
+    rows = np.concatenate([places, rest], axis=2)
+    if head.layout != "maps":
+        return [rows if head.columns == "last" else rows.transpose(0, 2, 1)]
+    maps, start = [], 0
+    for level, stride in enumerate(head.strides):
+        h, w, a = HEIGHT // stride, WIDTH // stride, len(head.anchors[level]) if head.anchors else 1
+        of_map = rows[:, start : start + a * h * w].reshape(len(rows), a, h, w, -1)
+        start += a * h * w
+        # five dimensions as YOLOv5's raw head has them, four as every convolution gives them
+        maps.append(of_map if level == 0 and a > 1 else of_map.transpose(0, 1, 4, 2, 3).reshape(len(rows), -1, h, w))
+    return maps
+
+
+def _places(head: Head, boxes: np.ndarray) -> np.ndarray:
+    low, high = boxes[..., :2], boxes[..., 2:]
+    centre, sides = (low + high) / 2, high - low
+    if head.decoding == "none":
+        parts = {"xyxy": (low, high), "xywh": (low, sides), "cxcywh": (centre, sides)}[head.boxes]
+        return np.concatenate(parts, -1) / (np.array([WIDTH, HEIGHT] * 2) if head.unit == "relative" else 1)
+    x, y, stride, anchor = (np.array(each, float) for each in zip(*cells(head), strict=True))
+    corner, stride = np.stack([x, y], -1), stride[:, None]
+    if head.decoding == "yolox":
+        return np.concatenate([centre / stride - corner, np.log(sides / stride)], -1)
+    if head.decoding == "yolov5":
+        return np.concatenate([logit((centre / stride - corner + 0.5) / 2), logit(np.sqrt(sides / anchor) / 2)], -1)
+    middle = (corner + 0.5) * stride
+    distances = np.concatenate([middle - low, high - middle], -1) / stride
+    if head.decoding == "distances":
+        return distances
+    # all of the weight on the two bins around the distance
+    bins = np.arange(head.bins)
+    weights = np.maximum(1 - np.abs(bins - distances[..., None]), 0)
+    return np.log(np.maximum(weights, 1e-9)).reshape(*boxes.shape[:2], -1)
+
+
+def _rest(head: Head, scores: np.ndarray) -> np.ndarray:
+    if head.layout == "detections":
+        return np.concatenate([scores.max(-1, keepdims=True), scores.argmax(-1)[..., None]], -1)
+    if head.activation == "softmax":
+        none = 1 - scores.sum(-1, keepdims=True)
+        return np.log(np.concatenate([none, scores] if head.background == "first" else [scores, none], -1)) + 3.0
+    parts = [np.full((*scores.shape[:2], 1), 0.5), scores / 0.5] if head.objectness else [scores]
+    if head.background != "none":  # RF-DETR: a column that is scored like the others and means nothing
+        parts.append(np.full((*scores.shape[:2], 1), 0.9))
+    rest = np.concatenate(parts, -1)
+    return logit(rest) if head.activation == "sigmoid" else rest
+
+
+def network(
+    outputs: list[np.ndarray],
+    names=None,
+    batch=1,
+    kind=TensorProto.FLOAT,
+    opset=18,
+    size=(HEIGHT, WIDTH),
+    images="images",
+) -> onnx.ModelProto:
+    """A graph that gives these outputs for any image."""
+    names = names or [f"out{i}" for i in range(len(outputs))]
+    dtype = helper.tensor_dtype_to_np_dtype(kind)
+    constants = [numpy_helper.from_array(each.astype(dtype), f"c{i}") for i, each in enumerate(outputs)]
+    constants.append(numpy_helper.from_array(np.zeros((1, 3, 1, 1), dtype), "w"))
+    nodes = [
+        helper.make_node("Conv", [images, "w"], ["nothing"], "/backbone/Conv"),
+        helper.make_node("ReduceMax", ["nothing"], ["zero"], "/ReduceMax", keepdims=0),
+        *(helper.make_node("Add", [f"c{i}", "zero"], [name], f"/Add_{i}") for i, name in enumerate(names)),
+    ]
+    values = [helper.make_tensor_value_info(n, kind, each.shape) for n, each in zip(names, outputs, strict=True)]
+    given = helper.make_tensor_value_info(images, kind, [batch, 3, *size])
+    graph = helper.make_graph(nodes, "foreign", [given], values, constants)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)

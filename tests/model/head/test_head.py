@@ -1,0 +1,114 @@
+"""A declared head: known boxes come back from each encoding, out of the numpy decode and out of the graph."""
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from pydantic import ValidationError
+
+from exporter.common.errors import RequestError
+from exporter.model.graph_network import GraphNetwork
+from exporter.model.head import Head
+from exporter.model.head.plain import decode
+from tests.model.head.encoded import HEADS, HEIGHT, WIDTH, encoded, known, network
+
+
+def close(got, want, pixels=1e-3, score=1e-6):
+    assert got[0].shape == want[0].shape and got[1].shape == want[1].shape
+    assert np.abs(got[0] - want[0]).max() < pixels
+    assert np.abs(got[1] - want[1]).max() < score
+
+
+@pytest.mark.parametrize("what", HEADS)
+def test_known_boxes_come_back(what):
+    head = HEADS[what]
+    want = known(head, batch=2)
+    outputs = [each.astype(np.float32) for each in encoded(head, *want)]
+    close(decode(head, outputs, HEIGHT, WIDTH), want)
+
+
+@pytest.mark.parametrize("what", HEADS)
+def test_the_graph_gives_what_numpy_gives(what):
+    head = HEADS[what]
+    want = known(head, batch=1)
+    given = GraphNetwork(network(encoded(head, *want)), None, "x.onnx", head)
+    core = given.core(18, 1, HEIGHT, WIDTH)
+    assert [value.name for value in core.graph.output] == ["boxes", "scores"]
+    images = np.zeros((1, 3, HEIGHT, WIDTH), np.float32)
+    got = onnxruntime.InferenceSession(core.SerializeToString()).run(None, {"images": images})
+    close(got, want)
+    close([each.numpy() for each in given(torch.from_numpy(images))], want)
+    shapes = [[dim.dim_value for dim in value.type.tensor_type.shape.dim] for value in core.graph.output]
+    assert shapes == [list(each.shape) for each in got]
+
+
+def declared(what: str, names=None, told=None, **changes):
+    """A network with the head `what`, read with that head changed."""
+    head = HEADS[what]
+    given = network(encoded(head, *known(head, batch=1)), names)
+    return GraphNetwork(given, told, "x.onnx", Head.model_validate(head.model_dump() | changes))
+
+
+WRONG = {
+    "cxcywh said to be xyxy": ("yolov8", {"boxes": "xyxy"}, "boxes .*cx, cy, w, h.*declare .*model.head.boxes=cxcywh"),
+    "xywh said to be xyxy": ("xywh relative", {"boxes": "xyxy"}, "boxes .*in pixels.* or declare .*model.head.boxes=xywh"),
+    "xyxy said to be cxcywh": ("yolo26", {"boxes": "cxcywh"}, "boxes xyxy .*model.head.boxes=xyxy"),
+    "0..1 said to be pixels": ("dfine", {"unit": "pixels"}, r"in 0\.\.1.*model.head.unit=relative"),
+    "pixels said to be 0..1": ("yolov8", {"unit": "relative"}, "far outside the image.*model.head.unit=pixels"),
+    "scores said to be logits": ("yolov8", {"activation": "sigmoid"}, "sigmoid of what is in.*model.head.activation=none"),
+    "logits said to be scores": ("dfine", {"activation": "none"}, "logits .*model.head.activation=sigmoid"),
+    "softmax's logits said to be scores": ("detr", {"activation": "none", "background": "none"}, "beyond 0..1|logits"),
+    "columns": ("yolov8", {"columns": "last"}, "9 boxes of 36 classes: model.head.columns=first would"),
+    "no decoding": ("yolox", {"decoding": "none", "boxes": "cxcywh", "strides": []}, "seems to give boxes"),
+    "strides": ("yolox", {"strides": [16, 32]}, "126 boxes, and strides .16, 32. give 30"),
+    "maps in another order": ("yolox maps", {"strides": [32, 16, 8]}, "it gives .1, 10, 8, 12. for the map of stride 32, and 1 × 2 × 3 cells"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_a_wrong_declaration_is_noticed_and_the_right_one_said(what):
+    head, changes, said = WRONG[what]
+    with pytest.raises(RequestError, match=said) as raised:
+        declared(head, **changes)
+    assert str(raised.value).startswith("x.onnx: ") and "\n" not in str(raised.value)
+
+
+def test_what_cannot_be_declared_is_one_line_each():
+    for values, said in [
+        ({"decoding": "yolox"}, "needs strides"),
+        ({"layout": "maps"}, "needs decoding"),
+        ({"decoding": "dfl", "strides": [8], "unit": "relative"}, "have no effect with decoding=dfl"),
+        ({"decoding": "yolov5", "strides": [8]}, "needs anchors"),
+        ({"anchors": [[[1, 2]]]}, "only decoding=yolov5"),
+        ({"strides": [7]}, "must be a multiple of each"),
+        ({"objectness": True}, "layout=split has none"),
+        ({"layout": "detections", "activation": "sigmoid"}, "have no effect with layout=detections"),
+        ({"num_classes": 3}, "says it by its shape"),
+        ({"preprocessing": {"max": 3}}, "preprocessing"),
+    ]:
+        with pytest.raises(ValidationError, match=said):
+            Head.model_validate(values)
+
+
+def test_outputs_are_found_by_shape_or_told():
+    two = declared("dfine", ["labels", "dets"][::-1])
+    assert two.num_classes == 5
+    head = HEADS["dfine"]
+    outputs = encoded(head, *known(head, batch=1))
+    swapped = GraphNetwork(network(outputs[::-1], ["logits", "pred_boxes"]), None, "x.onnx", head)
+    assert swapped.num_classes == 5
+    more = network([*outputs, outputs[0]], ["a", "b", "aux"])
+    with pytest.raises(
+        RequestError, match=r"reads 2 of rank 3 .* and 3 may be those: say which, model\.head\.outputs="
+    ):
+        GraphNetwork(more, None, "x.onnx", head)
+    assert GraphNetwork(more, ["a", "b"], "x.onnx", head).num_classes == 5
+    with pytest.raises(RequestError, match=r"model\.outputs names c, which is none of them"):
+        GraphNetwork(more, ["a", "c"], "x.onnx", head)
+
+
+def test_detections_need_the_number_of_classes():
+    head = HEADS["yolo26"].model_copy(update={"num_classes": None})
+    assert head.counted(7).num_classes == 7 and HEADS["yolo26"].counted(7).num_classes == 5
+    with pytest.raises(RequestError, match=r"model\.head\.num_classes: must be set"):
+        head.counted(None)
