@@ -12,7 +12,7 @@ from onnx import external_data_helper
 from exporter.backend.lint.functions import inlined
 from exporter.backend.lint.read import is_model
 from exporter.common.errors import RequestError
-from exporter.common.files import check_file, file_digest
+from exporter.common.files import check_file, file_digest, is_file
 from exporter.graph import walk
 
 LARGEST = 2**31 - 1  # bytes that protobuf serialises
@@ -61,6 +61,8 @@ def read_graph(path: Path, label: str) -> GraphFile:
 
 def opset_of(path: Path) -> int | None:
     """The opset of an ONNX file; None where it is none, or says none."""
+    if not is_file(path):
+        return None
     try:
         model = onnx.load(path, load_external_data=False)
     except (OSError, DecodeError):

@@ -48,7 +48,7 @@ ONNX_NMS = "postprocessing/nms=onnx"
         ([*PLUGIN, "preprocessing=letterbox"], r"preprocessing: .* resize outside"),
         ([*TRT, ONNX_NMS, "postprocessing.nms.num_pre_nms_predictions=4000"], r"num_pre_nms_predictions=4000: .*nms=efficientnms"),
         ([*TRT, ONNX_NMS, "postprocessing.nms.max_candidates_per_image=4096"], r"max_candidates_per_image=4096: .* at most 3839"),
-        ([*PLUGIN, "postprocessing.nms.multi_label=false"], r"multi_label: no such key.*postprocessing/nms=onnx have it"),
+        ([*PLUGIN, "postprocessing.nms.multi_label=false"], r"multi_label: no such key.*postprocessing/nms=onnx and .* have it"),
         ([*PLUGIN, "postprocessing.nms.num_pre_nms_predictions=9"], r"num_pre_nms_predictions: no such key.*postprocessing/nms=onnx have it"),
         ([*PLUGIN, "postprocessing.nms.nms_threshold=0"], r"nms_threshold=0: the plugin takes a threshold above 0"),
         (["+recipe=yolo_nas_s", "postprocessing/nms=efficientnms"], r"nms=efficientnms: is for backend=tensorrt only: .* postprocessing/nms=auto"),

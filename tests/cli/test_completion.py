@@ -56,7 +56,7 @@ def test_keys_and_their_values(offered):
 
 def test_groups_and_verbs_where_a_line_begins(offered):
     everything = offered("exporter ")
-    assert {*verbs.names(), "model=", "quantization="} <= set(everything)
+    assert {*verbs.names(), "model", "quantization="} <= set(everything)
     assert offered("exporter li") == ["lint"]
     assert offered("exporter re") == [verb for verb in verbs.names() if verb.startswith("re")] + ["recipe="]
     assert not set(verbs.names()) & set(offered("exporter +recipe=yolo_nas_s "))

@@ -185,7 +185,7 @@ def test_the_proof_sees_clipping_that_is_not_that_of_the_input(core_file):
     artifact = finished(core_graph(loaded.network, recipe.export, recipe.input), loaded, recipe)
     outputs = partial(torch_outputs, loaded)
     proof = prove(artifact, loaded, recipe, outputs)
-    assert proof["postprocessing"]["rows"] > 0
+    assert proof.postprocessing.rows > 0
     model = onnx.load_from_string(artifact)
     (limits,) = (
         tensor for tensor in model.graph.initializer

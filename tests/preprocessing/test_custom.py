@@ -92,7 +92,7 @@ def test_the_proof_runs_the_code_by_itself(core_file):
     loaded = recipe.model.load()
     core = core_graph(loaded.network, recipe.export, recipe.input)
     assert (
-        prove(finished(core, loaded, recipe), loaded, recipe, partial(torch_outputs, loaded)).network["max_score_error"]
+        prove(finished(core, loaded, recipe), loaded, recipe, partial(torch_outputs, loaded)).network.max_score_error
         < 1e-4
     )
     other = recipe_of(core_file, "Normalise", "+preprocessing.scale=60.0")

@@ -32,7 +32,7 @@ def batches():
 
 
 def states(folder):
-    return {stage["name"]: stage["state"] for stage in read_manifest(folder).run.stages}
+    return {stage.name: stage.state for stage in read_manifest(folder).run.stages}
 
 
 def ran(folder):

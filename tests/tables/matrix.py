@@ -70,10 +70,10 @@ def measured(row: Row, plain: Sequence[str], folder: Path) -> Metrics:
     if not (folder / "plain").exists():
         built(plain, folder / "plain")
     manifest, seconds = built(row.overrides, folder / "artifact")
-    network, detections = manifest.proof.network, manifest.proof.detections
+    network, detections = manifest.proof.network, manifest.proof.detections.model_dump()
     return {
-        "box_error": network["max_box_error"],
-        "score_error": network["max_score_error"],
+        "box_error": network.max_box_error,
+        "score_error": network.max_score_error,
         "matched": detections.get("matched"),
         "boxes": detections.get("boxes"),
         "why": detections.get("why"),

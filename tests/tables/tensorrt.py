@@ -59,12 +59,12 @@ def measured(row: Row, folder: Path) -> Metrics:
     manifest, _ = built(row.overrides, folder / "artifact")
     model = onnx.load(folder / "artifact" / manifest.artifact.file)
     in_int8 = summarize(model).convolutions.int8
-    fp16 = summarize_fp16(model)["float16_convolutions"]
-    network, detections = manifest.proof.network, manifest.proof.detections
-    total = sum(getattr(summarize(model).convolutions, kind) for kind in ("int8", "float"))
+    fp16 = summarize_fp16(model).float16_convolutions
+    network, detections = manifest.proof.network, manifest.proof.detections.model_dump()
+    total = in_int8 + summarize(model).convolutions.float
     return {
-        "box_error": network["mean_box_error"],
-        "score_error": network["mean_score_error"],
+        "box_error": network.mean_box_error,
+        "score_error": network.mean_score_error,
         "matched": detections.get("matched"),
         "boxes": detections.get("boxes"),
         "why": detections.get("why"),

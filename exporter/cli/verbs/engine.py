@@ -5,7 +5,7 @@ from pathlib import Path
 
 from exporter.cli.arguments import positive
 
-USAGE = "DIR [--target sm86,sm89] [--commands]"
+USAGE = "DIR [--target GPUS]"
 SUMMARY = "compile an artifact's TensorRT engine here, or say how trtexec does"
 
 

@@ -4,7 +4,7 @@ from argparse import ArgumentParser
 from pathlib import Path
 
 USAGE = "DIR [--out FOLDER]"
-SUMMARY = "check an artifact against what Frigate reads, and write its configuration"
+SUMMARY = "check an artifact against what Frigate reads; its configuration"
 
 
 def parser() -> ArgumentParser:

@@ -4,7 +4,7 @@ from argparse import ArgumentParser
 from pathlib import Path
 
 USAGE = "FILE [--save NAME]"
-SUMMARY = "what a checkpoint or an ONNX file holds: network, classes, pre-processing; and how to build it"
+SUMMARY = "what a checkpoint or an ONNX file holds, and how to build it"
 
 
 def parser() -> ArgumentParser:
