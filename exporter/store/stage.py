@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, is_dataclass
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
-from exporter.common.heap import trim
+from exporter.common.heap import collecting_only_what_is_new, give_back
 from exporter.common.interrupts import heed, insisting
 from exporter.common.limits import enough_memory
 from exporter.common.node import UnknownOriginError
@@ -122,7 +122,7 @@ class Stage(Generic[T]):
             kept = run.store.write(self.key, self.name, run.label, self.key_inputs, files, self.seconds)
         if sum(map(len, files.values())) > LARGE:
             del files
-            trim()
+            give_back()
         return value if kept and self.uses is None else self._at_hand(value)
 
     def _at_hand(self, value: T) -> T:
@@ -146,7 +146,7 @@ class Stage(Generic[T]):
         self.because = self._why(run)
         with insisting(), enough_memory(self.shown or self.name):
             started = time.perf_counter()
-            with run.progress.stage(self.shown or self.name):
+            with run.progress.stage(self.shown or self.name), collecting_only_what_is_new():
                 value = self.function(**self.settings, **inputs, **self.tools())
         self.state, self.seconds = BUILT, time.perf_counter() - started
         return value

@@ -39,7 +39,8 @@ def images(count: int, group: str = "proof") -> list[np.ndarray]:
 
 def livened(network: torch.nn.Module, classes: str, boxes: str = "(?!)", box_bias: float = 0.0) -> torch.nn.Module:
     """Random weights whose scores depend on the image: batch normalisation has seen synthetic images, and the last layers,
-    whose names these patterns match, give logits around -2, boxes of all sizes."""
+    whose names these patterns match, give logits around -2, and boxes that do not turn inside out where a network takes
+    their sides as they come."""
     torch.manual_seed(0)
     network.eval()
     shown = torch.from_numpy(np.stack(images(4, "train")).transpose(0, 3, 1, 2).astype(np.float32)) / 255
@@ -55,7 +56,8 @@ def livened(network: torch.nn.Module, classes: str, boxes: str = "(?!)", box_bia
         found = re.search(classes, name) or re.search(boxes, name)
         if found and isinstance(module, torch.nn.Linear | torch.nn.Conv2d):
             of_class = bool(re.search(classes, name))
-            torch.nn.init.normal_(module.weight, 0, 0.5 / module.weight[0].numel() ** 0.5)
+            gain = 0.5 if of_class else 0.1
+            torch.nn.init.normal_(module.weight, 0, gain / module.weight[0].numel() ** 0.5)
             torch.nn.init.constant_(module.bias, -2.0 if of_class else box_bias)
     return network
 
