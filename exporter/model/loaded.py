@@ -1,6 +1,6 @@
 """What `load()` of a model node gives."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,12 +12,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """What is known of a network without having it at hand."""
+    """What is known of a network without having it at hand. unordered: whether it gives a set of boxes, whose order
+    means nothing and may change by rounding (DETRs, end-to-end heads)."""
 
     name: str
     class_names: tuple[str, ...]
     parameters: int
     weights: "Weights"
+    unordered: bool = field(default=False, kw_only=True)
 
     @property
     def num_classes(self) -> int:
@@ -34,4 +36,4 @@ class LoadedModel(ModelFacts):
     @property
     def facts(self) -> ModelFacts:
         """What is known of it, without the network."""
-        return ModelFacts(self.name, self.class_names, self.parameters, self.weights)
+        return ModelFacts(self.name, self.class_names, self.parameters, self.weights, unordered=self.unordered)

@@ -133,4 +133,4 @@ class OnnxModel(ThresholdsGiven):
         if len(names) != count:
             raise RequestError(f"model.class_names: {len(names)} names for {count} classes: give as many, or auto")
         weights = Weights(file=self._path.name, sha256=file.sha256, source=file.source, kind="onnx", licence=None)
-        return LoadedModel("onnx", names, network.parameters, weights, network)
+        return LoadedModel("onnx", names, network.parameters, weights, network, unordered=self.head.suppressed)

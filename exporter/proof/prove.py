@@ -2,7 +2,7 @@
 
 Questions, each with its metrics:
 
-- network: are the tensors before NMS those of the torch network? On a few images, largest and mean error.
+- network: are the tensors before NMS those of the torch network? See `exporter.proof.network`.
 - post-processing: are the detections what the contract makes of *the artifact's own* tensors before NMS? Row by row,
   so that a tie which flips in the network cannot fail it.
 - format: does a user's format compute in the artifact what it computes by itself? Is one of the exporter's what
@@ -39,11 +39,11 @@ from exporter.proof.bounds import bounds_of, fail, hold
 from exporter.proof.detections import TorchOutputs, detection_errors, torch_detections
 from exporter.proof.form import declared_problems, given_problems, promised
 from exporter.proof.letterbox import letterbox_errors, seen
+from exporter.proof.network import channel_problems, network_errors
 from exporter.proof.quantized import anchor_problems, pair_problems
 from exporter.proof.section import (
     DetectionErrors,
     LetterboxErrors,
-    NetworkErrors,
     NmsRows,
     NotCompared,
     Proof,
@@ -55,8 +55,6 @@ from exporter.proof.user_format import user_format_errors
 from exporter.quantization import QuantizationNode
 
 PROBE = Normalization(std=(255.0, 255.0, 255.0))
-CLEARLY_LESS = 0.75
-"""Of an error: what a quantization leaves of it where something else was the cause of the rest."""
 
 
 Outputs = Callable[[np.ndarray, AnyNormalization], tuple[np.ndarray, ...]]
@@ -87,7 +85,7 @@ def prove(
         nodes_by_provider=engine.placement(artifact, feeds),
         pictures=f"{len(images) - 1} demo scenes and noise, "
         + ", ".join(f"{width} × {height}" for height, width in request.image_sizes),
-        network=_network_errors(tensors, shown, _normalised(outputs, request)),
+        network=network_errors(tensors, shown, _normalised(outputs, request), model.unordered),
         postprocessing=_postprocessing_errors(tensors, request),
         format=_format_errors(artifact, groups, input, preprocessing, request, backend),
         geometry=_geometry_errors(tensors, images, shown, preprocessing),
@@ -96,7 +94,7 @@ def prove(
     )
     problems = [*given_problems(tensors, shown, request, plugin=has_plugin(graph))]
     if quantization.quantizes:
-        problems += _channel_problems(tensors, shown, _normalised(outputs, request), proof.network)
+        problems += channel_problems(tensors, shown, _normalised(outputs, request), proof.network, model.unordered)
     hold(proof, problems)
     return proof
 
@@ -135,32 +133,6 @@ def torch_outputs(
         ]
         outputs = [loaded.network(image) for image in images]
     return tuple(np.concatenate([output[k].numpy() for output in outputs]) for k in (0, 1))
-
-
-def _network_errors(tensors: list[Tensors], images: list[np.ndarray], outputs: TorchOutputs) -> NetworkErrors:
-    """|artifact - torch| before NMS: boxes in pixels of the input, scores in 0..1. The mean over boxes is weighted by
-    their best score: where a network sees nothing, the box it gives means nothing."""
-    given = [[each[0] for each in outputs(image[None])] for image in images]
-    boxes, scores = (np.concatenate(each) for each in zip(*given, strict=True))  # one image below the other
-    box_errors = np.abs(np.concatenate([t.boxes for t in tensors]) - boxes)
-    score_errors = np.abs(np.concatenate([t.scores for t in tensors]) - scores)
-    weight = scores.max(axis=1, keepdims=True)
-    return NetworkErrors(
-        max_box_error=float(box_errors.max()),
-        mean_box_error=float((box_errors * weight).sum() / (4 * weight.sum())),
-        max_score_error=float(score_errors.max()),
-        mean_score_error=float(score_errors.mean()),
-    )
-
-
-def _channel_problems(
-    tensors: list[Tensors], images: list[np.ndarray], outputs: TorchOutputs, errors: NetworkErrors
-) -> Iterator[str]:
-    """A clause where the artifact is clearly nearer to what torch gives for red in the place of blue. Swapped channels
-    may change less than a quantization may, and neither the bounds nor mAP tell. errors: of the images as they are."""
-    swapped = _network_errors(tensors, [np.ascontiguousarray(image[..., ::-1]) for image in images], outputs)
-    if swapped.mean_score_error < CLEARLY_LESS * errors.mean_score_error:
-        yield "it is nearer to what the network gives for red and blue swapped"
 
 
 def _postprocessing_errors(tensors: list[Tensors], request: Request) -> NmsRows | None:

@@ -33,7 +33,8 @@ def _facts_of(files: Files) -> "ModelFacts":
 
 
 def _facts(facts: "ModelFacts") -> Files:
-    plain = {"name": facts.name, "class_names": facts.class_names, "parameters": facts.parameters}
+    plain = {"name": facts.name, "class_names": facts.class_names, "parameters": facts.parameters,
+             "unordered": facts.unordered}  # fmt: skip
     return {_VALUE: pack_json({**plain, "weights": facts.weights.model_dump()})}
 
 

@@ -1,0 +1,62 @@
+"""Boxes and scores before NMS against a network's, in their order or as a set."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.proof.network import nearest, network_errors
+from exporter.proof.tensors import Tensors
+
+IMAGE = np.zeros((64, 64, 3), np.uint8)
+
+
+def rows(seed: int, count: int = 20, classes: int = 5) -> tuple[np.ndarray, np.ndarray]:
+    """boxes [N, 4] and scores [N, C]."""
+    rng = np.random.default_rng(seed)
+    corners = rng.uniform(0, 300, (count, 2))
+    boxes = np.concatenate([corners, corners + rng.uniform(5, 100, (count, 2))], axis=1).astype(np.float32)
+    return boxes, rng.uniform(0, 1, (count, classes)).astype(np.float32)
+
+
+def errors(own, wanted, unordered=True):
+    def outputs(images):
+        return wanted[0][None], wanted[1][None]
+
+    tensors = [Tensors(boxes=own[0], scores=own[1], detections=None, letterboxed=None)]
+    return network_errors(tensors, [IMAGE], outputs, unordered)
+
+
+@given(st.integers(0, 10**6), st.randoms(use_true_random=False))
+def test_a_set_in_another_order_is_the_same_set(seed, random):
+    boxes, scores = rows(seed)
+    order = list(range(len(boxes)))
+    random.shuffle(order)
+    place = nearest(boxes[order], scores[order], boxes, scores)
+    assert [order[i] for i in place] == list(range(len(boxes)))
+    found = errors((boxes[order], scores[order]), (boxes, scores))
+    assert found.max_box_error == found.max_score_error == 0
+
+
+def test_in_its_order_it_is_another():
+    boxes, scores = rows(1)
+    assert errors((boxes[::-1], scores[::-1]), (boxes, scores), unordered=False).max_box_error > 10
+
+
+@pytest.mark.parametrize("row", [0, 7, 19])
+def test_one_wrong_row_is_seen(row):
+    boxes, scores = rows(2)
+    moved, lower = boxes.copy(), scores.copy()
+    moved[row] += 3
+    assert errors((moved[::-1], scores[::-1]), (boxes, scores)).max_box_error == pytest.approx(3, abs=1e-4)
+    lower[row, scores[row].argmax()] -= 0.01
+    assert errors((boxes[::-1], lower[::-1]), (boxes, scores)).max_score_error == pytest.approx(0.01, abs=1e-5)
+
+
+def test_boxes_of_what_is_filling_do_not_count():
+    boxes, scores = rows(3)
+    scores[-1] = 0.001
+    other = boxes.copy()
+    other[-1] += 200
+    assert errors((other, scores), (boxes, scores)).max_box_error == 0
+    assert errors((other, scores), (boxes, scores), unordered=False).max_box_error == pytest.approx(200, abs=1e-3)
