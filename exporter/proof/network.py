@@ -21,8 +21,8 @@ def network_errors(
     their best score: where a network sees nothing, the box it gives means nothing.
 
     images: what the network was shown, uint8 [H, W, 3] RGB each. unordered: the network gives a set, whose order a
-    rounding may change; then each of its rows is held against the artifact's that is nearest, and boxes count only from
-    a score of `SOMETHING` on, since rounding also decides which rows are the last."""
+    rounding may change; then each of its rows is held against the artifact's that is nearest, and only those count of
+    which either scores `SOMETHING` or more, since rounding also decides which rows are the last."""
     given = [[each[0] for each in outputs(image[None])] for image in images]
     got = [(tensor.boxes, tensor.scores) for tensor in tensors]
     if unordered:
@@ -32,11 +32,13 @@ def network_errors(
     own_boxes, own_scores = (np.concatenate(each) for each in zip(*got, strict=True))
     box_errors, score_errors = np.abs(own_boxes - boxes), np.abs(own_scores - scores)
     weight = scores.max(axis=1, keepdims=True)
-    counted = weight >= SOMETHING if unordered and (weight >= SOMETHING).any() else np.ones_like(weight, bool)
+    counted = np.maximum(weight, own_scores.max(axis=1, keepdims=True)) >= SOMETHING
+    if not unordered or not counted.any():
+        counted[:] = True
     return NetworkErrors(
         max_box_error=float((box_errors * counted).max()),
         mean_box_error=float((box_errors * weight * counted).sum() / (4 * (weight * counted).sum())),
-        max_score_error=float(score_errors.max()),
+        max_score_error=float((score_errors * counted).max()),
         mean_score_error=float(score_errors.mean()),
     )
 
