@@ -38,8 +38,9 @@ def images(count: int, group: str = "proof") -> list[np.ndarray]:
 
 
 def livened(
-    network: torch.nn.Module, classes: str, boxes: str = "(?!)", box_bias: float = 0.0, brightest: float = 1.0
-) -> torch.nn.Module:
+    network: torch.nn.Module, classes: str, boxes: str = "(?!)", box_bias: float = 0.0, box_gain: float = 0.1,
+    brightest: float = 1.0,
+) -> torch.nn.Module:  # fmt: skip
     """Random weights whose scores depend on the image: batch normalisation has seen synthetic images, and the last layers,
     whose names these patterns match, give logits around -2, and boxes that do not turn inside out where a network takes
     their sides as they come. brightest: what it is fed for a byte of 255."""
@@ -58,7 +59,7 @@ def livened(
         found = re.search(classes, name) or re.search(boxes, name)
         if found and isinstance(module, torch.nn.Linear | torch.nn.Conv2d):
             of_class = bool(re.search(classes, name))
-            gain = 0.5 if of_class else 0.1
+            gain = 0.5 if of_class else box_gain
             torch.nn.init.normal_(module.weight, 0, gain / module.weight[0].numel() ** 0.5)
             torch.nn.init.constant_(module.bias, -2.0 if of_class else box_bias)
     return network
@@ -88,6 +89,7 @@ def _yolox(path: Path) -> None:
             YoloxConfig.get_named_config("yolox-nano").get_model(),
             r"(cls|obj)_preds\.\d$",
             r"reg_preds\.\d$",
+            box_gain=0.01,
             brightest=255,
         ),
         torch.nn.SiLU,
