@@ -21,6 +21,11 @@ class BenchmarkNode(Node):
     place: ClassVar[str] = "benchmark"
     measures: ClassVar[bool] = True
 
+    @property
+    def gate(self) -> float | None:
+        """The most of the FP32 artifact's time that a build may take; None: any."""
+        return None
+
     def measure(
         self,
         artifact: "Subject",
@@ -32,5 +37,5 @@ class BenchmarkNode(Node):
     ) -> "Benchmark":
         """The manifest's section `benchmark`, asked only where it `measures`. reference: the FP32 artifact, None where
         the artifact is that itself; cores: the graphs between pre- and post-processing; dynamic_batch: whether
-        throughput can be tried with other batches. Raises BuildError where a run fails."""
+        throughput can be tried with other batches. Raises BuildError where a run fails, or is beyond the `gate`."""
         raise NotImplementedError

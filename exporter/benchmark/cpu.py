@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from exporter.benchmark import BenchmarkNode
+from exporter.common.errors import BuildError
 
 if TYPE_CHECKING:
     from exporter.benchmark.section import Benchmark as BenchmarkSection
@@ -22,6 +23,12 @@ class CpuBenchmark(BenchmarkNode):
     rounds: int = Field(ge=2)
     throughput_batches: tuple[Count, ...]
     throughput_threads: tuple[Count, ...] | Literal["auto"]
+    max_ratio: float | None = Field(None, gt=0, allow_inf_nan=False)
+
+    @property
+    def gate(self) -> float | None:
+        """See the base."""
+        return self.max_ratio
 
     def measure(
         self,
@@ -45,6 +52,7 @@ class CpuBenchmark(BenchmarkNode):
         times = interleaved([s.runner(threads) for s in subjects if s is not None], self.rounds)
         pairs = [times[:1], times[1:]] if reference is None else [times[:2], times[2:]]
         end_to_end, bare = (_latency(*pair) for pair in pairs)
+        _hold(end_to_end, self.max_ratio)
         memory = [peak_memory(s, threads) if s is not None else None for s in (artifact, reference)]
         return BenchmarkSection(
             name=self.name,
@@ -97,6 +105,17 @@ def _latency(times: Sequence[float], baseline: Sequence[float] | None = None) ->
         reference=summarized(baseline) if baseline else None,
         ratio=ratio(times, baseline) if baseline else None,
     )
+
+
+def _hold(latency: "Latency", most: float | None) -> None:
+    """The lower quartile, so that a machine with other work on it fails no build that is fast enough."""
+    r = latency.ratio
+    if r is not None and most is not None and r.low > most:
+        raise BuildError(
+            f"benchmark.max_ratio={most:g}: the artifact takes {r.median:.2f} of the FP32 artifact's time on this CPU"
+            f" (middle half {r.low:.2f} to {r.high:.2f}); nothing was published: allow that much, or take another"
+            " precision or engine"
+        )
 
 
 def _warnings(latency: "Latency") -> "Sequence[str]":

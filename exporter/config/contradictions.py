@@ -37,7 +37,7 @@ def contradictions(recipe: "Recipe", composed: Composed) -> Iterator[str]:
                 f" backend={recipe.backend.name} {group}={node.instead}"
             )
     yield from recipe.backend.problems(recipe.request, recipe.scheme)
-    yield from _evaluation_problems(recipe)
+    yield from _gate_problems(recipe)
     if composed.said("sweep") and not composed.sweeping:
         yield "sweep: has no effect on a single build: leave it out, or sweep with -m"
 
@@ -88,7 +88,7 @@ def _quantization_problems(recipe: "Recipe", composed: Composed) -> Iterator[str
         )
 
 
-def _evaluation_problems(recipe: "Recipe") -> Iterator[str]:
+def _gate_problems(recipe: "Recipe") -> Iterator[str]:
     evaluation = recipe.evaluation
     if evaluation.measures and not recipe.format.readable:
         yield (
@@ -104,3 +104,8 @@ def _evaluation_problems(recipe: "Recipe") -> Iterator[str]:
             " itself: leave it out"
         )
     yield from evaluation.problems()
+    if recipe.benchmark.gate is not None and not recipe.quantization.quantizes:
+        yield (
+            f"benchmark.max_ratio={recipe.benchmark.gate:g}: has no effect with quantization=none, which is the"
+            " reference itself: leave it out"
+        )

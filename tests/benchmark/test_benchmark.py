@@ -69,6 +69,19 @@ def test_slower_than_fp32_is_said_loudly(capsys):
     assert line in capsys.readouterr().err
 
 
+def test_a_build_that_is_too_slow_fails_by_the_lower_quartile():
+    own, baseline = [10.0, 6.0, 6.0, 10.0], [10.0] * 4
+    latency = Latency(artifact=summarized(own), reference=summarized(baseline), ratio=ratio(own, baseline))
+    assert latency.ratio is not None and latency.ratio.low == 0.6 < latency.ratio.median
+    cpu._hold(latency, None)
+    cpu._hold(latency, 0.6)
+    with pytest.raises(
+        BuildError, match=r"benchmark.max_ratio=0.5: the artifact takes 0\.80 of .* \(middle half 0\.60 "
+    ):
+        cpu._hold(latency, 0.5)
+    cpu._hold(Latency(artifact=summarized(own), reference=None, ratio=None), 0.5)
+
+
 def test_threads_to_try():
     assert cpu._powers_of_two(1) == [1]
     assert cpu._powers_of_two(6) == [1, 2, 4, 6]
