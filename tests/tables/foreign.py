@@ -327,7 +327,8 @@ def row(name: str, folder: Path) -> list[str]:
     base += [f"postprocessing.nms.confidence_threshold={confidence}"]
     base += [] if recipe.nms.parameters.nms_threshold == 1 else [f"postprocessing.nms.nms_threshold={overlap}"]
     int8 = ["quantization=int8", "calibration=folder", f"calibration.path={calibration}", "calibration.num_images=24",
-            "proof.mean_score_error=1", "proof.mean_box_error=1000", "proof.max_score_shift=1"]  # fmt: skip
+            "proof.mean_score_error=1", "proof.mean_box_error=1000", "proof.max_score_shift=1",
+            *(["proof.max_score_error=1", "proof.max_box_error=1000"] if more == ROUNDING else [])]  # fmt: skip
     outputs, built, reasons = {}, {}, {}
     for kind, overrides in {"fp32": [], "int8": int8, "openvino": [*int8, "backend=openvino"]}.items():
         start = time.perf_counter()
