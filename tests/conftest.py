@@ -54,16 +54,23 @@ def shared_store(tmp_path_factory):
         yield cache
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def empty_store(tmp_path_factory, monkeypatch):
-    """A test builds what it says it builds: nothing was there before, which other tests may have made of code that they
-    had changed."""
+    """For tests that ask what was built: nothing was there before."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
 
 
+@pytest.fixture(autouse=True)
+def no_store_of_changed_code(request):
+    """A test that changes code of ours, which is what `monkeypatch` is for, neither leaves results of that code to
+    others nor takes theirs. Tracing is most of a small build: all other tests share one store."""
+    if "monkeypatch" in request.fixturenames:
+        request.getfixturevalue("empty_store")
+
+
 @pytest.fixture
-def one_store(empty_store, shared_store, monkeypatch):
-    """For modules that change no code of ours and do not ask what was built: tracing takes most of a small build."""
+def one_store(no_store_of_changed_code, shared_store, monkeypatch):
+    """For tests whose `monkeypatch` changes no code of ours: a folder, a path, what is read and not computed."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(shared_store))
 
 

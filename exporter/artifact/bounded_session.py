@@ -11,8 +11,8 @@ import onnx
 
 from exporter.artifact.manifest import Manifest
 from exporter.backend.engine import engine_of
-from exporter.backend.lint.read import read_model
 from exporter.common.errors import BuildError, RequestError
+from exporter.graph.read_model import read_model
 from exporter.graph.walk import graphs
 from exporter.runtime.engine import Engine, Session, limits
 

@@ -11,13 +11,13 @@ from exporter.artifact.bounded_session import artifact_session, check_artifact
 from exporter.artifact.manifest import Manifest, read_manifest
 from exporter.artifact.metadata import metadata
 from exporter.backend.engine import engine_of
-from exporter.backend.lint.read import read_model
 from exporter.common.errors import BuildError, RequestError
 from exporter.common.files import file_digest, is_file
 from exporter.common.limits import bounded, memory_for
 from exporter.common.messages import in_one_line
 from exporter.graph import facts
 from exporter.graph.clean import check
+from exporter.graph.read_model import read_model
 from exporter.quantization.summary import COUNTED, summarize, summarize_fp16
 
 IN_FLOAT = ("float32", "float16")

@@ -6,8 +6,6 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from exporter.artifact.manifest import Manifest
-from exporter.backend.engine import engine_of
 from exporter.common.errors import RequestError
 from exporter.demo.scenes import scene
 from exporter.graph import facts
@@ -43,12 +41,6 @@ class Subject:
         """Runs the model once, in a session with so many threads of its own. Raises BuildError where the engine does
         not take the model."""
         return self.engine.session(self.model, threads).timed(self.feeds)
-
-
-def of_manifest(folder: Path, manifest: Manifest, engine: Engine | None = None) -> Subject:
-    """The artifact in a folder that a build wrote, in the engine that it is for, or in this one."""
-    array = example_input(manifest.input, manifest.preprocessing)
-    return Subject(folder / manifest.artifact.file, manifest.input.name, array, engine or engine_of(manifest.backend))
 
 
 def core_subject(core: onnx.ModelProto, input: Input, preprocessing: Preprocessing, engine: Engine) -> Subject:

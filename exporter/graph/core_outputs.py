@@ -9,6 +9,8 @@ INNER = "detections/"
 """Before the names of the batch format's tensors, where code of the user's stands behind them."""
 PLUGIN = "EfficientNMS_TRT"
 """TensorRT's operator, whose outputs mean something else in rows that are not used."""
+PLUGIN_DOMAIN = "trt.plugins"
+"""ONNX's checker refuses an operator that it does not know in the default domain; TensorRT looks plugins up by name."""
 
 
 def displaced(name: str) -> str:

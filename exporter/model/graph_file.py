@@ -10,10 +10,10 @@ from google.protobuf.message import DecodeError
 from onnx import external_data_helper
 
 from exporter.backend.lint.functions import inlined
-from exporter.backend.lint.read import is_model
 from exporter.common.errors import RequestError
 from exporter.common.files import check_file, file_digest, is_file
 from exporter.graph import walk
+from exporter.graph.read_model import is_model
 
 LARGEST = 2**31 - 1  # bytes that protobuf serialises
 

@@ -189,7 +189,7 @@ def session(
     model: bytes | Path, options: Any = None, provider: Provider = "cpu", told: Mapping[str, str] | None = None
 ) -> Any:
     """ONNX Runtime's own session, by default with the options of `session_options`; told: the provider's. TensorRT's
-    NMS plugin is emulated there, see `exporter.postprocessing.emulate_plugin`.
+    NMS plugin is emulated there, see `exporter.graph.emulate_plugin`.
 
     Raises BuildError where ORT does not take the model, RequestError where the provider is not there."""
     import onnxruntime as ort
@@ -205,7 +205,7 @@ def session(
     if emulation(model):
         import onnx
 
-        from exporter.postprocessing.emulate_plugin import emulated
+        from exporter.graph.emulate_plugin import emulated
 
         loaded = onnx.load_from_string(model) if isinstance(model, bytes) else onnx.load(model)
         source = emulated(loaded).SerializeToString()
@@ -245,7 +245,7 @@ def _options(threads: int | None) -> Any:
 
 def emulation(model: bytes | Path) -> str:
     """What to add to "ONNX Runtime" where it runs a graph that it does not know all of; "" for most."""
-    from exporter.postprocessing.emulate_plugin import has_plugin
+    from exporter.graph.emulate_plugin import has_plugin
 
     return ", TensorRT's NMS plugin emulated" if has_plugin(model) else ""
 

@@ -6,10 +6,10 @@ import numpy as np
 import onnx
 import pytest
 
+from exporter.artifact.benchmark.cases import cases
+from exporter.artifact.benchmark.compare import compared
 from exporter.artifact.manifest import Latency, Sizes
 from exporter.benchmark import cpu
-from exporter.benchmark.cases import cases
-from exporter.benchmark.compare import compared
 from exporter.benchmark.memory import peak_memory
 from exporter.benchmark.paired import WARM_UP, interleaved, ratio, summarized
 from exporter.benchmark.subject import Subject
@@ -156,10 +156,14 @@ def test_compare_names_every_folder_and_the_first_is_the_measure(int8_artifact, 
 
 
 def test_compare_says_loudly_what_is_slower(int8_artifact, float_artifact, monkeypatch):
-    monkeypatch.setattr("exporter.benchmark.compare.interleaved", lambda runs, rounds: [[10.0, 10.0], [20.0, 20.0]])
+    monkeypatch.setattr(
+        "exporter.artifact.benchmark.compare.interleaved", lambda runs, rounds: [[10.0, 10.0], [20.0, 20.0]]
+    )
     _, said = told(float_artifact, int8_artifact)
     assert "2.000 of the first" in said and said.endswith("!! SLOWER")
-    monkeypatch.setattr("exporter.benchmark.compare.interleaved", lambda runs, rounds: [[10.0, 10.0], [5.0, 5.0]])
+    monkeypatch.setattr(
+        "exporter.artifact.benchmark.compare.interleaved", lambda runs, rounds: [[10.0, 10.0], [5.0, 5.0]]
+    )
     _, said = told(float_artifact, int8_artifact)
     assert "SLOWER" not in said
 

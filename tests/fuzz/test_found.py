@@ -6,13 +6,13 @@ import numpy as np
 import onnx
 import pytest
 
-from exporter.backend.lint.read import read_model
 from exporter.common.errors import BuildError, RequestError
 from exporter.config.check import check
 from exporter.config.compose import compose
 from exporter.config.settings import StoreSettings
 from exporter.config.sweep_constraint import parse
 from exporter.evaluation.yolo import YoloEvaluation
+from exporter.graph.read_model import read_model
 from exporter.model.graph_file import read_graph
 from exporter.postprocessing.nms.onnx import OnnxNms
 from exporter.preprocessing.normalization import Normalization

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import exporter.model.graph_network  # noqa: F401 - imported once, not in every process
 from exporter.artifact.verify import verify
 from exporter.backend.lint import lint
-from exporter.backend.lint.read import read
+from exporter.graph.read_model import read_model
 from exporter.model.graph_file import read_graph
 from exporter.model.onnx import OnnxModel
 from exporter.postprocessing.format.batch import BatchFormat
@@ -148,8 +148,8 @@ def test_lint(content: bytes, tmp_path: Path):
     path.write_bytes(content)
 
     def work() -> None:
-        given = refused_or(lambda: read(path))
-        findings = refused_or(lambda: lint(given.model, folder=tmp_path)) if given else None
+        model = refused_or(lambda: read_model(path))
+        findings = refused_or(lambda: lint(model, folder=tmp_path)) if model else None
         assert findings is None or all(each.rule and each.what and each.fix for each in findings)
 
     alone(work)

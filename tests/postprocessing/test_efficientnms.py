@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from exporter.common.errors import BuildError, RequestError
+from exporter.graph.emulate_plugin import Attributes, emulated
 from exporter.postprocessing.agreement import unexplained
 from exporter.postprocessing.detections import rows
-from exporter.postprocessing.efficientnms_reference import Attributes, PluginOutputs, efficient_nms
-from exporter.postprocessing.emulate_plugin import emulated
 from exporter.postprocessing.format.batch import BatchFormat
 from exporter.postprocessing.format.flat import FlatFormat
 from exporter.postprocessing.nms.efficientnms import EfficientNms
 from exporter.postprocessing.nms.onnx import OnnxNms
 from exporter.postprocessing.reference import detections, sigmoid
 from exporter.runtime.onnx_runtime import session
+from tests.postprocessing.efficientnms_reference import PluginOutputs, efficient_nms
 from tests.postprocessing.test_graph import core
 
 YAML = Path(__file__).parents[2] / "conf" / "postprocessing" / "nms" / "efficientnms.yaml"

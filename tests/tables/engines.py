@@ -4,11 +4,11 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from exporter.artifact.benchmark.cases import Case, cases, engine_names
+from exporter.artifact.benchmark.chart import draw
+from exporter.artifact.benchmark.compare import Row, compared, processor, scored
 from exporter.artifact.detector import detector_of
 from exporter.artifact.evaluate import evaluate_artifact
-from exporter.benchmark.cases import Case, cases, engine_names
-from exporter.benchmark.chart import draw
-from exporter.benchmark.compare import Row, compared, processor, scored
 from exporter.benchmark.cpu import cores
 from exporter.common.errors import BuildError
 from exporter.common.progress import Progress

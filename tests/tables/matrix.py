@@ -6,7 +6,7 @@ from functools import partial
 from itertools import product
 from pathlib import Path
 
-from exporter.benchmark.compare import processor
+from exporter.artifact.benchmark.compare import processor
 from exporter.common.geometry import STRIDE
 from exporter.common.progress import Progress
 from exporter.model.architectures import ARCHITECTURES

@@ -6,11 +6,12 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from exporter.artifact.benchmark.cases import Case
 from exporter.artifact.detector import detector_of
 from exporter.artifact.manifest import Manifest, Ratio, read_manifest
+from exporter.backend.engine import engine_of
 from exporter.benchmark.cpu import cores
 from exporter.benchmark.paired import interleaved, ratio
-from exporter.benchmark.subject import of_manifest
 from exporter.common.errors import BuildError
 from exporter.common.progress import progress_in
 from exporter.evaluation.demo import DemoEvaluation
@@ -43,5 +44,10 @@ def demo_map(folder: Path, scenes: int) -> float:
 
 def time_ratio(folder: Path, baseline: Path, rounds: int) -> Ratio:
     """Time of one artifact to that of another, run by run in turn with all cores, one image of the nominal size."""
-    runs = [of_manifest(each, read_manifest(each)).runner(cores()) for each in (folder, baseline)]
+    runs = [_case(each).subject.runner(cores()) for each in (folder, baseline)]
     return ratio(*interleaved(runs, rounds))
+
+
+def _case(folder: Path) -> Case:
+    manifest = read_manifest(folder)
+    return Case(folder, manifest, engine_of(manifest.backend), cores(), manifest.input.nominal_batch)

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import get_args
 
-from exporter.benchmark.compare import processor
+from exporter.artifact.benchmark.compare import processor
 from exporter.calibration import CalibrationNode
 from exporter.common.progress import Progress
 from tests.tables import markdown

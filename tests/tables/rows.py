@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from exporter.benchmark.compare import processor
+from exporter.artifact.benchmark.compare import processor
 from exporter.common.errors import BuildError, RequestError
 from exporter.common.progress import Progress
 

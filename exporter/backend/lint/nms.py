@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import onnx
 from onnx import AttributeProto, TensorProto
 
-from exporter.backend.lint.operators import DOMAINS, PLUGIN_DOMAIN
+from exporter.backend.lint.operators import DOMAINS
 from exporter.backend.lint.view import View, label, type_name
-from exporter.graph.core_outputs import PLUGIN
+from exporter.graph.core_outputs import PLUGIN, PLUGIN_DOMAIN
 from exporter.graph.walk import attribute
 
 CANDIDATES = 5000

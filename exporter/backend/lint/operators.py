@@ -6,10 +6,10 @@ from functools import cache
 from pathlib import Path
 
 from exporter.backend.lint.view import View, label
+from exporter.graph.core_outputs import PLUGIN_DOMAIN
 
 OPSETS = (9, 25)
 DOMAINS = ("", "ai.onnx")
-PLUGIN_DOMAIN = "trt.plugins"
 
 
 @cache

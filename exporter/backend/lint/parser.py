@@ -43,7 +43,7 @@ def ask_parser(model: "onnx.ModelProto") -> Said:
 
 def _beyond(model: "onnx.ModelProto") -> str | None:
     """Why it cannot be handed over."""
-    from exporter.backend.lint.read import MAX_BYTES
+    from exporter.graph.read_model import MAX_BYTES
     from exporter.graph.walk import graphs
 
     if any(tensor.external_data for graph in graphs(model.graph) for tensor in graph.initializer):

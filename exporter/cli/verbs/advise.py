@@ -33,7 +33,7 @@ def run(arguments: list[str]) -> int:
     """Raises BuildError where no variant holds the bound."""
     # the overrides may stand before the options, after them and between
     given = parser().parse_intermixed_args(arguments)
-    from exporter.benchmark.compare import processor
+    from exporter.artifact.benchmark.compare import processor
     from exporter.common.errors import BuildError
     from exporter.common.progress import progress_in
     from exporter.common.quoting import quote_path
@@ -78,8 +78,8 @@ def table(tried: "Sequence[Tried]", best: "Tried | None") -> Iterator[str]:
 
 def _write(out: Path, tried: "Sequence[Tried]", best: "Tried | None", max_drop: float) -> None:
     """advice.json and advice.png."""
-    from exporter.benchmark.chart import draw
-    from exporter.benchmark.compare import processor
+    from exporter.artifact.benchmark.chart import draw
+    from exporter.artifact.benchmark.compare import processor
 
     rows = [
         {"variant": each.variant.name, "words": each.variant.overrides, "drop": each.drop, "why": each.why,
@@ -94,7 +94,7 @@ def _write(out: Path, tried: "Sequence[Tried]", best: "Tried | None", max_drop: 
 
 def _save(said: Sequence[str], best: "Tried", name: str) -> Path:
     """The variant as a recipe of that name in ./recipes."""
-    from exporter.benchmark.compare import processor
+    from exporter.artifact.benchmark.compare import processor
     from exporter.pipeline.advise.variants import recipe_text
 
     assert best.row is not None  # it was measured, or it would not be the best

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from exporter.cli.arguments import add_labelled_images, labelled_images, positive_numbers
 
 if TYPE_CHECKING:
-    from exporter.benchmark.cases import Case
-    from exporter.benchmark.compare import Row
+    from exporter.artifact.benchmark.cases import Case
+    from exporter.artifact.benchmark.compare import Row
 
 USAGE = "DIR… [--engine all]"
 SUMMARY = "time of each artifact, in each engine, against the first, interleaved"
@@ -36,9 +36,9 @@ def parser() -> ArgumentParser:
 
 def run(arguments: list[str]) -> int:
     given = parser().parse_args(arguments)
+    from exporter.artifact.benchmark.cases import cases, engine_names, hint_names, precision_names
+    from exporter.artifact.benchmark.compare import compared, processor, scored
     from exporter.artifact.evaluate import evaluate_artifact
-    from exporter.benchmark.cases import cases, engine_names, hint_names, precision_names
-    from exporter.benchmark.compare import compared, processor, scored
     from exporter.common.progress import progress_in
 
     asked = given.num_images or given.yolo or given.coco or given.strict
@@ -77,8 +77,8 @@ def line(row: "Row") -> str:
 
 def _written(rows: "Sequence[Row]", rounds: int, out: Path) -> Iterator[Path]:
     """benchmark.json, and benchmark.png where there is something to draw."""
-    from exporter.benchmark.chart import draw
-    from exporter.benchmark.compare import processor
+    from exporter.artifact.benchmark.chart import draw
+    from exporter.artifact.benchmark.compare import processor
 
     out.mkdir(parents=True, exist_ok=True)
     about = {"processor": processor(), "rounds": rounds, "rows": [row.plain() for row in rows]}

@@ -32,7 +32,8 @@ def run(arguments: list[str]) -> int:
     given = parser().parse_args(arguments)
     from exporter.backend.lint.file import lint_file
 
-    file, findings, said = lint_file(given.path, given.backend)
+    file, has_profile = _file(given.path)
+    findings, said = lint_file(file, given.backend, has_profile=has_profile)
     errors = sum(finding.level == "error" for finding in findings)
     if given.json:
         listed = [
@@ -47,6 +48,20 @@ def run(arguments: list[str]) -> int:
         print(f"NVIDIA's parser: {said.line}")
         print(f"{file}: {errors} errors, {len(findings) - errors} notes for {given.backend}")
     return 1 if errors or said.refuses else 0
+
+
+def _file(path: Path) -> tuple[Path, bool]:
+    """The ONNX file, that of the artifact where `path` is a folder, and whether a manifest states its profile."""
+    from exporter.artifact.manifest import FILE, read_manifest
+    from exporter.common.errors import RequestError
+    from exporter.common.files import is_file, is_folder
+
+    if not is_folder(path):
+        return path, False
+    if not is_file(path / FILE):
+        raise RequestError(f"{path}: holds no {FILE}: give the ONNX file itself, or a folder that a build wrote")
+    manifest = read_manifest(path)
+    return path / Path(manifest.artifact.file).name, manifest.backend.profile is not None
 
 
 def _lines(findings: "Sequence[Finding]") -> Iterator[str]:

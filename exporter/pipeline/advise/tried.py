@@ -4,9 +4,9 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from exporter.artifact.benchmark.cases import Case
+from exporter.artifact.benchmark.compare import Row, compared
 from exporter.artifact.manifest import Manifest
-from exporter.benchmark.cases import Case
-from exporter.benchmark.compare import Row, compared
 from exporter.common.errors import BuildError, RequestError
 from exporter.common.paths import recipe_files
 from exporter.common.progress import Progress

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field, computed_field, field_validator
 
 from exporter.backend.capabilities import ANY, Capabilities
+from exporter.graph.core_outputs import PLUGIN_DOMAIN
 from exporter.postprocessing.nms.thresholds import ThresholdNms
 from exporter.postprocessing.parameters import NmsParameters
 
@@ -12,9 +13,6 @@ if TYPE_CHECKING:
     import onnx
 
     from exporter.graph.append import Op, Outputs, Tensor
-
-DOMAIN = "trt.plugins"
-"""ONNX's checker refuses an operator that it does not know in the default domain; TensorRT looks plugins up by name."""
 
 
 class EfficientNms(ThresholdNms):
@@ -83,7 +81,7 @@ class EfficientNms(ThresholdNms):
         confidence, iou = self.thresholds
         boxes, scores = self._inputs(op, core)
         outputs = op.EfficientNMS_TRT(
-            boxes, scores, _domain=DOMAIN, _version=1, _outputs=4, plugin_version="1",
+            boxes, scores, _domain=PLUGIN_DOMAIN, _version=1, _outputs=4, plugin_version="1",
             score_threshold=float(confidence), iou_threshold=float(iou), background_class=-1,
             max_output_boxes=self.max_predictions_per_image, score_activation=int(self.score_activation),
             class_agnostic=int(self.class_agnostic), box_coding=0,

@@ -9,10 +9,10 @@ from typing import Any
 import onnx
 
 from exporter.artifact.manifest import Benchmark, Evaluation, Manifest, read_manifest
-from exporter.backend.lint.read import read
 from exporter.common.files import file_digest
 from exporter.common.flat import flat
 from exporter.graph import facts
+from exporter.graph.read_model import read_model
 from exporter.quantization.summary import summarize, summarize_fp16
 
 MEASURED = ("proof", "accuracy", "latency")
@@ -35,14 +35,15 @@ class Side:
 def read_side(folder: Path) -> Side:
     """The artifact in `folder`. Raises RequestError where there is none, or its file is no ONNX file."""
     manifest = read_manifest(folder)
-    given = read(folder)
+    file = folder / Path(manifest.artifact.file).name
+    model = read_model(file)
     bounds, measured = manifest.proof.bounds, manifest.proof.model_dump(exclude={"bounds"})
     sections = {
         "recipe": manifest.recipe.model_dump(include={"name", "commit", "dirty"}),
         "config": dict(flat(manifest.recipe.config)),
-        "graph": _graph(given.model),
-        "operators": facts.operators(given.model),
-        "size": _size(given.model, given.file, manifest),
+        "graph": _graph(model),
+        "operators": facts.operators(model),
+        "size": _size(model, file, manifest),
         "model": _model(manifest),
         "calibration": manifest.calibration.model_dump() if manifest.calibration else {},
         "versions": dict(manifest.versions),
@@ -53,7 +54,7 @@ def read_side(folder: Path) -> Side:
     }
     for name in MEASURED:
         sections[name] = {key: value for key, value in sections[name].items() if value is not None}
-    return Side(folder, file_digest(given.file), manifest.artifact.sha256, sections)
+    return Side(folder, file_digest(file), manifest.artifact.sha256, sections)
 
 
 def _graph(model: onnx.ModelProto) -> dict[str, Any]:

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
+from exporter.artifact.benchmark.cases import Case
+from exporter.artifact.benchmark.compare import Row
 from exporter.artifact.manifest import read_manifest
-from exporter.benchmark.cases import Case
-from exporter.benchmark.compare import Row
 from exporter.cli import main
 from exporter.cli.verbs import advise
 from exporter.common.errors import BuildError, RequestError

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from exporter.benchmark.compare import Row
+from exporter.artifact.benchmark.compare import Row
 
 COLOURS = {"onnxruntime": "#d55e00", "openvino": "#0072b2"}  # told apart by colour-blind eyes too
 SHAPES = ("o", "s", "^", "D", "v", "P", "X")

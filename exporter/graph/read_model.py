@@ -1,42 +1,16 @@
 """Reading somebody's ONNX file: no more of it than there is, and nothing outside its folder."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exporter.common.errors import RequestError
-from exporter.common.files import check_file, is_file, is_folder
+from exporter.common.files import check_file
 
 if TYPE_CHECKING:
     import onnx
 
 MAX_BYTES = 2**31 - 1
 """Protobuf's own limit; larger models keep their weights beside the file."""
-
-
-@dataclass(frozen=True)
-class Read:
-    """A model, the file it came from, and whether an artifact's manifest beside it states its optimisation profile."""
-
-    model: "onnx.ModelProto"
-    file: Path
-    has_profile: bool
-
-
-def read(path: Path) -> Read:
-    """The model in a file, or the artifact of a folder that a build wrote. Its external data stays where it is.
-
-    Raises RequestError in one line: missing, no file, too large, not ONNX.
-    """
-    from exporter.artifact.manifest import FILE, read_manifest
-
-    if not is_folder(path):
-        return Read(read_model(path), path, has_profile=False)
-    if not is_file(path / FILE):
-        raise RequestError(f"{path}: holds no {FILE}: give the ONNX file itself, or a folder that a build wrote")
-    manifest = read_manifest(path)
-    file = path / Path(manifest.artifact.file).name
-    return Read(read_model(file), file, has_profile=manifest.backend.profile is not None)
 
 
 def read_model(path: Path) -> "onnx.ModelProto":

@@ -13,33 +13,12 @@ include equality here (the README says "above" of the IoU, the kernel compares w
 score come in no certain order, for which this takes one that the plugin may take too: lower box, then lower class.
 """
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
+from exporter.graph.emulate_plugin import MAX_SELECTED, Attributes, threshold_of
 from exporter.postprocessing.reference import iou, sigmoid
-
-MAX_SELECTED = 4096
-"""Pairs of an image that enter suppression."""
-
-
-@dataclass(frozen=True)
-class Attributes:
-    """The plugin's attributes, by its own names.
-
-    score_activation: the scores are logits; the threshold is compared before the sigmoid and only what is kept gets it.
-    box_coding: 0 for x1, y1, x2, y2 (any two opposite corners), 1 for the centre, width and height.
-    background_class: the class that is no detection, -1 for none.
-    """
-
-    score_threshold: float
-    iou_threshold: float
-    max_output_boxes: int
-    background_class: int = -1
-    score_activation: bool = False
-    class_agnostic: bool = False
-    box_coding: int = 0
 
 
 class PluginOutputs(NamedTuple):
@@ -69,15 +48,6 @@ def efficient_nms(boxes: np.ndarray, scores: np.ndarray, attributes: Attributes)
         values = scores[image][kept[:, 0], kept[:, 1]]
         out.scores[image, :n] = sigmoid(values) if attributes.score_activation else values
     return out
-
-
-def threshold_of(attributes: Attributes) -> np.float32:
-    """What a score is compared with, as the plugin has it: before the sigmoid, ln(t / (1 - t)), and -32768 for 0."""
-    given = np.float32(attributes.score_threshold)
-    if not attributes.score_activation:
-        return given
-    with np.errstate(divide="ignore"):
-        return np.float32(-(2**15)) if given <= 0 else np.log(given / (np.float32(1) - given))
 
 
 def _kept(boxes: np.ndarray, scores: np.ndarray, attributes: Attributes) -> np.ndarray:

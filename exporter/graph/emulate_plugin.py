@@ -1,6 +1,7 @@
 """Makes a graph with TensorRT's plugin EfficientNMS_TRT run where there is no TensorRT: for proofs, previews and
-measurements on a CPU. The node is replaced by standard operators that compute what
-`exporter.postprocessing.efficientnms_reference` describes; the artifact on the disk stays as it is.
+measurements on a CPU. The node is replaced by standard operators; the artifact on the disk stays as it is. Written from
+the plugin's README and the comments of its published kernels (NVIDIA/TensorRT, plugin/efficientNMSPlugin); the tests
+hold it against the same in plain numpy.
 
     pairs above the threshold, the best 4096, best first:   TopK over [B, N·C]
     suppression within a class, or across all of them:      NonMaxSuppression over the boxes of these pairs
@@ -10,6 +11,7 @@ ONNX compares with >, the plugin with >=: for float32, x ≥ t is x > the float3
 Letters: B images, N boxes, C classes, K pairs.
 """
 
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,9 +23,29 @@ import onnx_ir as ir
 from exporter.common.errors import BuildError
 from exporter.graph import facts
 from exporter.graph.append import Op, Outputs, Tensor, written
-from exporter.graph.core_outputs import PLUGIN
-from exporter.postprocessing.efficientnms_reference import MAX_SELECTED, Attributes, threshold_of
-from exporter.postprocessing.nms.efficientnms import DOMAIN
+from exporter.graph.core_outputs import PLUGIN, PLUGIN_DOMAIN
+
+MAX_SELECTED = 4096
+"""Pairs of an image that enter suppression."""
+
+
+@dataclass(frozen=True)
+class Attributes:
+    """The plugin's attributes, by its own names.
+
+    score_activation: the scores are logits; the threshold is compared before the sigmoid and only what is kept gets it.
+    box_coding: 0 for x1, y1, x2, y2 (any two opposite corners), 1 for the centre, width and height.
+    background_class: the class that is no detection, -1 for none.
+    """
+
+    score_threshold: float
+    iou_threshold: float
+    max_output_boxes: int
+    background_class: int = -1
+    score_activation: bool = False
+    class_agnostic: bool = False
+    box_coding: int = 0
+
 
 _LOWEST = float(np.finfo(np.float32).min)  # the score of what is no candidate: below every threshold
 
@@ -31,7 +53,7 @@ _LOWEST = float(np.finfo(np.float32).min)  # the score of what is no candidate: 
 def has_plugin(model: bytes | Path) -> bool:
     """Whether a serialized graph or file has the plugin."""
     content = model if isinstance(model, bytes) else model.read_bytes()
-    return PLUGIN.encode() in content and DOMAIN.encode() in content
+    return PLUGIN.encode() in content and PLUGIN_DOMAIN.encode() in content
 
 
 def emulated(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -108,6 +130,15 @@ def _tail(op: Op, inputs: dict[str, Tensor], attributes: Attributes, names: list
         (op.Cast(op.GatherElements(classes, rank, axis=1), to=ir.DataType.INT32), [batch, limit]),
     )
     return dict(zip(names, outputs, strict=True))
+
+
+def threshold_of(attributes: Attributes) -> np.float32:
+    """What a score is compared with, as the plugin has it: before the sigmoid, ln(t / (1 - t)), and -32768 for 0."""
+    given = np.float32(attributes.score_threshold)
+    if not attributes.score_activation:
+        return given
+    with np.errstate(divide="ignore"):
+        return np.float32(-(2**15)) if given <= 0 else np.log(given / (np.float32(1) - given))
 
 
 def _below(x: np.float32) -> float:

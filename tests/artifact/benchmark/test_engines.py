@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from exporter.artifact.benchmark.cases import Case, cases, engine_names
+from exporter.artifact.benchmark.chart import draw, labels
+from exporter.artifact.benchmark.compare import Row, compared
 from exporter.artifact.manifest import read_manifest
-from exporter.benchmark.cases import Case, cases, engine_names
-from exporter.benchmark.chart import draw, labels
-from exporter.benchmark.compare import Row, compared
 from exporter.cli import main
 from exporter.cli.verbs import benchmark
 from exporter.common.errors import BuildError, RequestError
@@ -105,7 +105,7 @@ def test_less_than_one_is_nothing_to_time(float_artifact, threads, batch):
 
 
 def test_labelled_images_are_known_before_anything_is_timed(float_artifact, monkeypatch):
-    monkeypatch.setattr("exporter.benchmark.compare.compared", lambda cases, rounds: pytest.fail("timed"))
+    monkeypatch.setattr("exporter.artifact.benchmark.compare.compared", lambda cases, rounds: pytest.fail("timed"))
     with pytest.raises(RequestError, match="--yolo and --coco: give one of them"):
         told(float_artifact, more=["--yolo", "data.yaml", "--coco", "folder", "a.json"])
 
@@ -128,7 +128,7 @@ def test_accuracy_is_measured_once_in_each_engine(float_artifact, monkeypatch):
 
 def test_all_is_what_is_installed(monkeypatch, float_artifact):
     assert engine_names(["all", "own"]) == ["onnxruntime", "openvino", "own"]
-    monkeypatch.setattr("exporter.benchmark.cases.installed", lambda: False)
+    monkeypatch.setattr("exporter.artifact.benchmark.cases.installed", lambda: False)
     assert engine_names(["all"]) == ["onnxruntime"] and engine_names([]) == ["own"]
     with pytest.raises(RequestError, match="pip install exporter"):
         told(float_artifact, engines=["openvino"])

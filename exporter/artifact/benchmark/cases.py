@@ -8,7 +8,7 @@ from typing import Literal, TypeVar
 
 from exporter.artifact.manifest import Manifest, read_manifest
 from exporter.backend.engine import engine_of
-from exporter.benchmark.subject import Subject, of_manifest
+from exporter.benchmark.subject import Subject, example_input
 from exporter.common.errors import RequestError
 from exporter.common.messages import one_of
 from exporter.quantization.section import Int8
@@ -37,10 +37,12 @@ class Case:
     def subject(self) -> Subject:
         """Synthetic images of the nominal size, as many as the batch. Raises RequestError where the artifact's batch is
         fixed to another number."""
-        subject = of_manifest(self.folder, self.manifest, self.engine)
+        input = self.manifest.input
+        array = example_input(input, self.manifest.preprocessing)
+        subject = Subject(self.folder / self.manifest.artifact.file, input.name, array, self.engine)
         if self.batch == subject.batch:
             return subject
-        if isinstance(self.manifest.input.shape[0], int):
+        if isinstance(input.shape[0], int):
             raise RequestError(f"takes {subject.batch} at a time: build it with input.batch=dynamic for {self.batch}")
         return subject.repeated(self.batch)
 

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from exporter.benchmark.cases import Case
+from exporter.artifact.benchmark.cases import Case
 from exporter.benchmark.paired import interleaved, ratio, summarized
 from exporter.benchmark.section import Ratio
 from exporter.common.errors import BuildError, RequestError
