@@ -16,7 +16,7 @@ from exporter.common.options import lazily
 from exporter.preprocessing.trained import Trained
 
 if TYPE_CHECKING:
-    from exporter.model.loaded import LoadedModel
+    from exporter.model.loaded import LoadedModel, Loads
 else:
     __getattr__ = lazily(__name__)
 
@@ -86,6 +86,11 @@ class ModelNode(Node, ABC):
     def is_quantized(self) -> bool:
         """Whether it computes on integers already. Raises RequestError for a file that cannot be read."""
         return False
+
+    @property
+    def source(self) -> "Loads":
+        """What is loaded: the node itself, or those of its fields on which the loaded network depends."""
+        return self
 
     @abstractmethod
     def load(self) -> "LoadedModel":

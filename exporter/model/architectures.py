@@ -4,8 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from exporter.preprocessing.ppyoloe import PPYoloE as PPYoloEPreprocessing
-from exporter.preprocessing.yolo_nas import YoloNas as YoloNasPreprocessing
+from exporter.model.networks import COCO_LICENCES, NETWORKS
+from exporter.preprocessing.ppyoloe import PPYoloE
+from exporter.preprocessing.yolo_nas import YoloNas
 
 if TYPE_CHECKING:
     from torch import nn
@@ -23,40 +24,12 @@ class Architecture:
     restricted: bool  # whether that licence forbids a use, and so has to be accepted
 
 
-def _yolo_nas(size: str) -> Architecture:
-    def create(num_classes: int) -> "nn.Module":
-        from exporter.model.yolo_nas import YoloNas
-
-        return YoloNas(size, num_classes)
-
-    licence = "Deci YOLO-NAS licence: non-commercial use only"
-    return Architecture(
-        create,
-        YoloNasPreprocessing(),
-        confidence_threshold=0.25,
-        nms_threshold=0.7,
-        coco_licence=licence,
-        restricted=True,
-    )  # fmt: skip
+def _yolo_nas(name: str) -> Architecture:
+    return Architecture(NETWORKS[name], YoloNas(), 0.25, 0.7, COCO_LICENCES[name], restricted=True)
 
 
-def _ppyoloe(size: str) -> Architecture:
-    def create(num_classes: int) -> "nn.Module":
-        from exporter.model.ppyoloe import PPYoloE
-
-        return PPYoloE(size, num_classes)
-
-    # SuperGradients' own, which its maintainers said holds for these weights (Deci-AI/super-gradients, issue 983).
-    licence = "Apache-2.0 licence of SuperGradients"
-    return Architecture(
-        create,
-        PPYoloEPreprocessing(),
-        confidence_threshold=0.5,
-        nms_threshold=0.65,
-        coco_licence=licence,
-        restricted=False,
-    )  # fmt: skip
+def _ppyoloe(name: str) -> Architecture:
+    return Architecture(NETWORKS[name], PPYoloE(), 0.5, 0.65, COCO_LICENCES[name], restricted=False)
 
 
-ARCHITECTURES = {f"yolo_nas_{size}": _yolo_nas(size) for size in ("s", "m", "l")}
-ARCHITECTURES |= {f"ppyoloe_{size}": _ppyoloe(size) for size in ("s", "m", "l", "x")}
+ARCHITECTURES = {name: _yolo_nas(name) if name.startswith("yolo_nas") else _ppyoloe(name) for name in NETWORKS}

@@ -1,7 +1,7 @@
 """What `load()` of a model node gives."""
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from torch import nn
@@ -37,3 +37,11 @@ class LoadedModel(ModelFacts):
     def facts(self) -> ModelFacts:
         """What is known of it, without the network."""
         return ModelFacts(self.name, self.class_names, self.parameters, self.weights, unordered=self.unordered)
+
+
+class Loads(Protocol):
+    """What gives one."""
+
+    def load(self) -> LoadedModel:
+        """Reads or makes it. Raises RequestError where it cannot be had."""
+        ...

@@ -61,7 +61,7 @@ def steps(recipe: Recipe, run: Run) -> Steps:
     around = {"request": asked, "backend": backend}
     tools: Tools = lambda: {"progress": run.progress}  # noqa: E731 - said once for three stages
 
-    network = Stage("load weights", load.load, {"model": recipe.model})
+    network = Stage("load weights", load.load, {"model": recipe.model.source})
     model = Stage("read facts", load.facts, {"network": network}, FACTS)
     core = Stage("trace", trace, {"network": network, "export": recipe.export, "input": plain}, MODEL)
     calibrated = Stage(

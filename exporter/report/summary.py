@@ -87,6 +87,7 @@ def measured_lines(manifest: Manifest) -> Iterator[str]:
         own, ratio = benchmark.end_to_end.artifact, benchmark.end_to_end.ratio
         against = f", {ratio.median:.2f} of FP32 (quartiles {ratio.low:.2f} to {ratio.high:.2f})" if ratio else ""
         yield f"  benchmark  p50 {own.p50_ms:.1f} ms, p99 {own.p99_ms:.1f} ms{against}, {benchmark.threads} threads"
+        yield from (f"  warning    {warning}" for warning in benchmark.warnings)
 
 
 def _moved(shift: ScoreShift) -> str:

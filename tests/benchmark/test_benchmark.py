@@ -8,7 +8,7 @@ import pytest
 
 from exporter.artifact.benchmark.cases import cases
 from exporter.artifact.benchmark.compare import compared
-from exporter.artifact.manifest import Latency, Sizes
+from exporter.artifact.manifest import Latency, Sizes, read_manifest
 from exporter.benchmark import cpu
 from exporter.benchmark.memory import peak_memory
 from exporter.benchmark.paired import WARM_UP, interleaved, ratio, summarized
@@ -16,8 +16,9 @@ from exporter.benchmark.subject import Subject
 from exporter.cli import main
 from exporter.cli.verbs.benchmark import line
 from exporter.common.errors import BuildError, RequestError
-from exporter.common.progress import progress_in
+from exporter.report.summary import measured_lines
 from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
+from tests.report.diff.artifacts import benchmark as artifact_benchmark
 
 
 class Machine:
@@ -55,7 +56,7 @@ def test_percentiles_lie_between_neighbours():
     assert len(found.times_ms) == 101
 
 
-def test_slower_than_fp32_is_said_loudly(capsys):
+def test_slower_than_fp32_is_said_in_the_closing_lines(float_artifact):
     slow, fast = [20.0] * 4, [10.0] * 4
 
     def latency(own, baseline):
@@ -65,8 +66,9 @@ def test_slower_than_fp32_is_said_loudly(capsys):
     assert "SLOWER THAN FP32: 2.00 times" in line
     assert list(cpu._warnings(latency(fast, slow))) == []
     assert list(cpu._warnings(Latency(artifact=summarized(slow), reference=None, ratio=None))) == []
-    progress_in("text").warn(line)
-    assert line in capsys.readouterr().err
+    slower = artifact_benchmark(20.0).model_copy(update={"warnings": [line]})
+    said = list(measured_lines(read_manifest(float_artifact).model_copy(update={"benchmark": slower})))
+    assert f"  warning    {line}" in said
 
 
 def test_a_build_that_is_too_slow_fails_by_the_lower_quartile():

@@ -10,7 +10,7 @@ from exporter.artifact.verify import verify
 from exporter.cli import main
 from exporter.config.check import check
 from exporter.config.compose import compose
-from exporter.model.known import DEMO
+from exporter.model.known_weights import DEMO
 from tests.examples.modern_yolonas import PACKAGE, network
 
 WEIGHTS = DEMO / "yolo_nas_s.safetensors"

@@ -14,7 +14,7 @@ import exporter
 from exporter.common.geometry import Geometry
 from exporter.demo.scenes import CLASS_NAMES, scene
 from exporter.model.architectures import ARCHITECTURES
-from exporter.model.known import DEMO
+from exporter.model.known_weights import DEMO
 
 SIZE = 160
 KINDS = [

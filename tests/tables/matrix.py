@@ -10,7 +10,7 @@ from exporter.artifact.benchmark.compare import processor
 from exporter.common.geometry import STRIDE
 from exporter.common.progress import Progress
 from exporter.model.architectures import ARCHITECTURES
-from exporter.model.known import DEMO
+from exporter.model.known_weights import DEMO
 from tests.tables import markdown
 from tests.tables.markdown import Missing
 from tests.tables.measured import built, time_ratio

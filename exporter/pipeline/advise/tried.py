@@ -17,6 +17,10 @@ from exporter.pipeline.advise.variants import Variant, recipe_text
 SHARE = 0.8
 """Of the budget goes into building; the rest is for timing what was built."""
 
+WORTH_IT = 0.02
+"""Of the fastest float32 variant's time: what a lower precision has to save at least. Less is within what repeated
+measurements differ by, and it always costs some accuracy."""
+
 
 @dataclass(frozen=True)
 class Tried:
@@ -65,13 +69,18 @@ def try_variants(
 
 
 def best_of(tried: Sequence[Tried], max_drop: float) -> Tried | None:
-    """The fastest of those that lose at most so many points; of those equally fast the one that loses less."""
+    """The fastest of those that lose at most so many points; of those equally fast the one that loses less. Less than
+    float32 is taken only where it is faster by `WORTH_IT`."""
     holding = [
         (each.row.p50_ms / each.row.case.batch, each.drop, number)
         for number, each in enumerate(tried)
         if each.row is not None and each.row.p50_ms is not None and each.drop is not None and each.drop <= max_drop
     ]
-    return tried[min(holding)[2]] if holding else None
+    fastest = min(holding, default=None)
+    fp32 = min((each for each in holding if tried[each[2]].variant.fp32), default=None)
+    if fastest and fp32 and fastest[0] > fp32[0] * (1 - WORTH_IT):
+        fastest = fp32
+    return tried[fastest[2]] if fastest else None
 
 
 def _build(

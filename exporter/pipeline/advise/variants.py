@@ -19,10 +19,11 @@ CHOSEN = ("backend", "quantization", "output_dir", "name", "benchmark")
 
 @dataclass(frozen=True)
 class Variant:
-    """`overrides` are what makes it of the recipe."""
+    """`overrides` are what makes it of the recipe. fp32: whether it computes in float32 throughout."""
 
     name: str
     overrides: tuple[str, ...]
+    fp32: bool = False
 
 
 def variants() -> list[Variant]:
@@ -32,7 +33,7 @@ def variants() -> list[Variant]:
     for engine, override in [*engines, ("onnxruntime", "backend=onnxruntime")]:
         found += [
             Variant(f"{engine}_int8", (override, "quantization=int8")),
-            Variant(engine, (override, "quantization=none")),
+            Variant(engine, (override, "quantization=none"), fp32=True),
         ]
     if engines and CAPABILITIES["bf16"] in about()["capabilities"]:
         found.insert(2, Variant("openvino_bf16", ("backend=openvino", "backend.precision=bf16", "quantization=none")))

@@ -5,11 +5,10 @@ from typing import TYPE_CHECKING
 from exporter.common.heap import trim
 
 if TYPE_CHECKING:
-    from exporter.model import ModelNode
-    from exporter.model.loaded import LoadedModel, ModelFacts
+    from exporter.model.loaded import LoadedModel, Loads, ModelFacts
 
 
-def load(model: "ModelNode") -> "LoadedModel":
+def load(model: "Loads") -> "LoadedModel":
     """Reads or makes the weights."""
     loaded = model.load()
     trim()

@@ -55,6 +55,13 @@ def test_the_fastest_that_holds_the_bound(tried):
     assert best_of([Tried(Variant("a", ()), None, None, "failed")], 9) is None
 
 
+@pytest.mark.parametrize(("int8", "best"), [(4.9, 1), (4.91, 0), (5.0, 0), (6.0, 0)])
+def test_a_lower_precision_has_to_be_two_percent_faster(tried, int8, best):
+    fp32 = tried("fp32", 5.0, 0.0)
+    rows = [replace(fp32, variant=replace(fp32.variant, fp32=True)), tried("int8", int8, 0.1), tried("slow", 9.0, 0.0)]
+    assert best_of(rows, 0.5) is rows[best]
+
+
 def test_the_table_says_why_something_was_not_measured(tried):
     rows = [tried("slow", 9.0, 0.0), tried("quick", 3.0, 0.7), Tried(Variant("none", ()), None, None, "no room")]
     _, first, second, third = advise.table(rows, rows[1])
@@ -69,7 +76,7 @@ def test_which_variants_there_are(monkeypatch):
         "onnxruntime", "openvino_int8", "openvino", "openvino_bf16", "onnxruntime_int8",
     ]  # fmt: skip
     monkeypatch.setattr("exporter.pipeline.advise.variants.installed", lambda: False)
-    assert [each.name for each in variants()] == ["onnxruntime", "onnxruntime_int8"]
+    assert [(each.name, each.fp32) for each in variants()] == [("onnxruntime", True), ("onnxruntime_int8", False)]
 
 
 @pytest.mark.parametrize(
