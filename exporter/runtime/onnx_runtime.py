@@ -20,7 +20,7 @@ from exporter.common.limits import NO_MEMORY, alarm, bounded
 from exporter.common.messages import one_of
 from exporter.runtime.engine import Limits, Timed
 from exporter.runtime.onnx_bound import Bound
-from exporter.runtime.onnx_providers import PROVIDERS, Provider, check_provider, plugin_devices
+from exporter.runtime.onnx_providers import PROVIDERS, Kind, Provider, check_provider, plugin_devices
 
 CAPTURED = "enable_cuda_graph"
 OPTIONS = ("use_tf32", CAPTURED, "prefer_nhwc")
@@ -166,17 +166,7 @@ class OnnxRuntimeSession:
         except (MemoryError, BuildError):
             raise
         except Exception as error:  # ORT raises its own classes, which share no base but this one
-            raise BuildError(f"ONNX Runtime cannot run it: {self._why(error)}") from error
-
-    def _why(self, error: Exception) -> str:
-        """What ONNX Runtime says, on a line; where the GPU has no more memory, what to do."""
-        text = " ".join(str(error).split())
-        if self._kind.memory and (NO_MEMORY.search(text) or NO_GPU_MEMORY.search(text)):
-            return (
-                f"it does not fit into the GPU's memory ({text[-150:]}): take a smaller input.batch or input.size, or"
-                " end what else runs there"
-            )
-        return text[-300:]
+            raise BuildError(f"ONNX Runtime cannot run it: {_why(error, self._kind)}") from error
 
     def timed(self, feeds: dict[str, np.ndarray]) -> Timed:
         """Seconds of one run; with a GPU, of data that lies there."""
@@ -239,11 +229,22 @@ def session(
     except RequestError:
         raise
     except Exception as error:  # ORT raises its own classes, which share no base but this one
-        raise BuildError(f"ONNX Runtime does not take the model: {' '.join(str(error).split())[-300:]}") from error
+        raise BuildError(f"ONNX Runtime does not take the model: {_why(error, wanted)}") from error
     first = made.get_providers()[0]
     if first != wanted.name:  # its libraries do not load: ONNX Runtime then goes on without a word
         raise BuildError(f"ONNX Runtime cannot start {wanted.name} here and would take {first} instead")
     return made
+
+
+def _why(error: Exception, kind: Kind) -> str:
+    """What ONNX Runtime says, on a line; where the GPU has no more memory, what to do."""
+    text = " ".join(str(error).split())
+    if kind.memory and (NO_MEMORY.search(text) or NO_GPU_MEMORY.search(text)):
+        return (
+            f"it does not fit into the GPU's memory ({text[-150:]}): take a smaller input.batch or input.size, or"
+            " end what else runs there"
+        )
+    return text[-300:]
 
 
 def session_options() -> Any:
