@@ -1,5 +1,5 @@
-"""What users of single versions of TensorRT report, in issue trackers: none of it was verified here, and none is a rule.
-It is said with the lint's findings, where the graph has what it is about."""
+"""What users of single versions of TensorRT report, in issue trackers: nothing of it was verified here, and it is no
+rule. It is said with the lint's findings, where the graph has what it is about."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
