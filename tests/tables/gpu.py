@@ -10,9 +10,8 @@ from typing import Any
 
 import torch
 
-from exporter.artifact.manifest import read_manifest
+from exporter.artifact.benchmark.cases import Case
 from exporter.benchmark.paired import interleaved
-from exporter.benchmark.subject import of_manifest
 from exporter.common.errors import BuildError
 from exporter.config.check import check
 from exporter.config.compose import compose
@@ -81,7 +80,7 @@ def _sessions(
                 options = {"use_tf32": "0", **told} if provider == "cuda" else {}
                 engine = OnnxRuntimeEngine(provider, tuple(options.items()))
                 try:
-                    runs[row, column] = of_manifest(place, read_manifest(place), engine).runner(2)
+                    runs[row, column] = Case(place, manifest, engine, 2, min(batch, many)).subject.runner(2)
                     runs[row, column]()
                 except BuildError as error:
                     runs.pop((row, column), None)
