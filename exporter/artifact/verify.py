@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 
 from exporter.artifact.bounded_session import artifact_session, check_artifact
-from exporter.artifact.manifest import Manifest, read_manifest
+from exporter.artifact.manifest import Engine, Manifest, read_manifest
 from exporter.artifact.metadata import metadata
 from exporter.backend.engine import engine_of
 from exporter.common.errors import BuildError, RequestError
@@ -19,6 +19,7 @@ from exporter.graph import facts
 from exporter.graph.clean import check
 from exporter.graph.read_model import read_model
 from exporter.quantization.summary import COUNTED, summarize, summarize_fp16
+from exporter.runtime.tensorrt.library import KINDS, installed
 
 IN_FLOAT = ("float32", "float16")
 """Precisions in which nothing computes on integers."""
@@ -38,7 +39,7 @@ def verify(folder: Path) -> Iterator[str]:
     if manifest.engine is not None:
         built = folder / Path(manifest.engine.file).name
         _same(f"sha256 of {built.name}", file_digest(built) if is_file(built) else None, manifest.engine.sha256)
-        yield f"{built.name} has the manifest's sha256; only its own GPU can run it"
+        yield f"{built.name} has the manifest's sha256; {_runs_on(manifest.engine)}"
     if manifest.intermediate is not None:
         for each in (manifest.intermediate.xml, manifest.intermediate.bin):
             beside = folder / each.file
@@ -54,6 +55,19 @@ def verify(folder: Path) -> Iterator[str]:
         _same(name, found, stated)
     yield "input, outputs, operators, opset, metadata and quantization are what the manifest says"
     yield from _run(path, manifest)
+
+
+def _runs_on(built: Engine) -> str:
+    """What an engine needs, and whether the library that is installed here is it."""
+    needs = f"only {built.library} {built.tensorrt} can run it, on {', '.join(built.targets) or built.gpu or 'its GPU'}"
+    for name, kind in KINDS.items():
+        try:
+            there = installed(name) if kind.title == built.library else None
+        except RequestError as error:
+            return f"{needs}; here is another: {error}"
+        if there is not None and there.version != built.tensorrt:
+            needs += f"; here is {there.version}: exporter engine builds it again"
+    return needs
 
 
 def _check_countable(model: onnx.ModelProto, path: Path) -> None:

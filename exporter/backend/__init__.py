@@ -44,7 +44,13 @@ class BackendNode(Node, ABC):
 
     @property
     def slow_int8(self) -> str | None:
-        """Why INT8 is no gain in it, and what to do; None where it is one, or was asked for all the same."""
+        """Why INT8 is no gain in it, or not for it, and what to do; None where it is one, or was asked for all the
+        same."""
+        return None
+
+    def slow_opset(self, opset: int) -> str | None:
+        """Why a graph of this opset is slow in it, and what to do; None where it is not, or was asked for all the
+        same."""
         return None
 
     @property

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
 from exporter.backend import BackendNode
+from exporter.backend.rtx_limits import not_in_rtx
 
 if TYPE_CHECKING:
     import onnx
@@ -14,11 +15,18 @@ if TYPE_CHECKING:
     from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
 
 
+NVIDIA_COMPILES = ("tensorrt", "tensorrt_rtx")
+"""Providers that hand the graph to TensorRT's parser."""
+NO_CUDA_KERNEL = {"Resize": 19, "ReduceMax": 20}
+"""Operators of these networks, and the opset from which ONNX Runtime's CUDA provider has no kernel for them (1.31.1, on
+an H100)."""
+
+
 class OnnxRuntime(BackendNode):
     """uint8 activations with int8 per-channel weights (U8S8) are what its CPU kernels are fast with; symmetric int8
     activations run, but slower than FP32 (measured 1.3 to 1.4 times its time), so they must be asked for."""
 
-    provider: Literal["cpu", "openvino", "cuda", "tensorrt"] = "cpu"
+    provider: Literal["cpu", "openvino", "cuda", "tensorrt", "tensorrt_rtx"] = "cpu"
     tf32: bool = False
     cuda_graph: bool = False
     prefer_nhwc: bool = False
@@ -26,12 +34,28 @@ class OnnxRuntime(BackendNode):
 
     @property
     def slow_int8(self) -> str | None:
-        """On CUDA, unless it is allowed."""
+        """On CUDA, unless it is allowed; in TensorRT it is not what this backend writes."""
+        if self.provider in NVIDIA_COMPILES:
+            return (
+                f"its uint8 activations are not for backend.provider={self.provider}, whose parser refuses them or"
+                " reads them as int8 (values above 127 saturate): take backend=tensorrt_rtx or tensorrt, whose INT8 is"
+                " symmetric, or quantization=fp16"
+            )
         if self.provider != "cuda" or self.allow_slow:
             return None
         return (
             "slower than FP16 with backend.provider=cuda, which has no kernel for it (YOLO-NAS-S on an H100: 6.6 ms,"
             " FP32 4.3, FP16 3.8): take quantization=fp16, or add backend.allow_slow=true"
+        )
+
+    def slow_opset(self, opset: int) -> str | None:
+        """On CUDA, unless it is allowed."""
+        without = [operator for operator, since in NO_CUDA_KERNEL.items() if opset >= since]
+        if self.provider != "cuda" or self.allow_slow or not without:
+            return None
+        return (
+            f"{' and '.join(without)} of that opset has no kernel in ONNX Runtime's CUDA provider: such nodes run on"
+            " the CPU, with copies there and back: take export.opset=18, or add backend.allow_slow=true"
         )
 
     @property
@@ -44,13 +68,15 @@ class OnnxRuntime(BackendNode):
     def problems(self, request: "Request", scheme: str) -> Iterator[str]:
         """A provider that is not there, what it cannot do, and INT8 that is slow."""
         from exporter.common.errors import RequestError
-        from exporter.runtime.onnx_runtime import check_provider
+        from exporter.runtime.onnx_providers import check_provider
 
         try:
             check_provider(self.provider)
         except RequestError as error:
             yield str(error)
         yield from self._cuda_problems(request)
+        if self.provider == "tensorrt_rtx":
+            yield from not_in_rtx(request)
         if scheme != self.capabilities.scheme:
             yield (
                 f"quantization.scheme={scheme}: slower than FP32 in ONNX Runtime on a CPU, which wants u8s8: leave it"
@@ -101,12 +127,12 @@ class OnnxRuntime(BackendNode):
         import onnxruntime
 
         from exporter.backend.section import Backend as BackendSection
-        from exporter.runtime.onnx_runtime import PROVIDERS
+        from exporter.runtime.onnx_providers import PROVIDERS
 
-        where = "on CPU" if self.provider == "cpu" else f"with {PROVIDERS[self.provider]}"
+        where = "on CPU" if self.provider == "cpu" else f"with {PROVIDERS[self.provider].name}"
         return BackendSection(
             name=self.name,
-            minimum_version="1.17",  # reads IR 8 and opset 18 with all the int8 kernels used here
+            minimum_version=PROVIDERS[self.provider].since,
             verified=f"run and proved in onnxruntime {onnxruntime.__version__} {where}",
             settings=self.engine.settings,
         )

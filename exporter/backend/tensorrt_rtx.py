@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
 
 from exporter.backend.capabilities import Capabilities
+from exporter.backend.rtx_limits import not_in_rtx
 from exporter.backend.tensorrt import TensorRT, check_rules, in_its_words
 from exporter.backend.tensorrt_limits import MAX_TOP_K
 
@@ -37,16 +38,7 @@ class TensorRtRtx(TensorRT):
             _library()
         except RequestError as error:
             yield str(error)
-        if request.nms.operator is not None:
-            yield (
-                f"postprocessing/nms={request.nms.name}: TensorRT-RTX has no implementation of {request.nms.operator}:"
-                " take postprocessing/nms=cluster, which gives the same detections, or none"
-            )
-        if request.nms.detects and request.format.operator is not None:
-            yield (
-                f"postprocessing/format={request.format.name}: TensorRT-RTX has no implementation of"
-                f" {request.format.operator}: take postprocessing/format=batch"
-            )
+        yield from not_in_rtx(request)
         yield from super().problems(request, scheme)
 
     def finish(self, model: "onnx.ModelProto") -> "onnx.ModelProto":

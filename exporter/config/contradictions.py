@@ -37,6 +37,8 @@ def contradictions(recipe: "Recipe", composed: Composed) -> Iterator[str]:
                 f" backend={recipe.backend.name} {group}={node.instead}"
             )
     yield from recipe.backend.problems(recipe.request, recipe.scheme)
+    if slow := recipe.backend.slow_opset(recipe.export.opset):
+        yield f"export.opset={recipe.export.opset}: {slow}"
     yield from _gate_problems(recipe)
     if composed.said("sweep") and not composed.sweeping:
         yield "sweep: has no effect on a single build: leave it out, or sweep with -m"

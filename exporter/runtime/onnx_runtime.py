@@ -2,33 +2,31 @@
 
 import json
 import os
+import re
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, get_args
 
 import numpy as np
 
 from exporter.common.errors import BuildError, RequestError
-from exporter.common.limits import alarm, bounded
+from exporter.common.limits import NO_MEMORY, alarm, bounded
 from exporter.common.messages import one_of
 from exporter.runtime.engine import Limits, Timed
+from exporter.runtime.onnx_bound import Bound
+from exporter.runtime.onnx_providers import PROVIDERS, Kind, Provider, check_provider, plugin_devices
 
-Provider = Literal["cpu", "openvino", "cuda", "tensorrt"]
-PROVIDERS = {
-    "cpu": "CPUExecutionProvider",
-    "openvino": "OpenVINOExecutionProvider",
-    "cuda": "CUDAExecutionProvider",
-    "tensorrt": "TensorrtExecutionProvider",
-}
-GPU = ("cuda", "tensorrt")
-"""Providers that compute on one."""
-OPTIONS = ("use_tf32", "enable_cuda_graph", "prefer_nhwc")
+CAPTURED = "enable_cuda_graph"
+OPTIONS = ("use_tf32", CAPTURED, "prefer_nhwc")
 """Of the CUDA provider, those that change what it computes or how fast; by ONNX Runtime's names."""
+NO_GPU_MEMORY = re.compile(r"smaller than requested bytes|STATUS_ALLOC_FAILED")
+"""As ONNX Runtime's arena, cuBLAS and cuDNN say it."""
 
 
 @dataclass(frozen=True)
@@ -54,25 +52,26 @@ class OnnxRuntimeEngine:
     @classmethod
     def of(cls, settings: Mapping[str, str]) -> "OnnxRuntimeEngine":
         """That of a manifest. Raises RequestError for settings that this engine does not have."""
-        stated = settings.get("provider", PROVIDERS["cpu"])
+        stated = settings.get("provider", PROVIDERS["cpu"].name)
         told = {key: value for key, value in settings.items() if key != "provider"}
         if wrong := [key for key, value in told.items() if key not in OPTIONS or value not in ("0", "1")]:
             raise RequestError(f"backend.settings: {one_of('no such option', wrong[0], OPTIONS)}, each 0 or 1")
         for provider in get_args(Provider):
-            if PROVIDERS[provider] == stated:
+            if PROVIDERS[provider].name == stated:
                 return cls(provider, tuple(told.items()))
-        raise RequestError(f"backend.settings: {one_of('no such provider', stated, list(PROVIDERS.values()))}")
+        known = [kind.name for kind in PROVIDERS.values()]
+        raise RequestError(f"backend.settings: {one_of('no such provider', stated, known)}")
 
     @property
     def settings(self) -> dict[str, str]:
         """What `InferenceSession` is given besides the model."""
-        return {} if self.provider == "cpu" else {"provider": PROVIDERS[self.provider], **dict(self.options)}
+        return {} if self.provider == "cpu" else {"provider": PROVIDERS[self.provider].name, **dict(self.options)}
 
     def label(self, model: bytes | Path) -> str:
         """Name, version and provider."""
         import onnxruntime as ort
 
-        by = "CPU" if self.provider == "cpu" else PROVIDERS[self.provider]
+        by = "CPU" if self.provider == "cpu" else PROVIDERS[self.provider].name
         return f"onnxruntime {ort.__version__}, {by}{emulation(model)}"
 
     def session(
@@ -90,12 +89,13 @@ class OnnxRuntimeEngine:
         with tempfile.TemporaryDirectory() as folder:
             options = session_options()
             options.enable_profiling, options.profile_file_prefix = True, str(Path(folder) / "profile")
-            profiled = session(model, options, self.provider, dict(self.options))
+            told = {key: value for key, value in self.options if key != CAPTURED}  # which is one thing to the profile
+            profiled = session(model, options, self.provider, told)
             profiled.run(None, feeds)
             events = json.loads(Path(profiled.end_profiling()).read_text(encoding="utf-8"))
         nodes = {event["name"]: event["args"]["provider"] for event in events if "provider" in event.get("args", {})}
         found = Counter(nodes.values())
-        if PROVIDERS[self.provider] not in found:
+        if PROVIDERS[self.provider].name not in found:
             raise BuildError(
                 f"backend.provider={self.provider}: ONNX Runtime gave none of {found.total()} nodes to it, and all to"
                 f" {', '.join(sorted(found))}: take backend.provider=cpu, which says so"
@@ -111,17 +111,18 @@ class OnnxRuntimeSession:
         self, model: bytes | Path, options: Any, provider: Provider = "cpu", limits: Limits | None = None,
         told: Mapping[str, str] | None = None,
     ):  # fmt: skip
-        self._limits, self._on_gpu = limits, provider in GPU
+        self._limits, self._kind = limits, PROVIDERS[provider]
         told = dict(told or {})
-        if limits and self._on_gpu:
-            told["gpu_mem_limit"] = str(limits.memory)
+        if limits and self._kind.memory:
+            told[self._kind.memory] = str(limits.memory)
         with self._bounded():
             self._session = session(model, options, provider, told)
+        self._captured = Bound(self._session, self._kind.device) if told.get(CAPTURED) == "1" else None
 
     def _bounded(self) -> AbstractContextManager[None]:
         """Within the limit on memory. CUDA reserves more addresses than any limit on them allows: on a GPU it is the
         provider's own arena that is bounded."""
-        if self._limits is None or self._on_gpu:
+        if self._limits is None or self._kind.memory:
             return nullcontext()
         return bounded(self._limits.label, self._limits.memory)
 
@@ -157,19 +158,27 @@ class OnnxRuntimeSession:
 
     def _run(self, names: Sequence[str] | None, feeds: dict[str, np.ndarray], options: Any) -> list[np.ndarray]:
         try:
-            return self._session.run(names, feeds, options)
-        except MemoryError:
+            if self._captured is None:
+                return self._session.run(names, feeds, options)
+            self._captured.give(feeds)
+            self._captured.run(options)
+            return self._captured.take(names)
+        except (MemoryError, BuildError):
             raise
         except Exception as error:  # ORT raises its own classes, which share no base but this one
-            raise BuildError(f"ONNX Runtime cannot run it: {' '.join(str(error).split())[-300:]}") from error
+            raise BuildError(f"ONNX Runtime cannot run it: {_why(error, self._kind)}") from error
 
     def timed(self, feeds: dict[str, np.ndarray]) -> Timed:
-        """Seconds of one run."""
-        run = self._session.run
+        """Seconds of one run; with a GPU, of data that lies there."""
+        run: Callable[[], object] = partial(self._session.run, None, feeds)
+        if self._kind.device != "cpu":
+            bound = self._captured or Bound(self._session, self._kind.device)
+            bound.give(feeds)
+            run = bound.run
 
         def once() -> float:
             started = time.perf_counter()
-            run(None, feeds)
+            run()
             return time.perf_counter() - started
 
         return once
@@ -209,14 +218,33 @@ def session(
 
         loaded = onnx.load_from_string(model) if isinstance(model, bytes) else onnx.load(model)
         source = emulated(loaded).SerializeToString()
-    wanted = PROVIDERS[provider]
+    wanted, by = PROVIDERS[provider], {}
     try:
-        made = ort.InferenceSession(source, options, providers=[(wanted, dict(told or {}))])
+        if wanted.plugin:
+            options.add_provider_for_devices(plugin_devices(provider), dict(told or {}))
+        else:
+            by["providers"] = [(wanted.name, dict(told or {}))]
+        # Its Python would else go on with the CPU, and print so, where a provider fails, now or in a run.
+        made = ort.InferenceSession(source, options, enable_fallback=0, **by)
+    except RequestError:
+        raise
     except Exception as error:  # ORT raises its own classes, which share no base but this one
-        raise BuildError(f"ONNX Runtime does not take the model: {' '.join(str(error).split())[-300:]}") from error
-    if made.get_providers()[0] != wanted:  # its libraries do not load: ONNX Runtime then goes on without a word
-        raise BuildError(f"ONNX Runtime cannot start {wanted} here and would take {made.get_providers()[0]} instead")
+        raise BuildError(f"ONNX Runtime does not take the model: {_why(error, wanted)}") from error
+    first = made.get_providers()[0]
+    if first != wanted.name:  # its libraries do not load: ONNX Runtime then goes on without a word
+        raise BuildError(f"ONNX Runtime cannot start {wanted.name} here and would take {first} instead")
     return made
+
+
+def _why(error: Exception, kind: Kind) -> str:
+    """What ONNX Runtime says, on a line; where the GPU has no more memory, what to do."""
+    text = " ".join(str(error).split())
+    if kind.memory and (NO_MEMORY.search(text) or NO_GPU_MEMORY.search(text)):
+        return (
+            f"it does not fit into the GPU's memory ({text[-150:]}): take a smaller input.batch or input.size, or"
+            " end what else runs there"
+        )
+    return text[-300:]
 
 
 def session_options() -> Any:
@@ -248,18 +276,3 @@ def emulation(model: bytes | Path) -> str:
     from exporter.graph.emulate_plugin import has_plugin
 
     return ", TensorRT's NMS plugin emulated" if has_plugin(model) else ""
-
-
-def check_provider(provider: Provider) -> None:
-    """Raises RequestError where the ONNX Runtime that is installed does not have it."""
-    if provider == "cpu":
-        return
-    import onnxruntime as ort
-
-    there = [name for name in get_args(Provider) if PROVIDERS[name] in ort.get_available_providers()]
-    if provider not in there:
-        package = {"openvino": "onnxruntime-openvino"}.get(provider, "onnxruntime-gpu")
-        raise RequestError(
-            f"backend.provider={provider}: the ONNX Runtime installed here ({ort.__version__}) has only"
-            f" {', '.join(there)}: install {package} in its place, or take one of these"
-        )

@@ -14,18 +14,22 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.tables", description=__doc__)
     parser.add_argument(
         "table",
-        choices=["precision", "matrix", "tensorrt", "sweep", "engines", "nms", "compiled", "consumers"],
+        choices=["precision", "matrix", "tensorrt", "sweep", "engines", "nms", "compiled", "consumers", "gpu"],
     )
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N rows")
     parser.add_argument("--size", type=int, default=640, metavar="S", help="pixels of the input's sides (640)")
     parser.add_argument("--rounds", type=int, default=40, metavar="R", help="runs of each in turn for the latency (40)")
+    parser.add_argument(
+        "--provider", default="cuda", choices=["cuda", "cpu"], help="gpu: cpu tries its code without one"
+    )
     parser.add_argument("--model", default="yolo_nas_s", help="precision, engines: one with demo weights (yolo_nas_s)")
     parser.add_argument("--scenes", type=int, default=300, metavar="N", help="synthetic images to score on (300)")
     parser.add_argument("--file", type=Path, help="where rows are kept (outputs/figures/TABLE.jsonl): those in it are"
                         " not measured again; remove it to begin anew")  # fmt: skip
     given = parser.parse_args(arguments)
     from exporter.common.progress import progress_in
-    from tests.tables import compiled, consumers, engines, matrix, nms, precision, sweep, tensorrt
+    from exporter.runtime.onnx_providers import check_provider
+    from tests.tables import compiled, consumers, engines, gpu, matrix, nms, precision, sweep, tensorrt
 
     file = given.file or Path("outputs") / "figures" / f"{given.table}.jsonl"
     try:
@@ -42,6 +46,9 @@ def main(arguments: list[str] | None = None) -> int:
             table = sweep.table(given.size, given.limit, progress)
         elif given.table == "compiled":
             table = compiled.table(given.size, given.limit, file, progress)
+        elif given.table == "gpu":
+            check_provider(given.provider)
+            table = gpu.table(given.provider, given.size, given.rounds)
         elif given.table == "nms":
             table = nms.table(given.rounds)
         elif given.table == "engines":

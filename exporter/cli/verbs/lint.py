@@ -33,18 +33,21 @@ def run(arguments: list[str]) -> int:
     from exporter.backend.lint.file import lint_file
 
     file, has_profile = _file(given.path)
-    findings, said = lint_file(file, given.backend, has_profile=has_profile)
+    findings, said, reports = lint_file(file, given.backend, has_profile=has_profile)
     errors = sum(finding.level == "error" for finding in findings)
     if given.json:
         listed = [
             {"cure" if key == "fix" else key: value for key, value in dataclasses.asdict(finding).items()}
             for finding in findings
         ]  # `cure` is the published key
-        about = {"file": str(file), "backend": given.backend, "errors": errors, "findings": listed, "parser": said.line}
+        about = {"file": str(file), "backend": given.backend, "errors": errors, "findings": listed, "parser": said.line,
+                 "reported": [str(each) for each in reports]}  # fmt: skip
         print(json.dumps(about, indent=1))
     else:
         for line in _lines(findings):
             print(line)
+        for report in reports:
+            print(f"reported by users, unverified: {report}")
         print(f"NVIDIA's parser: {said.line}")
         print(f"{file}: {errors} errors, {len(findings) - errors} notes for {given.backend}")
     return 1 if errors or said.refuses else 0

@@ -4,6 +4,11 @@ from exporter.deploy.snippet import cpp_pieces as pieces
 from exporter.deploy.snippet.facts import Facts
 
 TYPES = {"uint8": "uint8_t", "float32": "float", "float16": "Ort::Float16_t"}
+NVIDIA = {
+    "CUDAExecutionProvider": ("CUDA", "CUDAProviderOptionsV2*"),
+    "TensorrtExecutionProvider": ("TensorRT", "TensorRTProviderOptionsV2*"),
+}
+"""By a provider's name, its name in the C API's functions and the type of its options there."""
 OUTPUTS = {
     "batch": ("num_predictions", "pred_boxes", "pred_scores", "pred_classes"),
     "flat": ("flat_predictions",),
@@ -69,6 +74,20 @@ def _encode(facts: Facts) -> str:
     return pieces.ENCODE.format(constants=constants, index=index, value=value)
 
 
+def _options(facts: Facts) -> str:
+    """Of the session: the provider that the artifact was proved with, and its options."""
+    provider = facts.provider
+    if provider.plugin:
+        return pieces.PLUGIN.format(name=provider.name)
+    if provider.name == "OpenVINOExecutionProvider":
+        return pieces.OPENVINO_PROVIDER
+    if provider.name not in NVIDIA:
+        return pieces.CPU
+    name, type = NVIDIA[provider.name]
+    keys, values = (", ".join(map(literal, words)) for words in (provider.options, provider.options.values()))
+    return pieces.NVIDIA_PROVIDER.format(name=name, type=type, keys=keys, values=values)
+
+
 def _main(facts: Facts) -> str:
     sides = {"n": "BATCH", "c": "3", "h": "placed.image.height", "w": "placed.image.width"}
     if facts.takes_arrays:
@@ -76,6 +95,7 @@ def _main(facts: Facts) -> str:
     integer = f"{facts.outputs.get('num_predictions', 'int64')}_t"
     row = {"batch": pieces.BATCH, "flat": pieces.FLAT, "none": pieces.WITHOUT_NMS, "own": pieces.USER_FORMAT}
     return pieces.MAIN.format(
+        options=_options(facts),
         input=literal(facts.input_name),
         outputs=", ".join(literal(name) for name in OUTPUTS.get(facts.format, facts.outputs)),
         prepare=pieces.FROM_ARRAY if facts.takes_arrays else pieces.FROM_IMAGE,

@@ -170,10 +170,42 @@ void print(int c, float score, const float* box) {
 }
 """
 
+# ONNX Runtime's own providers whose options are an object of the C API: their name in its functions is {name}.
+NVIDIA_PROVIDER = """\
+    Ort::SessionOptions options;
+    Ort{type} provider = nullptr;
+    Ort::ThrowOnError(Ort::GetApi().Create{name}ProviderOptions(&provider));
+    const std::vector<const char*> keys = {{{keys}}}, values = {{{values}}};
+    Ort::ThrowOnError(
+        Ort::GetApi().Update{name}ProviderOptions(provider, keys.data(), values.data(), keys.size()));
+    options.AppendExecutionProvider_{name}_V2(*provider);  // throws where it does not start
+    Ort::GetApi().Release{name}ProviderOptions(provider);
+"""
+
+OPENVINO_PROVIDER = """\
+    Ort::SessionOptions options;
+    options.AppendExecutionProvider_OpenVINO_V2({});
+"""
+
+# Needs ONNX Runtime 1.24; the library and those beside it are in the Python package of the same name.
+PLUGIN = """\
+    env.RegisterExecutionProviderLibrary("{name}", ORT_TSTR("libonnxruntime_providers_nv_tensorrt_rtx.so"));
+    std::vector<Ort::ConstEpDevice> devices;
+    for (const auto& device : env.GetEpDevices())
+        if (std::string(device.EpName()) == "{name}") devices.push_back(device);
+    if (devices.empty()) std::exit((std::fprintf(stderr, "{name} finds no GPU here that it fits\\n"), 1));
+    Ort::SessionOptions options;
+    options.AppendExecutionProvider_V2(env, devices, Ort::KeyValuePairs());
+"""
+
+CPU = """\
+    Ort::SessionOptions options;
+"""
+
 MAIN = """
 int main(int argc, char** argv) {{
     Ort::Env env(ORT_LOGGING_LEVEL_WARNING, "detect");
-    Ort::Session session(env, MODEL, Ort::SessionOptions());
+{options}    Ort::Session session(env, MODEL, options);
     const auto memory = Ort::MemoryInfo::CreateCpu(OrtDeviceAllocator, OrtMemTypeDefault);
     const char* input = {input};
     const std::vector<const char*> outputs = {{{outputs}}};

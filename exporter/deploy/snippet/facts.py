@@ -5,11 +5,41 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from exporter.artifact.manifest import Manifest
+from exporter.backend.engine import option_of
 from exporter.common.geometry import Geometry
 from exporter.preprocessing.normalization import Normalization
+from exporter.runtime.onnx_providers import PROVIDERS
+from exporter.runtime.onnx_runtime import CAPTURED
+from exporter.runtime.tensorrt.library import KINDS
 
 WRITTEN = ("batch", "flat")
 """The formats of which a program here reads detections. Others are for readers that there are already, or a user's."""
+
+
+@dataclass(frozen=True)
+class Provider:
+    """ONNX Runtime's execution provider that the artifact was proved with, by its name there, and its options. plugin:
+    the module that brings it, where it is no part of ONNX Runtime. captured: whether in a CUDA graph."""
+
+    name: str
+    options: dict[str, str]
+    plugin: str | None
+
+    @property
+    def captured(self) -> bool:
+        return self.options.get(CAPTURED) == "1"
+
+
+@dataclass(frozen=True)
+class Serialized:
+    """NVIDIA's engine beside the artifact. title: of its library. module: what runs it. plugins: whether that has any
+    to load. fits: what to say where it cannot be loaded."""
+
+    file: Path
+    title: str
+    module: str
+    plugins: bool
+    fits: str
 
 
 @dataclass(frozen=True)
@@ -21,6 +51,7 @@ class Facts:
     the input is one image [h, w, 3]. batch: None where it is free. format: "batch", "flat", "none" (no NMS inside) or
     "own" (whose reader is not written here). outputs: name → dtype. in_image: boxes are to be in the image's own
     pixels, and can be. openvino: what it has to be told, for an artifact that is for it; None for ONNX Runtime.
+    serialized: the engine that runs in its place, where one was built.
     """
 
     model: Path
@@ -39,7 +70,8 @@ class Facts:
     outputs: dict[str, str]
     in_image: bool
     openvino: dict[str, str] | None
-    provider: tuple[str, dict[str, str]]
+    provider: Provider
+    serialized: Serialized | None
 
     @property
     def takes_raw_image(self) -> bool:
@@ -70,10 +102,22 @@ def facts(manifest: Manifest, model: Path) -> Facts:
         in_image=preprocessing.geometry is not None,
         openvino=dict(manifest.backend.settings) if manifest.backend.name == "openvino" else None,
         provider=_provider(manifest.backend.settings),
+        serialized=_serialized(manifest, model.parent),
     )
 
 
-def _provider(settings: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+def _provider(settings: Mapping[str, str]) -> Provider:
     """ONNX Runtime's execution provider and its options, as the artifact was proved with."""
     options = dict(settings)
-    return options.pop("provider", "CPUExecutionProvider"), options
+    name = options.pop("provider", PROVIDERS["cpu"].name)
+    return Provider(name, options, next((kind.plugin for kind in PROVIDERS.values() if kind.name == name), None))
+
+
+def _serialized(manifest: Manifest, folder: Path) -> Serialized | None:
+    built, compiler = manifest.engine, option_of(manifest.backend).compiler
+    if built is None or compiler is None:
+        return None
+    kind = KINDS[compiler]
+    where = ", ".join(built.targets) or built.gpu or "the GPU that it was built on"
+    fits = f": cannot be loaded here: it is for {built.library} {built.tensorrt} and {where}"
+    return Serialized(folder / built.file, kind.title, kind.module, kind.plugins, fits)

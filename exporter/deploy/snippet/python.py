@@ -6,6 +6,7 @@ literals: no name in it can become code.
 
 from exporter.deploy.snippet import python_pieces as pieces
 from exporter.deploy.snippet.facts import Facts
+from exporter.deploy.snippet.python_engines import runner
 
 IMAGES = "uint8 [height, width, 3] RGB images of any size"
 GROUP = 8  # images a run, where any number goes
@@ -29,14 +30,12 @@ def _head(facts: Facts) -> str:
     image = "a binary .ppm, or a .npy of uint8 [height, width, 3] RGB"
     if not facts.takes_arrays and facts.geometry is None and not facts.takes_raw_image:
         image += f", {facts.height} × {facts.width}"
-    runtime = facts.openvino is None
-    onnx_runtime = pieces.ONNX_RUNTIME.format(provider=_provider(facts))
-    package = "onnxruntime" if runtime else "openvino"
+    engine = runner(facts)
     return pieces.HEAD.format(
-        engine="ONNX Runtime" if runtime else "OpenVINO",
-        package=package,
-        engine_import=f"import {package}",
-        session=onnx_runtime if runtime else pieces.OPENVINO.format(settings=facts.openvino),
+        engine=engine.engine,
+        package=engine.package,
+        engine_import=engine.imports,
+        session=engine.start,
         outputs=list(facts.outputs),
         takes=f"a .npy of {_array(facts)}" if facts.takes_arrays else image,
         imports="" if facts.takes_arrays else "import re\n",
@@ -44,12 +43,6 @@ def _head(facts: Facts) -> str:
         names=list(facts.class_names),
         sizes=f"HEIGHT, WIDTH = {facts.height}, {facts.width}\n" if facts.geometry else "",
     )
-
-
-def _provider(facts: Facts) -> str:
-    name, options = facts.provider
-    named = ", ".join(f'"{key}": "{value}"' for key, value in options.items())
-    return f'("{name}", {{{named}}})' if options else f'"{name}"'
 
 
 def _place(facts: Facts) -> str:
@@ -77,9 +70,7 @@ def _run(facts: Facts) -> str:
     return pieces.RUN.format(
         takes=f"[B, {_array(facts)[len(facts.dtype) + 2 :]}" if facts.takes_arrays else takes,
         encode="".join(f"    {step}\n" for step in steps),
-        outputs=(pieces.IN_ONNX_RUNTIME if facts.openvino is None else pieces.IN_OPENVINO).format(
-            input=facts.input_name
-        ),
+        outputs=runner(facts).outputs,
     )
 
 

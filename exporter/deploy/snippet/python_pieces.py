@@ -19,13 +19,6 @@ OUTPUTS = {outputs!r}
 
 '''
 
-ONNX_RUNTIME = "session = onnxruntime.InferenceSession(MODEL, providers=[{provider}])"
-IN_ONNX_RUNTIME = "dict(zip(OUTPUTS, session.run(None, {{{input!r}: images}})))"
-
-# By itself OpenVINO may compute in bfloat16. An output may have several names there, so they are told by their place.
-OPENVINO = 'session = openvino.Core().compile_model(MODEL, "CPU", {settings!r})'
-IN_OPENVINO = "dict(zip(OUTPUTS, session([images]).values()))"
-
 READ_IMAGE = r'''
 def read(path):
     """uint8 [height, width, 3] RGB. Any other file: what np.asarray(PIL.Image.open(path).convert("RGB")) gives."""

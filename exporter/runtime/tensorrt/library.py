@@ -13,10 +13,11 @@ from exporter.common.messages import one_of
 
 @dataclass(frozen=True)
 class Kind:
-    """title: what it is called; extra: what installs it; versions: the major ones whose API this code knows; plugins:
-    whether it has any; needs_gpu: whether it compiles only for the GPU of its machine."""
+    """title: what it is called; module: its Python module; extra: what installs it; versions: the major ones whose API
+    this code knows; plugins: whether it has any; needs_gpu: whether it compiles only for the GPU of its machine."""
 
     title: str
+    module: str
     extra: str
     versions: tuple[str, ...]
     plugins: bool
@@ -24,8 +25,10 @@ class Kind:
 
 
 KINDS = {
-    "tensorrt": Kind("TensorRT", "tensorrt", ("10", "11"), plugins=True, needs_gpu=True),
-    "tensorrt_rtx": Kind("TensorRT-RTX", "tensorrt-rtx", ("1",), plugins=False, needs_gpu=False),
+    "tensorrt": Kind("TensorRT", "tensorrt", "tensorrt", ("10", "11"), plugins=True, needs_gpu=True),
+    "tensorrt_rtx": Kind(
+        "TensorRT-RTX", "tensorrt_rtx_bindings", "tensorrt-rtx", ("1",), plugins=False, needs_gpu=False
+    ),
 }
 """By what a backend's `compiler` says."""
 
@@ -81,7 +84,7 @@ def installed(name: str) -> Library | None:
     """That of `KINDS`; None where it is not installed. Raises RequestError where it cannot be loaded, or has a version
     that this code does not know."""
     kind = KINDS[name]
-    package = {"tensorrt": "tensorrt", "tensorrt_rtx": "tensorrt_rtx_bindings"}[name]
+    package = kind.module
     try:
         module = importlib.import_module(package)
     except ModuleNotFoundError as error:

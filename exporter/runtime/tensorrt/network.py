@@ -46,7 +46,7 @@ def parsed(library: Library, content: bytes) -> Parsed:
     """The network of a serialized ONNX model. Raises BuildError, with what the parser says, where it does not take it,
     and where the library finds no GPU and needs one."""
     trt, said = library.module, []
-    logger = _logger(trt, said)
+    logger = log_into(trt, said)
     library.start(logger)
     try:
         builder = trt.Builder(logger)
@@ -98,8 +98,8 @@ def _plain(error: Any) -> str:
     return node + " ".join(error.desc().split())
 
 
-def _logger(trt: Any, said: list[tuple[str, str]]) -> Any:
-    """Writes into `said` what is a warning or worse."""
+def log_into(trt: Any, said: list[tuple[str, str]]) -> Any:
+    """A logger that writes into `said` what is a warning or worse, (severity, message)."""
 
     class Log(trt.ILogger):
         def __init__(self) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from exporter.common.errors import BuildError
+from exporter.runtime.tensorrt.network import log_into
 
 
 @dataclass(frozen=True)
@@ -22,12 +23,14 @@ class EngineSession:
 
     def __init__(self, trt: ModuleType, plan: bytes, device: str = "cuda"):
         self._trt, self._device = trt, device
-        self._logger = trt.Logger(trt.Logger.WARNING)
+        self._said: list[tuple[str, str]] = []
+        self._logger = log_into(trt, self._said)
         self._runtime = trt.Runtime(self._logger)
         self._engine = self._runtime.deserialize_cuda_engine(plan)
         if self._engine is None:
             raise BuildError(
-                "TensorRT cannot load the engine here: it is of another version, of another GPU, or there is none"
+                "TensorRT cannot load the engine here: it is of another version, of another GPU, or there is none:"
+                f" {self._why()}"
             )
         self._context = self._engine.create_execution_context()
         names = [self._engine.get_tensor_name(i) for i in range(self._engine.num_io_tensors)]
@@ -52,10 +55,15 @@ class EngineSession:
             self._context.set_output_allocator(name, allocator)
         stream = torch.cuda.current_stream(self._device).cuda_stream if self._device.startswith("cuda") else 0
         if not self._context.execute_async_v3(stream):
-            raise BuildError("TensorRT could not run the engine; its messages are above")
+            raise BuildError(f"TensorRT could not run the engine: {self._why()}")
         if self._device.startswith("cuda"):
             torch.cuda.synchronize(self._device)
         return [self._array(name, allocators[name]) for name in names or self._names]
+
+    def _why(self) -> str:
+        """The last of what it said that was worse than a warning."""
+        errors = [" ".join(message.split()) for severity, message in self._said if severity.endswith("ERROR")]
+        return errors[-1][-300:] if errors else "it does not say why"
 
     def _array(self, name: str, allocator: Any) -> np.ndarray:
         dtype = np.dtype(self._trt.nptype(self._engine.get_tensor_dtype(name)))

@@ -4,10 +4,13 @@ they take is a note. The table in the room's README is this one."""
 import multiprocessing
 from pathlib import Path
 
+import onnx
 import pytest
 
 from exporter.backend.lint.parser import ask_parser
+from exporter.backend.lint.reported import REPORTS, reported
 from exporter.backend.lint.tensorrt import RULES
+from exporter.cli import main
 from exporter.common.errors import BuildError
 from exporter.graph.before_plugins import before_plugins
 from exporter.runtime.tensorrt.library import installed
@@ -102,3 +105,25 @@ def test_without_the_package_it_says_what_brings_it(monkeypatch):
     monkeypatch.setattr("exporter.runtime.tensorrt.library.installed", lambda name: None)
     said = ask_parser(parse(INT8))
     assert (said.refuses, said.line.partition(":")[0]) == (False, "not asked")
+
+
+@pytest.mark.parametrize(("operators", "versions"), [
+    ((), ["10.2.0", "before 11.4.1"]),
+    (("TopK", "NonMaxSuppression"), ["10.2.0", "before 11.4.1"]),
+    (("TopK", "QuantizeLinear"), ["10.2.0", "10.3 (JetPack 6)", "before 11.4.1"]),
+    (("NonMaxSuppression", "Unsqueeze"), ["10.2.0", "10.4", "before 11.4.1"]),
+])  # fmt: skip
+def test_what_users_report_is_said_of_graphs_that_have_it(operators, versions):
+    model = parse(INT8.replace("QuantizeLinear", "Identity"))
+    model.graph.node.extend(onnx.helper.make_node(name, [], []) for name in operators)
+    assert [report.versions for report in reported(model)] == versions
+
+
+def test_it_is_printed_as_unverified_and_stands_in_the_readme(tmp_path, capsys):
+    onnx.save(parse(INT8), tmp_path / "x.onnx")
+    assert main(["lint", str(tmp_path / "x.onnx")]) == 0
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("reported by users, unverified: ")]
+    assert len(said) == 2 and "TensorRT 10.2.0: builds engines that compute something else" in said[0]
+    text = README.read_text(encoding="utf-8")
+    for report in REPORTS:
+        assert f"| {report.versions} | " in text and report.url in text

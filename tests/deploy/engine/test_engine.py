@@ -177,7 +177,7 @@ def test_a_file_that_was_changed(artifact, capsys):
 def full() -> Library:
     """The real bindings, taken for those of the full product but for its plugins, which need its own library."""
     kind = KINDS["tensorrt"]
-    return Library(type(kind)(kind.title, kind.extra, kind.versions, plugins=False, needs_gpu=True),
+    return Library(type(kind)(kind.title, kind.module, kind.extra, kind.versions, plugins=False, needs_gpu=True),
                    installed("tensorrt_rtx").module)  # fmt: skip
 
 
@@ -252,9 +252,27 @@ def test_a_session_without_a_gpu_is_one_line(artifact):
     main(["engine", str(folder), "--target", "sm86"])
     if __import__("torch").cuda.is_available():
         pytest.skip("there is a GPU")
-    for plan in ((folder / "model.engine").read_bytes(), b"no engine at all" * 10):
-        with pytest.raises(BuildError, match="cannot load the engine here"):
+    for plan, why in (((folder / "model.engine").read_bytes(), "CUDA"), (b"no engine at all" * 10, "CUDA|magic")):
+        with pytest.raises(BuildError, match=f"cannot load the engine here: .*there is none: .*({why})"):
             EngineSession(installed("tensorrt_rtx").module, plan)
+
+
+def test_verify_says_what_an_engine_needs_and_that_another_version_is_here(artifact):
+    folder = artifact()
+    main(["engine", str(folder), "--target", "sm86,sm89"])
+    version = installed("tensorrt_rtx").version
+
+    def line():
+        checked = verify(folder)
+        return next(each for each in checked if each.startswith("model.engine"))
+
+    assert line() == f"model.engine has the manifest's sha256; only TensorRT-RTX {version} can run it, on sm86, sm89"
+    values = json.loads((folder / "manifest.json").read_text())
+    values["engine"]["tensorrt"] = "1.6.0.1"
+    (folder / "manifest.json").write_text(json.dumps(values))
+    assert line().endswith(
+        f"only TensorRT-RTX 1.6.0.1 can run it, on sm86, sm89; here is {version}: exporter engine builds it again"
+    )
 
 
 @pytest.fixture
