@@ -19,13 +19,6 @@ OUTPUTS = {outputs!r}
 
 '''
 
-ONNX_RUNTIME = "session = onnxruntime.InferenceSession(MODEL, providers=[{provider}])"
-IN_ONNX_RUNTIME = "dict(zip(OUTPUTS, session.run(None, {{{input!r}: images}})))"
-
-# By itself OpenVINO may compute in bfloat16. An output may have several names there, so they are told by their place.
-OPENVINO = 'session = openvino.Core().compile_model(MODEL, "CPU", {settings!r})'
-IN_OPENVINO = "dict(zip(OUTPUTS, session([images]).values()))"
-
 READ_IMAGE = r'''
 def read(path):
     """uint8 [height, width, 3] RGB. Any other file: what np.asarray(PIL.Image.open(path).convert("RGB")) gives."""
@@ -97,7 +90,7 @@ def place(raw):
 RUN = '''
 def run(images):
     """{takes} → the outputs by name."""
-{encode}    return {outputs}
+{encode}    return dict(zip(OUTPUTS, {outputs}))
 
 '''
 
@@ -115,6 +108,15 @@ def rows(outputs, i):
     table = outputs["flat_predictions"]
     own = table[table[:, 0] == i]
     return own[:, 1:5], own[:, 5], own[:, 6].astype(int)
+
+'''
+
+SIX = '''
+def rows(outputs, i):
+    """Of image i: boxes [n, 4], scores [n], classes [n], best first."""
+    table = outputs["output"][i]
+    used = table[table[:, 4] > 0]
+    return used[:, :4], used[:, 4], used[:, 5].astype(int)
 
 '''
 
