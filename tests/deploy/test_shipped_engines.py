@@ -21,7 +21,7 @@ from exporter.postprocessing.reference import detections, iou
 from exporter.preprocessing.encode import encode
 from tests.deploy import consumers
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_store")]
 SIZE, SCENES = 160, 12
 REST = """
 images = numpy.load(sys.argv[2])
@@ -32,27 +32,31 @@ numpy.savez(sys.argv[3], **{f"{i} {j}": value for i, outputs in enumerate(found)
 
 @dataclass(frozen=True)
 class Shipped:
-    """package: what pip is asked for; backend: the group that builds for it; program: what runs a file in it."""
+    """packages: what pip is asked for; backend: the group that builds for it; program: what runs a file in it."""
 
-    package: str
+    packages: tuple[str, ...]
     backend: str
     program: str
 
 
-ENGINES = {
-    "onnxruntime 1.22": Shipped("onnxruntime==1.22.1", "onnxruntime", """
+ONNX_RUNTIME = """
 import sys, numpy, onnxruntime
 session = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
 name = session.get_inputs()[0].name
 run = lambda image: session.run(None, {name: image})
-"""),
-    "openvino 2025.4": Shipped("openvino==2025.4.*", "openvino", """
+"""
+OPENVINO = """
 import sys, numpy, openvino
 compiled = openvino.Core().compile_model(sys.argv[1], "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 assert len(compiled.inputs) == 1
 run = lambda image: list(compiled([image]).values())
-"""),
-}  # fmt: skip
+"""
+# Frigate's two, and the oldest that the manifest names
+ENGINES = {
+    "onnxruntime 1.22": Shipped(("onnxruntime==1.22.1",), "onnxruntime", ONNX_RUNTIME),
+    "openvino 2025.4": Shipped(("openvino==2025.4.*",), "openvino", OPENVINO),
+    "onnxruntime 1.17": Shipped(("onnxruntime==1.17.*", "numpy<2"), "onnxruntime", ONNX_RUNTIME),
+}
 
 Read = Callable[[list[np.ndarray], Manifest], np.ndarray]
 
@@ -87,7 +91,7 @@ def environment(request, tmp_path_factory) -> tuple[Path, Shipped]:
     folder = tmp_path_factory.mktemp("environment")
     venv.create(folder, with_pip=True)
     python, shipped = folder / "bin" / "python", ENGINES[request.param]
-    subprocess.run([python, "-m", "pip", "install", "-q", "numpy", shipped.package], check=True)
+    subprocess.run([python, "-m", "pip", "install", "-q", "numpy", *shipped.packages], check=True)
     return python, shipped
 
 
@@ -127,7 +131,7 @@ def test_the_reader_gets_the_same_rows(environment, reader, precision, tmp_path)
         if precision == "FP32":
             assert got.shape == want.shape and np.allclose(got, want, atol=0.02)
         rows, missing = rows + len(want), missing + unmatched(want, got) + unmatched(got, want)
-    print(f"{shipped.package} {reader} {precision}: {rows} rows, {missing} only in one")
+    print(f"{shipped.packages[0]} {reader} {precision}: {rows} rows, {missing} only in one")
     assert rows > SCENES and missing <= 0.02 * rows
 
 
