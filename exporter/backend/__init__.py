@@ -55,7 +55,8 @@ class BackendNode(Node, ABC):
 
     @property
     def bounds(self) -> dict[str, float]:
-        """The least that the proof's bounds have to be, where it computes less exactly than float32."""
+        """Where it computes less exactly than float32: the proof's bounds of a float32 network, and the least that
+        those of a quantized one have to be."""
         return {}
 
     def check_core(self, core: "onnx.ModelProto") -> None:

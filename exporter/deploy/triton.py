@@ -2,7 +2,7 @@
 
 Sources: Triton's user guide (Model Repository, Model Configuration) and `model_config.proto`. Where `max_batch_size` is
 N above 0, every input and output has a first dimension of at most N that `dims` leaves out; where it is 0, `dims` is
-the whole shape.
+the whole shape. What the Python backend runs is in `triton_model.py`.
 """
 
 import json
@@ -14,11 +14,16 @@ from exporter.artifact.manifest import Manifest, read_manifest
 from exporter.artifact.publish import publishing
 from exporter.common.errors import RequestError
 from exporter.common.files import exists, file_digest, is_file
+from exporter.deploy.snippet.facts import facts
+from exporter.deploy.snippet.python_engines import own
+from exporter.deploy.triton_model import program
 
 TYPES = {"bool": "TYPE_BOOL", "uint8": "TYPE_UINT8", "int8": "TYPE_INT8", "int32": "TYPE_INT32", "int64": "TYPE_INT64",
          "float16": "TYPE_FP16", "float32": "TYPE_FP32", "float64": "TYPE_FP64"}  # fmt: skip
-PLATFORMS = {"onnxruntime": ("onnxruntime_onnx", "model.onnx"), "tensorrt": ("tensorrt_plan", "model.plan")}
-"""Triton's names of the two backends, and of the file that each looks for in a version's folder."""
+BACKENDS = {"onnxruntime": ("platform", "onnxruntime_onnx", "model.onnx"),
+            "tensorrt": ("platform", "tensorrt_plan", "model.plan"),
+            "python": ("backend", "python", "model.onnx")}  # fmt: skip
+"""The field by which config.pbtxt names each, what it says there, and the artifact's name in a version's folder."""
 DEFAULT_BATCH = 8
 PLUGIN = "trt.plugins::EfficientNMS_TRT"
 
@@ -26,22 +31,28 @@ PLUGIN = "trt.plugins::EfficientNMS_TRT"
 def write_repository(folder: Path, out: Path, backend: str | None, max_batch_size: int | None) -> str:
     """Writes `out`/NAME/ with the artifact of `folder`, or its engine, as version 1; a line that says so.
 
-    `backend`: onnxruntime or tensorrt, None for tensorrt where there is an engine. `max_batch_size`: of an artifact
-    whose batch is free; by default that of its profile, else 8. Raises RequestError where Triton cannot serve it so,
-    and where the model is in the repository already."""
+    `backend`: one of BACKENDS, None for tensorrt where there is an engine, else onnxruntime. `max_batch_size`: of an
+    artifact whose batch is free; by default that of its profile, else 8. Raises RequestError where Triton cannot serve
+    it so, and where the model is in the repository already."""
     manifest = read_manifest(folder)
     backend = backend or ("tensorrt" if manifest.engine else "onnxruntime")
     source = _source(folder, manifest, backend)
     text = config(manifest, backend, max_batch_size)
+    known = facts(manifest, BACKENDS[backend][2])
     model = out / manifest.name
     if model.name != manifest.name or exists(model):
         raise RequestError(f"--out {out}: {manifest.name} is there already or no name of a folder: give another one")
     with publishing(model, (), "--out ") as new:
         (new / "1").mkdir()
-        shutil.copyfile(source, new / "1" / PLATFORMS[backend][1])
+        shutil.copyfile(source, new / "1" / BACKENDS[backend][2])
+        if backend == "python":
+            together = _max_batch_size(manifest, backend, max_batch_size) > 0
+            (new / "1" / "model.py").write_text(program(known, together), encoding="utf-8")
         (new / "config.pbtxt").write_text(text, encoding="utf-8")
     built = manifest.engine if backend == "tensorrt" else None
     needs = f"; the server needs TensorRT {built.tensorrt} and the GPU that it was built on" if built else ""
+    if backend == "python":
+        needs = f"; the server's Python needs numpy and {own(known).package}"
     return f"{model}: for Triton's {backend} backend{needs}; not run in Triton"
 
 
@@ -51,7 +62,7 @@ def config(manifest: Manifest, backend: str, max_batch_size: int | None) -> str:
     lines = [
         "# Written by exporter from the artifact's manifest.",
         f"name: {_quoted(manifest.name)}",
-        f"platform: {_quoted(PLATFORMS[backend][0])}",
+        f"{BACKENDS[backend][0]}: {_quoted(BACKENDS[backend][1])}",
         f"max_batch_size: {limit}",
         *_tensor("input", manifest.input.name, manifest.input.dtype, manifest.input.shape, limit),
     ]
@@ -86,7 +97,7 @@ def _max_batch_size(manifest: Manifest, backend: str, wanted: int | None) -> int
 
 def _source(folder: Path, manifest: Manifest, backend: str) -> Path:
     """The file to serve, if it is what the manifest says."""
-    if backend == "onnxruntime" and PLUGIN in manifest.artifact.operators:
+    if backend != "tensorrt" and PLUGIN in manifest.artifact.operators:
         raise RequestError(
             f"{folder}: ONNX Runtime has no EfficientNMS_TRT: build the engine, exporter engine {folder}"
         )

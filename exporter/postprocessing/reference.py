@@ -75,10 +75,13 @@ def detections(boxes: np.ndarray, scores: np.ndarray, parameters: NmsParameters)
     return np.array(rows, dtype=np.float32).reshape(-1, 6)
 
 
-def alike(row: np.ndarray, boxes: np.ndarray, scores: np.ndarray) -> np.ndarray:
+def alike(
+    row: np.ndarray, boxes: np.ndarray, scores: np.ndarray, box_margin: float = 0.02, score_margin: float = 1e-6
+) -> np.ndarray:
     """[n] bool: which of boxes [n, 4] and scores [n] `row` (x1, y1, x2, y2, score, …) can stand for: each side within
-    0.02 px, the score within 0.1 % and 1e-6 (ONNX Runtime's Sigmoid is off by up to 1.8e-7)."""
-    return (np.abs(boxes - row[:4]) <= 0.02).all(axis=1) & (np.abs(scores - row[4]) <= 1e-3 * row[4] + 1e-6)
+    `box_margin` px, the score within 0.1 % and `score_margin` (ONNX Runtime's Sigmoid is off by up to 1.8e-7)."""
+    near = (np.abs(boxes - row[:4]) <= box_margin).all(axis=1)
+    return near & (np.abs(scores - row[4]) <= 1e-3 * row[4] + score_margin)
 
 
 def mismatches(got: np.ndarray, want: np.ndarray) -> int:

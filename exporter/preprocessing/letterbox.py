@@ -109,5 +109,6 @@ class Letterbox(PreprocessingNode):
         if not detects:
             yield (
                 "preprocessing=letterbox: gives detections in the raw image's own pixels, and without the exporter's"
-                " NMS inside there are none: choose postprocessing/nms=onnx or another preprocessing"
+                " NMS inside there are none: choose another preprocessing, or postprocessing/nms=onnx"
+                " postprocessing/format=batch"
             )

@@ -28,7 +28,9 @@ def bounds_of(
     bounds = dict(quantization.bounds)
     if not quantization.quantizes and not backend.capabilities.exact_pairs:
         bounds = dict(Int8.bounds) if is_quantized(onnx.load_from_string(artifact)) else bounds
-    if model.weights.kind == "random" and quantization.quantizes:
+    if backend.bounds and not quantization.quantizes:
+        bounds = dict(backend.bounds)
+    if model.weights.kind == "random" and (quantization.quantizes or backend.bounds):
         bounds = {}
     if request.preprocessing.takes_raw_images and "max_map_drop" in bounds:
         bounds["max_map_drop"] += MAX_MAP_DROP

@@ -10,12 +10,9 @@ import onnx
 
 from exporter.backend.request import Request
 from exporter.graph import facts
-from exporter.postprocessing.agreement import SCORE_MARGIN
+from exporter.postprocessing.agreement import Margins
 from exporter.postprocessing.format import Promise
 from exporter.proof.tensors import Outputs, Tensors
-
-BOX_MARGIN = 0.02
-"""Pixels: what two decodings of one box may differ by, as in `exporter.postprocessing.reference.alike`."""
 
 
 def promised(model: onnx.ModelProto, request: Request) -> list[Promise] | None:
@@ -49,10 +46,10 @@ def declared_problems(model: onnx.ModelProto, wanted: list[Promise] | None) -> I
 
 
 def given_problems(
-    tensors: Sequence[Tensors], shown: Sequence[np.ndarray], request: Request, plugin: bool
+    tensors: Sequence[Tensors], shown: Sequence[np.ndarray], request: Request, plugin: bool, margins: Margins
 ) -> Iterator[str]:
     """Clauses on what came out, which was declared as promised. shown: the image that the network saw of each, [H, W,
-    3]; plugin: whether unused rows mean nothing."""
+    3]; plugin: whether unused rows mean nothing; margins: of the engine."""
     given = [tensor.outputs for tensor in tensors if tensor.outputs is not None]
     runs = [outputs for outputs in given if outputs.image == 0]  # the first image of each run
     if not plugin and not all(_unused_are_minus_1(run.values) for run in runs if "num_predictions" in run.values):
@@ -60,12 +57,12 @@ def given_problems(
     if not all(_in_order_of_images(run) for run in runs if "flat_predictions" in run.values):
         yield "rows of flat_predictions are not those of the images, one after the other"
     found = [tensor.detections for tensor in tensors if tensor.detections is not None]
-    if any((np.diff(each.scores) > SCORE_MARGIN).any() for each in found):
+    if any((np.diff(each.scores) > margins.score).any() for each in found):
         yield "detections of an image are not in the order of their scores"
     if request.clip and not all(_is_clipped(each, image) for each, image in zip(tensors, shown, strict=True)):
         yield "boxes are not those of the NMS clipped to the input"
     if not request.nms.detects and not all(
-        _are_the_cores(each, image, request) for each, image in zip(tensors, shown, strict=True)
+        _are_the_cores(each, image, request, margins) for each, image in zip(tensors, shown, strict=True)
     ):
         names = " and ".join(tensors[0].outputs.values) if tensors[0].outputs else "they"
         yield f"{names} are not what the network's own tensors decode to"
@@ -93,7 +90,7 @@ def _is_clipped(tensor: Tensors, image: np.ndarray) -> bool:
     return np.array_equal(tensor.clipped, _clipped(tensor.detections.boxes, image))
 
 
-def _are_the_cores(tensor: Tensors, image: np.ndarray, request: Request) -> bool:
+def _are_the_cores(tensor: Tensors, image: np.ndarray, request: Request, margins: Margins) -> bool:
     """Whether all boxes left the graph as the network gave them: clipped or not, with all scores or the best one."""
     assert tensor.outputs is not None  # a finished artifact has outputs
     got = request.read_boxes(tensor.outputs.values, tensor.outputs.images)[tensor.outputs.image]
@@ -105,15 +102,15 @@ def _are_the_cores(tensor: Tensors, image: np.ndarray, request: Request) -> bool
         # Which class that is a rounding may decide: its score has to be the class's own, and the best there is.
         given = got.scores > 0
         own = np.where(given, scores[:, :classes], 0)
-        best = np.abs(got.scores.max(axis=1) - scores.max(axis=1)) <= _score_margin(scores.max(axis=1))
+        best = np.abs(got.scores.max(axis=1) - scores.max(axis=1)) <= _score_margin(scores.max(axis=1), margins)
         if not (best.all() and (given.sum(axis=1) <= 1).all()):
             return False
         scores = own
     if got.scores.shape != scores.shape:
         return False
-    near = np.abs(got.scores - scores) <= _score_margin(scores)
-    return bool((np.abs(got.boxes - boxes) <= BOX_MARGIN).all() and near.all())
+    near = np.abs(got.scores - scores) <= _score_margin(scores, margins)
+    return bool((np.abs(got.boxes - boxes) <= margins.any_box).all() and near.all())
 
 
-def _score_margin(scores: np.ndarray) -> np.ndarray:
-    return 1e-3 * scores + SCORE_MARGIN
+def _score_margin(scores: np.ndarray, margins: Margins) -> np.ndarray:
+    return 1e-3 * scores + margins.score

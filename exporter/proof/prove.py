@@ -29,7 +29,7 @@ from exporter.evaluation.detector import Detector
 from exporter.graph.facts import has_plugin
 from exporter.model.loaded import LoadedModel, ModelFacts
 from exporter.postprocessing import reference
-from exporter.postprocessing.agreement import unexplained
+from exporter.postprocessing.agreement import Margins, unexplained
 from exporter.postprocessing.detections import Detections
 from exporter.preprocessing.encode import encode
 from exporter.preprocessing.normalization import Normalization
@@ -79,6 +79,7 @@ def prove(
     images = [image for group in groups for image in group]
     tensors = list(artifact_tensors(artifact, groups, input, preprocessing, batch or 2, engine, request.read))
     shown = [seen(tensor, image, input) for tensor, image in zip(tensors, images, strict=True)]
+    margins = Margins.of(engine.computes_in, max(side for image in shown for side in image.shape[:2]))
     feeds = {input.name: encode(groups[0][[0] * (batch or 1)], input, preprocessing)}
     proof = Proof(
         engine=engine.label(artifact),
@@ -86,13 +87,13 @@ def prove(
         pictures=f"{len(images) - 1} demo scenes and noise, "
         + ", ".join(f"{width} × {height}" for height, width in request.image_sizes),
         network=network_errors(tensors, shown, _normalised(outputs, request), model.unordered),
-        postprocessing=_postprocessing_errors(tensors, request),
+        postprocessing=_postprocessing_errors(tensors, request, margins),
         format=_format_errors(artifact, groups, input, preprocessing, request, backend),
         geometry=_geometry_errors(tensors, images, shown, preprocessing),
         detections=_detection_errors(artifact, model, request, backend, settings, input, preprocessing, outputs),
         bounds=bounds_of(artifact, model, request, backend, quantization, settings),
     )
-    problems = [*given_problems(tensors, shown, request, plugin=has_plugin(graph))]
+    problems = [*given_problems(tensors, shown, request, plugin=has_plugin(graph), margins=margins)]
     if quantization.quantizes:
         problems += channel_problems(tensors, shown, _normalised(outputs, request), proof.network, model.unordered)
     hold(proof, problems)
@@ -135,7 +136,7 @@ def torch_outputs(
     return tuple(np.concatenate([output[k].numpy() for output in outputs]) for k in (0, 1))
 
 
-def _postprocessing_errors(tensors: list[Tensors], request: Request) -> NmsRows | None:
+def _postprocessing_errors(tensors: list[Tensors], request: Request, margins: Margins) -> NmsRows | None:
     """How many rows differ from the plain reference; None without NMS."""
     rows = different = wrong = 0
     parameters = request.nms.parameters
@@ -148,8 +149,8 @@ def _postprocessing_errors(tensors: list[Tensors], request: Request) -> NmsRows 
         rows += len(want)
         differing = reference.mismatches(got, want)
         different += differing
-        # Two computations in float32 may part at a tie or a threshold; a row that no rounding explains is a fault.
-        wrong += unexplained(got, tensor.boxes, tensor.scores, parameters) if differing else 0
+        # Two computations may part at a tie or a threshold; a row that no rounding explains is a fault.
+        wrong += unexplained(got, tensor.boxes, tensor.scores, parameters, margins) if differing else 0
     return NmsRows(reference="plain numpy, from the contract", rows=rows, different=different, unexplained=wrong)
 
 

@@ -37,7 +37,7 @@ SCHEMA = {
     "ModelOutput": [("name", 1, "string", False), ("data_type", 2, "DataType", False), ("dims", 3, "int64", True)],
     "ModelDynamicBatching": [("preferred_batch_size", 1, "int32", True)],
     "ModelConfig": [
-        ("name", 1, "string", False), ("platform", 2, "string", False), ("max_batch_size", 4, "int32", False),
+        ("name", 1, "string", False), ("platform", 2, "string", False), ("backend", 17, "string", False), ("max_batch_size", 4, "int32", False),
         ("input", 5, "ModelInput", True), ("output", 6, "ModelOutput", True), ("dynamic_batching", 11, "ModelDynamicBatching", False),
     ],
 }  # fmt: skip
@@ -74,6 +74,7 @@ CASES = {
     "flat": (manifest(batch="batch", backend="onnxruntime", format="flat"), "onnxruntime", None),
     "plan": (manifest(batch="batch", plugin=True, dtype="float32", layout="nhwc"), "tensorrt", None),
     "none": (manifest(batch="batch", backend="onnxruntime", format=None), "onnxruntime", 32),
+    "python": (manifest(batch="batch", backend="openvino", format="yolo", outside=True), "python", None),
 }
 
 
@@ -193,6 +194,21 @@ def test_a_repository(artifact, tmp_path, capsys):
     assert _parse((model / "config.pbtxt").read_text()).platform == "onnxruntime_onnx"
     assert list((tmp_path / "models").iterdir()) == [model]
     assert "not run in Triton" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("batch", "together"), [(1, False), ("batch", True)])
+def test_the_python_backend_has_its_program(batch, together, artifact, tmp_path):
+    """That the program is right shows in a server: tests/deploy/test_triton_server.py."""
+    folder = artifact(batch=batch, backend="onnxruntime")
+    assert main(["triton", str(folder), "--backend", "python", "--out", str(tmp_path / "models")]) == 0
+    model = tmp_path / "models" / "yolo_nas_s_int8"
+    assert (_parse((model / "config.pbtxt").read_text()).backend, (model / "1" / "model.onnx").read_bytes()) == (
+        "python",
+        b"onnx",
+    )
+    program = (model / "1" / "model.py").read_text()
+    compile(program, "model.py", "exec")
+    assert ("np.concatenate" in program) == together
 
 
 def test_an_engine_is_served_where_there_is_one(artifact, tmp_path, capsys):

@@ -15,13 +15,13 @@ from exporter.common.geometry import Geometry
 from exporter.demo.scenes import CLASS_NAMES, scene
 from exporter.model.architectures import ARCHITECTURES
 from exporter.model.known_weights import DEMO
+from tests.preprocessing.finetunes import checkpoint
 
 SIZE = 160
 KINDS = [
     ("255", "rgb", "center"), ("255", "bgr", "bottom_right"), ("255", "bgr", "stretch"),
     ("none", "rgb", "bottom_right"), ("none", "bgr", "center"), ("none", "rgb", "stretch"),
 ]  # fmt: skip
-STEMS = ("backbone.stem.conv.branch_3x3.conv.weight", "backbone.stem.conv.branch_1x1.weight")
 
 
 @pytest.fixture(scope="module")
@@ -34,27 +34,6 @@ def network(state):
     network = ARCHITECTURES["yolo_nas_s"].create(len(CLASS_NAMES))
     network.load_state_dict(state)
     return network.eval()
-
-
-def checkpoint(path, state, scale, channels, placement):
-    """What SuperGradients would have saved."""
-    state = dict(state)
-    for name in STEMS:
-        weight = state[name] if channels == "rgb" else state[name][:, [2, 1, 0]]
-        weight = weight.float()  # stored in float16, which has no room for a 255th of it
-        state[name] = (weight if scale == "255" else weight / 255).contiguous()
-    shape = {"output_shape": (SIZE, SIZE)}
-    pad = {"center": "DetectionCenterPadding", "bottom_right": "DetectionBottomRightPadding"}.get(placement)
-    fit = [{"DetectionLongestMaxSizeRescale": shape}, {pad: {**shape, "pad_value": 114}}]
-    steps = [
-        *(["ReverseImageChannels"] if channels == "bgr" else []),
-        *(fit if pad else [{"DetectionRescale": shape}]),
-        *([{"StandardizeImage": {"max_value": 255.0}}] if scale == "255" else []),
-        {"ImagePermute": {"permutation": (2, 0, 1)}},
-    ]
-    parameters = {"class_names": list(CLASS_NAMES), "image_processor": {"ComposeProcessing": {"processings": steps}}}
-    torch.save({"net": state, "ema_net": state, "processing_params": parameters}, path)
-    return path
 
 
 def placed(image, placement):
@@ -73,7 +52,7 @@ def placed(image, placement):
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS, ids="-".join)
 def test_raw_scores_are_those_of_the_network_fed_rightly(kind, state, network, tmp_path):
-    weights = checkpoint(tmp_path / "mine.pth", state, *kind)
+    weights = checkpoint(tmp_path / "mine.pth", state, SIZE, *kind)
     overrides = [f"model.weights={weights}", f"input.size={SIZE}", "postprocessing/nms=none", "proof.num_images=2"]
     manifest = exporter.build("yolo_nas_s", [*overrides, f"output_dir={tmp_path / 'out'}"])
     assert manifest.preprocessing.source.normalization == "checkpoint"
@@ -92,7 +71,7 @@ def test_raw_scores_are_those_of_the_network_fed_rightly(kind, state, network, t
 
 @pytest.mark.slow
 def test_in_int8_it_loses_no_more_than_usual(state, tmp_path):
-    weights = checkpoint(tmp_path / "mine.pth", state, "none", "bgr", "bottom_right")
+    weights = checkpoint(tmp_path / "mine.pth", state, SIZE, "none", "bgr", "bottom_right")
     overrides = [f"model.weights={weights}", "input.size=320", "calibration=demo", "calibration.num_images=16",
              "evaluation=demo", "evaluation.num_images=40", f"output_dir={tmp_path / 'out'}"]  # fmt: skip
     found = exporter.build("yolo_nas_s_int8", overrides).evaluation

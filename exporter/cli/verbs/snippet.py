@@ -3,7 +3,7 @@
 from argparse import ArgumentParser
 from pathlib import Path
 
-USAGE = "DIR [--language cpp]"
+USAGE = "DIR [--language cpp|triton]"
 SUMMARY = "a short program that runs an artifact, in Python or C++"
 
 
@@ -11,7 +11,9 @@ def parser() -> ArgumentParser:
     about = "prints a short program that runs this artifact and needs nothing of the exporter"
     parser = ArgumentParser(prog="exporter snippet", description=about)
     parser.add_argument("dir", type=Path)
-    parser.add_argument("--language", default="python", choices=["python", "cpp"])
+    parser.add_argument(
+        "--language", default="python", choices=["python", "cpp", "triton"], help="triton: a client in Python"
+    )
     return parser
 
 

@@ -14,7 +14,9 @@ def parser() -> ArgumentParser:
     parser = ArgumentParser(prog="exporter triton", description=about)
     parser.add_argument("dir", type=Path)
     parser.add_argument("--out", type=Path, required=True, metavar="REPOSITORY")
-    parser.add_argument("--backend", choices=["onnxruntime", "tensorrt"], help="tensorrt where there is an engine")
+    backends = ["onnxruntime", "tensorrt", "python"]
+    parser.add_argument("--backend", choices=backends, help="tensorrt where there is an engine; python: a program that"
+                        " runs the artifact in the engine that it is for")  # fmt: skip
     parser.add_argument("--max-batch-size", type=positive, metavar="N", help="of a free batch (8, or its profile's)")
     return parser
 

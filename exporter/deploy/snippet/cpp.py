@@ -14,6 +14,8 @@ OUTPUTS = {
     "flat": ("flat_predictions",),
     "none": ("pred_boxes", "pred_scores"),
 }
+ROWS = {"batch": pieces.BATCH, "flat": pieces.FLAT, "none": pieces.WITHOUT_NMS}
+"""Of other formats the program shows what comes out; in Python their detections are made."""
 
 
 def program(facts: Facts) -> str:
@@ -23,7 +25,7 @@ def program(facts: Facts) -> str:
         parts.append(pieces.ARRAY)
     else:
         parts += [pieces.IMAGE, *_place(facts), _encode(facts)]
-    if facts.format != "own":
+    if facts.format in ROWS:
         parts.append(pieces.PRINT if _moves(facts) else pieces.PRINT_AS_IS)
     return "".join([*parts, _main(facts)])
 
@@ -93,12 +95,13 @@ def _main(facts: Facts) -> str:
     if facts.takes_arrays:
         sides |= {"h": "HEIGHT", "w": "WIDTH"}
     integer = f"{facts.outputs.get('num_predictions', 'int64')}_t"
-    row = {"batch": pieces.BATCH, "flat": pieces.FLAT, "none": pieces.WITHOUT_NMS, "own": pieces.USER_FORMAT}
     return pieces.MAIN.format(
         options=_options(facts),
         input=literal(facts.input_name),
         outputs=", ".join(literal(name) for name in OUTPUTS.get(facts.format, facts.outputs)),
         prepare=pieces.FROM_ARRAY if facts.takes_arrays else pieces.FROM_IMAGE,
         shape=", ".join(sides[side] for side in facts.layout),
-        rows=row[facts.format].format(integer=integer, at=", placed, raw" if _moves(facts) else ""),
+        rows=ROWS.get(facts.format, pieces.USER_FORMAT).format(
+            integer=integer, at=", placed, raw" if _moves(facts) else ""
+        ),
     )

@@ -7,12 +7,13 @@ from pathlib import Path
 from exporter.artifact.manifest import Manifest
 from exporter.backend.engine import option_of
 from exporter.common.geometry import Geometry
+from exporter.postprocessing.section import OutsideNms
 from exporter.preprocessing.normalization import Normalization
 from exporter.runtime.onnx_providers import PROVIDERS
 from exporter.runtime.onnx_runtime import CAPTURED
 from exporter.runtime.tensorrt.library import KINDS
 
-WRITTEN = ("batch", "flat")
+WRITTEN = ("batch", "flat", "yolo", "deepstream", "split")
 """The formats of which a program here reads detections. Others are for readers that there are already, or a user's."""
 
 
@@ -44,17 +45,19 @@ class Serialized:
 
 @dataclass(frozen=True)
 class Facts:
-    """model: the file, as a path that its user can open. height, width: what images are brought to, pixels.
+    """model: the file, as a path that its user can open, or what a server calls it. height, width: what images are
+    brought to, pixels.
 
     geometry: resize and padding, None where the program has none to do. normalization: None where it is inside, or
     not known; then `takes_arrays`, and the program is given the network's own input instead of images. takes_raw_image:
-    the input is one image [h, w, 3]. batch: None where it is free. format: "batch", "flat", "none" (no NMS inside) or
-    "own" (whose reader is not written here). outputs: name → dtype. in_image: boxes are to be in the image's own
-    pixels, and can be. openvino: what it has to be told, for an artifact that is for it; None for ONNX Runtime.
-    serialized: the engine that runs in its place, where one was built.
+    the input is one image [h, w, 3]. batch: None where it is free. format: one of WRITTEN, "none" (no NMS inside) or
+    "own" (whose reader is not written here). outside: the NMS that a format of all boxes leaves to the program.
+    outputs: name → dtype. in_image: boxes are to be in the image's own pixels, and can be. openvino: what it has to be
+    told, for an artifact that is for it; None for ONNX Runtime. serialized: the engine beside the file that runs in its
+    place, where one was built.
     """
 
-    model: Path
+    model: str
     class_names: tuple[str, ...]
     input_name: str
     dtype: str
@@ -67,6 +70,7 @@ class Facts:
     normalization: Normalization | None
     takes_arrays: bool
     format: str
+    outside: OutsideNms | None
     outputs: dict[str, str]
     in_image: bool
     openvino: dict[str, str] | None
@@ -78,14 +82,14 @@ class Facts:
         return self.layout == "hwc"
 
 
-def facts(manifest: Manifest, model: Path) -> Facts:
-    """Those of the artifact in the file `model`."""
+def facts(manifest: Manifest, model: str | Path) -> Facts:
+    """Those of the artifact in the file `model`, or that a server calls so."""
     input, preprocessing, post = manifest.input, manifest.preprocessing, manifest.postprocessing
     height, width = input.nominal_image
     batch = 1 if input.layout == "hwc" else input.shape[0]
     outside = None if preprocessing.inside_graph else preprocessing.normalization
     return Facts(
-        model=model,
+        model=str(model),
         class_names=tuple(manifest.model.class_names),
         input_name=input.name,
         dtype=input.dtype,
@@ -98,11 +102,12 @@ def facts(manifest: Manifest, model: Path) -> Facts:
         normalization=outside if isinstance(outside, Normalization) else None,
         takes_arrays=preprocessing.normalization is None and not preprocessing.inside_graph,
         format="none" if post.format is None else post.format if post.format in WRITTEN else "own",
+        outside=post.outside,
         outputs={output.name: output.dtype for output in manifest.outputs},
         in_image=preprocessing.geometry is not None,
         openvino=dict(manifest.backend.settings) if manifest.backend.name == "openvino" else None,
         provider=_provider(manifest.backend.settings),
-        serialized=_serialized(manifest, model.parent),
+        serialized=_serialized(manifest, model.parent) if isinstance(model, Path) else None,
     )
 
 

@@ -1,24 +1,43 @@
-"""A program in Python for one artifact: numpy and its engine only.
+"""A program in Python for one artifact: numpy and what runs it only.
 
 It is put together from pieces, each taken where the manifest asks for it. What comes from the manifest stands in it as
 literals: no name in it can become code.
 """
 
+from dataclasses import replace
+
+from exporter.deploy.snippet import python_boxes
 from exporter.deploy.snippet import python_pieces as pieces
 from exporter.deploy.snippet.facts import Facts
-from exporter.deploy.snippet.python_engines import runner
+from exporter.deploy.snippet.python_engines import Engine, own, triton
 
 IMAGES = "uint8 [height, width, 3] RGB images of any size"
 GROUP = 8  # images a run, where any number goes
+ROWS = {"batch": pieces.BATCH, "flat": pieces.FLAT, "deepstream": pieces.SIX, "none": pieces.WITHOUT_NMS}
 
 
 def program(facts: Facts) -> str:
-    """The whole of it."""
-    parts = [_head(facts), pieces.READ_ARRAY if facts.takes_arrays else pieces.READ_IMAGE, _place(facts), _run(facts)]
+    """The whole of it, for the engine that the artifact is for."""
+    return _program(facts, own(facts))
+
+
+def client(facts: Facts) -> str:
+    """The same for a server: of a free batch it asks for one image at a time, and the server puts images together."""
+    return _program(replace(facts, batch=facts.batch or 1), triton(facts))
+
+
+def _program(facts: Facts, engine: Engine) -> str:
+    parts = [
+        _head(facts, engine),
+        pieces.READ_ARRAY if facts.takes_arrays else pieces.READ_IMAGE,
+        _place(facts),
+        engine.helper,
+        _run(facts, engine),
+    ]
     if facts.format == "own":
         images = "image" if facts.takes_raw_image else f"np.stack([image] * {facts.batch or 1})"
         return "".join([*parts, pieces.USER_FORMAT.format(images=images)])
-    rows = {"batch": pieces.BATCH, "flat": pieces.FLAT, "none": pieces.WITHOUT_NMS}[facts.format]
+    rows = python_boxes.rows(facts) if facts.outside else ROWS[facts.format]
     return "".join([*parts, rows, _detect(facts)])
 
 
@@ -26,20 +45,19 @@ def _array(facts: Facts) -> str:
     return f"{facts.dtype} [3, {facts.height}, {facts.width}] as the network was trained"
 
 
-def _head(facts: Facts) -> str:
+def _head(facts: Facts, engine: Engine) -> str:
     image = "a binary .ppm, or a .npy of uint8 [height, width, 3] RGB"
     if not facts.takes_arrays and facts.geometry is None and not facts.takes_raw_image:
         image += f", {facts.height} × {facts.width}"
-    engine = runner(facts)
     return pieces.HEAD.format(
-        engine=engine.engine,
+        engine=engine.name,
         package=engine.package,
         engine_import=engine.imports,
-        session=engine.start,
+        session=engine.session,
         outputs=list(facts.outputs),
         takes=f"a .npy of {_array(facts)}" if facts.takes_arrays else image,
         imports="" if facts.takes_arrays else "import re\n",
-        model=str(facts.model),
+        model=facts.model,
         names=list(facts.class_names),
         sizes=f"HEIGHT, WIDTH = {facts.height}, {facts.width}\n" if facts.geometry else "",
     )
@@ -55,7 +73,7 @@ def _place(facts: Facts) -> str:
     return pieces.RESIZE + pieces.FIT.format(margin=margin, grey=padding.value, corner=corner)
 
 
-def _run(facts: Facts) -> str:
+def _run(facts: Facts, engine: Engine) -> str:
     steps = []
     if not facts.takes_arrays:
         if facts.bgr:
@@ -70,7 +88,7 @@ def _run(facts: Facts) -> str:
     return pieces.RUN.format(
         takes=f"[B, {_array(facts)[len(facts.dtype) + 2 :]}" if facts.takes_arrays else takes,
         encode="".join(f"    {step}\n" for step in steps),
-        outputs=runner(facts).outputs,
+        outputs=engine.run,
     )
 
 

@@ -1,4 +1,7 @@
-"""What a program in Python says to its engine: how it is loaded, and how a run gives the outputs by name."""
+"""What a program in Python says to its engine: how it is loaded, and how a run gives the outputs by name.
+
+Sources: the Python APIs of ONNX Runtime, OpenVINO and TensorRT; Triton's client library for HTTP (`tritonclient.http`).
+"""
 
 from dataclasses import dataclass
 
@@ -6,27 +9,29 @@ from exporter.deploy.snippet.facts import Facts, Serialized
 
 
 @dataclass(frozen=True)
-class Runner:
-    """engine: its name. package: what the program needs besides numpy. imports, start: lines of the program. outputs:
-    an expression for the outputs of `images`."""
+class Engine:
+    """name: for people. package: what the program needs besides numpy. imports, session: lines of the program, the
+    second opens MODEL. run: the expression that gives the outputs of `images` by name. helper: a function that it
+    calls."""
 
-    engine: str
+    name: str
     package: str
     imports: str
-    start: str
-    outputs: str
+    session: str
+    run: str
+    helper: str = ""
 
 
-def runner(facts: Facts) -> Runner:
-    """That of the artifact: of its serialized engine where there is one."""
+def own(facts: Facts) -> Engine:
+    """The engine that the artifact is for, set as it was proved: its serialized engine where there is one."""
     if facts.serialized is not None:
         return _tensorrt(facts, facts.serialized)
     if facts.openvino is not None:
         start = OPENVINO.format(settings=facts.openvino)
-        return Runner("OpenVINO", "openvino", "import openvino", start, IN_OPENVINO)
+        return Engine("OpenVINO", "openvino", "import openvino", start, IN_OPENVINO)
     provider, run = facts.provider, IN_ONNX_RUNTIME.format(input=facts.input_name)
     if provider.plugin:
-        return Runner(
+        return Engine(
             "ONNX Runtime", f"onnxruntime and {provider.plugin}", f"import onnxruntime\nimport {provider.plugin}",
             PLUGIN.format(plugin=provider.plugin, name=provider.name), run,
         )  # fmt: skip
@@ -37,18 +42,40 @@ def runner(facts: Facts) -> Runner:
     if provider.captured:
         start += CUDA_GRAPH.format(types=facts.outputs, input=facts.input_name)
         run = "captured(images)"
-    return Runner("ONNX Runtime", "onnxruntime", "import onnxruntime", start, run)
+    return Engine("ONNX Runtime", "onnxruntime", "import onnxruntime", start, run)
 
 
-def _tensorrt(facts: Facts, built: Serialized) -> Runner:
+def triton(facts: Facts) -> Engine:
+    """A server of Triton that has the artifact in its repository, whatever runs it there."""
+    return Engine(
+        "Triton Inference Server",
+        "tritonclient[http]",
+        "import tritonclient.http\nfrom tritonclient.utils import np_to_triton_dtype",
+        'session = tritonclient.http.InferenceServerClient("localhost:8000")  # where the server listens',
+        "ask(images)",
+        ASK.format(input=facts.input_name),
+    )
+
+
+def _tensorrt(facts: Facts, built: Serialized) -> Engine:
     """Of NVIDIA's own engine. Sources: the Python API of TensorRT 10 and 11, which TensorRT for RTX shares."""
     start = TENSORRT.format(
         file=str(built.file), fits=built.fits, types=facts.outputs, input=facts.input_name,
         plugins='trt.init_libnvinfer_plugins(logger, "")\n' if built.plugins else "",
     )  # fmt: skip
     package = f"torch (for memory on the GPU) and {built.module}"
-    return Runner(built.title, package, f"import {built.module} as trt\nimport torch", start, "infer(images)")
+    return Engine(built.title, package, f"import {built.module} as trt\nimport torch", start, "infer(images)")
 
+
+ASK = '''
+def ask(images):
+    """The server's answer."""
+    given = tritonclient.http.InferInput({input!r}, list(images.shape), np_to_triton_dtype(images.dtype))
+    given.set_data_from_numpy(images)
+    answer = session.infer(MODEL, [given])
+    return {{name: answer.as_numpy(name) for name in OUTPUTS}}
+
+'''
 
 ONNX_RUNTIME = "session = onnxruntime.InferenceSession(MODEL, providers=[{provider}])"
 IN_ONNX_RUNTIME = "dict(zip(OUTPUTS, session.run(None, {{{input!r}: images}})))"

@@ -111,6 +111,15 @@ def rows(outputs, i):
 
 '''
 
+SIX = '''
+def rows(outputs, i):
+    """Of image i: boxes [n, 4], scores [n], classes [n], best first."""
+    table = outputs["output"][i]
+    used = table[table[:, 4] > 0]
+    return used[:, :4], used[:, 4], used[:, 5].astype(int)
+
+'''
+
 WITHOUT_NMS = '''
 def rows(outputs, i):
     """Of image i every box of the network [n, 4], its best score [n] and class [n], best first.

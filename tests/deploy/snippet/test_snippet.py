@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -22,9 +23,12 @@ from exporter.cli import main
 from exporter.common.errors import RequestError
 from exporter.common.paths import recipe_files
 from exporter.demo.scenes import scene
-from exporter.deploy.snippet import cpp, python, write
+from exporter.deploy.snippet import python_boxes, write
 from exporter.deploy.snippet.facts import facts
 from exporter.deploy.snippet.write import snippet
+from exporter.postprocessing import reference
+from exporter.postprocessing.section import OutsideNms
+from tests.deploy.manifests import OUTSIDE
 from tests.model.graphs import detector
 
 pytestmark = pytest.mark.usefixtures("one_store")
@@ -67,7 +71,8 @@ def build(tmp_path_factory):
 
     def build(name: str, *overrides: str) -> Path:
         given = ["model=onnx", f"model.weights={place / 'core.onnx'}", "input.height=64", "input.width=96"]
-        given += ["postprocessing.nms.confidence_threshold=0.4"] if "postprocessing/nms=none" not in overrides else []
+        none_inside = {"postprocessing/nms=none", *(f"postprocessing/format={name}" for name in python_boxes.BOXES)}
+        given += ["postprocessing.nms.confidence_threshold=0.4"] if none_inside.isdisjoint(overrides) else []
         exporter.build(None, [*given, *overrides, "proof.num_images=1", f"output_dir={place / name}"])
         return place / name
 
@@ -93,6 +98,39 @@ VARIANTS = {
 @pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if i else n for i, n in enumerate(VARIANTS)])
 def test_layouts_formats_and_geometries(build, name):
     assert agree(build(name, *VARIANTS[name])) > 0
+
+
+ALL_BOXES = {
+    "yolo": ["postprocessing/format=yolo", "input.batch=3"],
+    "split": ["postprocessing/format=split", "input.channels=bgr"],
+    "deepstream": ["postprocessing/format=deepstream", "input.batch=dynamic"],
+    "deepstream, NMS inside": ["postprocessing/format=deepstream", "postprocessing/nms=onnx"],
+}
+
+
+@pytest.mark.parametrize("name", ALL_BOXES)
+def test_formats_that_other_programs_read(build, name):
+    assert agree(build(name, "preprocessing=yolo_nas", *ALL_BOXES[name])) > 0
+
+
+@pytest.mark.parametrize("change", [
+    {}, {"class_agnostic": True}, {"multi_label": False}, {"max_candidates_per_image": 7}, {"max_predictions_per_image": 3},
+    {"num_pre_nms_predictions": 10},
+], ids=str)  # fmt: skip
+def test_the_programs_nms_is_the_contracts(int8_artifact, change):
+    outside = OutsideNms.model_validate(OUTSIDE | {"multi_label": True} | change)
+    known = replace(facts(read_manifest(int8_artifact), "m"), format="split", outside=outside)
+    program: dict = {"np": np}
+    exec(python_boxes.rows(known), program)
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        corner = rng.integers(0, 40, (60, 2))
+        boxes = np.concatenate([corner, corner + rng.integers(0, 40, (60, 2))], axis=1).astype(np.float32)
+        scores = (rng.integers(0, 20, (60, 3)) / 20).astype(np.float32)  # many that tie
+        boxes[0, 0], scores[1, 0] = np.nan, np.inf
+        want = reference.detections(boxes, scores, outside.parameters)
+        got = program["rows"]({"boxes": boxes[None], "scores": scores[None]}, 0)
+        assert np.array_equal(np.concatenate([got[0], got[1][:, None], got[2][:, None]], axis=1), want)
 
 
 @pytest.mark.slow
@@ -173,14 +211,14 @@ def test_it_runs_from_a_shell(int8_artifact, tmp_path, capsys):
     assert lines[1:half] == lines[half + 1 : -1] and half > 1
 
 
-@pytest.mark.parametrize("language", ["python", "cpp"])
+@pytest.mark.parametrize("language", ["python", "cpp", "triton"])
 def test_names_cannot_become_code(int8_artifact, language, monkeypatch):
     manifest = read_manifest(int8_artifact)
     hostile = [*NAMES, '"); system("rm -rf /"); ("', "??/", "日本"]
     model = manifest.model.model_copy(update={"class_names": hostile})
     known = facts(manifest.model_copy(update={"model": model}), Path("odd\"name'\n") / "model.onnx")
-    text = {"python": python, "cpp": cpp}[language].program(known)
-    if language == "python":
+    text = write.PROGRAMS[language](known)
+    if language != "cpp":
         values = {target.id: ast.literal_eval(node.value) for node in ast.parse(text).body
                   if isinstance(node, ast.Assign) and isinstance(target := node.targets[0], ast.Name) and target.id in ("NAMES", "MODEL")}  # fmt: skip
         assert values == {"NAMES": hostile, "MODEL": str(known.model)}
