@@ -12,6 +12,7 @@ Nodes carry the path of the torch module they came from (`heads.head1.cls_pred/C
 import copy
 import json
 from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import onnx
@@ -41,14 +42,15 @@ class _Undecoded(nn.Module):
 
 
 class _Decoded(nn.Module):
-    """The network itself, below the same scope `network.`."""
+    """The network itself, below the same scope `network.`, or `chosen` of what it gives."""
 
-    def __init__(self, network: nn.Module):
+    def __init__(self, network: nn.Module, chosen: Callable[[Any], Any] | None = None):
         super().__init__()
-        self.network = network
+        self.network, self.chosen = network, chosen
 
     def forward(self, images: torch.Tensor) -> Any:
-        return self.network(images)
+        given = self.network(images)
+        return self.chosen(given) if self.chosen else given
 
 
 def trace(
@@ -59,20 +61,24 @@ def trace(
     opset: int,
     options: dict[str, Any] | None = None,
     device: str = "cpu",
+    named: Sequence[str] | None = None,
+    chosen: Callable[[Any], Any] | None = None,
 ) -> onnx.ModelProto:
     """`network` (eval mode, fused) as a core graph. None makes a dimension dynamic: "batch", and "height" and "width"
     for multiples of `STRIDE`; the number of boxes is then computed in the graph, and named "predictions".
 
-    torch runs on `device` (cpu or cuda) while it traces. `options` go to `torch.onnx.export` as they are. The same
-    network gives the same bytes in every process. Raises RequestError where a network cannot be traced with free sides.
+    torch runs on `device` (cpu or cuda) while it traces. `options` go to `torch.onnx.export` as they are. named,
+    chosen: of a network whose outputs mean something else, what they are called, and which tensors of all that it
+    gives. The same network gives the same bytes in every process. Raises RequestError where a network cannot be traced
+    with free sides.
     """
-    raw = hasattr(network, "undecoded")
+    raw = named is None and hasattr(network, "undecoded")
     if device != "cpu":
         if not torch.cuda.is_available():
             raise RequestError(f"export.device={device}: torch sees no CUDA device here: take cpu")
         network = copy.deepcopy(network).to(device)  # the proof runs the one it was given, on the CPU
-    wrapped = (_Undecoded if raw else _Decoded)(network).eval()
-    outputs = RAW_OUTPUTS if raw else DECODED_OUTPUTS
+    wrapped = (_Undecoded(network) if raw else _Decoded(network, chosen)).eval()
+    outputs = named or (RAW_OUTPUTS if raw else DECODED_OUTPUTS)
     # torch.export takes a size of 1, and could take two that are equal, for constants even where they are dynamic.
     example = torch.zeros(batch or 2, 3, height or 2 * STRIDE, width or 3 * STRIDE, device=device)
     shapes = _dynamic_shapes(batch, height, width)
@@ -98,14 +104,15 @@ def _dynamic_shapes(batch: int | None, height: int | None, width: int | None) ->
     return {"images": dims} if dims else None
 
 
-def _name_dimensions(model: ir.Model, outputs: tuple[str, ...]) -> None:
-    """Plain names for dimensions that torch calls after its own symbols, in the input and in the outputs."""
+def _name_dimensions(model: ir.Model, outputs: Sequence[str]) -> None:
+    """Plain names for dimensions that torch calls after its own symbols, in the input and in known outputs."""
     (images,) = model.graph.inputs
     assert images.shape is not None  # a traced input has a shape
     for axis, name in ((2, "height"), (3, "width")):
         if not isinstance(images.shape[axis], int):
             images.shape[axis] = name
-    for value, axis in zip(model.graph.outputs, (2, 2, 0) if outputs == RAW_OUTPUTS else (1, 1), strict=True):
+    axes = {RAW_OUTPUTS: (2, 2, 0), DECODED_OUTPUTS: (1, 1)}.get(tuple(outputs), ())
+    for value, axis in zip(model.graph.outputs, axes, strict=bool(axes)):
         if value.shape is not None and not isinstance(value.shape[axis], int):
             value.shape[axis] = "predictions"
 

@@ -16,6 +16,7 @@ from exporter.common.options import lazily
 from exporter.preprocessing.trained import Trained
 
 if TYPE_CHECKING:
+    from exporter.model.head import Head
     from exporter.model.loaded import LoadedModel, Loads
 else:
     __getattr__ = lazily(__name__)
@@ -49,6 +50,11 @@ class ModelNode(Node, ABC):
     @property
     def own_opset(self) -> int | None:
         """The opset that it is written in, where it is a graph already; None where it is traced."""
+        return None
+
+    @property
+    def declared(self) -> "Head | None":
+        """What the network's outputs mean, where the recipe says so; None: boxes and scores of the contract."""
         return None
 
     @property

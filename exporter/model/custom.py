@@ -6,17 +6,23 @@ from typing import TYPE_CHECKING, Literal
 from exporter.common.errors import RequestError
 from exporter.common.messages import in_one_line
 from exporter.common.node import UserCode
-from exporter.model.given_thresholds import ThresholdsGiven
+from exporter.model.declared_head import DeclaredHead
 from exporter.model.loaded import LoadedModel
 from exporter.model.section import Weights, WeightsKind
 
 if TYPE_CHECKING:
     from torch import nn
 
-CONTRACT = "give images [B, 3, H, W] → (boxes [B, N, 4] xyxy in input pixels, scores [B, N, C] in 0..1), both float32"
+    from exporter.model.head import Head
+    from exporter.model.torch_network import TorchNetwork
+
+CONTRACT = (
+    "give images [B, 3, H, W] → (boxes [B, N, 4] xyxy in input pixels, scores [B, N, C] in 0..1), both float32, or say"
+    " what it gives, model/head=…"
+)
 
 
-class CustomModel(UserCode, ThresholdsGiven):
+class CustomModel(UserCode, DeclaredHead):
     """The network that `target`, a function or class, gives for `arguments`. Its weights are its own business."""
 
     @property
@@ -36,16 +42,17 @@ class CustomModel(UserCode, ThresholdsGiven):
         if not isinstance(network, nn.Module):
             kind = type(network).__name__
             raise RequestError(f"model._target_={self.target}: gives a {kind}: let it give a torch.nn.Module")
-        return loaded(network, self.target.rpartition(".")[2], "custom", f"made by {self.target}", self.class_names)
+        return loaded(
+            network, self.target.rpartition(".")[2], "custom", f"made by {self.target}", self.class_names, self.head
+        )
 
 
 def loaded(
-    network: "nn.Module", name: str, kind: WeightsKind, source: str, class_names: tuple[str, ...] | Literal["auto"]
-) -> LoadedModel:
-    """A fused copy of `network` on the CPU, tried on one blank image of 64 × 64."""
-    import torch
-
-    from exporter.model.first_output import FirstOutput
+    network: "nn.Module", name: str, kind: WeightsKind, source: str, class_names: tuple[str, ...] | Literal["auto"],
+    head: "Head | None" = None,
+) -> LoadedModel:  # fmt: skip
+    """A fused copy of `network` on the CPU, tried on a few images. head: what its outputs mean, None: those of the
+    contract."""
     from exporter.model.fuse import copied, fused_in_place
 
     try:
@@ -57,12 +64,30 @@ def loaded(
         ) from error
     weights = Weights(file=None, sha256=digest(copy), source=source, kind=kind, licence=None)
     parameters = sum(parameter.numel() for parameter in copy.parameters())
-    own = fused_in_place(copy.float())
+    fused = fused_in_place(copy.float())
+    if head is None or head.is_contract:
+        own, count = _of_contract(fused, name)
+    else:
+        own = _declared(fused, head.counted(None if class_names == "auto" else len(class_names)), name)
+        count = own.num_classes
+    names = tuple(f"class_{i}" for i in range(count)) if class_names == "auto" else class_names
+    if len(names) != count:
+        raise RequestError(f"model.class_names: {len(names)} names for {count} classes: give as many, or auto")
+    unordered = head is not None and head.suppressed
+    return LoadedModel(name, names, parameters, weights, own, unordered=unordered)
+
+
+def _of_contract(network: "nn.Module", name: str) -> "tuple[nn.Module, int]":
+    """The network and its number of classes, tried on one blank image of 64 × 64."""
+    import torch
+
+    from exporter.model.first_output import FirstOutput
+
     try:
         with torch.no_grad():
-            outputs = own(torch.zeros(1, 3, 64, 64))
+            outputs = network(torch.zeros(1, 3, 64, 64))
         if isinstance(outputs[0], tuple | list):  # ((boxes, scores), raw outputs), as SuperGradients' networks give it
-            own, outputs = FirstOutput(own).eval(), outputs[0]
+            network, outputs = FirstOutput(network).eval(), outputs[0]
         boxes, scores = outputs
         fits = boxes.ndim == scores.ndim == 3 and boxes.shape[:2] == scores.shape[:2] and boxes.shape[2] == 4
     except Exception as error:  # user code can raise anything
@@ -72,12 +97,18 @@ def loaded(
     if not fits or not boxes.dtype == scores.dtype == torch.float32:
         shapes = f"{list(boxes.shape)} {boxes.dtype} and {list(scores.shape)} {scores.dtype}"
         raise RequestError(f"the network {name} gives {shapes} for one image: {CONTRACT}")
-    names = tuple(f"class_{i}" for i in range(scores.shape[2])) if class_names == "auto" else class_names
-    if len(names) != scores.shape[2]:
-        raise RequestError(
-            f"model.class_names: {len(names)} names for {scores.shape[2]} classes: give as many, or auto"
-        )
-    return LoadedModel(name, names, parameters, weights, own)
+    return network, scores.shape[2]
+
+
+def _declared(network: "nn.Module", head: "Head", name: str) -> "TorchNetwork":
+    from exporter.model.torch_network import TorchNetwork
+
+    try:
+        return TorchNetwork(network, head, f"the network {name}")
+    except RequestError:
+        raise
+    except Exception as error:  # user code can raise anything
+        raise RequestError(f"the network {name} fails on a blank image: {in_one_line(error)}") from error
 
 
 def digest(network: "nn.Module") -> str:

@@ -1,47 +1,33 @@
 """A graph in ONNX Runtime in the place of a torch network."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import onnx
-import torch
-from torch import Tensor
 
 from exporter.common.errors import BuildError, RequestError
 from exporter.common.geometry import MAX_PIXELS
-from exporter.common.messages import in_one_line
-from exporter.graph.core_outputs import RAW_OUTPUTS
-from exporter.model import probe
-from exporter.model.dfl import decode
+from exporter.model.declared_network import TRIED, DeclaredNetwork
 from exporter.model.graph_core import converted, named_apart, names_of, renamed, shaped, sized
-from exporter.model.graph_outputs import WANTED, WITHOUT_NMS, convert, mismatch
 from exporter.model.head import Head
-from exporter.model.head.fits import declarations_that_fit, misdeclared
 from exporter.model.head.operators import attach
-from exporter.model.head.plain import MisdeclaredError
-from exporter.model.head.plain import decode as decode_head
 from exporter.runtime.engine import limits
 from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
 
-TRIED = 64  # pixels of a blank image where any size goes
-PROBED = 256  # pixels of the images that are judged: on smaller ones every box is as large as the image
-MOST_JUDGED = 100_000  # boxes of an image
-RANGES = (1 / 255, 1.0)  # of 0..255: how the network was trained is not known here
 
-
-class GraphNetwork:
-    """images float32 [B, 3, H, W] → boxes [B, N, 4] xyxy in input pixels, scores [B, N, C], float32 tensors: what the
-    graph itself, as it was given, computes in ONNX Runtime. `num_classes` is C; `parameters` counts its numbers."""
+class GraphNetwork(DeclaredNetwork):
+    """What the graph itself, as it was given, computes in ONNX Runtime; `parameters` counts its numbers."""
 
     def __init__(self, given: onnx.ModelProto, outputs: Sequence[str] | None, label: str, head: Head | None = None):
         """outputs: the names of boxes and scores, None where they are to be found; label: what errors begin with; head:
         what its outputs mean, None: boxes and scores as they are.
 
-        Raises RequestError where the graph is not of the contract, judged by its shapes and what it gives for a blank
-        image and a few others."""
-        self._given, self._label, self._head = named_apart(given), label, head or Head()
-        self._names = names_of(given, outputs, self._head, label)
+        Raises RequestError where the graph is not of the contract, judged by its shapes too."""
+        head = head or Head()
+        self._given = named_apart(given)
+        self._names = names_of(given, outputs, head, label)
         try:
             data = self._given.SerializeToString()
             self._session = OnnxRuntimeEngine().session(data, limits=limits(len(data), MAX_PIXELS, label))
@@ -49,112 +35,31 @@ class GraphNetwork:
             raise RequestError(f"{label}: {error}") from error
         (value,) = (value for value in given.graph.input if value.name == self._names.input)
         dims = value.type.tensor_type.shape.dim
-        self._batch, _, *sides = (dim.dim_value or None for dim in dims)
-        blank = self._tried(self._batch or 1, *(side or TRIED for side in sides))
-        height, width = (side or TRIED for side in sides)
-        self.num_classes = self._read(blank, height, width)[1].shape[2]
-        self._check_declared(*(side or PROBED for side in sides))
+        batch, _, *sides = (dim.dim_value or None for dim in dims)
+        super().__init__(head, label, len(self._names.outputs), batch, sides)
         self.parameters = sum(
             math.prod(tensor.dims)
             for tensor in given.graph.initializer
             if tensor.data_type in (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE)
         )
 
-    def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """A graph of a fixed batch takes any number of images all the same."""
-        groups = [self._read(*each) for each in self._groups(images.numpy())]
-        boxes, scores = (torch.cat(each)[: len(images)] for each in zip(*groups, strict=True))
-        return boxes, scores
-
-    def core(self, opset: int, batch: int | None, height: int | None, width: int | None) -> onnx.ModelProto:
-        """The graph as `exporter.graph.trace.trace` would have given it; None leaves a dimension dynamic. Raises
-        RequestError where it is fixed to other sizes, cannot be brought to that opset, or fails at that size."""
+    def core(
+        self,
+        opset: int,
+        batch: int | None,
+        height: int | None,
+        width: int | None,
+        options: dict[str, Any] | None = None,
+        device: str = "cpu",
+    ) -> onnx.ModelProto:
+        """The graph as `exporter.graph.trace.trace` would have given it; None leaves a dimension dynamic. options,
+        device: of tracing, which is done already. Raises RequestError where it is fixed to other sizes, cannot be
+        brought to that opset, or fails at that size."""
         core = renamed(converted(self._given, opset, self._label), self._names)
         core = sized(core, {"batch": batch, "height": height, "width": width}, self._label)
         tried, any_size = self._tried(batch or 2, height or TRIED, width or TRIED), None in (height, width)
         core = shaped(core, tried, any_size, boxes_axis=3 - self._head.columns_axis)
         return core if self._head.is_contract else attach(core, self._head)
 
-    def _groups(self, images: np.ndarray) -> Iterator[tuple[list[np.ndarray], int, int]]:
-        """The outputs for as many images at once as the file takes, the last one repeated where some are missing, and
-        height and width."""
-        step = self._batch or len(images)
-        for start in range(0, len(images), step):
-            group = images[start : start + step]
-            missing = step - len(group)
-            filled = np.concatenate([group, group[-1:].repeat(missing, axis=0)]) if missing > 0 else group
-            yield self._run(filled), *images.shape[2:]
-
-    def _read(
-        self, outputs: Sequence[np.ndarray], height: int, width: int, head: Head | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Boxes and scores from what the file gives for images of this size, as the recipe's head says, or this one.
-        Raises MisdeclaredError where that cannot be."""
-        head = head or self._head
-        if head.is_contract:
-            return decoded(outputs)
-        boxes, scores = decode_head(head, outputs, height, width)
-        return torch.from_numpy(boxes), torch.from_numpy(scores)
-
     def _run(self, images: np.ndarray) -> list[np.ndarray]:
         return self._session.run(list(self._names.outputs), {self._names.input: images})
-
-    def _tried(self, batch: int, height: int, width: int) -> list[np.ndarray]:
-        """The outputs, as they are, for blank images of this size."""
-        asked = f"{self._label}: on {batch} images of {width} × {height}"
-        try:
-            outputs = self._run(np.zeros((batch, 3, height, width), np.float32))
-            boxes, scores = self._read(outputs, height, width)
-        except MisdeclaredError as error:
-            raise RequestError(f"{asked} it gives {error}") from error
-        except Exception as error:  # ONNX Runtime raises its own classes, which share no base but this one
-            raise RequestError(f"{asked} it fails: {in_one_line(error)}: wanted is {WANTED}") from error
-        fits = boxes.ndim == scores.ndim == 3 and boxes.shape[:2] == scores.shape[:2] and boxes.shape[2] == 4
-        fits = fits and scores.numel() > 0
-        if not fits or len(boxes) != batch:
-            told = mismatch(boxes.shape, scores.shape)
-            raise RequestError(f"{asked} it gives {list(boxes.shape)} and {list(scores.shape)}: {told}")
-        return outputs
-
-    def _check_declared(self, height: int, width: int) -> None:
-        """Raises RequestError where it seems to give something else than its head says, see `exporter.model.probe`,
-        with the declaration that would fit."""
-        images, step = probe.images(height, width), self._batch or 1
-        there = f"{self._label}: on images of {width} × {height}"
-        groups = [images[start : start + step] for start in range(0, len(images), step)]
-        try:
-            raw = [[each for group in groups for each in self._groups(group * factor)] for factor in RANGES]
-        except BuildError as error:
-            raise RequestError(f"{there} it fails: {in_one_line(error)}: wanted is {WANTED}") from error
-
-        def read(head: Head) -> list[tuple[np.ndarray, np.ndarray]]:
-            return [self._judged([self._read(*each, head) for each in given], len(images), there) for given in raw]
-
-        seems = misdeclared(self._head, read, height, width)
-        if seems:
-            may_be_told = len(self._names.outputs) == self._head.num_outputs
-            fit = declarations_that_fit(self._head, read, height, width) if may_be_told else []
-            declare = f"; or declare what it gives: {' or '.join(fit)}" if fit else ""
-            told = convert("convert them") if self._head.is_contract else "another model/head"
-            raise RequestError(f"{self._label}: seems to give {seems}: {told}{declare}")
-
-    def _judged(self, given: list[tuple[Tensor, Tensor]], count: int, there: str) -> tuple[np.ndarray, np.ndarray]:
-        """Boxes and scores of all images; of very many boxes some."""
-        counts = sorted({boxes.shape[1] for boxes, _ in given})
-        if counts[0] != counts[-1] or not counts[0]:
-            raise RequestError(
-                f"{there} it gives from {counts[0]} to {counts[-1]} boxes, as with an NMS inside: {WITHOUT_NMS}"
-            )
-        every = -(-counts[0] // MOST_JUDGED)
-        boxes, scores = (torch.cat(each)[:count, ::every].numpy() for each in zip(*given, strict=True))
-        return boxes, scores
-
-
-def decoded(outputs: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
-    """Boxes and scores from the outputs of a graph, in the order of DECODED_OUTPUTS or RAW_OUTPUTS."""
-    tensors = [torch.from_numpy(np.array(value)) for value in outputs]
-    if len(tensors) == len(RAW_OUTPUTS):
-        box_logits, class_logits, anchors = tensors
-        return decode(box_logits, anchors), class_logits.sigmoid().transpose(1, 2)
-    boxes, scores = tensors
-    return boxes, scores

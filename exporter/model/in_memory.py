@@ -1,5 +1,6 @@
 """A torch network that is in memory already, in place of the one that a recipe names."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from pydantic import ConfigDict
@@ -26,7 +27,9 @@ class InMemory(ModelNode):
         """The `digest` that the caller gives for the network's code and weights."""
         if self.digest is None:
             raise UnknownOriginError("the network is in memory: exporter.build(digest=…) says when it changes")
-        return {"node": type(self).__qualname__, "digest": self.digest, "thresholds": self.thresholds}
+        head = self.replaced.declared
+        told = {"head": head.model_dump(mode="json")} if head else {}
+        return {"node": type(self).__qualname__, "digest": self.digest, "thresholds": self.thresholds, **told}
 
     @property
     def weights_given(self) -> str:
@@ -48,6 +51,10 @@ class InMemory(ModelNode):
         """That of the node that it stands for."""
         return self.replaced.size_multiple
 
+    def size_problems(self, dynamic: tuple[str, ...]) -> Iterator[str]:
+        """Those of the node that it stands for."""
+        return self.replaced.size_problems(dynamic)
+
     @property
     def thresholds(self) -> tuple[float, float]:
         """Those of the node that it stands for."""
@@ -66,4 +73,4 @@ class InMemory(ModelNode):
         names = self.class_names
         if names == "auto":
             names = names_in_memory(self.network) or names
-        return loaded(self.network, self.network_name, "memory", "in memory", names)
+        return loaded(self.network, self.network_name, "memory", "in memory", names, self.replaced.declared)

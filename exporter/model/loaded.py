@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from torch import nn
 
-    from exporter.model.graph_network import GraphNetwork
+    from exporter.model.declared_network import DeclaredNetwork
     from exporter.model.section import Weights
 
 
@@ -31,7 +31,7 @@ class LoadedModel(ModelFacts):
     """A network of the contract: `network` takes images [B, 3, H, W] and gives (boxes [B, N, 4], scores [B, N, C]). It
     is in eval mode with its branches fused, ready to be traced, or a graph already."""
 
-    network: "nn.Module | GraphNetwork"
+    network: "nn.Module | DeclaredNetwork"
 
     @property
     def facts(self) -> ModelFacts:

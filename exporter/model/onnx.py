@@ -2,29 +2,23 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
-
-from pydantic import WithJsonSchema
+from typing import TYPE_CHECKING, Any, Literal
 
 from exporter.common.errors import RequestError
 from exporter.common.files import file_digest, is_file, user_path
-from exporter.common.geometry import STRIDE
-from exporter.model.given_thresholds import ThresholdsGiven
-from exporter.model.head import Head
+from exporter.model.declared_head import DeclaredHead
 from exporter.model.loaded import LoadedModel
 from exporter.model.section import Weights
-from exporter.preprocessing.trained import Trained
 
 if TYPE_CHECKING:
     from exporter.model.graph_file import GraphFile
 
 
-class OnnxModel(ThresholdsGiven):
+class OnnxModel(DeclaredHead):
     """conf/model/onnx.yaml says what the fields are. The file itself, run in ONNX Runtime, is the network that the
     artifact is proved against, its outputs read by plain numpy as `head` says."""
 
     weights: str
-    head: Annotated[Head, WithJsonSchema({"type": "object"})] = Head()
     cut: tuple[str, ...] = ()
     outputs: tuple[str, ...] | Literal["auto"]
 
@@ -32,34 +26,6 @@ class OnnxModel(ThresholdsGiven):
     def weights_given(self) -> str:
         """The file."""
         return self.weights
-
-    @property
-    def own_nms(self) -> str | None:
-        """None where the network gives one box an object."""
-        return "TopkNms" if self.head.suppressed else None
-
-    @property
-    def size_multiple(self) -> int:
-        """As its head says."""
-        return self.head.size_multiple
-
-    def usual(self) -> Trained:
-        """What the head says that such networks are fed."""
-        fed = self.head.fed
-        return Trained() if fed is None else Trained(source="model", preprocessing=fed)
-
-    def size_problems(self, dynamic: tuple[str, ...]) -> Iterator[str]:
-        """A clause where sides are free, and the cells of a map have to be counted or sizes are not the usual ones."""
-        if dynamic and STRIDE % self.size_multiple:
-            yield (
-                f"input.{dynamic[0]}=dynamic: takes multiples of {STRIDE} pixels, and model.head.size_multiple is"
-                f" {self.size_multiple}: give both sides in pixels"
-            )
-        if dynamic and self.head.decoding != "none":
-            yield (
-                f"input.{dynamic[0]}=dynamic: model.head.decoding={self.head.decoding} counts the cells of fixed sides:"
-                " give them in pixels"
-            )
 
     @property
     def _path(self) -> Path:

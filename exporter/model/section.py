@@ -1,5 +1,6 @@
 """The manifest's section on the network and its weights."""
 
+from collections.abc import Sequence
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -22,13 +23,19 @@ class Weights(Section):
     licence: str | None
 
 
+NamesFrom = Literal["recipe", "weights", "numbered"]
+"""Who names the classes: the recipe, the weights' file or network itself, or nobody (class_0, class_1, …)."""
+
+
 class Model(Section):
-    """The network. `parameters` counts the numbers of the unfused network."""
+    """The network. `parameters` counts the numbers of the unfused network; manifests of version 0.1.0 do not say where
+    the class names came from."""
 
     name: str
     weights: Weights
     num_classes: int
     class_names: list[str]
+    class_names_from: NamesFrom | None = None
     parameters: int
 
     @model_validator(mode="after")
@@ -36,6 +43,13 @@ class Model(Section):
         if len(self.class_names) != self.num_classes:
             raise ValueError(f"num_classes is {self.num_classes}, and class_names has {len(self.class_names)}")
         return self
+
+
+def names_from(names: Sequence[str], told: bool) -> NamesFrom:
+    """told: whether the recipe names them."""
+    if told:
+        return "recipe"
+    return "numbered" if list(names) == [f"class_{i}" for i in range(len(names))] else "weights"
 
 
 def _kind_in(source: str, file: str | None) -> WeightsKind:

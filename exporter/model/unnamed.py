@@ -1,11 +1,11 @@
 """What `model=custom` says of a network that is in memory, besides the function that would give it."""
 
 from exporter.common.errors import RequestError
-from exporter.model.given_thresholds import ThresholdsGiven
+from exporter.model.declared_head import DeclaredHead
 from exporter.model.loaded import LoadedModel
 
 
-class Unnamed(ThresholdsGiven):
+class Unnamed(DeclaredHead):
     """Stands in a recipe for a network that the caller of `exporter.build(model=…)` has."""
 
     digest: str | None = None

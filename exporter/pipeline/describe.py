@@ -16,6 +16,7 @@ from exporter.common.provenance import versions
 from exporter.config.recipe import Recipe
 from exporter.graph import facts
 from exporter.model.loaded import ModelFacts
+from exporter.model.section import names_from
 from exporter.quantization.section import AnyQuantization, IntegerCounts
 from exporter.quantization.summary import summarize
 
@@ -76,6 +77,7 @@ def describe(
             weights=loaded.weights,
             num_classes=loaded.num_classes,
             class_names=list(loaded.class_names),
+            class_names_from=names_from(loaded.class_names, told=recipe.config["model"]["class_names"] != "auto"),
             parameters=loaded.parameters,
         ),
         input=request.input_section(model),

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 import exporter
 from exporter.artifact.manifest import Manifest, Weights, read_manifest
 from exporter.common.errors import RequestError
+from exporter.model.section import names_from
 
 
 def test_the_published_schema_is_the_models():
@@ -63,3 +64,21 @@ def test_a_folder_without_one_is_refused(tmp_path):
         read_manifest(tmp_path)
     with pytest.raises(RequestError, match="no such folder"):
         read_manifest(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("names", "told", "source"),
+    [
+        (["car", "bus"], True, "recipe"),
+        (["class_0", "class_1"], True, "recipe"),
+        (["car", "bus"], False, "weights"),
+        (["class_0", "class_1"], False, "numbered"),
+        (["class_1", "class_0"], False, "weights"),
+    ],
+)
+def test_it_says_who_named_the_classes(names, told, source):
+    assert names_from(names, told) == source
+
+
+def test_an_artifact_says_who_named_its_classes(float_artifact):
+    assert read_manifest(float_artifact).model.class_names_from == "weights"  # of the demo's file

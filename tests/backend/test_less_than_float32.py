@@ -51,10 +51,18 @@ def proved(network, precision, built, asked):
     return prove(model.SerializeToString(), loaded, given, partial(torch_outputs, loaded))
 
 
+SLOW = pytest.mark.slow
+
+
 @pytest.mark.parametrize("precision", ["f16", "bf16"])
 @pytest.mark.parametrize(
     "words",
-    [[], ["postprocessing/nms=cluster"], ["postprocessing/format=yolo"], ["postprocessing/format=deepstream"]],
+    [
+        [],
+        pytest.param(["postprocessing/nms=cluster"], marks=SLOW),
+        pytest.param(["postprocessing/format=yolo"], marks=SLOW),
+        pytest.param(["postprocessing/format=deepstream"], marks=SLOW),
+    ],
     ids=str,
 )
 def test_it_passes_its_own_proof(network, precision, words):
@@ -85,8 +93,10 @@ def test_it_would_not_pass_that_of_float32(network):
 
 @pytest.mark.parametrize("precision", ["f16", "bf16"])
 @pytest.mark.parametrize("fault", [
-    "postprocessing.nms.confidence_threshold=0.6", "postprocessing.nms.confidence_threshold=0.1",
-    "postprocessing.nms.nms_threshold=0.05", "postprocessing.nms.nms_threshold=0.95",
+    pytest.param("postprocessing.nms.confidence_threshold=0.6", marks=SLOW),
+    "postprocessing.nms.confidence_threshold=0.1",
+    pytest.param("postprocessing.nms.nms_threshold=0.05", marks=SLOW),
+    "postprocessing.nms.nms_threshold=0.95",
 ])  # fmt: skip
 def test_faults_of_the_nms_are_no_roundings(network, precision, fault):
     with pytest.raises(BuildError, match="detections are not what the contract of the NMS gives"):

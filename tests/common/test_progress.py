@@ -17,6 +17,7 @@ def events(text):
     return [json.loads(line) for line in text.splitlines()]
 
 
+@pytest.mark.usefixtures("empty_store")
 def test_a_build_in_json_lines(tmp_path, capsys):
     assert main([*OVERRIDES, "progress.format=json", f"output_dir={tmp_path / 'a'}"]) == 0
     said = capsys.readouterr()

@@ -67,6 +67,7 @@ def test_background_batches_come_in_order() -> None:
         assert np.array_equal(ahead.images, batch(3, step, 1).images)
 
 
+@pytest.mark.slow
 def test_saved_weights_load_as_the_same_network(tmp_path: Path) -> None:
     torch.manual_seed(0)
     network = create("yolo_nas_s", len(CLASS_NAMES))

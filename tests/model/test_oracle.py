@@ -44,7 +44,9 @@ def test_names_shapes_and_parameters_are_the_originals(name):
     assert sum(parameter.numel() for parameter in network.parameters()) == table["parameters"]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name[-1] in "lx" else ()) for name in NAMES]
+)
 def test_outputs_are_the_originals(name):
     network = filled(name)
     expected = np.load(ORACLE / f"{name}.npz")
@@ -68,7 +70,7 @@ def test_any_size_of_whole_strides_and_number_of_classes(name, size, num_classes
     assert scores.shape == (1, cells, num_classes)
 
 
-@pytest.mark.parametrize("batch", [1, None])
+@pytest.mark.parametrize("batch", [pytest.param(1, marks=pytest.mark.slow), None])
 def test_the_exported_graph_is_the_network(batch):
     network = fuse(filled("ppyoloe_s", 3))
     core = simplify(trace(network, batch, 96, 128, 18))

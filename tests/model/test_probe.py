@@ -11,7 +11,8 @@ from onnx import helper
 from exporter.common.errors import RequestError
 from exporter.model import probe
 from exporter.model.architectures import ARCHITECTURES
-from exporter.model.graph_network import RANGES, GraphNetwork
+from exporter.model.declared_network import RANGES
+from exporter.model.graph_network import GraphNetwork
 from exporter.model.weights import random_state
 from tests.model.graphs import detector, ended
 

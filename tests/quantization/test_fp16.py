@@ -315,6 +315,7 @@ def test_the_core_is_not_changed_and_its_interface_is_kept(batch):
         assert relative_error(expected, got) < 4e-3
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_same_bytes():
     program = (
         "import hashlib; from tests.quantization.networks import *; from exporter.quantization.fp16 import Fp16\n"

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from exporter.config.settings import Export
-    from exporter.model.graph_network import GraphNetwork
+    from exporter.model.declared_network import DeclaredNetwork
     from exporter.model.loaded import LoadedModel
     from exporter.preprocessing.input import Input
 
@@ -22,7 +22,7 @@ def trace(network: "LoadedModel", export: "Export", input: "Input") -> "onnx.Mod
     return core
 
 
-def core_graph(network: "nn.Module | GraphNetwork", export: "Export", input: "Input") -> "onnx.ModelProto":
+def core_graph(network: "nn.Module | DeclaredNetwork", export: "Export", input: "Input") -> "onnx.ModelProto":
     """The network (eval mode, fused, or a graph already) as a pure graph, float32, simplified where that is wanted."""
     from torch import nn
 
@@ -31,6 +31,6 @@ def core_graph(network: "nn.Module | GraphNetwork", export: "Export", input: "In
 
     if isinstance(network, nn.Module):
         core = trace(network, input.fixed_batch, *input.fixed, export.opset, export.options, export.device)
-    else:  # a graph's own code is part of what its loading depends on
-        core = network.core(export.opset, input.fixed_batch, *input.fixed)
+    else:  # its own code is part of what its loading depends on
+        core = network.core(export.opset, input.fixed_batch, *input.fixed, export.options, export.device)
     return simplify(core) if export.simplify else core

@@ -16,9 +16,9 @@ from exporter.common.files import write_whole
 from exporter.graph import facts
 from exporter.graph.float32 import in_float32
 from exporter.model import probe
+from exporter.model.declared_network import PROBED
 from exporter.model.graph_file import GraphFile, read_graph
 from exporter.model.graph_names import class_names
-from exporter.model.graph_network import PROBED
 from exporter.model.graph_outputs import seems, shown
 from exporter.model.head.presets import by_name, fitting, presets
 from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
