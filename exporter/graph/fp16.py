@@ -6,6 +6,7 @@ the operators' own definitions, so no list of operators has to be kept up.
 
 By default those nodes do that lead to the last convolutions, and after these such as only move values: what decodes
 (softmax, sigmoid, arithmetic with anchors) stays in float32, and the casts stand as near to the outputs as they can.
+Normalisations over a layer stay in float32 too: their variance has few digits in float16, and overflows at 256.
 """
 
 from collections.abc import Collection
@@ -14,6 +15,7 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 
+from exporter.graph.normalizations import normalizations
 from exporter.graph.operators import MOVING, WEIGHTED
 
 _MOVING = {*MOVING, "Concat", "Identity"}
@@ -25,7 +27,7 @@ def nodes_in_fp16(model: onnx.ModelProto, left: Collection[str] = ()) -> list[st
     that only moves values behind the last convolutions joins where all that it reads is in float16: rounding what a
     node in float32 gives on its last steps would make it worse for nothing."""
     able = _able(ir.from_proto(onnx.shape_inference.infer_shapes(model)))
-    trunk = _trunk(able)
+    trunk = _trunk(able) - normalizations(able)
     chosen: set[ir.Node] = set()
     for node, slots in able.items():
         sources = [value for value in (node.inputs[i] for i in slots[0]) if value is not None]
