@@ -39,6 +39,11 @@ def place(tmp_path_factory, server):
 
 
 @pytest.fixture(autouse=True)
+def own_store(empty_store):
+    """What is interrupted has to be computed first."""
+
+
+@pytest.fixture(autouse=True)
 def counted(request):
     """Hands on what was injected; tests/conftest.py prints the sum."""
     campaign.reported.clear()

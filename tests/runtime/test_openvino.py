@@ -140,7 +140,8 @@ def test_no_process_outlives_its_session_or_this_program():
     assert process.poll() is None
     del opened
     assert process.wait(30) != 0
-    code = "from exporter.runtime.openvino import started; import os; c = started(); print(c._process.pid); os._exit(0)"
+    code = "from exporter.runtime.openvino import started; import os; c = started()"
+    code += "; print(c._process.pid, flush=True); os._exit(0)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     orphan = int(run.stdout)
     for _ in range(300):
