@@ -92,6 +92,11 @@ class Engine(Section):
     targets: list[str] = []  # noqa: RUF012 - pydantic copies it
     profile: Profile | None = None
 
+    @property
+    def gpus(self) -> str | None:
+        """Those that it is for, in words; None where nothing tells which."""
+        return ", ".join(self.targets) or self.gpu
+
 
 class Recipe(Section):
     """The request: the configuration as composed and resolved, the overrides of the command line, the state of the

@@ -59,7 +59,7 @@ def verify(folder: Path) -> Iterator[str]:
 
 def _runs_on(built: Engine) -> str:
     """What an engine needs, and whether the library that is installed here is it."""
-    needs = f"only {built.library} {built.tensorrt} can run it, on {', '.join(built.targets) or built.gpu or 'its GPU'}"
+    needs = f"only {built.library} {built.tensorrt} can run it, on {built.gpus or 'its GPU'}"
     for name, kind in KINDS.items():
         try:
             there = installed(name) if kind.title == built.library else None

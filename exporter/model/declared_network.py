@@ -13,14 +13,19 @@ from exporter.common.messages import in_one_line
 from exporter.graph.core_outputs import RAW_OUTPUTS
 from exporter.model import probe
 from exporter.model.dfl import decode
+from exporter.model.graph_core import shaped
 from exporter.model.graph_outputs import WANTED, WITHOUT_NMS, convert, mismatch
 from exporter.model.head import Head
 from exporter.model.head.fits import declarations_that_fit, misdeclared
+from exporter.model.head.operators import attach
 from exporter.model.head.plain import MisdeclaredError
 from exporter.model.head.plain import decode as decode_head
 
 if TYPE_CHECKING:
     import onnx
+
+Sizes = tuple[int | None, int | None, int | None]
+"""Batch, height and width; None for a free one."""
 
 TRIED = 64  # pixels of a blank image where any size goes
 PROBED = 256  # pixels of the images that are judged: on smaller ones every box is as large as the image
@@ -44,17 +49,21 @@ class DeclaredNetwork(ABC):
         self.num_classes = self._read(blank, height, width)[1].shape[2]
         self._check_declared(*(side or PROBED for side in sides))
 
-    @abstractmethod
     def core(
-        self,
-        opset: int,
-        batch: int | None,
-        height: int | None,
-        width: int | None,
-        options: dict[str, Any] | None = None,
-        device: str = "cpu",
-    ) -> "onnx.ModelProto":
-        """The core graph, as `exporter.graph.trace.trace` gives that of a network of the contract."""
+        self, opset: int, batch: int | None, height: int | None, width: int | None,
+        options: dict[str, Any] | None = None, device: str = "cpu",
+    ) -> "onnx.ModelProto":  # fmt: skip
+        """The core graph, as `exporter.graph.trace.trace` gives that of a network of the contract; None leaves a
+        dimension dynamic. Raises RequestError where it cannot be one, or fails at that size."""
+        core = self._graph(opset, (batch, height, width), options, device)
+        tried, any_size = self._tried(batch or 2, height or TRIED, width or TRIED), None in (height, width)
+        core = shaped(core, tried, any_size, boxes_axis=3 - self._head.columns_axis)
+        return core if self._head.is_contract else attach(core, self._head)
+
+    @abstractmethod
+    def _graph(self, opset: int, sizes: Sizes, options: dict[str, Any] | None, device: str) -> "onnx.ModelProto":
+        """Its own graph: input `images`, outputs those that the head reads, by the names of the core's or of
+        `exporter.model.head.operators.output_names`. options, device: of tracing."""
 
     @abstractmethod
     def _run(self, images: np.ndarray) -> list[np.ndarray]:

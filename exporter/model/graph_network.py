@@ -9,10 +9,9 @@ import onnx
 
 from exporter.common.errors import BuildError, RequestError
 from exporter.common.geometry import MAX_PIXELS
-from exporter.model.declared_network import TRIED, DeclaredNetwork
-from exporter.model.graph_core import converted, named_apart, names_of, renamed, shaped, sized
+from exporter.model.declared_network import DeclaredNetwork, Sizes
+from exporter.model.graph_core import converted, named_apart, names_of, renamed, sized
 from exporter.model.head import Head
-from exporter.model.head.operators import attach
 from exporter.runtime.engine import limits
 from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
 
@@ -43,23 +42,11 @@ class GraphNetwork(DeclaredNetwork):
             if tensor.data_type in (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE)
         )
 
-    def core(
-        self,
-        opset: int,
-        batch: int | None,
-        height: int | None,
-        width: int | None,
-        options: dict[str, Any] | None = None,
-        device: str = "cpu",
-    ) -> onnx.ModelProto:
-        """The graph as `exporter.graph.trace.trace` would have given it; None leaves a dimension dynamic. options,
-        device: of tracing, which is done already. Raises RequestError where it is fixed to other sizes, cannot be
-        brought to that opset, or fails at that size."""
+    def _graph(self, opset: int, sizes: Sizes, options: dict[str, Any] | None, device: str) -> onnx.ModelProto:
+        """The given one; tracing is done already. Raises RequestError where it is fixed to other sizes, or cannot be
+        brought to that opset."""
         core = renamed(converted(self._given, opset, self._label), self._names)
-        core = sized(core, {"batch": batch, "height": height, "width": width}, self._label)
-        tried, any_size = self._tried(batch or 2, height or TRIED, width or TRIED), None in (height, width)
-        core = shaped(core, tried, any_size, boxes_axis=3 - self._head.columns_axis)
-        return core if self._head.is_contract else attach(core, self._head)
+        return sized(core, dict(zip(("batch", "height", "width"), sizes, strict=True)), self._label)
 
     def _run(self, images: np.ndarray) -> list[np.ndarray]:
         return self._session.run(list(self._names.outputs), {self._names.input: images})

@@ -76,7 +76,7 @@ class KnownModel(ModelNode):
 
     def identity(self) -> dict[str, Any]:
         """That of its weights."""
-        return {"node": type(self).__qualname__, **self.source.identity()}
+        return self.source.identity()
 
     def problems(self) -> Iterator[str]:
         """Clauses for weights that cannot be loaded, as far as that can be told without loading them."""

@@ -10,10 +10,9 @@ from torch import nn
 
 from exporter.common.errors import RequestError
 from exporter.graph.trace import trace
-from exporter.model.declared_network import TRIED, DeclaredNetwork
-from exporter.model.graph_core import shaped
+from exporter.model.declared_network import TRIED, DeclaredNetwork, Sizes
 from exporter.model.head import Head
-from exporter.model.head.operators import attach, output_names
+from exporter.model.head.operators import output_names
 
 
 class TorchNetwork(DeclaredNetwork):
@@ -24,30 +23,20 @@ class TorchNetwork(DeclaredNetwork):
 
     def __init__(self, module: nn.Module, head: Head, label: str):
         """See `DeclaredNetwork`."""
-        self._module, self._wanted = module, head
+        self._module = module
         super().__init__(head, label, len(_tensors(module(torch.zeros(1, 3, TRIED, TRIED)))), None, (None, None))
 
-    def core(
-        self,
-        opset: int,
-        batch: int | None,
-        height: int | None,
-        width: int | None,
-        options: dict[str, Any] | None = None,
-        device: str = "cpu",
-    ) -> onnx.ModelProto:
-        """The module traced, and its head as operators behind it. Raises RequestError where it cannot be traced."""
+    def _graph(self, opset: int, sizes: Sizes, options: dict[str, Any] | None, device: str) -> onnx.ModelProto:
+        """The module traced. Raises RequestError where it cannot be."""
         names = output_names(self._head.num_outputs)
-        core = trace(self._module, batch, height, width, opset, options, device, names, self._chosen)
-        tried, any_size = self._tried(batch or 2, height or TRIED, width or TRIED), None in (height, width)
-        return attach(shaped(core, tried, any_size, boxes_axis=3 - self._head.columns_axis), self._head)
+        return trace(self._module, *sizes, opset, options, device, names, self._chosen)
 
     def _run(self, images: np.ndarray) -> list[np.ndarray]:
         with torch.no_grad():
             return [each.numpy() for each in self._chosen(self._module(torch.from_numpy(images)))]
 
     def _chosen(self, given: Any) -> tuple[torch.Tensor, ...]:
-        head = self._wanted
+        head = self._head
         if isinstance(given, Mapping) and head.outputs != "auto":
             if missing := [name for name in head.outputs if name not in given]:
                 there = ", ".join(map(str, given))

@@ -16,15 +16,10 @@ from typing import Self
 import numpy as np
 
 from exporter.postprocessing.parameters import NmsParameters
-from exporter.postprocessing.reference import alike, iou
+from exporter.postprocessing.reference import BOX_MARGIN, SCORE_MARGIN, alike, iou
 
 ROUNDING = {"f32": 2.0**-24, "f16": 2.0**-11, "bf16": 2.0**-8}
 """By what an engine computes in: half the distance of two neighbouring numbers, of their size."""
-SCORE_MARGIN = 1e-6
-"""Scores closer than this may come in either order, and lie on either side of a threshold or of the pre-NMS cut.
-ONNX Runtime's Sigmoid is off by up to 1.8e-7 and not monotonic below that."""
-BOX_MARGIN = 0.02
-"""Pixels: what two decodings of a box may differ by."""
 IOU_MARGIN = 1e-3
 """An IoU within this of the threshold may suppress or not: what sides that are off by 0.002 px change in 8 px."""
 

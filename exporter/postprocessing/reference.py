@@ -8,6 +8,12 @@ import numpy as np
 
 from exporter.postprocessing.parameters import NmsParameters
 
+SCORE_MARGIN = 1e-6
+"""Scores closer than this may come in either order, and lie on either side of a threshold or of the pre-NMS cut.
+ONNX Runtime's Sigmoid is off by up to 1.8e-7 and not monotonic below that."""
+BOX_MARGIN = 0.02
+"""Pixels: what two decodings of a box may differ by."""
+
 
 def sigmoid(logits: np.ndarray) -> np.ndarray:
     """1 / (1 + e⁻ˣ), float32 in and out, without overflow."""
@@ -76,10 +82,11 @@ def detections(boxes: np.ndarray, scores: np.ndarray, parameters: NmsParameters)
 
 
 def alike(
-    row: np.ndarray, boxes: np.ndarray, scores: np.ndarray, box_margin: float = 0.02, score_margin: float = 1e-6
-) -> np.ndarray:
+    row: np.ndarray, boxes: np.ndarray, scores: np.ndarray, box_margin: float = BOX_MARGIN,
+    score_margin: float = SCORE_MARGIN,
+) -> np.ndarray:  # fmt: skip
     """[n] bool: which of boxes [n, 4] and scores [n] `row` (x1, y1, x2, y2, score, …) can stand for: each side within
-    `box_margin` px, the score within 0.1 % and `score_margin` (ONNX Runtime's Sigmoid is off by up to 1.8e-7)."""
+    `box_margin` px, the score within 0.1 % and `score_margin`."""
     near = (np.abs(boxes - row[:4]) <= box_margin).all(axis=1)
     return near & (np.abs(scores - row[4]) <= 1e-3 * row[4] + score_margin)
 

@@ -6,10 +6,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from exporter.artifact.benchmark.cases import Case
+from exporter.artifact.benchmark.cases import cases
 from exporter.artifact.detector import detector_of
 from exporter.artifact.manifest import Manifest, Ratio, read_manifest
-from exporter.backend.engine import engine_of
 from exporter.benchmark.cpu import cores
 from exporter.benchmark.paired import interleaved, ratio
 from exporter.common.errors import BuildError
@@ -44,10 +43,6 @@ def demo_map(folder: Path, scenes: int) -> float:
 
 def time_ratio(folder: Path, baseline: Path, rounds: int) -> Ratio:
     """Time of one artifact to that of another, run by run in turn with all cores, one image of the nominal size."""
-    runs = [_case(each).subject.runner(cores()) for each in (folder, baseline)]
+    both = cases([folder, baseline], ["own"], ["f32"], ["latency"], [cores()], None)
+    runs = [case.subject.runner(cores()) for case in both]
     return ratio(*interleaved(runs, rounds))
-
-
-def _case(folder: Path) -> Case:
-    manifest = read_manifest(folder)
-    return Case(folder, manifest, engine_of(manifest.backend), cores(), manifest.input.nominal_batch)

@@ -48,7 +48,7 @@ def run(arguments: list[str]) -> int:
     made = make_engine(
         library, folder, manifest, targets, given.workspace, given.timing_cache, progress_in("text"), print
     )
-    where = ", ".join(made.targets) or made.gpu or "GPU unknown"
+    where = made.gpus or "GPU unknown"
     print(f"{folder / made.file}: {made.bytes} bytes, {made.library} {made.tensorrt}, {where}")
     print(f"  proof {made.proof}")
     return 0

@@ -123,6 +123,6 @@ def _serialized(manifest: Manifest, folder: Path) -> Serialized | None:
     if built is None or compiler is None:
         return None
     kind = KINDS[compiler]
-    where = ", ".join(built.targets) or built.gpu or "the GPU that it was built on"
+    where = built.gpus or "the GPU that it was built on"
     fits = f": cannot be loaded here: it is for {built.library} {built.tensorrt} and {where}"
     return Serialized(folder / built.file, kind.title, kind.module, kind.plugins, fits)
