@@ -15,6 +15,7 @@ from exporter.pipeline.steps import calibration_of, weighing_nms
 from exporter.proof import prove as proving
 from exporter.proof import sight
 from exporter.proof.section import NetworkErrors, NotCompared, Proof
+from exporter.runtime.engine import Engine, Sessions
 
 
 def quantize(core, loaded: LoadedModel, recipe: Recipe, progress=None) -> Calibrated:
@@ -51,10 +52,17 @@ def made(loaded: LoadedModel, recipe: Recipe) -> bytes:
     return finished(quantize(core, loaded, recipe).quantized.model, loaded, recipe)
 
 
+def whole(engine: Engine) -> Sessions:
+    """Nothing is remembered."""
+    return engine.session
+
+
 def prove(artifact: bytes, loaded: LoadedModel, recipe: Recipe, outputs=None):
     """The manifest's section `proof`."""
     outputs = outputs or partial(proving.torch_outputs, loaded)
-    return proving.prove(artifact, loaded, recipe.request, recipe.backend, recipe.quantization, recipe.proof, outputs)
+    return proving.prove(
+        artifact, loaded, recipe.request, recipe.backend, recipe.quantization, recipe.proof, outputs, whole
+    )
 
 
 def described(file, loaded: LoadedModel, recipe: Recipe, quantization, calibration=None, proof=None):
@@ -69,5 +77,5 @@ def described(file, loaded: LoadedModel, recipe: Recipe, quantization, calibrati
 def looked(artifact: bytes, loaded: LoadedModel, recipe: Recipe, blind: str, outputs):
     """Its part `sight`."""
     return sight.looked(
-        artifact, loaded, recipe.request, recipe.backend, recipe.evaluation, recipe.calibration, blind, outputs
+        artifact, loaded, recipe.request, recipe.backend, recipe.evaluation, recipe.calibration, blind, outputs, whole
     )

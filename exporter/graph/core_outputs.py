@@ -1,6 +1,11 @@
 """What the outputs of a core graph are called, see `exporter.graph.trace`: by these names they are found again in the
 finished artifact."""
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import onnx
+
 RAW_OUTPUTS = ("box_logits", "class_logits", "anchors")
 DECODED_OUTPUTS = ("boxes", "scores")
 UNCLIPPED = "boxes/unclipped"
@@ -16,3 +21,14 @@ PLUGIN_DOMAIN = "trt.plugins"
 def displaced(name: str) -> str:
     """What a tensor of the core is called that has the name of one of a format's outputs."""
     return f"format/core_{name}"
+
+
+def core_outputs(graph: "onnx.GraphProto") -> tuple[str, ...]:
+    """The core's outputs in a finished artifact, as nodes compute them: anchors of a fixed size are a constant. None
+    where they are not found."""
+    computed = {name for node in graph.node for name in node.output}
+    known = computed | {tensor.name for tensor in graph.initializer}
+    for names in (RAW_OUTPUTS, tuple(map(displaced, DECODED_OUTPUTS)), DECODED_OUTPUTS):
+        if set(names) <= known:
+            return tuple(name for name in names if name in computed)
+    return ()

@@ -75,7 +75,7 @@ def steps(recipe: Recipe, run: Run) -> Steps:
         beside={"network": network},
         shown=f"quantize ({recipe.quantization.name})",
     )  # fmt: skip
-    outputs: Tools = partial(_outputs, network, run)
+    runs: Tools = partial(_runs, network, run)
     named = {"model": model, "name": recipe.name, **around}
     artifact = Stage("attach", attach.artifact, {"calibrated": calibrated, **named}, BYTES)
     reference = sight = evaluated = traded = benchmark = engine_files = None
@@ -90,7 +90,7 @@ def steps(recipe: Recipe, run: Run) -> Steps:
         {"artifact": artifact, "model": model, **around, "quantization": recipe.quantization,
          "proof": recipe.proof.model_copy(update={"blind": "auto"})},  # which this stage has no use for
         PROOF,
-        tools=outputs,
+        tools=runs,
         beside={"network": network},
         machine=machine,
     )  # fmt: skip
@@ -101,7 +101,7 @@ def steps(recipe: Recipe, run: Run) -> Steps:
             {"artifact": artifact, "model": model, **around, "evaluation": evaluation,
              "calibration": calibration_of(recipe, MAX_LOOKED_AT), "blind": recipe.proof.blind},
             SIGHT,
-            tools=outputs,
+            tools=runs,
             beside={"network": network},
             machine=machine,
             shown="look at images",
@@ -141,7 +141,7 @@ def steps(recipe: Recipe, run: Run) -> Steps:
          "recipe": _recipe_section(recipe),
          "packages": [node.package for node in (recipe.quantization, backend) if node.package]},
         FOLDER,
-        tools=outputs if quantizes else lambda: {"outputs": None},
+        tools=runs if quantizes else lambda: {**runs(), "outputs": None},
         beside={"network": network} if quantizes else {},
         shown="draw pages and images",
     )  # fmt: skip
@@ -197,7 +197,9 @@ def _collecting(recipe: Recipe, network: Stage[Any], run: Run) -> dict[str, Any]
     return {**tools, "collect": remembered_statistics(images, run)}
 
 
-def _outputs(network: Stage[Any], run: Run) -> dict[str, Any]:
+def _runs(network: Stage[Any], run: Run) -> dict[str, Any]:
+    """What shows images to the torch network, and to the artifact; both remember what they gave."""
+    from exporter.pipeline.stages.in_halves import remembered_sessions
     from exporter.pipeline.stages.remembered import remembered_outputs
 
-    return {"outputs": remembered_outputs(network, run)}
+    return {"outputs": remembered_outputs(network, run), "remembering": partial(remembered_sessions, run=run)}

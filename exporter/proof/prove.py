@@ -53,20 +53,23 @@ from exporter.proof.settings import ProofSettings
 from exporter.proof.tensors import Tensors, artifact_tensors
 from exporter.proof.user_format import user_format_errors
 from exporter.quantization import QuantizationNode
+from exporter.runtime.engine import Engine, Sessions
 
 PROBE = Normalization(std=(255.0, 255.0, 255.0))
 
 
 Outputs = Callable[[np.ndarray, AnyNormalization], tuple[np.ndarray, ...]]
 """What the torch network gives for images, see `torch_outputs`."""
+Remembering = Callable[[Engine], Sessions]
+"""The sessions of an engine, or others that give the same for less: see `exporter.pipeline.stages.in_halves`."""
 
 
 def prove(
     artifact: bytes, model: ModelFacts, request: Request, backend: BackendNode, quantization: QuantizationNode,
-    settings: ProofSettings, outputs: Outputs,
+    settings: ProofSettings, outputs: Outputs, remembering: Remembering,
 ) -> Proof:  # fmt: skip
     """The manifest's section `proof`, `sight` left out. outputs: `torch_outputs` of the network, or what gives the
-    same. Raises BuildError where a metric is beyond its bound."""
+    same; remembering: for the accuracy on many images. Raises BuildError where a metric is beyond its bound."""
     graph = onnx.load_from_string(artifact)
     problems = list(_graph_problems(graph, request, quantization))
     if problems:  # what has another form cannot be run as the contract says
@@ -75,9 +78,10 @@ def prove(
     if preprocessing.normalization is None:  # nobody knows how images become this network's input: any range will do
         preprocessing = preprocessing.model_copy(update={"normalization": PROBE})
     engine, batch = backend.engine, request.input.fixed_batch
+    session = remembering(engine)
     groups = _images(request, settings.num_images)
     images = [image for group in groups for image in group]
-    tensors = list(artifact_tensors(artifact, groups, input, preprocessing, batch or 2, engine, request.read))
+    tensors = list(artifact_tensors(artifact, groups, input, preprocessing, batch or 2, engine.session, request.read))
     shown = [seen(tensor, image, input) for tensor, image in zip(tensors, images, strict=True)]
     margins = Margins.of(engine.computes_in, max(side for image in shown for side in image.shape[:2]))
     feeds = {input.name: encode(groups[0][[0] * (batch or 1)], input, preprocessing)}
@@ -90,7 +94,7 @@ def prove(
         postprocessing=_postprocessing_errors(tensors, request, margins),
         format=_format_errors(artifact, groups, input, preprocessing, request, backend),
         geometry=_geometry_errors(tensors, images, shown, preprocessing),
-        detections=_detection_errors(artifact, model, request, backend, settings, input, preprocessing, outputs),
+        detections=_detection_errors(artifact, model, request, settings, input, preprocessing, outputs, session),
         bounds=bounds_of(artifact, model, request, backend, quantization, settings),
     )
     problems = [*given_problems(tensors, shown, request, plugin=has_plugin(graph), margins=margins)]
@@ -173,8 +177,8 @@ def _geometry_errors(
 
 
 def _detection_errors(
-    artifact: bytes, model: ModelFacts, request: Request, backend: BackendNode, settings: ProofSettings, input: Input,
-    preprocessing: Preprocessing, outputs: Outputs,
+    artifact: bytes, model: ModelFacts, request: Request, settings: ProofSettings, input: Input,
+    preprocessing: Preprocessing, outputs: Outputs, session: Sessions,
 ) -> DetectionErrors | NotCompared:  # fmt: skip
     """mAP and matched boxes against the torch network; or null and why."""
     why = None
@@ -189,7 +193,7 @@ def _detection_errors(
     if why or preprocessing.geometry is None:
         return NotCompared(scenes=0, map=None, why=why or "how a picture becomes the input is not known")
     return detection_errors(
-        Detector(backend.engine.session(artifact), input, preprocessing, read=request.detect),
+        Detector(session(artifact), input, preprocessing, read=request.detect),
         torch_detector(request, preprocessing.geometry, outputs),
         settings.num_scenes, *request.nominal_image,
     )  # fmt: skip

@@ -35,11 +35,12 @@ from exporter.postprocessing.parameters import NmsParameters
 from exporter.preprocessing.section import Preprocessing
 from exporter.proof.at_hand import AtHand, at_hand
 from exporter.proof.look import QUIET, RUNAWAY, SATURATED, Look, look, probes
-from exporter.proof.prove import Outputs
+from exporter.proof.prove import Outputs, Remembering
 from exporter.proof.section import NotLooked, Sight
 from exporter.proof.tensors import artifact_tensors
 from exporter.proof.told import told
 from exporter.proof.usual import USUAL, in_words
+from exporter.runtime.engine import Sessions
 
 THRESHOLD = 0.25
 """Without NMS inside nobody says which scores are detections."""
@@ -54,10 +55,12 @@ Outcomes = Iterator[tuple[np.ndarray, Detections | None]]
 def looked(
     artifact: bytes, model: ModelFacts, request: Request, backend: BackendNode, evaluation: EvaluationNode,
     calibration: CalibrationNode | None, blind: Literal["auto", "error", "warn"], outputs: Outputs,
+    remembering: Remembering,
 ) -> Sight | NotLooked:  # fmt: skip
-    """The manifest's section `proof.sight`. outputs: as for `exporter.proof.prove.prove`, asked only where something
-    looks wrong. blind: "auto" is "error" for what is certain, where the checkpoint declares its processing or the
-    images are the user's, else "warn". calibration: None where nothing is calibrated.
+    """The manifest's section `proof.sight`. outputs, remembering: as for `exporter.proof.prove.prove`; the torch
+    network is asked only where something looks wrong. blind: "auto" is "error" for what is certain, where the
+    checkpoint declares its processing or the images are the user's, else "warn". calibration: None where nothing is
+    calibrated.
 
     Raises BuildError for an artifact that is blind, RequestError for an image that cannot be read."""
     preprocessing = request.preprocessing_section()
@@ -68,7 +71,8 @@ def looked(
     images = at_hand(evaluation, calibration, model.class_names, preprocessing.geometry, request.nominal_image)
     parameters = request.parameters
     threshold = parameters.confidence_threshold if parameters else THRESHOLD
-    given = look(_of_artifact(artifact, images, preprocessing, request, backend), images, model.num_classes)
+    shown = _of_artifact(artifact, images, preprocessing, request, remembering(backend.engine))
+    given = look(shown, images, model.num_classes)
     own = in_words(preprocessing.normalization)
     section = Sight(
         images=len(images.images),
@@ -127,12 +131,12 @@ def _clearly_more(other: Look, own: Look, threshold: float) -> bool:
 
 
 def _of_artifact(
-    artifact: bytes, images: AtHand, preprocessing: Preprocessing, request: Request, backend: BackendNode
+    artifact: bytes, images: AtHand, preprocessing: Preprocessing, request: Request, session: Sessions
 ) -> Outcomes:
     """What `look` takes."""
     shown = np.concatenate([probes(*images.images.shape[1:3]), images.images])
     input, batch = request.input_section(onnx.load_from_string(artifact)), request.input.fixed_batch or 1
-    run = artifact_tensors(artifact, [shown], input, preprocessing, batch, backend.engine, request.read)
+    run = artifact_tensors(artifact, [shown], input, preprocessing, batch, session, request.read)
     for tensor in run:
         found = tensor.detections
         if found is None and request.outside is not None:

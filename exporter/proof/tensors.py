@@ -10,16 +10,16 @@ import onnx
 from exporter.common.errors import BuildError
 from exporter.common.messages import in_one_line
 from exporter.graph.attach_letterbox import IMAGES, INPUT_BOXES
-from exporter.graph.core_outputs import DECODED_OUTPUTS, INNER, RAW_OUTPUTS, UNCLIPPED, displaced
+from exporter.graph.core_outputs import DECODED_OUTPUTS, INNER, RAW_OUTPUTS, UNCLIPPED, core_outputs, displaced
 from exporter.postprocessing import reference
 from exporter.postprocessing.detections import Detections, Read, rows
 from exporter.postprocessing.format.custom import BATCH
 from exporter.preprocessing.encode import encode
 from exporter.preprocessing.section import Input, Preprocessing
-from exporter.runtime.engine import Engine
+from exporter.runtime.engine import Sessions
 from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
 
-ONNX_RUNTIME = OnnxRuntimeEngine()
+ONNX_RUNTIME = OnnxRuntimeEngine().session
 DISPLACED = tuple(displaced(name) for name in DECODED_OUTPUTS)
 """What those are called where the format's own outputs have their names."""
 
@@ -60,7 +60,7 @@ class Tensors:
 
 def artifact_tensors(
     artifact: bytes, groups: Sequence[np.ndarray], input: Input, preprocessing: Preprocessing, batch: int,
-    engine: Engine = ONNX_RUNTIME, read: Read | None = None,
+    session: Sessions = ONNX_RUNTIME, read: Read | None = None,
 ) -> Iterator[Tensors]:  # fmt: skip
     """Runs the artifact on groups of uint8 [n, H, W, 3] RGB images, each of one size, `batch` at a time.
 
@@ -70,19 +70,19 @@ def artifact_tensors(
     starts = [(group, start) for group in groups for start in range(0, len(group), batch)]
     # a fixed batch is filled up from the group's beginning
     chosen = (group[[(start + i) % len(group) for i in range(batch)]] for group, start in starts)
-    found = tensors(artifact, (encode(images, input, preprocessing) for images in chosen), engine, read)
+    found = tensors(artifact, (encode(images, input, preprocessing) for images in chosen), session, read)
     for group, start in starts:
         yield from list(islice(found, batch))[: len(group) - start]
 
 
 def tensors(
-    artifact: bytes, batches: Iterable[np.ndarray], engine: Engine = ONNX_RUNTIME, read: Read | None = None
+    artifact: bytes, batches: Iterable[np.ndarray], session: Sessions = ONNX_RUNTIME, read: Read | None = None
 ) -> Iterator[Tensors]:
     """The same for each image of each of the batches, arrays as the artifact takes them. Raises BuildError where a
     run fails."""
-    run, fixed = engine.session(exposed(artifact)), constants(artifact)
-    (taken,), names = run.get_inputs(), [output.name for output in run.get_outputs()]
-    finals = [output.name for output in onnx.load_from_string(artifact).graph.output]
+    run, fixed = session(exposed(artifact)), constants(artifact)
+    names, graph = [output.name for output in run.get_outputs()], onnx.load_from_string(artifact).graph
+    (taken,), finals = graph.input, [output.name for output in graph.output]
     for batch in batches:
         try:
             values = fixed | dict(zip(names, run.run(None, {taken.name: batch}), strict=True))
@@ -119,15 +119,12 @@ def constants(artifact: bytes) -> dict[str, np.ndarray]:
 def exposed(artifact: bytes) -> bytes:
     """The same with the core's outputs among its own, and what a user's format was given."""
     model, more = onnx.load_from_string(artifact), onnx.ModelProto()
-    computed = {name for node in model.graph.node for name in node.output}
-    known = computed | {tensor.name for tensor in model.graph.initializer}
+    known = {name for node in model.graph.node for name in node.output}
+    known |= {tensor.name for tensor in model.graph.initializer}
     present = {output.name for output in model.graph.output}
-    for names in (RAW_OUTPUTS, DISPLACED, DECODED_OUTPUTS):
-        if set(names) <= known:
-            more.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name in computed - present)
-            break
     others = (INPUT_BOXES, UNCLIPPED, IMAGES, *(INNER + name for name in BATCH))
-    more.graph.output.extend(onnx.ValueInfoProto(name=name) for name in others if name in known)
+    names = [*(set(core_outputs(model.graph)) - present), *(name for name in others if name in known)]
+    more.graph.output.extend(onnx.ValueInfoProto(name=name) for name in sorted(names))
     return artifact + more.SerializeToString()  # two messages in a row are one that holds what both hold
 
 

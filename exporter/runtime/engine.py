@@ -42,6 +42,10 @@ class Runnable(Protocol):
         ...
 
 
+Sessions = Callable[[bytes], Runnable]
+"""What makes an ONNX model ready to run."""
+
+
 class Session(Runnable, Protocol):
     """A model that is loaded, and a clock."""
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from exporter.evaluation import EvaluationNode
     from exporter.model.loaded import ModelFacts
     from exporter.pipeline.stages.calibrated import Summary
-    from exporter.proof.prove import Outputs
+    from exporter.proof.prove import Outputs, Remembering
     from exporter.proof.section import NotLooked, Proof, Sight
 
 
@@ -18,12 +18,14 @@ def page(
     evaluated: "m.Evaluation | None", benchmark: "m.Benchmark | None", tradeoff: "list[m.VariantTimes] | None",
     engine_files: dict[str, bytes] | None, name: str, request: "Request", backend: "BackendNode",
     evaluation: "EvaluationNode", recipe: "m.Recipe", packages: list[str], outputs: "Outputs | None",
+    remembering: "Remembering",
 ) -> dict[str, bytes]:  # fmt: skip
     """The manifest and the pages and images made from it; by name, the artifact itself left out.
 
     sight: what the network makes of the images at hand, None where nobody looked; tradeoff: what the variants of a
     mixed precision took; engine_files: the artifact in the engine's own form, if that is wanted; packages: see
-    `describe`; outputs: see `exporter.proof.prove`, None where there is no other precision to compare with."""
+    `describe`; outputs: see `exporter.proof.prove`, None where there is no other precision to compare with;
+    remembering: see there."""
     import tempfile
     from pathlib import Path
 
@@ -49,5 +51,5 @@ def page(
         write_plots(folder, manifest)
         geometry = manifest.preprocessing.geometry
         network = torch_detector(request, geometry, outputs) if outputs and geometry and request.parameters else None
-        write_report(folder, manifest, compared(manifest, artifact, backend.engine, network, examples))
+        write_report(folder, manifest, compared(manifest, remembering(backend.engine)(artifact), network, examples))
         return {file.name: file.read_bytes() for file in sorted(folder.iterdir()) if file.name != ARTIFACT}

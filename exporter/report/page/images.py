@@ -13,7 +13,7 @@ from exporter.evaluation.examples import Example, spread
 from exporter.postprocessing.detections import Detections
 from exporter.proof.detections import pairs
 from exporter.report.drawing import class_name, draw, draw_label, encoded
-from exporter.runtime.engine import Engine
+from exporter.runtime.engine import Runnable
 
 CANDIDATES, SHOWN = 8, 3
 SIDE = 560  # pixels of the longer side on the page
@@ -35,12 +35,12 @@ class Compared:
 
 def compared(
     manifest: Manifest,
-    artifact: bytes,
-    engine: Engine,
+    session: Runnable,
     reference: Callable[[np.ndarray], Detections] | None,
     examples: Sequence[Example],
 ) -> list[Compared]:
-    """The `SHOWN` images of `CANDIDATES` on which both differ most, or the first ones where there is no reference.
+    """The `SHOWN` images of `CANDIDATES` on which both differ most, or the first ones where there is no reference;
+    session: of the artifact.
 
     They are the evaluation's, else synthetic images; empty where neither belongs to the weights, or without NMS inside.
     """
@@ -48,7 +48,7 @@ def compared(
     if not sources:
         return []
     names = manifest.model.class_names
-    own = Detector(engine.session(artifact), manifest.input, manifest.preprocessing, read=manifest.postprocessing.read)
+    own = Detector(session, manifest.input, manifest.preprocessing, read=manifest.postprocessing.read)
     if reference is None:
         images = [(name, read()) for name, read in sources[:SHOWN]]
         found = own([image for _, image in images])
