@@ -61,12 +61,15 @@ def _pattern(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def background(height: int, width: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """A background, float32 [height, width, 3] RGB about 0..255, and its mean colour, float32 [3]."""
+    """A background, float32 [3, height, width] RGB about 0..255, and its mean colour, float32 [3]."""
     dark, light = muted_pair(rng)
     weights = _pattern(height, width, rng)
     shade = (_noise(height, width, rng.uniform(60, 200), rng) - np.float32(0.5)) * np.float32(rng.uniform(0, 40))
     grain = rng.standard_normal((height, width), dtype=np.float32) * np.float32(rng.uniform(1, 6))
     shade += grain
-    # Channel by channel: numpy is slow where the innermost axis has three numbers.
-    image = np.stack([weights * (light - dark)[c] + dark[c] + shade for c in range(3)], axis=2)
+    image = np.empty((3, height, width), np.float32)
+    for channel, low, high in zip(image, dark, light, strict=True):
+        np.multiply(weights, high - low, out=channel)
+        np.add(channel, low, out=channel)
+        np.add(channel, shade, out=channel)
     return image, (dark + light) / 2

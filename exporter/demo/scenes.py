@@ -74,19 +74,23 @@ def scene(split: str, index: int, height: int = 640, width: int = 640) -> Scene:
     boxes: list[np.ndarray] = []
     classes: list[int] = []
     areas: list[int] = []
+    seen = np.zeros(0, dtype=np.int64)
     for size in _sizes(height, width, rng):
         class_id = int(rng.integers(len(CLASS_NAMES)))
-        stencil = _place(class_id, size, owner, areas, boxes, rng)
-        if stencil is None:
+        placed = _place(class_id, size, owner, areas, seen, boxes, rng)
+        if placed is None:
             continue
+        stencil, left = placed
         solid = stencil.cover >= 0.5
+        seen = np.append(left, solid.sum())
         owner[stencil.window][solid] = len(boxes)
         areas.append(int(solid.sum()))
         boxes.append(_tight_box(stencil))
         classes.append(class_id)
         _paint(image, stencil, mean_color, rng)
+    rounded = np.rint(image.clip(0, 255, out=image), out=image).astype(np.uint8)
     return Scene(
-        image=np.rint(image.clip(0, 255, out=image), out=image).astype(np.uint8),
+        image=cv2.merge(list(rounded)),
         boxes=np.array(boxes, dtype=np.float32).reshape(-1, 4),
         classes=np.array(classes, dtype=np.int64),
     )
@@ -107,17 +111,19 @@ def _place(
     size: float,
     owner: np.ndarray,
     areas: list[int],
+    seen: np.ndarray,
     boxes: list[np.ndarray],
     rng: np.random.Generator,
-) -> _Stencil | None:
-    """A stencil that leaves every earlier object well visible, or None where no try finds room.
+) -> tuple[_Stencil, np.ndarray] | None:
+    """A stencil that leaves every earlier object well visible, and how many pixels of each are seen then; None where no
+    try finds room.
 
-    owner: int16 [H, W], the object seen at each pixel or -1; areas, boxes: of the objects so far.
+    owner: int16 [H, W], the object seen at each pixel or -1; areas, seen, boxes: of the objects so far, the pixels of
+    each alone and those that are seen.
     """
     height, width = owner.shape
     shape = outline(class_id, size, rng)
     thickness = rng.uniform(0.03, 0.08) * size if rng.random() < 0.5 else 0.0
-    seen = np.bincount(owner[owner >= 0], minlength=len(areas))
     for _ in range(_TRIES):
         center = rng.uniform(0.3 * size, (width - 0.3 * size, height - 0.3 * size))
         moved = [polygon + center for polygon in shape]
@@ -133,7 +139,7 @@ def _place(
         under = owner[stencil.window][solid]
         left = seen - np.bincount(under[under >= 0], minlength=len(areas))
         if all(count >= _VISIBLE * area for count, area in zip(left, areas, strict=True)):
-            return stencil
+            return stencil, left
     return None
 
 
@@ -159,7 +165,7 @@ def _rasterise(polygons: Outline, thickness: float, height: int, width: int) -> 
 
 
 def _paint(image: np.ndarray, stencil: _Stencil, mean_color: np.ndarray, rng: np.random.Generator) -> None:
-    """Blend an object into image, float32 [H, W, 3], in place: a gradient fill and a contour line."""
+    """Blend an object into image, float32 [3, H, W], in place: a gradient fill and a contour line."""
     rows, columns = stencil.cover.shape
     first = _vivid(mean_color, rng)
     second = first * np.float32(rng.uniform(0.72, 1.0)) + np.float32(rng.uniform(0, 40))
@@ -167,11 +173,13 @@ def _paint(image: np.ndarray, stencil: _Stencil, mean_color: np.ndarray, rng: np
     x = np.linspace(-0.5, 0.5, columns, dtype=np.float32) * np.float32(np.cos(angle))
     y = np.linspace(-0.5, 0.5, rows, dtype=np.float32) * np.float32(np.sin(angle))
     blend = (x[None, :] + y[:, None] + np.float32(0.5)).clip(0, 1)
-    fill = first + blend[..., None] * (second - first)
     edge = first * np.float32(0.45) if rng.random() < 0.5 else first + (255 - first) * np.float32(0.75)
-    fill += stencil.line[..., None] * (edge - fill)
-    view = image[stencil.window]
-    view += stencil.cover[..., None] * (fill - view)
+    # Channel by channel: numpy is slow where the innermost axis has three numbers.
+    for channel in range(3):
+        fill = first[channel] + blend * (second - first)[channel]
+        fill += stencil.line * (edge[channel] - fill)
+        view = image[channel][stencil.window]
+        view += stencil.cover * (fill - view)
 
 
 def _vivid(away_from: np.ndarray, rng: np.random.Generator) -> np.ndarray:

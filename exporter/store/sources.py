@@ -41,6 +41,11 @@ _TYPES_ONLY = re.compile(r"^if TYPE_CHECKING:\n(?:(?:[ ]+[^\n]*)?\n)+", re.MULTI
 
 def sources(modules: Iterable[str]) -> dict[str, str]:
     """sha256 of the source, by the names of all modules of ours that these modules, of ours too, run."""
+    return dict(_sources(tuple(modules)))
+
+
+@cache
+def _sources(modules: tuple[str, ...]) -> dict[str, str]:
     wanted, found = [name for name in modules if _is_ours(name)], {}
     while wanted:
         name = wanted.pop()

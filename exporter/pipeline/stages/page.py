@@ -47,9 +47,10 @@ def page(
             summary.calibration, looked, evaluated, benchmark, tradeoff or [], engine_files,
         )  # fmt: skip
         manifest.write(folder)
-        write_preview(folder, manifest, backend.engine)
+        session = remembering(backend.engine)(artifact)
+        write_preview(folder, manifest, session)
         write_plots(folder, manifest)
         geometry = manifest.preprocessing.geometry
         network = torch_detector(request, geometry, outputs) if outputs and geometry and request.parameters else None
-        write_report(folder, manifest, compared(manifest, remembering(backend.engine)(artifact), network, examples))
+        write_report(folder, manifest, compared(manifest, session, network, examples))
         return {file.name: file.read_bytes() for file in sorted(folder.iterdir()) if file.name != ARTIFACT}
