@@ -53,6 +53,7 @@ def test_a_wheel_works_without_the_checkout(wheel, tmp_path):
     assert "exporter.quantization.Int8" in shown.stdout, shown.stderr
 
 
+@pytest.mark.slow
 def test_a_wheel_has_the_same_bytes_wherever_it_is_built(wheel, tmp_path):
     """From a copy in another folder, with other times and modes of files, listed by the system in another order."""
     copy, project = tmp_path / "some where" / "else", tomllib.loads((ROOT / "pyproject.toml").read_text())

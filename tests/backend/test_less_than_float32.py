@@ -54,7 +54,7 @@ def proved(network, precision, built, asked):
 SLOW = pytest.mark.slow
 
 
-@pytest.mark.parametrize("precision", ["f16", "bf16"])
+@pytest.mark.parametrize("precision", ["f16", pytest.param("bf16", marks=SLOW)])
 @pytest.mark.parametrize(
     "words",
     [
@@ -82,6 +82,7 @@ class Unbounded(Rounded):
         return {}
 
 
+@pytest.mark.slow
 def test_it_would_not_pass_that_of_float32(network):
     loaded, core = network
     asked = recipe()
@@ -91,12 +92,12 @@ def test_it_would_not_pass_that_of_float32(network):
         prove(model, loaded, given, partial(torch_outputs, loaded))
 
 
-@pytest.mark.parametrize("precision", ["f16", "bf16"])
+@pytest.mark.parametrize("precision", [pytest.param("f16", marks=SLOW), "bf16"])
 @pytest.mark.parametrize("fault", [
     pytest.param("postprocessing.nms.confidence_threshold=0.6", marks=SLOW),
     "postprocessing.nms.confidence_threshold=0.1",
     pytest.param("postprocessing.nms.nms_threshold=0.05", marks=SLOW),
-    "postprocessing.nms.nms_threshold=0.95",
+    pytest.param("postprocessing.nms.nms_threshold=0.95", marks=SLOW),
 ])  # fmt: skip
 def test_faults_of_the_nms_are_no_roundings(network, precision, fault):
     with pytest.raises(BuildError, match="detections are not what the contract of the NMS gives"):

@@ -125,7 +125,7 @@ def test_dynamic_sides_and_batch_are_proved_and_others_refused(tmp_path):
 @pytest.mark.parametrize(
     "override",
     [
-        "preprocessing=letterbox",
+        pytest.param("preprocessing=letterbox", marks=pytest.mark.slow),
         pytest.param("postprocessing/nms=none", marks=pytest.mark.slow),
         pytest.param("input.batch=2", marks=pytest.mark.slow),
     ],

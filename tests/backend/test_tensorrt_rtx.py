@@ -82,7 +82,13 @@ BUILDS = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module", params=BUILDS)
+QUICK = ("INT8, no NMS", "INT8 and FP16, dynamic sides")
+
+
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=[] if name in QUICK else pytest.mark.slow) for name in BUILDS],
+)
 def artifact(request, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("artifacts") / "rtx"
     size = [] if any("input.size" in each for each in BUILDS[request.param]) else ["input.size=96"]
@@ -132,14 +138,9 @@ def test_the_part_before_a_plugin_is_parsed_and_computes_the_same():
     assert before_plugins(parse(CLEAN["int8"])) == parse(CLEAN["int8"])
 
 
-QUICK = [("yolo_nas_s", "int8_fp16"), ("ppyoloe_s", "fp16")]
-OTHERS = [(name, precision) for name in ARCHITECTURES for precision in ("none", "fp16", "int8", "int8_fp16")
-          if (name, precision) not in QUICK]  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("name", "precision"), [*QUICK, *(pytest.param(*each, marks=pytest.mark.slow) for each in OTHERS)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("precision", ["none", "fp16", "int8", "int8_fp16"])
 def test_every_network_in_every_precision_is_compiled_whole(name, precision):
     """Bytes in, detections out, for three GPUs that are not here."""
     overrides = [f"+recipe={name}", f"quantization={precision}", "backend=tensorrt_rtx", "input.size=64",

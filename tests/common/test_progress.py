@@ -30,6 +30,7 @@ def test_a_build_in_json_lines(tmp_path, capsys):
     assert all(each == ["running", "done"] for each in states.values()) and "trace" in states
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_store")
 def test_silence_changes_no_byte(tmp_path, capsys):
     for form in ("text", "none"):

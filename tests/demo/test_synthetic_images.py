@@ -70,7 +70,7 @@ def test_any_size_gives_valid_boxes_inside_the_image(split: str, index: int, hei
 def test_boxes_are_tight_about_the_drawn_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
     """On an even grey, what differs from grey is the object: its extent is found without the synthetic image's own masks."""
     grey = np.full(3, 128, dtype=np.float32)
-    monkeypatch.setattr(scenes, "background", lambda h, w, rng: (np.full((h, w, 3), 128, np.float32), grey))
+    monkeypatch.setattr(scenes, "background", lambda h, w, rng: (np.full((3, h, w), 128, np.float32), grey))
     monkeypatch.setattr(scenes, "_sizes", lambda h, w, rng: np.array([rng.uniform(20, 140)]))
     checked = 0
     for index in range(60):
@@ -102,7 +102,7 @@ def test_objects_stay_visible_and_numerous(monkeypatch: pytest.MonkeyPatch) -> N
         painted.append(solid)
 
     blank = np.zeros(3, dtype=np.float32)
-    monkeypatch.setattr(scenes, "background", lambda h, w, rng: (np.zeros((h, w, 3), np.float32), blank))
+    monkeypatch.setattr(scenes, "background", lambda h, w, rng: (np.zeros((3, h, w), np.float32), blank))
     monkeypatch.setattr(scenes, "_paint", number)
     for index in range(30):
         painted.clear()

@@ -67,6 +67,7 @@ def test_objects_that_another_order_of_channels_finds_are_said_before_any_gate(t
         build(tmp_path, "+model.order=bgr", "+evaluation.count=8")
 
 
+@pytest.mark.slow
 def test_a_reference_that_finds_nothing_is_no_success(tmp_path):
     with pytest.raises(BuildError, match=r"the FP32 artifact is 0\.00 on 4 images with 9 objects: it finds none"):
         build(tmp_path, "+model.high=255", "proof.blind=off")

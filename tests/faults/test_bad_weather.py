@@ -2,6 +2,8 @@
 
 import signal
 
+import pytest
+
 from tests.faults.campaign import OTHER, Campaign, contents, good, in_one_line
 from tests.faults.test_clock import JUMPING
 from tests.faults.test_disk import at_every_call, calls_of
@@ -9,6 +11,7 @@ from tests.faults.test_store_faults import NEW, bit_campaign
 from tests.faults.test_together import to_one_place
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full_or_broken(place):
     count = calls_of(place, OTHER)
     assert count > 15

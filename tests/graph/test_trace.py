@@ -92,7 +92,15 @@ def test_a_network_of_one_size_says_so():
 
 
 @pytest.mark.parametrize(
-    "name", ["boxes", "scores", "images", "pred_boxes", "box_logits", "anchors", "kept_boxes", "frame"]
+    "name",
+    [
+        "boxes",
+        "images",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("scores", "pred_boxes", "box_logits", "anchors", "kept_boxes", "frame")
+        ),
+    ],
 )
 def test_a_parameter_of_the_networks_own_may_have_the_name_of_one_of_ours(name):
     class Named(SmallDetector):

@@ -115,6 +115,7 @@ def everything(network):
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_network_in_memory_is_left_as_it_is(trained, tmp_path):
     called = []
     trained.backbone.eval()  # parts may be frozen

@@ -86,7 +86,9 @@ def detections(folder):
 
 @pytest.mark.parametrize("kind", HEADS)
 @pytest.mark.parametrize(
-    "more", [[], ["input.batch=dynamic", "input.height=dynamic", "input.width=dynamic"]], ids=["fixed", "dynamic"]
+    "more",
+    [[], pytest.param(["input.batch=dynamic", "input.height=dynamic", "input.width=dynamic"], marks=pytest.mark.slow)],
+    ids=["fixed", "dynamic"],
 )
 def test_the_detections_are_those_of_the_network_that_decodes_itself(kind, more, tmp_path):
     plain, declared = tmp_path / "plain", tmp_path / "declared"

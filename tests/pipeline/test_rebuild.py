@@ -65,6 +65,7 @@ def test_moved_files_are_given_their_new_place(moved, capsys):
     assert (moved / "again" / "model.onnx").read_bytes() == (moved / "artifact" / "model.onnx").read_bytes()
 
 
+@pytest.mark.slow
 def test_what_is_missing_is_asked_for(moved, tmp_path, capsys):
     assert main(["rebuild", str(moved / "artifact")]) == 2
     assert "mine.pth: say where they lie, --weights FILE" in capsys.readouterr().err

@@ -12,6 +12,7 @@ import exporter
 from exporter.common.files import file_digest
 
 
+@pytest.mark.slow
 def test_each_thread_builds_its_own_recipe_and_one_at_a_time(monkeypatch):
     """What builds is stood in for; all that composes is not."""
     inside = threading.Lock()

@@ -87,6 +87,7 @@ def test_attributes_and_arguments_reach_the_code():
         assert code.normalization.apply(rgb)[0, 0, 0, 0] == 2.0
 
 
+@pytest.mark.slow
 def test_the_proof_runs_the_code_by_itself(core_file):
     recipe = recipe_of(core_file, "Normalise")
     loaded = recipe.model.load()

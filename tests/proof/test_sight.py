@@ -112,6 +112,7 @@ def test_one_trained_on_bytes_and_fed_bytes_is_right(parts):
     assert at(parts, "error", preprocessing=Raw(), trained_on=255, declared=True).warning is None
 
 
+@pytest.mark.slow
 def test_the_users_images_without_objects_are_no_accusation(parts, tmp_path):
     background = [np.full((SIZE, SIZE, 3), 90 + i, np.uint8) for i in range(12)]
     section = at(parts, calibration=images_in(tmp_path / "a", background), declared=True)
@@ -120,6 +121,7 @@ def test_the_users_images_without_objects_are_no_accusation(parts, tmp_path):
         at(parts, "error", calibration=images_in(tmp_path / "b", background))
 
 
+@pytest.mark.slow
 def test_a_hardly_trained_network_is_no_accusation(parts, tmp_path):
     """Its logits move a tenth as far as they will: nothing is above the threshold, however it is fed."""
     section = at(parts, declared=True, calibration=images_in(tmp_path / "a", synthetic()), weak=True)

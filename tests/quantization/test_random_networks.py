@@ -2,6 +2,7 @@
 
 import numpy as np
 import onnx
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -44,6 +45,7 @@ def networks(draw) -> onnx.ModelProto:
     return b.model(b.conv("last", value, channels, 4))
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(networks(), st.sampled_from(["u8s8", "s8s8"]), st.sampled_from(["minmax", "mse"]), st.booleans(), st.booleans())
 def test_int8_is_close_to_float_whatever_the_network(model, scheme, method, per_channel, bias_correction):

@@ -110,6 +110,7 @@ def test_labelled_images_are_known_before_anything_is_timed(float_artifact, monk
         told(float_artifact, more=["--yolo", "data.yaml", "--coco", "folder", "a.json"])
 
 
+@pytest.mark.slow
 def test_accuracy_is_measured_once_in_each_engine(float_artifact, monkeypatch):
     asked = []
 

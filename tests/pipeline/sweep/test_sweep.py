@@ -70,6 +70,7 @@ def test_failed_runs_take_no_other_down(builds, capsys):
     assert runs[3]["folder"] == folder
 
 
+@pytest.mark.slow
 def test_a_sweep_can_be_run_again(builds):
     builds[96] = fails(BuildError("not today"))
     assert main([*MODEL, "input.size=64,96"]) == 1
@@ -119,6 +120,7 @@ def test_runs_with_one_folder_are_refused(builds):
     assert second["reason"].startswith("output_dir=../../x: run 0 of this sweep goes there too")
 
 
+@pytest.mark.slow
 def test_an_output_dir_of_each_runs_own(builds):
     """Where it goes is what its words come to, not what they look like."""
     assert main([*MODEL, "input.size=64,96", "output_dir=o_${input.size}/${name}"]) == 0
@@ -133,6 +135,7 @@ def test_an_output_dir_of_each_runs_own(builds):
     assert [run["state"] for run in summary()["runs"]].count("failed") == 2
 
 
+@pytest.mark.slow
 def test_the_name_in_a_folder_of_a_run_is_its_name(builds):
     overrides = ["-m", "+recipe=yolo_nas_s,ppyoloe_s", "hydra.sweep.subdir=${name}/${input.size}"]
     assert main([*overrides, "input.size=64"]) == 0
@@ -151,6 +154,7 @@ def test_a_glob_makes_runs_or_is_refused(builds, capsys):
     assert line.startswith("exporter: quantization=glob(nothing*): nothing matches") and not Path("none").exists()
 
 
+@pytest.mark.slow
 def test_the_folder_of_the_sweep(builds, tmp_path, capsys):
     assert main([*MODEL, "input.size=64,96", f"hydra.sweep.dir={tmp_path}/it's mine/${{now:%Y}}"]) == 0
     (folder,) = (tmp_path / "it's mine").iterdir()
