@@ -98,7 +98,7 @@ def test_objects_stay_visible_and_numerous(monkeypatch: pytest.MonkeyPatch) -> N
 
     def number(image: np.ndarray, stencil: scenes._Stencil, *_: object) -> None:
         solid = stencil.cover >= 0.5
-        image[stencil.window][solid] = len(painted) + 1
+        image[(slice(None), *stencil.window)][:, solid] = len(painted) + 1
         painted.append(solid)
 
     blank = np.zeros(3, dtype=np.float32)
