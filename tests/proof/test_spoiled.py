@@ -11,6 +11,7 @@ import onnx
 import pytest
 
 from exporter.common.errors import BuildError
+from tests.graph.test_halves import fed, hold_together
 from tests.proof import spoil_detections as d
 from tests.proof import spoil_frame as f
 from tests.proof import spoil_int8 as q
@@ -164,6 +165,12 @@ CASES = [(name, spoil) for name, spoilers in SPOILED.items() for spoil in spoile
 @pytest.mark.parametrize("name", OVERRIDES)
 def test_unspoiled(name):
     base(name).prove(base(name).model)
+
+
+@pytest.mark.parametrize("name", OVERRIDES)
+def test_in_halves_they_are_what_they_are_whole(name):
+    model = base(name).model
+    hold_together(model.SerializeToString(), fed(model))
 
 
 @pytest.mark.parametrize(("name", "spoil"), CASES, ids=[f"{name}-{spoil.__name__}" for name, spoil in CASES])
