@@ -105,15 +105,14 @@ def _model(config: dict[str, Any], model: Any, digest: str | None) -> tuple[Any,
 
 
 def _trained_size(config: dict[str, Any], trained: Trained) -> None:
-    """Puts the size that the network was trained at in place of `auto`. Raises RequestError where nobody says it."""
+    """Puts the size that the weights say they are for in place of `auto`. Raises RequestError where nobody says it."""
     sides = config.get("input")
     if not isinstance(sides, dict):
         return
     wanted = [key for key in ("size", "height", "width") if sides.get(key) == "auto"]
     if wanted and trained.size is None:
-        raise RequestError(
-            f"input.{wanted[0]}=auto: the weights do not say at which size they were trained: give it in pixels"
-        )
+        sides.update(dict.fromkeys(wanted, "dynamic"))  # so that this is the only thing said of them
+        raise RequestError(f"input.{wanted[0]}=auto: the weights do not say which size they are for: give it in pixels")
     if wanted and trained.size is not None:
         height, width = trained.size
         sides.update({key: width if key == "width" else height for key in wanted})

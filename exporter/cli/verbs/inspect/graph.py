@@ -20,11 +20,13 @@ from exporter.model.declared_network import PROBED
 from exporter.model.graph_file import GraphFile, read_graph
 from exporter.model.graph_names import class_names
 from exporter.model.graph_outputs import seems, shown
+from exporter.model.graph_said import size_of
 from exporter.model.head.presets import by_name, fitting, presets
 from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
 
 TOLD = ("description", "task", "stride", "imgsz", "end2end", "producer", "version")
 """Of the metadata, besides the class names."""
+USUAL_SIDE = 640  # pixels
 LONGEST = 80  # characters of a value
 
 
@@ -159,12 +161,8 @@ def _of_metadata(metadata: dict[str, str], names: tuple[str, ...] | None) -> Ite
 
 def _sizes(model: onnx.ModelProto, metadata: dict[str, str]) -> tuple[int, int, str]:
     """Height, width, and who says so."""
-    constants = {tensor.name for tensor in model.graph.initializer}
-    (value,) = (value for value in model.graph.input if value.name not in constants)
-    height, width = (dim.dim_value for dim in value.type.tensor_type.shape.dim[2:])
-    if height and width:
-        return height, width, "fixed in the file"
-    said = re.fullmatch(r"\[(\d{1,5}), (\d{1,5})\]", metadata.get("imgsz", ""))
-    if said:
-        return int(said[1]), int(said[2]), "imgsz in its metadata"
-    return height or 640, width or 640, "guessed, the file takes others"
+    found = size_of(model, metadata)
+    if found is None:
+        return USUAL_SIDE, USUAL_SIDE, "guessed, the file takes others"
+    size, source = found
+    return *size, "fixed in the file" if source == "input" else "as its metadata says"
