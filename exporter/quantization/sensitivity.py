@@ -40,7 +40,7 @@ def ranking(
 
 
 def in_place(want: Tensors, have: Tensors) -> Tensors:
-    """What a set has, each box in the row of the one that it stands for in the set that it should be: a set's order means
+    """What a set has, each box in the row of the one that it stands for in the set that it should be: a set's order is
     nothing, and any rounding may change it. The rows to fill choose in the order of their best scores, each what makes
     the least `quantization_error`."""
     free, places = np.ones(len(have.boxes), bool), np.zeros(len(want.boxes), int)
