@@ -24,7 +24,7 @@ from exporter.model.graph_said import size_of
 from exporter.model.head.presets import by_name, fitting, presets
 from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
 
-TOLD = ("description", "task", "stride", "imgsz", "end2end", "producer", "version")
+TOLD = ("description", "model_family", "letterbox_pad", "task", "stride", "imgsz", "end2end", "producer", "version")
 """Of the metadata, besides the class names."""
 USUAL_SIDE = 640  # pixels
 LONGEST = 80  # characters of a value
@@ -90,10 +90,9 @@ def inspected(path: Path) -> tuple[list[str], Taken | None]:
     lines += list(_of_metadata(metadata, names))
     fit = fitting(in_float32(file.model), str(path), len(names) if names else None)
     if not fit:
-        why = seems(file.model.graph) or "no head that is known by name fits what it gives: set the keys of model.head"
-        return [*lines, row("head", f"not recognised: {why}")], None
+        return [*lines, row("head", f"not recognised: {_why_none(file.model, path, names)}")], None
     outputs = [value.name for value in file.model.graph.output]
-    told = by_name(list(fit), metadata.get("description", ""), outputs)
+    told = by_name(list(fit), _said(metadata), outputs)
     head = told or next(iter(fit))
     height, width, sizes = _sizes(file.model, metadata)
     more = ()
@@ -157,6 +156,24 @@ def _of_metadata(metadata: dict[str, str], names: tuple[str, ...] | None) -> Ite
         told.append(f"{len(names)} class names: {', '.join(names[:8])}{', …' if len(names) > 8 else ''}")
     for i, line in enumerate(told or ["none that is known here"]):
         yield row("metadata" if i == 0 else "", line)
+
+
+def _why_none(model: onnx.ModelProto, path: Path, names: tuple[str, ...] | None) -> str:
+    """Why no head fits the graph."""
+    others = fitting(in_float32(model), str(path), None) if names else {}
+    if names and others:
+        name, count = next(iter(others.items()))
+        return (
+            f"it names {len(names)} classes, and as {name} it gives scores of {count}: model/head={name} and"
+            f" model.class_names with {count} names"
+        )
+    return seems(model.graph) or "no head that is known by name fits what it gives: set the keys of model.head"
+
+
+def _said(metadata: dict[str, str]) -> str:
+    """What the file calls its network: Ultralytics' description, or LibreYOLO's family."""
+    family = f"libre{metadata['model_family']}" if {"libreyolo_version", "model_family"} <= set(metadata) else ""
+    return metadata.get("description", family)
 
 
 def _sizes(model: onnx.ModelProto, metadata: dict[str, str]) -> tuple[int, int, str]:
