@@ -13,7 +13,7 @@ CLEARLY_LESS = 0.75
 SOMETHING = 0.05
 """A score from which a row of a set is more than filling."""
 TIED = 1e-4
-"""Scores nearer than that to the lowest of a set: rounding decides which of such rows are in it, and which are cut off."""
+"""Scores nearer than that to the lowest of a set: rounding decides which such rows are in it, which are cut off."""
 
 
 def network_errors(
@@ -24,8 +24,8 @@ def network_errors(
 
     images: what the network was shown, uint8 [H, W, 3] RGB each. unordered: the network gives a set, whose order a
     rounding may change; then each of its rows is held against the artifact's that is nearest, and only those count of
-    which either scores `SOMETHING` or more and is not `TIED` with the last of the given rows, since rounding also decides
-    which those are."""
+    which either scores `SOMETHING` or more and is not `TIED` with the last given row, since rounding also decides which
+    rows are the last."""
     given = [[each[0] for each in outputs(image[None])] for image in images]
     got = [(tensor.boxes, tensor.scores) for tensor in tensors]
     if unordered:
