@@ -55,6 +55,12 @@ def test_save_writes_a_recipe_that_builds_from_the_file(tmp_path, capsys, monkey
     assert "is there already" in capsys.readouterr().err
 
 
+def test_a_saved_recipe_says_how_many_classes_there_are_where_the_file_does_not(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["inspect", saved(tmp_path, "yolo26"), "--save", "theirs"]) == 0
+    assert check(compose(["+recipe=theirs"])).model.load().num_classes == 80
+
+
 def test_names_of_another_number_are_why_no_head_fits(tmp_path, capsys):
     assert main(["inspect", saved(tmp_path, "detr", names="{0: 'a', 1: 'b'}")]) == 0
     assert "it names 2 classes, and as detr it gives scores of 5: model/head=detr and" in capsys.readouterr().out

@@ -32,20 +32,22 @@ LONGEST = 80  # characters of a value
 
 @dataclass(frozen=True)
 class Taken:
-    """The recipe that a file is taken for: overrides of a command line, with `weights` as they were given."""
+    """The recipe that a file is taken for: overrides of a command line, with `weights` as they were given. num_classes:
+    where the recipe has to say it, None: it need not."""
 
     head: str
     weights: Path
     height: int
     width: int
-    more: tuple[str, ...]
+    num_classes: int | None
 
     @property
     def overrides(self) -> list[str]:
         size = [f"input.size={self.height}"]
         if self.height != self.width:
             size = [f"input.height={self.height}", f"input.width={self.width}"]
-        return ["model=onnx", f"model/head={self.head}", f"model.weights={self.weights}", *size, *self.more]
+        count = [] if self.num_classes is None else [f"model.head.num_classes={self.num_classes}"]
+        return ["model=onnx", f"model/head={self.head}", f"model.weights={self.weights}", *size, *count]
 
     def save(self, name: str) -> Path:
         """Writes it into ./recipes under that name. Raises RequestError where that is there already or is no name,
@@ -65,6 +67,7 @@ class Taken:
             "",
             "model:",
             f"  weights: {json.dumps(str(self.weights.resolve()))}",
+            *([] if self.num_classes is None else ["  head:", f"    num_classes: {self.num_classes}"]),
             "input:",
             f"  height: {self.height}",
             f"  width: {self.width}",
@@ -95,10 +98,8 @@ def inspected(path: Path) -> tuple[list[str], Taken | None]:
     told = by_name(list(fit), _said(metadata), outputs)
     head = told or next(iter(fit))
     height, width, sizes = _sizes(file.model, metadata)
-    more = ()
-    if not names and presets()[head].layout == "detections":
-        more = (f"model.head.num_classes={fit[head]}",)
-    taken = Taken(head, path, height, width, more)
+    silent = not names and presets()[head].layout == "detections"
+    taken = Taken(head, path, height, width, fit[head] if silent else None)
     others = [name for name in fit if name != head]
     lines += [
         row("head", f"{head}: {'as the file says itself' if told else 'guessed from shapes and values'}"),
