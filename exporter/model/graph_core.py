@@ -113,8 +113,8 @@ def sized(core: onnx.ModelProto, sizes: Mapping[str, int | None], label: str) ->
         if fixed not in (None, size):
             asked, own = "dynamic" if size is None else size, "" if name == "batch" else " or input.size=auto"
             raise RequestError(
-                f"input.{name}={asked}: {label} has it fixed at {fixed}: set input.{name}={fixed}{own}, or export that graph"
-                " anew with a dynamic one"
+                f"input.{name}={asked}: {label} has it fixed at {fixed}: set input.{name}={fixed}{own}, or export that"
+                " graph anew with a dynamic one"
             )
         if size is None:
             dims[axis].dim_param = name
