@@ -64,7 +64,7 @@ def check(composed: Composed, model: Any = None, digest: str | None = None, as_d
             trained = network.trained() if as_declared else network.usual()
             _trained_size(config, trained)
         except RequestError as error:
-            problems.append(str(error))
+            problems += list(network.problems()) or [str(error)]  # of what is no file nothing else is worth saying
     values, others = _values(config, [name for name in GROUPS if name != "model"])
     _opset(config, values.get("quantization"), network.own_opset if network is not None else None)
     settings, more = _values(config, SETTINGS, {"multiple": network.size_multiple} if network is not None else {})

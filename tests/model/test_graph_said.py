@@ -44,6 +44,12 @@ def test_a_file_that_says_none_is_one_line(tmp_path, said):
         recipe(tmp_path, FREE, {"imgsz": said}, "input.size=auto")
 
 
+def test_a_file_that_is_not_there_is_what_is_wrong():
+    given = ["model=onnx", "model.weights=gone.onnx", "name=a", "output_dir=a", "input.size=auto"]
+    with pytest.raises(RequestError, match=r"^model\.weights=gone\.onnx: no such ONNX file: .* \(\.onnx\)$"):
+        check(compose(given))
+
+
 def test_a_size_that_the_head_cannot_have_is_refused(tmp_path):
     with pytest.raises(RequestError, match=r"input\.size.*multiple of 32"):
         recipe(tmp_path, FREE, {"imgsz": "[330, 330]"}, "input.size=auto")
