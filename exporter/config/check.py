@@ -64,7 +64,7 @@ def check(composed: Composed, model: Any = None, digest: str | None = None, as_d
             trained = network.trained() if as_declared else network.usual()
             _trained_size(config, trained)
         except RequestError as error:
-            problems.append(str(error))
+            problems += list(network.problems()) or [str(error)]  # of what is no file nothing else is worth saying
     values, others = _values(config, [name for name in GROUPS if name != "model"])
     _opset(config, values.get("quantization"), network.own_opset if network is not None else None)
     settings, more = _values(config, SETTINGS, {"multiple": network.size_multiple} if network is not None else {})
@@ -105,15 +105,14 @@ def _model(config: dict[str, Any], model: Any, digest: str | None) -> tuple[Any,
 
 
 def _trained_size(config: dict[str, Any], trained: Trained) -> None:
-    """Puts the size that the network was trained at in place of `auto`. Raises RequestError where nobody says it."""
+    """Puts the size that the weights say they are for in place of `auto`. Raises RequestError where nobody says it."""
     sides = config.get("input")
     if not isinstance(sides, dict):
         return
     wanted = [key for key in ("size", "height", "width") if sides.get(key) == "auto"]
     if wanted and trained.size is None:
-        raise RequestError(
-            f"input.{wanted[0]}=auto: the weights do not say at which size they were trained: give it in pixels"
-        )
+        sides.update(dict.fromkeys(wanted, "dynamic"))  # so that this is the only thing said of them
+        raise RequestError(f"input.{wanted[0]}=auto: the weights do not say which size they are for: give it in pixels")
     if wanted and trained.size is not None:
         height, width = trained.size
         sides.update({key: width if key == "width" else height for key in wanted})

@@ -111,10 +111,10 @@ def sized(core: onnx.ModelProto, sizes: Mapping[str, int | None], label: str) ->
     for axis, (name, size) in zip((0, 2, 3), sizes.items(), strict=True):
         fixed = dims[axis].dim_value if dims[axis].HasField("dim_value") else None
         if fixed not in (None, size):
-            asked = "dynamic" if size is None else size
+            asked, own = "dynamic" if size is None else size, "" if name == "batch" else " or input.size=auto"
             raise RequestError(
-                f"input.{name}={asked}: {label} has it fixed at {fixed}: set input.{name}={fixed}, or export that graph"
-                " anew with a dynamic one"
+                f"input.{name}={asked}: {label} has it fixed at {fixed}: set input.{name}={fixed}{own}, or export that"
+                " graph anew with a dynamic one"
             )
         if size is None:
             dims[axis].dim_param = name

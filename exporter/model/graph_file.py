@@ -59,13 +59,20 @@ def read_graph(path: Path, label: str) -> GraphFile:
         raise RequestError(f"{label}: {error}") from error
 
 
-def opset_of(path: Path) -> int | None:
-    """The opset of an ONNX file; None where it is none, or says none."""
+def header(path: Path) -> onnx.ModelProto | None:
+    """An ONNX file without what it keeps in others; None where it is none."""
     if not is_file(path):
         return None
     try:
-        model = onnx.load(path, load_external_data=False)
+        return onnx.load(path, load_external_data=False)
     except (OSError, DecodeError):
+        return None
+
+
+def opset_of(path: Path) -> int | None:
+    """The opset of an ONNX file; None where it is none, or says none."""
+    model = header(path)
+    if model is None:
         return None
     return next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), None)
 

@@ -9,6 +9,7 @@ from exporter.common.files import file_digest, is_file, user_path
 from exporter.model.declared_head import DeclaredHead
 from exporter.model.loaded import LoadedModel
 from exporter.model.section import Weights
+from exporter.preprocessing.trained import Trained
 
 if TYPE_CHECKING:
     from exporter.model.graph_file import GraphFile
@@ -54,6 +55,14 @@ class OnnxModel(DeclaredHead):
         from exporter.model.graph_file import opset_of
 
         return opset_of(self._path)
+
+    def trained(self) -> Trained:
+        """The usual of its head, with the size and the thresholds that the file says."""
+        from exporter.model.graph_file import header
+        from exporter.model.graph_said import said
+
+        model = header(self._path)
+        return said(model, self.usual()) if model is not None else self.usual()
 
     def _read(self) -> "GraphFile":
         """The file up to where it is to be cut, in float32. Raises RequestError where it cannot be read or cut."""

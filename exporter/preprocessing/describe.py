@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING
 from exporter.common.geometry import STRIDE
 from exporter.graph import facts
 from exporter.preprocessing import section
+from exporter.preprocessing.trained import Trained
 
 if TYPE_CHECKING:
     import onnx
 
     from exporter.preprocessing import PreprocessingNode
     from exporter.preprocessing.input import Input
-    from exporter.preprocessing.trained import Trained
 
 
 def input_section(model: "onnx.ModelProto", input: "Input", node: "PreprocessingNode") -> section.Input:
@@ -39,7 +39,7 @@ def _allowed(side: str, input: "Input", node: "PreprocessingNode") -> section.Al
     return section.Allowed(min=input.min_size, max=input.max_size, multiple=STRIDE, nominal=nominal)
 
 
-def preprocessing_section(input: "Input", node: "PreprocessingNode", trained: "Trained") -> section.Preprocessing:
+def preprocessing_section(input: "Input", node: "PreprocessingNode", trained: Trained) -> section.Preprocessing:
     """What an image goes through. Without pre-processing inside, what the network was trained with."""
     does, size = node if node.inside_graph else trained.preprocessing, input.nominal
     described = section.Preprocessing(
@@ -48,7 +48,7 @@ def preprocessing_section(input: "Input", node: "PreprocessingNode", trained: "T
         geometry_inside_graph=node.takes_raw_images,
         normalization=does.normalization if does else None,
         geometry=does.geometry(*size) if does else None,
-        trained=trained if trained.source else None,
+        trained=trained if trained != Trained() else None,
     )
     if does is None:
         return described

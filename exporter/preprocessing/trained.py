@@ -9,12 +9,14 @@ from exporter.preprocessing.declared import Declared, changed
 
 Source = Literal["checkpoint", "network", "model"]
 """Who says it: the checkpoint's file, the torch network in memory, or the exporter, which takes the model's usual."""
+SizeFrom = Literal["input", "metadata"]
+"""Of an ONNX file: the fixed sides of its input, or its metadata."""
 
 
 class Trained(BaseModel):
     """`preprocessing`: None where nobody knows; `problem` says why where something is declared and cannot be taken.
-    `size`: height and width of the images it was trained on, pixels, where that is declared. Thresholds: those
-    declared."""
+    `size`: height and width of the images it was trained on or is made for, pixels, where that is declared;
+    `size_from`: which part of an ONNX file says it. Thresholds: those declared."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -22,6 +24,7 @@ class Trained(BaseModel):
     preprocessing: Declared | None = None
     problem: str | None = None
     size: tuple[int, int] | None = None
+    size_from: SizeFrom | None = None
     confidence_threshold: float | None = None
     nms_threshold: float | None = None
 

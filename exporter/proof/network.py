@@ -12,6 +12,8 @@ CLEARLY_LESS = 0.75
 """Of an error: what a quantization leaves of it where something else was the cause of the rest."""
 SOMETHING = 0.05
 """A score from which a row of a set is more than filling."""
+TIED = 1e-4
+"""Scores nearer than that to the lowest of a set: rounding decides which such rows are in it, which are cut off."""
 
 
 def network_errors(
@@ -22,7 +24,8 @@ def network_errors(
 
     images: what the network was shown, uint8 [H, W, 3] RGB each. unordered: the network gives a set, whose order a
     rounding may change; then each of its rows is held against the artifact's that is nearest, and only those count of
-    which either scores `SOMETHING` or more, since rounding also decides which rows are the last."""
+    which either scores `SOMETHING` or more and is not `TIED` with the last given row, since rounding also decides which
+    rows are the last."""
     given = [[each[0] for each in outputs(image[None])] for image in images]
     got = [(tensor.boxes, tensor.scores) for tensor in tensors]
     if unordered:
@@ -32,7 +35,8 @@ def network_errors(
     own_boxes, own_scores = (np.concatenate(each) for each in zip(*got, strict=True))
     box_errors, score_errors = np.abs(own_boxes - boxes), np.abs(own_scores - scores)
     weight = scores.max(axis=1, keepdims=True)
-    counted = np.maximum(weight, own_scores.max(axis=1, keepdims=True)) >= SOMETHING
+    last = np.concatenate([np.full((len(each), 1), each.max(axis=1).min()) for _, each in given])
+    counted = np.maximum(weight, own_scores.max(axis=1, keepdims=True)) >= np.maximum(SOMETHING, last + TIED)
     if not unordered or not counted.any():
         counted[:] = True
     return NetworkErrors(

@@ -30,8 +30,8 @@ CONFIDENT = 0.5
 @dataclass(frozen=True)
 class ReferenceEvaluator:
     """core: the float one; images: float32 [1, 3, H, W] each; ground_truths: their objects, boxes in pixels of the
-    network's input; labels: where those come from; nms: what makes detections of outputs; num_classes: of the network;
-    map: that of the float core, in points of 100."""
+    network's input; labels: where those come from; nms: what makes detections of outputs; num_classes and unordered: of
+    the network; map: that of the float core, in points of 100."""
 
     core: onnx.ModelProto
     images: Sequence[np.ndarray]
@@ -40,6 +40,7 @@ class ReferenceEvaluator:
     nms: NmsNode
     num_classes: int
     map: float
+    unordered: bool = False
 
     def mean_precision(self, core: onnx.ModelProto) -> float:
         """mAP@[.5:.95] of a core in points of 100, on all images."""
@@ -73,7 +74,7 @@ def reference_evaluator(task: Task, num_images: int) -> ReferenceEvaluator:
             f"quantization=mixed: the float network finds none of the labelled objects {where}, so a drop of mAP cannot"
             " be measured: check weights, normalisation and postprocessing.nms.confidence_threshold"
         )
-    return ReferenceEvaluator(task.core, images, given, labels, task.nms, num_classes, float_map)
+    return ReferenceEvaluator(task.core, images, given, labels, task.nms, num_classes, float_map, task.unordered)
 
 
 def outcomes(core: onnx.ModelProto, nms: NmsNode, images: Sequence[np.ndarray]) -> Iterator[Tensors]:

@@ -43,6 +43,7 @@ class Task:
     network, trace: the torch network that the core is of, eval mode and fused, and how such a network becomes a core
     graph, for quantizers that work on networks; None where there is only a graph.
     ground_truths: starts a pass over what is on the images, see `CalibrationNode.ground_truths`.
+    unordered: whether the network gives a set of boxes, see `ModelFacts`.
     nms: what makes detections of the core's outputs, thresholds decided; None where the node does not weigh them.
     collect: what remembers what `exporter.quantization.statistics.collect` gave; None: that itself.
     progress: where to say what takes long.
@@ -59,6 +60,7 @@ class Task:
     network: "nn.Module | None" = None
     trace: "Callable[[nn.Module], onnx.ModelProto] | None" = None
     ground_truths: "Callable[[], Iterator[GroundTruth] | None]" = lambda: None
+    unordered: bool = False
     nms: "NmsNode | None" = None
     collect: Collect | None = None
     progress: Progress = field(default_factory=Progress)

@@ -63,3 +63,19 @@ def test_what_is_filling_does_not_count_unless_the_artifact_makes_more_of_it():
     assert errors((other, more), (boxes, scores), unordered=False).max_box_error == pytest.approx(200, abs=1e-3)
     more[-1, 0] = 0.6  # a detection that the network does not make
     assert errors((boxes, more), (boxes, scores)).max_score_error == pytest.approx(0.599, abs=1e-4)
+
+
+def test_rows_tied_with_the_last_may_be_others():
+    """A set of the best pairs, cut off among equal scores: which of them are in it, rounding decides."""
+    boxes, _ = rows(4)
+    scores = np.zeros((20, 5), np.float32)
+    scores[:10, 1], scores[10:, 2] = 0.9, 0.5
+    other = boxes.copy()
+    other[15:] += 200
+    found = errors((other, scores), (boxes, scores))
+    assert found.max_box_error == found.max_score_error == 0
+    other[3] += 3
+    assert errors((other, scores), (boxes, scores)).max_box_error == pytest.approx(3, abs=1e-4)
+    saturated = np.where(scores > 0, np.float32(1), 0)  # of the artifact alone
+    assert errors((boxes, saturated), (boxes, scores)).max_score_error == pytest.approx(0.5, abs=1e-4)
+    assert errors((other, saturated), (boxes, saturated)).max_box_error > 100  # all are tied: then all count

@@ -37,6 +37,26 @@ def contract_core(size: int = 32, batch: int | str = 1, depth: int = DEPTH) -> o
     return b.model("boxes", "scores")
 
 
+def as_a_set(core: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy of a core for one image whose boxes come out by their best score, as an end-to-end head or a DETR gives
+    them: any rounding changes the order."""
+    copy = onnx.ModelProto.FromString(core.SerializeToString())
+    for node in copy.graph.node:
+        node.output[:] = [f"unsorted_{name}" if name in ("boxes", "scores") else name for name in node.output]
+    make = onnx.helper.make_node
+    count = [dim.dim_value for value in core.graph.output for dim in value.type.tensor_type.shape.dim][1]
+    constants = {"class_axis": np.array([2]), "all": np.array([count])}
+    copy.graph.initializer.extend(numpy_helper.from_array(v, k) for k, v in constants.items())
+    copy.graph.node.extend([
+        make("ReduceMax", ["unsorted_scores", "class_axis"], ["best"], "sort/ReduceMax", keepdims=0),
+        make("TopK", ["best", "all"], ["sorted", "order"], "sort/TopK"),
+        make("Squeeze", ["order"], ["places"], "sort/Squeeze"),
+        *(make("Gather", [f"unsorted_{name}", "places"], [name], f"sort/Gather_{name}", axis=1) for name in ("boxes", "scores")),
+    ])  # fmt: skip
+    del copy.graph.value_info[:]
+    return onnx.shape_inference.infer_shapes(copy)
+
+
 def plant(model: onnx.ModelProto, first: str, second: str, channel: int = 0, gain: float = 2.0**10) -> onnx.ModelProto:
     """A copy in which one channel between two convolutions in a row (with a Relu between them) is `gain` times as large:
     the first makes it so, the second takes it back. A power of two: in float nothing changes, not even a rounding. On

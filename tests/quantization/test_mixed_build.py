@@ -19,19 +19,20 @@ from exporter.quantization.int8 import Int8
 from exporter.quantization.mixed import Mixed
 from exporter.quantization.reference_evaluator import reference_evaluator
 from exporter.quantization.task import Task
-from tests.quantization.outliers import DEPTH, contract_core, plant
+from tests.quantization.outliers import DEPTH, as_a_set, contract_core, plant
 from tests.report.page.test_page import check_self_contained
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory):
-    """A small core with a fault between two layers, as somebody would give it."""
-    place = tmp_path_factory.mktemp("mixed")
-    onnx.save(plant(contract_core(64), "layer2.conv/Conv", "layer3.conv/Conv"), place / "core.onnx")
+@pytest.fixture(scope="module", params=["boxes in their order", "a set"])
+def built(request, tmp_path_factory):
+    """A small core with a fault between two layers, as somebody would give it; as a DETR would give its boxes, too."""
+    place, a_set = tmp_path_factory.mktemp("mixed"), request.param == "a set"
+    core = plant(contract_core(64), "layer2.conv/Conv", "layer3.conv/Conv")
+    onnx.save(as_a_set(core) if a_set else core, place / "core.onnx")
     overrides = ["model=onnx", f"model.weights={place / 'core.onnx'}", "preprocessing=yolo_nas", "quantization=mixed",
              "quantization.max_drop=5", "quantization.num_ranking_images=2", "calibration=demo", "input.size=64",
              "calibration.num_images=4", "proof.num_images=1", "proof.mean_score_error=1", "proof.mean_box_error=1000",
-             f"output_dir={place / 'out'}"]  # fmt: skip
+             f"model.head.suppressed={a_set}", f"output_dir={place / 'out'}"]  # fmt: skip
     exporter.build(None, overrides)
     return place / "out"
 

@@ -1,6 +1,7 @@
 """The heads that a recipe can choose by name, and those among them that fit a graph."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import onnx
 from omegaconf import OmegaConf
@@ -15,15 +16,19 @@ USUAL_CLASSES = 80  # of detections whose file does not say how many there are
 
 
 def presets() -> dict[str, Head]:
-    """By name, the contract's own first."""
+    """By name, the contract's own first, and last those of one tool's exports, which name themselves."""
     base = OmegaConf.load(CONF / "model/head/boxes_scores.yaml")
     found = {}
-    for path in sorted((CONF / "model/head").glob("*.yaml"), key=lambda path: (path.stem != "boxes_scores", path.stem)):
+    for path in sorted((CONF / "model/head").glob("*.yaml"), key=_place):
         values = OmegaConf.to_container(OmegaConf.merge(base, OmegaConf.load(path)))
         assert isinstance(values, dict)
         values.pop("defaults", None)
         found[path.stem] = Head.model_validate(values)
     return found
+
+
+def _place(path: Path) -> tuple[bool, bool, str]:
+    return path.stem != "boxes_scores", path.stem.startswith("libre"), path.stem
 
 
 def fitting(given: onnx.ModelProto, label: str, classes: int | None) -> dict[str, int]:
@@ -55,7 +60,7 @@ def by_name(fit: Sequence[str], said: str, outputs: Sequence[str]) -> str | None
     """The one of the presets that fit which the file names itself: in its description (`said`), or by what it calls
     its outputs; None where it does not."""
     words = said.lower().replace("-", "").replace(" ", "")
-    named = [name for name in fit if name in words]
+    named = [name for name in fit if all(part in words for part in name.split("_"))]
     if named:
         return max(named, key=len)
     return "rfdetr" if "rfdetr" in fit and {"dets", "labels"} <= set(outputs) else None

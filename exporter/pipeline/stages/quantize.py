@@ -84,6 +84,7 @@ def quantize(
         scheme=quantization.scheme_for(backend.capabilities.scheme),
         input_range=section.normalization.input_range if section.inside_graph else None,
         ground_truths=partial(calibration.ground_truths, model.class_names, section.geometry, odd.update),
+        unordered=model.unordered,
         nms=nms,
         collect=collect,
         progress=progress,

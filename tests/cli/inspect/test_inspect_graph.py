@@ -10,6 +10,7 @@ from tests.model.graphs import detector
 from tests.model.head.encoded import HEADS, encoded, known, network
 
 NAMES = "{0: 'a', 1: 'b', 2: 'c', 3: 'd', 4: 'e'}"
+LIBRE = {"libreyolo_version": "1.6.0", "names": NAMES}
 
 
 def saved(tmp_path, what: str, outputs=None, /, **metadata: str):
@@ -28,6 +29,9 @@ def saved(tmp_path, what: str, outputs=None, /, **metadata: str):
         ("yolox", {}, ["yolox: guessed", "BGR 0..255"]),
         ("detr", {"names": NAMES}, ["detr", "size 64 × 96: fixed in the file"]),
         ("yolo26", {}, ["yolo26: guessed", "model.head.num_classes=80"]),
+        ("rtdetr_ultralytics", {"description": "Ultralytics rtdetr-l", "names": NAMES}, ["rtdetr_ultralytics: as the file says itself"]),
+        ("libreyolox", LIBRE | {"model_family": "yolox"}, ["libreyolox: as the file says itself", "yolov5", "BGR 0..255"]),
+        ("libreyolo9", LIBRE | {"model_family": "yolo9"}, ["libreyolo9: as the file says itself", "bottom right"]),
     ],
 )  # fmt: skip
 def test_what_fits_is_said_with_what_is_sure_and_what_is_guessed(tmp_path, capsys, what, metadata, said):
@@ -49,6 +53,17 @@ def test_save_writes_a_recipe_that_builds_from_the_file(tmp_path, capsys, monkey
     assert type(recipe.nms).__name__ == "TopkNms"
     assert main(["inspect", file, "--save", "theirs"]) == 2
     assert "is there already" in capsys.readouterr().err
+
+
+def test_a_saved_recipe_says_how_many_classes_there_are_where_the_file_does_not(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["inspect", saved(tmp_path, "yolo26"), "--save", "theirs"]) == 0
+    assert check(compose(["+recipe=theirs"])).model.load().num_classes == 80
+
+
+def test_names_of_another_number_are_why_no_head_fits(tmp_path, capsys):
+    assert main(["inspect", saved(tmp_path, "detr", names="{0: 'a', 1: 'b'}")]) == 0
+    assert "it names 2 classes, and as detr it gives scores of 5: model/head=detr and" in capsys.readouterr().out
 
 
 def test_the_contract_is_its_own_head_and_nonsense_is_none(tmp_path, capsys):

@@ -22,8 +22,9 @@ def preset(name: str, **changes) -> Head:
 
 
 HEADS = {
-    **{name: preset(name) for name in ("yolov8", "yolo11", "yolov9", "yolov5", "yolox", "rfdetr", "dfine", "rtdetr", "detr")},
+    **{name: preset(name) for name in ("yolov8", "yolo11", "yolov9", "yolov5", "yolox", "rfdetr", "dfine", "rtdetr", "detr", "libreyolo9", "libreyolox")},
     "yolo26": preset("yolo26", num_classes=CLASSES),
+    "rtdetr_ultralytics": preset("rtdetr_ultralytics", num_classes=CLASSES),
     "yolox decoded": preset("yolox", decoding="none", boxes="cxcywh"),
     "yolox maps": preset("yolox", layout="maps"),
     "yolov5 maps": preset("yolov5", layout="maps", boxes="xyxy", decoding="yolov5", strides=(8, 16, 32), anchors=ANCHORS, activation="sigmoid"),

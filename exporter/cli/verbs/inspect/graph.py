@@ -20,30 +20,34 @@ from exporter.model.declared_network import PROBED
 from exporter.model.graph_file import GraphFile, read_graph
 from exporter.model.graph_names import class_names
 from exporter.model.graph_outputs import seems, shown
+from exporter.model.graph_said import size_of
 from exporter.model.head.presets import by_name, fitting, presets
 from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
 
-TOLD = ("description", "task", "stride", "imgsz", "end2end", "producer", "version")
+TOLD = ("description", "model_family", "letterbox_pad", "task", "stride", "imgsz", "end2end", "producer", "version")
 """Of the metadata, besides the class names."""
+USUAL_SIDE = 640  # pixels
 LONGEST = 80  # characters of a value
 
 
 @dataclass(frozen=True)
 class Taken:
-    """The recipe that a file is taken for: overrides of a command line, with `weights` as they were given."""
+    """The recipe that a file is taken for: overrides of a command line, with `weights` as they were given. num_classes:
+    where the recipe has to say it, None: it need not."""
 
     head: str
     weights: Path
     height: int
     width: int
-    more: tuple[str, ...]
+    num_classes: int | None
 
     @property
     def overrides(self) -> list[str]:
         size = [f"input.size={self.height}"]
         if self.height != self.width:
             size = [f"input.height={self.height}", f"input.width={self.width}"]
-        return ["model=onnx", f"model/head={self.head}", f"model.weights={self.weights}", *size, *self.more]
+        count = [] if self.num_classes is None else [f"model.head.num_classes={self.num_classes}"]
+        return ["model=onnx", f"model/head={self.head}", f"model.weights={self.weights}", *size, *count]
 
     def save(self, name: str) -> Path:
         """Writes it into ./recipes under that name. Raises RequestError where that is there already or is no name,
@@ -63,6 +67,7 @@ class Taken:
             "",
             "model:",
             f"  weights: {json.dumps(str(self.weights.resolve()))}",
+            *([] if self.num_classes is None else ["  head:", f"    num_classes: {self.num_classes}"]),
             "input:",
             f"  height: {self.height}",
             f"  width: {self.width}",
@@ -88,16 +93,13 @@ def inspected(path: Path) -> tuple[list[str], Taken | None]:
     lines += list(_of_metadata(metadata, names))
     fit = fitting(in_float32(file.model), str(path), len(names) if names else None)
     if not fit:
-        why = seems(file.model.graph) or "no head that is known by name fits what it gives: set the keys of model.head"
-        return [*lines, row("head", f"not recognised: {why}")], None
+        return [*lines, row("head", f"not recognised: {_why_none(file.model, path, names)}")], None
     outputs = [value.name for value in file.model.graph.output]
-    told = by_name(list(fit), metadata.get("description", ""), outputs)
+    told = by_name(list(fit), _said(metadata), outputs)
     head = told or next(iter(fit))
     height, width, sizes = _sizes(file.model, metadata)
-    more = ()
-    if not names and presets()[head].layout == "detections":
-        more = (f"model.head.num_classes={fit[head]}",)
-    taken = Taken(head, path, height, width, more)
+    silent = not names and presets()[head].layout == "detections"
+    taken = Taken(head, path, height, width, fit[head] if silent else None)
     others = [name for name in fit if name != head]
     lines += [
         row("head", f"{head}: {'as the file says itself' if told else 'guessed from shapes and values'}"),
@@ -157,14 +159,28 @@ def _of_metadata(metadata: dict[str, str], names: tuple[str, ...] | None) -> Ite
         yield row("metadata" if i == 0 else "", line)
 
 
+def _why_none(model: onnx.ModelProto, path: Path, names: tuple[str, ...] | None) -> str:
+    """Why no head fits the graph."""
+    others = fitting(in_float32(model), str(path), None) if names else {}
+    if names and others:
+        name, count = next(iter(others.items()))
+        return (
+            f"it names {len(names)} classes, and as {name} it gives scores of {count}: model/head={name} and"
+            f" model.class_names with {count} names"
+        )
+    return seems(model.graph) or "no head that is known by name fits what it gives: set the keys of model.head"
+
+
+def _said(metadata: dict[str, str]) -> str:
+    """What the file calls its network: Ultralytics' description, or LibreYOLO's family."""
+    family = f"libre{metadata['model_family']}" if {"libreyolo_version", "model_family"} <= set(metadata) else ""
+    return metadata.get("description", family)
+
+
 def _sizes(model: onnx.ModelProto, metadata: dict[str, str]) -> tuple[int, int, str]:
     """Height, width, and who says so."""
-    constants = {tensor.name for tensor in model.graph.initializer}
-    (value,) = (value for value in model.graph.input if value.name not in constants)
-    height, width = (dim.dim_value for dim in value.type.tensor_type.shape.dim[2:])
-    if height and width:
-        return height, width, "fixed in the file"
-    said = re.fullmatch(r"\[(\d{1,5}), (\d{1,5})\]", metadata.get("imgsz", ""))
-    if said:
-        return int(said[1]), int(said[2]), "imgsz in its metadata"
-    return height or 640, width or 640, "guessed, the file takes others"
+    found = size_of(model, metadata)
+    if found is None:
+        return USUAL_SIDE, USUAL_SIDE, "guessed, the file takes others"
+    size, source = found
+    return *size, "fixed in the file" if source == "input" else "as its metadata says"
