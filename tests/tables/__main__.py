@@ -14,7 +14,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.tables", description=__doc__)
     parser.add_argument(
         "table",
-        choices=["precision", "matrix", "tensorrt", "sweep", "engines", "nms", "compiled", "consumers", "gpu"],
+        choices=["precision", "matrix", "tensorrt", "sweep", "engines", "nms", "compiled", "consumers", "gpu", "peers"],
     )
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N rows")
     parser.add_argument("--size", type=int, default=640, metavar="S", help="pixels of the input's sides (640)")
@@ -26,10 +26,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--scenes", type=int, default=300, metavar="N", help="synthetic images to score on (300)")
     parser.add_argument("--file", type=Path, help="where rows are kept (outputs/figures/TABLE.jsonl): those in it are"
                         " not measured again; remove it to begin anew")  # fmt: skip
+    parser.add_argument("--peer-python", action="append", default=[], metavar="NAME=PATH", help="peers: an interpreter that"
+                        " has this tool, for onnxruntime, nncf, libreyolo or modern-yolonas (this one)")  # fmt: skip
     given = parser.parse_args(arguments)
     from exporter.common.progress import progress_in
     from exporter.runtime.onnx_providers import check_provider
-    from tests.tables import compiled, consumers, engines, gpu, matrix, nms, precision, sweep, tensorrt
+    from tests.tables import compiled, consumers, engines, gpu, matrix, nms, peers, precision, sweep, tensorrt
 
     file = given.file or Path("outputs") / "figures" / f"{given.table}.jsonl"
     try:
@@ -51,6 +53,9 @@ def main(arguments: list[str] | None = None) -> int:
             table = gpu.table(given.provider, given.size, given.rounds)
         elif given.table == "nms":
             table = nms.table(given.rounds)
+        elif given.table == "peers":
+            pythons = peers.interpreters(given.peer_python)
+            table = peers.table(given.size, given.scenes, given.rounds, given.limit, pythons, file, progress)
         elif given.table == "engines":
             chart = file.with_suffix(".png")
             chart.parent.mkdir(parents=True, exist_ok=True)
