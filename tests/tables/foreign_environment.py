@@ -47,4 +47,4 @@ def _run(command: Sequence[object], folder: Path | None = None) -> None:
     done = subprocess.run(list(map(str, command)), cwd=folder, env=kept, capture_output=True, text=True, check=False)
     if done.returncode:
         lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-        raise BuildError(f"{Path(str(command[1])).name}: {lines[-1] if lines else f'ended with {done.returncode}'}")
+        raise BuildError(lines[-1] if lines else f"{command[1]} {command[2]} ended with {done.returncode}")
