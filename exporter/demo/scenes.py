@@ -82,9 +82,9 @@ def scene(split: str, index: int, height: int = 640, width: int = 640) -> Scene:
             continue
         stencil, left = placed
         solid = stencil.cover >= 0.5
-        seen = np.append(left, solid.sum())
         owner[stencil.window][solid] = len(boxes)
         areas.append(int(solid.sum()))
+        seen = np.append(left, areas[-1])
         boxes.append(_tight_box(stencil))
         classes.append(class_id)
         _paint(image, stencil, mean_color, rng)

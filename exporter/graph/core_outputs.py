@@ -23,12 +23,16 @@ def displaced(name: str) -> str:
     return f"format/core_{name}"
 
 
+DISPLACED = tuple(map(displaced, DECODED_OUTPUTS))
+"""What those are called where the format's own outputs have their names."""
+
+
 def core_outputs(graph: "onnx.GraphProto") -> tuple[str, ...]:
-    """The core's outputs in a finished artifact, as nodes compute them: anchors of a fixed size are a constant. None
-    where they are not found."""
+    """The core's outputs in a finished artifact that nodes compute: anchors of a fixed size are a constant. Empty where
+    they are not found."""
     computed = {name for node in graph.node for name in node.output}
     known = computed | {tensor.name for tensor in graph.initializer}
-    for names in (RAW_OUTPUTS, tuple(map(displaced, DECODED_OUTPUTS)), DECODED_OUTPUTS):
+    for names in (RAW_OUTPUTS, DISPLACED, DECODED_OUTPUTS):
         if set(names) <= known:
             return tuple(name for name in names if name in computed)
     return ()

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import onnx
 
 from exporter.graph.core_outputs import core_outputs
-from exporter.graph.walk import subgraphs
+from exporter.graph.walk import leading_to
 
 
 class Halves(NamedTuple):
@@ -36,21 +36,10 @@ def halves(model: onnx.ModelProto) -> Halves | None:
 def _part(model: onnx.ModelProto, wanted: set[str], given: Collection[str]) -> onnx.ModelProto:
     """The nodes that compute `wanted`, of which `given` is there already, and the constants that they read; no outputs.
     What an artifact says of itself besides is left out: it is no part of what is computed."""
-    kept, needed = [], wanted - set(given)
-    for node in reversed(model.graph.node):  # in the order in which they are computed, from the last
-        if needed.intersection(node.output):
-            kept.append(node)
-            needed |= _reads(node) - set(given)
+    nodes, needed = leading_to(wanted, model.graph, given)
     part = onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import, functions=model.functions)
     part.graph.name = "part"
-    part.graph.node.extend(reversed(kept))
+    part.graph.node.extend(nodes)
     part.graph.initializer.extend(each for each in model.graph.initializer if each.name in needed)
     part.graph.input.extend(each for each in model.graph.input if each.name in needed)
     return part
-
-
-def _reads(node: onnx.NodeProto) -> set[str]:
-    """What a node reads, and what those inside it do, of whichever graph it is."""
-    inner = [name for graph in subgraphs(node) for each in graph.node for name in _reads(each)]
-    outputs = [output.name for graph in subgraphs(node) for output in graph.output]
-    return {*node.input, *inner, *outputs} - {""}

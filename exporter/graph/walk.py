@@ -1,6 +1,6 @@
 """The way through a graph and the graphs inside its nodes; protobuf has bounded how deep they can lie."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 import onnx
 
@@ -29,6 +29,31 @@ def subgraphs(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
         if found.HasField("g"):
             yield found.g
         yield from found.graphs
+
+
+def inputs(graph: onnx.GraphProto) -> list[onnx.ValueInfoProto]:
+    """What has to be given to it: some tools list constants among a graph's inputs."""
+    constants = {tensor.name for tensor in graph.initializer}
+    return [value for value in graph.input if value.name not in constants]
+
+
+def leading_to(
+    wanted: Iterable[str], graph: onnx.GraphProto, given: Collection[str] = ()
+) -> tuple[list[onnx.NodeProto], set[str]]:
+    """The nodes that compute these tensors, in their order, where those of `given` are there already; and the names of
+    all tensors that it takes."""
+    kept, needed = [], set(wanted) - set(given)
+    for node in reversed(graph.node):  # a valid graph is in order
+        if needed.intersection(node.output):
+            kept.append(node)
+            needed |= _reads(node) - set(given)
+    return kept[::-1], needed
+
+
+def _reads(node: onnx.NodeProto) -> set[str]:
+    """What a node reads, and what those inside it do, of whichever graph it is."""
+    names = {name for each in nodes([node]) for name in each.input}
+    return (names | {output.name for graph in subgraphs(node) for output in graph.output}) - {""}
 
 
 def attribute(node: onnx.NodeProto, name: str, default: object = None) -> object:

@@ -11,7 +11,7 @@ import onnx_ir as ir
 from onnx_ir.passes.common import NameFixPass, RemoveInitializersFromInputsPass, RemoveUnusedNodesPass
 
 from exporter.common.errors import RequestError
-from exporter.graph import facts
+from exporter.graph import facts, walk
 from exporter.graph.came_quantized import mark
 from exporter.graph.clean import strip_metadata
 from exporter.graph.core_outputs import DECODED_OUTPUTS, RAW_OUTPUTS
@@ -39,8 +39,7 @@ def names_of(given: onnx.ModelProto, outputs: Sequence[str] | None, head: Head, 
     """Finds input and outputs: by the names `outputs` (boxes, then scores) or the exporter's own names, else by their
     shapes. label: what the lines begin with. Raises RequestError that shows what there is."""
     graph = given.graph
-    constants = {tensor.name for tensor in graph.initializer}
-    inputs = [value for value in graph.input if value.name not in constants]
+    inputs = walk.inputs(graph)
     there, wanted = f"{label}: {shown(graph)}", seems(graph) or f"wanted is {WANTED}"
     if len(inputs) != 1 or not _is_image(inputs[0]):
         raise RequestError(f"{there}: {wanted}")

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 import onnx
 
 from exporter.common.errors import RequestError
-from exporter.graph import walk
+from exporter.graph.walk import leading_to
 
 
 def cut(given: onnx.ModelProto, names: Sequence[str], label: str) -> onnx.ModelProto:
@@ -26,14 +26,10 @@ def cut(given: onnx.ModelProto, names: Sequence[str], label: str) -> onnx.ModelP
     shorter = onnx.ModelProto()
     shorter.CopyFrom(given)
     graph = shorter.graph
-    needed, nodes = set(names), []
-    for node in reversed(given.graph.node):  # a valid graph is in order
-        if needed.intersection(node.output):
-            nodes.append(node)
-            needed.update(name for each in walk.nodes([node]) for name in each.input)
+    nodes, needed = leading_to(names, given.graph)
     del graph.output[:], graph.node[:], graph.initializer[:], graph.input[:]
     graph.output.extend(known[name] for name in names)
-    graph.node.extend(nodes[::-1])
+    graph.node.extend(nodes)
     graph.initializer.extend(tensor for tensor in given.graph.initializer if tensor.name in needed)
     graph.input.extend(value for value in given.graph.input if value.name in needed)
     return shorter

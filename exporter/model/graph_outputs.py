@@ -14,9 +14,7 @@ MOST_CHOSEN = 1000  # rows of detections that a network has chosen already; the 
 
 def shown(graph: onnx.GraphProto) -> str:
     """Inputs and outputs with their types and shapes."""
-    constants = {tensor.name for tensor in graph.initializer}
-    inputs = [value for value in graph.input if value.name not in constants]
-    return f"has inputs {_listed(inputs)} and outputs {_listed(graph.output)}"
+    return f"has inputs {_listed(walk.inputs(graph))} and outputs {_listed(graph.output)}"
 
 
 def seems(graph: onnx.GraphProto) -> str | None:
@@ -45,14 +43,9 @@ def convert(how: str) -> str:
 
 def suppresses(graph: onnx.GraphProto, outputs: Sequence[str] | None = None) -> bool:
     """Whether an NMS leads to these outputs, to any of them if None."""
-    wanted = {value.name for value in graph.output} if outputs is None else set(outputs)
-    for node in reversed(graph.node):  # a valid graph is in order
-        if wanted.intersection(node.output):
-            inside = list(walk.nodes([node]))
-            if any(each.op_type == "NonMaxSuppression" for each in inside):
-                return True
-            wanted.update(name for each in inside for name in each.input)
-    return False
+    wanted = [value.name for value in graph.output] if outputs is None else outputs
+    leading, _ = walk.leading_to(wanted, graph)
+    return any(node.op_type == "NonMaxSuppression" for node in walk.nodes(leading))
 
 
 def mismatch(boxes: Sequence[int], scores: Sequence[int]) -> str:

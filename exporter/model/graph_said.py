@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import onnx
 
+from exporter.graph.walk import inputs
 from exporter.preprocessing.trained import SizeFrom, Trained
 
 SIDE = r"(\d{1,5})"
@@ -25,17 +26,16 @@ def said(model: onnx.ModelProto, usual: Trained) -> Trained:
 def size_of(model: onnx.ModelProto, metadata: Mapping[str, str]) -> tuple[tuple[int, int], SizeFrom] | None:
     """Height and width in pixels that the graph is fixed to, or that its metadata names, and which of them says it;
     a side that is fixed counts before what the metadata say. None where nobody says both."""
-    fixed, named = _fixed(model), _named(metadata) or (0, 0)
+    fixed, named = fixed_sides(model), _named(metadata) or (0, 0)
     height, width = (own or other for own, other in zip(fixed, named, strict=True))
     if not (height and width):
         return None
     return (height, width), "input" if all(fixed) else "metadata"
 
 
-def _fixed(model: onnx.ModelProto) -> tuple[int, int]:
+def fixed_sides(model: onnx.ModelProto) -> tuple[int, int]:
     """Height and width of the only input, 0 for a free one."""
-    constants = {tensor.name for tensor in model.graph.initializer}
-    dims = [value.type.tensor_type.shape.dim for value in model.graph.input if value.name not in constants]
+    dims = [value.type.tensor_type.shape.dim for value in inputs(model.graph)]
     if len(dims) != 1 or len(dims[0]) != 4:
         return 0, 0
     return max(dims[0][2].dim_value, 0), max(dims[0][3].dim_value, 0)

@@ -6,6 +6,7 @@ import numpy as np
 
 from exporter.proof.detections import TorchOutputs
 from exporter.proof.section import NetworkErrors
+from exporter.proof.sets import assigned
 from exporter.proof.tensors import Tensors
 
 CLEARLY_LESS = 0.75
@@ -51,16 +52,15 @@ def nearest(boxes: np.ndarray, scores: np.ndarray, wanted_boxes: np.ndarray, wan
     """[N] int: for each wanted row the row of boxes [N, 4] and scores [N, C] that stands for it, each once. The wanted
     rows choose in the order of their best scores: the nearest of the same class, by the largest difference of a
     coordinate, of the picture's largest, and of the score."""
-    free, order = np.ones(len(boxes), bool), np.argsort(-wanted_scores.max(axis=1), kind="stable")
     size = max(float(np.abs(wanted_boxes).max(initial=1)), 1.0)
-    classes, place = scores.argmax(axis=1), np.zeros(len(boxes), int)
-    for row in order:
-        far = np.abs(boxes - wanted_boxes[row]).max(axis=1) / size
-        far = np.maximum(far, np.abs(scores - wanted_scores[row]).max(axis=1))
-        other = classes != wanted_scores[row].argmax()
-        place[row] = int(np.where(free, far + other, np.inf).argmin())
-        free[place[row]] = False
-    return place
+    classes = scores.argmax(axis=1)
+
+    def far(row: int) -> np.ndarray:
+        of_box = np.abs(boxes - wanted_boxes[row]).max(axis=1) / size
+        of_scores = np.abs(scores - wanted_scores[row]).max(axis=1)
+        return np.maximum(of_box, of_scores) + (classes != wanted_scores[row].argmax())
+
+    return assigned(wanted_scores.max(axis=1), len(boxes), far)
 
 
 def channel_problems(

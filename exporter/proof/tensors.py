@@ -10,7 +10,7 @@ import onnx
 from exporter.common.errors import BuildError
 from exporter.common.messages import in_one_line
 from exporter.graph.attach_letterbox import IMAGES, INPUT_BOXES
-from exporter.graph.core_outputs import DECODED_OUTPUTS, INNER, RAW_OUTPUTS, UNCLIPPED, core_outputs, displaced
+from exporter.graph.core_outputs import DECODED_OUTPUTS, DISPLACED, INNER, RAW_OUTPUTS, UNCLIPPED, core_outputs
 from exporter.postprocessing import reference
 from exporter.postprocessing.detections import Detections, Read, rows
 from exporter.postprocessing.format.custom import BATCH
@@ -20,8 +20,6 @@ from exporter.runtime.engine import Sessions
 from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
 
 ONNX_RUNTIME = OnnxRuntimeEngine().session
-DISPLACED = tuple(displaced(name) for name in DECODED_OUTPUTS)
-"""What those are called where the format's own outputs have their names."""
 
 
 @dataclass(frozen=True)
@@ -80,8 +78,8 @@ def tensors(
 ) -> Iterator[Tensors]:
     """The same for each image of each of the batches, arrays as the artifact takes them. Raises BuildError where a
     run fails."""
-    run, fixed = session(exposed(artifact)), constants(artifact)
-    names, graph = [output.name for output in run.get_outputs()], onnx.load_from_string(artifact).graph
+    run, graph = session(exposed(artifact)), onnx.load_from_string(artifact).graph
+    names, fixed = [output.name for output in run.get_outputs()], constants(graph)
     (taken,), finals = graph.input, [output.name for output in graph.output]
     for batch in batches:
         try:
@@ -109,11 +107,10 @@ def tensors(
                 yield Tensors(*before, after, outputs=outputs)
 
 
-def constants(artifact: bytes) -> dict[str, np.ndarray]:
+def constants(graph: onnx.GraphProto) -> dict[str, np.ndarray]:
     """Those of the core's outputs that no node computes: anchors of a fixed size. Not all engines give such out."""
-    stored = onnx.load_from_string(artifact).graph.initializer
     wanted = {*RAW_OUTPUTS, *DISPLACED, *DECODED_OUTPUTS}
-    return {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in stored if tensor.name in wanted}
+    return {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer if tensor.name in wanted}
 
 
 def exposed(artifact: bytes) -> bytes:

@@ -7,6 +7,7 @@ import numpy as np
 import onnx
 
 from exporter.evaluation.scores import scores
+from exporter.proof.sets import assigned
 from exporter.proof.tensors import Tensors
 from exporter.quantization.plan import Plan
 from exporter.quantization.reference_evaluator import ReferenceEvaluator, finished, has_objects, outcomes
@@ -43,13 +44,13 @@ def in_place(want: Tensors, have: Tensors) -> Tensors:
     """What a set has, each box in the row of the one that it stands for in the set that it should be: a set's order is
     nothing, and any rounding may change it. The rows to fill choose in the order of their best scores, each what makes
     the least `quantization_error`."""
-    free, places = np.ones(len(have.boxes), bool), np.zeros(len(want.boxes), int)
-    for n in np.argsort(-want.scores.max(axis=1), kind="stable"):
+
+    def cost(n: int) -> np.ndarray:
         scores, boxes = want.scores[n : n + 1].astype(np.float64), want.boxes[n : n + 1]
-        cost = (np.maximum(scores, have.scores) * np.abs(scores - have.scores)).sum(axis=1)
-        cost += scores.max() ** 2 * (1 - _overlap(boxes, have.boxes))
-        places[n] = np.where(free, cost, np.inf).argmin()
-        free[places[n]] = False
+        of_scores = (np.maximum(scores, have.scores) * np.abs(scores - have.scores)).sum(axis=1)
+        return of_scores + scores.max() ** 2 * (1 - _overlap(boxes, have.boxes))
+
+    places = assigned(want.scores.max(axis=1), len(have.boxes), cost)
     return replace(have, boxes=have.boxes[places], scores=have.scores[places])
 
 

@@ -8,19 +8,15 @@ from exporter.artifact.manifest import Manifest
 from exporter.demo.scenes import scene
 from exporter.evaluation.detector import Detector
 from exporter.report.drawing import draw, write_png
-from exporter.runtime.engine import Runnable
 
 COLUMNS, GAP = 3, 8
 
 
-def write_preview(folder: Path, manifest: Manifest, session: Runnable) -> None:
-    """Into `folder`, of three synthetic images; session: of the artifact. Without NMS inside there is nothing to
-    draw and no image."""
-    if not manifest.postprocessing.readable or manifest.preprocessing.geometry is None:
-        return
+def write_preview(folder: Path, manifest: Manifest, detector: Detector) -> None:
+    """Into `folder`, of three synthetic images; detector: the artifact."""
     height, width = manifest.input.nominal_image
     synthetic = [scene("evaluation", 1000 + i, height, width).image for i in range(COLUMNS)]
-    found = Detector(session, manifest.input, manifest.preprocessing, read=manifest.postprocessing.read)(synthetic)
+    found = detector(synthetic)
     drawn = [draw(image, each, manifest.model.class_names) for image, each in zip(synthetic, found, strict=True)]
     gap = np.full((height, GAP, 3), 255, np.uint8)
     strip = [part for image in drawn for part in (image, gap)][:-1]

@@ -8,7 +8,7 @@ of a build gets it from the store and nothing else is read.
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, is_dataclass
+from dataclasses import dataclass, field, is_dataclass, replace
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
@@ -16,6 +16,7 @@ from exporter.common.heap import collecting_only_what_is_new, give_back
 from exporter.common.interrupts import heed, insisting
 from exporter.common.limits import enough_memory
 from exporter.common.node import UnknownOriginError
+from exporter.common.progress import Progress
 from exporter.store.codec import Codec
 from exporter.store.key import KeyInputs, differences, digest, identity
 from exporter.store.place import Entry, Store
@@ -173,6 +174,11 @@ class Run:
     store: Store | None
     label: str
     progress: Any
+
+    @cached_property
+    def quiet(self) -> "Run":
+        """The same without lines for people: for results inside a stage."""
+        return replace(self, progress=Progress())
 
     @cached_property
     def past(self) -> list[Entry]:

@@ -25,6 +25,7 @@ from exporter.config.check import check
 from exporter.config.compose import compose
 from exporter.demo.scenes import scene
 from exporter.postprocessing.reference import iou
+from exporter.preprocessing.declared import Declared
 from exporter.runtime.openvino import OpenVinoEngine
 from tests.tables.foreign_environment import run_tools
 from tests.tables.foreign_tools import NETWORKS, ROUNDING, SIZE, Rows
@@ -53,12 +54,17 @@ def images(count: int, group: str = "proof") -> list[np.ndarray]:
     return [scene(group, i, SIZE, SIZE).image for i in range(count)]
 
 
-def session(path: Path | bytes):
+def session(path: Path, threads: int = 2):
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 2
+    options.intra_op_num_threads = threads
     options.log_severity_level = 3
     options.add_session_config_entry("session.force_spinning_stop", "1")
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def fed(declared: Declared, image: np.ndarray) -> np.ndarray:
+    """float32 [1, 3, H, W], as the network takes it."""
+    return declared.normalization.apply(image.transpose(2, 0, 1)[None].astype(np.float32)).astype(np.float32)
 
 
 def rows(run, image: np.ndarray) -> Rows:
@@ -144,12 +150,10 @@ def measured(name: str, folder: Path, builds: tuple[str, ...] = BUILDS, timed: b
     base = ["model=onnx", f"model/head={network.head}", f"model.weights={path}", "input.size=auto", "proof.num_images=2",
             "proof.blind=off", *network.more]  # fmt: skip
     recipe = check(compose(base))
-    fed = recipe.trained.preprocessing
-    assert fed is not None
+    declared = recipe.trained.preprocessing
+    assert declared is not None
     shown = images(IMAGES)
-    arrays = [
-        fed.normalization.apply(image.transpose(2, 0, 1)[None].astype(np.float32)).astype(np.float32) for image in shown
-    ]
+    arrays = [fed(declared, image) for image in shown]
     before = [given.run(None, {given.get_inputs()[0].name: array}) for array in arrays]
     loaded = recipe.model.load().network
     scores = np.concatenate([loaded(torch.from_numpy(array))[1].numpy() for array in arrays])

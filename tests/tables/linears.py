@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
 
 from exporter.config.check import check
@@ -27,7 +26,7 @@ from exporter.model.graph_names import class_names
 from exporter.model.head.outputs import outputs_of
 from exporter.model.head.plain import decode
 from exporter.postprocessing.detections import Detections
-from tests.tables.foreign import matched
+from tests.tables.foreign import fed, matched, session
 from tests.tables.markdown import table
 
 IMAGES, CALIBRATED, BEST, RUNS = 40, 24, 100, 12
@@ -48,13 +47,6 @@ class Shown(CalibrationDataReader):
         return next(self.feeds, None)
 
 
-def session(path: Path) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-
-
 def best(boxes: np.ndarray, scores: np.ndarray) -> np.ndarray:
     """The `BEST` pairs: rows [n, 6]."""
     order = np.argsort(-scores.ravel(), kind="stable")[:BEST]
@@ -72,13 +64,12 @@ def mean_precision(found: list[np.ndarray], scenes: list[Scene]) -> float:
 def measured(file: Path, head: str, folder: Path) -> list[list[str]]:
     recipe = check(compose(["model=onnx", f"model/head={head}", f"model.weights={file}", "input.size=auto"]))
     height, width = recipe.input.nominal
-    fed = recipe.trained.preprocessing
-    assert fed is not None and recipe.model.declared is not None
+    declared = recipe.trained.preprocessing
+    assert declared is not None and recipe.model.declared is not None
 
     def arrays(split: str, count: int) -> tuple[list[Scene], list[np.ndarray]]:
         scenes = [scene(split, i, height, width) for i in range(count)]
-        planes = [each.image.transpose(2, 0, 1)[None].astype(np.float32) for each in scenes]
-        return scenes, [fed.normalization.apply(each).astype(np.float32) for each in planes]
+        return scenes, [fed(declared, each.image) for each in scenes]
 
     model = onnx.load(file)
     (name,) = (value.name for value in model.graph.input)
@@ -92,7 +83,7 @@ def measured(file: Path, head: str, folder: Path) -> list[list[str]]:
             reduce_range=True, activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
             nodes_to_quantize=[node.name for node in linear if wanted(node)], extra_options={"MatMulConstBOnly": True},
         )  # fmt: skip
-    sessions = {variant: session(path) for variant, path in files.items()}
+    sessions = {variant: session(path, 1) for variant, path in files.items()}
     scenes, shown = arrays("evaluation", IMAGES)
     found = {variant: [] for variant in sessions}
     times = {variant: [] for variant in sessions}

@@ -7,14 +7,12 @@ together from both halves.
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import onnx
 
-from exporter.common.progress import Progress
 from exporter.common.provenance import cpu
 from exporter.graph.halves import Halves, halves
 from exporter.pipeline.stages.remembered import ARRAYS, digest_of
@@ -25,11 +23,10 @@ from exporter.store.stage import Run, Stage
 
 def remembered_sessions(engine: Engine, run: Run) -> Sessions:
     """`engine.session` of an artifact, in halves where it has two."""
-    quietly = replace(run, progress=Progress())
 
     def session(artifact: bytes) -> Runnable:
         parts = halves(onnx.load_from_string(artifact))
-        return InHalves(parts, engine, quietly) if parts else engine.session(artifact)
+        return InHalves(parts, engine, run) if parts else engine.session(artifact)
 
     return session
 
@@ -39,6 +36,7 @@ class InHalves:
 
     def __init__(self, parts: Halves, engine: Engine, run: Run):
         self._between, self._engine, self._run = list(parts.between), engine, run
+        self._machine = cpu()
         self._network_model = pack_model(parts.network)
         self._rest_takes = [each.name for each in parts.rest.graph.input]
         self._rest = engine.session(pack_model(parts.rest))
@@ -62,5 +60,6 @@ class InHalves:
             return dict(zip(self._between, self._network.run(self._between, feeds), strict=True))
 
         about = self._origin | {"images": {name: digest_of(value) for name, value in feeds.items()}}
-        given = feeds | Stage("network's outputs", seen, {"about": about}, ARRAYS, machine=cpu()).value(self._run)
+        stage = Stage("network's outputs", seen, {"about": about}, ARRAYS, machine=self._machine)
+        given = feeds | stage.value(self._run.quiet)
         return self._rest.run(names, {name: given[name] for name in self._rest_takes})

@@ -30,6 +30,7 @@ def page(
     from pathlib import Path
 
     from exporter.artifact.manifest import ARTIFACT
+    from exporter.evaluation.detector import Detector
     from exporter.pipeline.describe import describe
     from exporter.proof.prove import torch_detector
     from exporter.report.page.images import compared
@@ -47,10 +48,13 @@ def page(
             summary.calibration, looked, evaluated, benchmark, tradeoff or [], engine_files,
         )  # fmt: skip
         manifest.write(folder)
-        session = remembering(backend.engine)(artifact)
-        write_preview(folder, manifest, session)
         write_plots(folder, manifest)
-        geometry = manifest.preprocessing.geometry
+        geometry, images = manifest.preprocessing.geometry, []
         network = torch_detector(request, geometry, outputs) if outputs and geometry and request.parameters else None
-        write_report(folder, manifest, compared(manifest, session, network, examples))
+        if manifest.postprocessing.readable and geometry is not None:  # else nobody here knows what to draw
+            session = remembering(backend.engine)(artifact)
+            detector = Detector(session, manifest.input, manifest.preprocessing, read=manifest.postprocessing.read)
+            write_preview(folder, manifest, detector)
+            images = compared(manifest, detector, network, examples)
+        write_report(folder, manifest, images)
         return {file.name: file.read_bytes() for file in sorted(folder.iterdir()) if file.name != ARTIFACT}

@@ -3,13 +3,12 @@ where in a build."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import onnx
 
-from exporter.common.progress import Progress
 from exporter.model.loaded import LoadedModel
 from exporter.preprocessing.normalization import Normalization
 from exporter.proof.prove import torch_outputs
@@ -22,7 +21,6 @@ from exporter.store.stage import Run, Stage
 
 def remembered_outputs(network: "Stage[LoadedModel]", run: Run) -> Callable[..., tuple[np.ndarray, ...]]:
     """`torch_outputs` of a network, which is loaded only for images that it has not seen."""
-    quietly = replace(run, progress=Progress())
 
     def outputs(images: np.ndarray, normalization: Normalization) -> tuple[np.ndarray, ...]:
         def computed(about: dict[str, Any]) -> dict[str, np.ndarray]:
@@ -31,7 +29,7 @@ def remembered_outputs(network: "Stage[LoadedModel]", run: Run) -> Callable[...,
 
         about = {"pictures": digest_of(images), "normalization": normalization}
         stage = Stage("torch outputs", computed, {"about": about}, ARRAYS, beside={"network": network})
-        found = stage.value(quietly)
+        found = stage.value(run.quiet)
         return found["boxes"], found["scores"]
 
     return outputs
@@ -40,7 +38,6 @@ def remembered_outputs(network: "Stage[LoadedModel]", run: Run) -> Callable[...,
 def remembered_statistics(source: dict[str, Any], run: Run) -> Callable[..., dict[str, Statistics]]:
     """`exporter.quantization.statistics.collect` of calibration images, of which `source` is all that they come
     from. What was counted in histograms serves every method."""
-    quietly = replace(run, progress=Progress())
 
     def collect(
         model: onnx.ModelProto,
@@ -59,7 +56,7 @@ def remembered_statistics(source: dict[str, Any], run: Run) -> Callable[..., dic
             return Stage("statistics", computed, {"about": about | {"histograms": with_histograms}}, STATISTICS)
 
         counted = stage(True)
-        return (counted if histograms or counted.kept(run.store) else stage(False)).value(quietly)
+        return (counted if histograms or counted.kept(run.store) else stage(False)).value(run.quiet)
 
     return collect
 

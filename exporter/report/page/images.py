@@ -13,7 +13,6 @@ from exporter.evaluation.examples import Example, spread
 from exporter.postprocessing.detections import Detections
 from exporter.proof.detections import pairs
 from exporter.report.drawing import class_name, draw, draw_label, encoded
-from exporter.runtime.engine import Runnable
 
 CANDIDATES, SHOWN = 8, 3
 SIDE = 560  # pixels of the longer side on the page
@@ -35,33 +34,30 @@ class Compared:
 
 def compared(
     manifest: Manifest,
-    session: Runnable,
+    detector: Detector,
     reference: Callable[[np.ndarray], Detections] | None,
     examples: Sequence[Example],
 ) -> list[Compared]:
     """The `SHOWN` images of `CANDIDATES` on which both differ most, or the first ones where there is no reference;
-    session: of the artifact.
+    detector: the artifact.
 
-    They are the evaluation's, else synthetic images; empty where neither belongs to the weights, or without NMS inside.
+    They are the evaluation's, else synthetic images; empty where neither belongs to the weights.
     """
     sources = _sources(manifest, examples)
     if not sources:
         return []
     names = manifest.model.class_names
-    own = Detector(session, manifest.input, manifest.preprocessing, read=manifest.postprocessing.read)
     if reference is None:
         images = [(name, read()) for name, read in sources[:SHOWN]]
-        found = own([image for _, image in images])
+        found = detector([image for _, image in images])
         return [_alone(name, image, f, names) for (name, image), f in zip(images, found, strict=True)]
     images = [(name, read()) for name, read in sources]
-    found = own([image for _, image in images])
+    found = detector([image for _, image in images])
     drawn = [_side_by_side(name, p, f, reference(p), names) for (name, p), f in zip(images, found, strict=True)]
     return sorted(drawn, key=lambda each: -(each.lost + each.new))[:SHOWN]
 
 
 def _sources(manifest: Manifest, examples: Sequence[Example]) -> list[tuple[str, Callable[[], np.ndarray]]]:
-    if not manifest.postprocessing.readable or manifest.preprocessing.geometry is None:
-        return []
     if examples:
         return [(examples[i].name, examples[i].read) for i in spread(len(examples), CANDIDATES)]
     if manifest.model.weights.kind != "demo":

@@ -77,3 +77,12 @@ def test_the_contract_is_its_own_head_and_nonsense_is_none(tmp_path, capsys):
     assert "not recognised: its one output seems to be boxes without scores" in capsys.readouterr().out
     assert main(["inspect", str(tmp_path / "half.onnx"), "--save", "no"]) == 2
     assert main(["inspect", str(tmp_path / "gone.onnx")]) == 2
+
+
+def test_a_side_that_the_file_fixes_is_kept_where_the_other_is_free(tmp_path, capsys):
+    file = saved(tmp_path, "yolov8")
+    model = onnx.load(file)
+    model.graph.input[0].type.tensor_type.shape.dim[3].dim_param = "width"
+    onnx.save(model, file)
+    assert main(["inspect", file]) == 0
+    assert "size 64 × 640: guessed" in capsys.readouterr().out

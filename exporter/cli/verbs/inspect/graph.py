@@ -13,14 +13,14 @@ import onnx
 from exporter.cli.verbs.inspect.rows import row
 from exporter.common.errors import BuildError, RequestError
 from exporter.common.files import write_whole
-from exporter.graph import facts
+from exporter.graph import facts, walk
 from exporter.graph.float32 import in_float32
 from exporter.model import probe
 from exporter.model.declared_network import PROBED
 from exporter.model.graph_file import GraphFile, read_graph
 from exporter.model.graph_names import class_names
 from exporter.model.graph_outputs import seems, shown
-from exporter.model.graph_said import size_of
+from exporter.model.graph_said import fixed_sides, size_of
 from exporter.model.head.presets import by_name, fitting, presets
 from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
 
@@ -129,8 +129,7 @@ def _lines(path: Path, file: GraphFile) -> Iterator[str]:
 
 def _ranges(model: onnx.ModelProto) -> Iterator[str]:
     """The lowest and the highest value of each output, for synthetic images and noise in 0..1 and in 0..255."""
-    constants = {tensor.name for tensor in model.graph.initializer}
-    inputs = [value for value in model.graph.input if value.name not in constants]
+    inputs = walk.inputs(model.graph)
     if len(inputs) != 1 or len(inputs[0].type.tensor_type.shape.dim) != 4:
         return
     dims = inputs[0].type.tensor_type.shape.dim
@@ -181,6 +180,7 @@ def _sizes(model: onnx.ModelProto, metadata: dict[str, str]) -> tuple[int, int, 
     """Height, width, and who says so."""
     found = size_of(model, metadata)
     if found is None:
-        return USUAL_SIDE, USUAL_SIDE, "guessed, the file takes others"
+        height, width = fixed_sides(model)
+        return height or USUAL_SIDE, width or USUAL_SIDE, "guessed, the file takes others"
     size, source = found
     return *size, "fixed in the file" if source == "input" else "as its metadata says"
