@@ -1,21 +1,32 @@
-"""The stages of a build one by one, for a recipe and a network that is loaded already, without a store."""
+"""The stages of a build one by one, for a recipe and a network that is loaded already; without a store, but for `traced`."""
 
 from functools import partial
+
+import onnx
 
 from exporter.common.progress import Progress
 from exporter.common.provenance import repository
 from exporter.config.recipe import Recipe
 from exporter.model.loaded import LoadedModel
+from exporter.pipeline.build import store_of
 from exporter.pipeline.describe import describe, recipe_section
 from exporter.pipeline.stages import attach as attaching
 from exporter.pipeline.stages.calibrated import Calibrated
 from exporter.pipeline.stages.quantize import quantize as quantizing
 from exporter.pipeline.stages.trace import core_graph
-from exporter.pipeline.steps import calibration_of, weighing_nms
+from exporter.pipeline.steps import calibration_of, steps, weighing_nms
 from exporter.proof import prove as proving
 from exporter.proof import sight
 from exporter.proof.section import NetworkErrors, NotCompared, Proof
 from exporter.runtime.engine import Engine, Sessions
+from exporter.store.stage import Run
+
+
+def traced(recipe: Recipe) -> onnx.ModelProto:
+    """The core of the recipe's network, from the store where any test has traced it before: seconds for a real one."""
+    run = Run(store_of(recipe, Progress()), recipe.name, Progress())
+    (stage,) = (each for each in steps(recipe, run).stages if each.name == "trace")
+    return stage.value(run)
 
 
 def quantize(core, loaded: LoadedModel, recipe: Recipe, progress=None) -> Calibrated:

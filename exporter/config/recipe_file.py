@@ -7,6 +7,7 @@ of Hydra's own only what a sweep is over.
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,12 @@ def read_recipe(path: Path) -> DictConfig:
     label = f"recipe {path}"
     if not NAME.fullmatch(path.stem):
         raise RequestError(f"{label}: a recipe's name has letters a to z, digits, . _ and -: rename the file")
-    text = read_yaml_text(path, label, "start from `recipes --copy`")
+    return _read(label, read_yaml_text(path, label, "start from `recipes --copy`"))
+
+
+@lru_cache(256)
+def _read(label: str, text: str) -> DictConfig:
+    """Once for each text: every composition reads every recipe."""
     with explained(label):
         recipe = OmegaConf.create(text)
         assert isinstance(recipe, DictConfig)

@@ -9,10 +9,9 @@ from exporter.backend.openvino import OpenVino
 from exporter.common.errors import BuildError
 from exporter.config.check import check
 from exporter.config.compose import compose
-from exporter.pipeline.stages.trace import core_graph
 from exporter.proof.prove import torch_outputs
 from tests.backend.rounded import RoundedEngine
-from tests.making import attach, prove
+from tests.making import attach, prove, traced
 
 OVERRIDES = [
     "model=yolo_nas_s",
@@ -40,7 +39,7 @@ def recipe(*more):
 def network():
     asked = recipe()
     loaded = asked.model.load()
-    return loaded, core_graph(loaded.network, asked.export, asked.input)
+    return loaded, traced(asked)
 
 
 def proved(network, precision, built, asked):

@@ -11,10 +11,9 @@ from exporter.config.check import check
 from exporter.config.compose import compose
 from exporter.config.recipe import Recipe
 from exporter.model.loaded import LoadedModel
-from exporter.pipeline.stages.trace import core_graph
 from exporter.preprocessing.normalization import Normalization
 from exporter.proof.prove import torch_outputs
-from tests.making import finished, prove, quantize
+from tests.making import finished, prove, quantize, traced
 
 SMALL = ["input.size=96", "proof.num_images=2"]
 DYNAMIC = "input.batch=dynamic"
@@ -69,7 +68,7 @@ def _core(dynamic: bool) -> onnx.ModelProto:
     """Traced for any batch; for one image that is what all its shapes say then."""
     if dynamic:
         recipe = check(compose(["+recipe=yolo_nas_s", *SMALL, DYNAMIC]))
-        return core_graph(_loaded().network, recipe.export, recipe.input)
+        return traced(recipe)
     core = onnx.ModelProto()
     core.CopyFrom(_core(dynamic=True))
     for value in (*core.graph.input, *core.graph.output, *core.graph.value_info):

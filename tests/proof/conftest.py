@@ -4,7 +4,7 @@ import pytest
 
 from exporter.config.check import check
 from exporter.config.compose import compose
-from exporter.pipeline.stages.trace import core_graph
+from tests.making import traced
 
 OVERRIDES = ["+recipe=yolo_nas_s", "input.size=96", "proof.num_scenes=0", "proof.num_images=2"]
 
@@ -14,4 +14,4 @@ def parts():
     """The recipe, the loaded network, which was trained on RGB in 0..1, and its core graph; nobody changes them."""
     recipe = check(compose(OVERRIDES))
     loaded = recipe.model.load()
-    return recipe, loaded, core_graph(loaded.network, recipe.export, recipe.input)
+    return recipe, loaded, traced(recipe)

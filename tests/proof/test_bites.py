@@ -10,11 +10,10 @@ from onnx import numpy_helper
 from exporter.common.errors import BuildError
 from exporter.config.check import check
 from exporter.config.compose import compose
-from exporter.pipeline.stages.trace import core_graph
 from exporter.preprocessing.attach_input import attach_input
 from exporter.preprocessing.normalization import Normalization
 from exporter.proof.prove import torch_outputs
-from tests.making import attach, prove
+from tests.making import attach, prove, traced
 from tests.proof.conftest import OVERRIDES
 
 
@@ -87,7 +86,7 @@ def test_without_pre_processing_the_same_network_passes(parts):
     _, loaded, _ = parts
     recipe = check(compose([*OVERRIDES, "preprocessing=none", "postprocessing/nms=none"]))
     proof = prove(
-        attach(core_graph(loaded.network, recipe.export, recipe.input), recipe).SerializeToString(),
+        attach(traced(recipe), recipe).SerializeToString(),
         loaded,
         recipe,
         partial(torch_outputs, loaded),

@@ -28,14 +28,13 @@ from exporter.graph.clean import simplify
 from exporter.graph.fp16 import nodes_in_fp16, to_fp16
 from exporter.graph.trace import trace
 from exporter.model import dfl
-from exporter.pipeline.stages.trace import core_graph
 from exporter.preprocessing.attach_input import attach_input
 from exporter.preprocessing.normalization import Normalization
 from exporter.proof.prove import torch_outputs
 from exporter.quantization.fp16 import Fp16
 from exporter.quantization.summary import summarize_fp16
 from exporter.quantization.task import Task
-from tests.making import attach, prove
+from tests.making import attach, prove, traced
 from tests.quantization.networks import Builder, by_name, constants, detector, made_images, relative_error, run
 from tests.quantization.test_random_networks import networks
 
@@ -345,7 +344,7 @@ def yolo_nas():
         )
     )
     loaded = recipe.model.load()
-    core = core_graph(loaded.network, recipe.export, recipe.input)
+    core = traced(recipe)
     return recipe, loaded, core, recipe.quantization.quantize(Task(core, recipe.preprocessing.normalization))
 
 
@@ -400,8 +399,7 @@ def whole(request):
     def recipe(*overrides):
         return check(compose([f"+recipe={request.param}", "input.size=96", "input.batch=dynamic", *overrides]))
 
-    loaded = recipe().model.load()
-    core = core_graph(loaded.network, recipe().export, recipe().input)
+    core = traced(recipe())
     fp16_core = (
         recipe("quantization=fp16").quantization.quantize(Task(core, recipe().preprocessing.normalization)).model
     )

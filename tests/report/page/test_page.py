@@ -11,7 +11,6 @@ from exporter.artifact.manifest import Evaluation, Latency, Scores, Times, read_
 from exporter.artifact.signature import KEY_ID, SIGNATURE, SUMS
 from exporter.common.errors import BuildError
 from exporter.demo.scenes import CLASS_NAMES
-from exporter.graph.trace import trace
 from exporter.pipeline.build import OWNED
 from exporter.postprocessing.detections import Detections
 from exporter.quantization.section import Quantization
@@ -62,27 +61,10 @@ def check_self_contained(text):
 
 
 @pytest.fixture(scope="module")
-def build():
-    """Builds the same small network; tracing takes most of the time of that, and is done once."""
-    traced = []
-
-    def trace_once(*arguments):
-        traced.extend([] if traced else [trace(*arguments)])
-        return traced[0]
-
-    def once_more(*words):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("exporter.pipeline.stages.trace.trace", trace_once)
-            return exporter.build("yolo_nas_s_int8", [*RANDOM, *words])
-
-    return once_more
-
-
-@pytest.fixture(scope="module")
-def measured(tmp_path_factory, build):
+def measured(tmp_path_factory):
     """A build with everything on. Weights at random: what it measures must not matter."""
     folder = tmp_path_factory.mktemp("measured") / "out"
-    build("benchmark=cpu", "benchmark.rounds=2", f"output_dir={folder}")
+    exporter.build("yolo_nas_s_int8", [*RANDOM, "benchmark=cpu", "benchmark.rounds=2", f"output_dir={folder}"])
     return folder
 
 
@@ -120,11 +102,11 @@ def test_everything_that_was_measured_is_in_the_manifest_and_on_the_page(measure
 
 
 @pytest.mark.slow
-def test_a_drop_beyond_the_bound_publishes_nothing(tmp_path, monkeypatch, build):
+def test_a_drop_beyond_the_bound_publishes_nothing(tmp_path, monkeypatch):
     sections = iter([30.0, 50.0])  # the artifact's mAP, the reference's
     monkeypatch.setattr("exporter.evaluation.evaluate.scores", lambda *_: scores(next(sections), 8))
     with pytest.raises(BuildError, match=r"a drop of 20\.00 points"):
-        build("evaluation.max_drop=5", f"output_dir={tmp_path / 'out'}")
+        exporter.build("yolo_nas_s_int8", [*RANDOM, "evaluation.max_drop=5", f"output_dir={tmp_path / 'out'}"])
     assert list(tmp_path.iterdir()) == []
 
 
