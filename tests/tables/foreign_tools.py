@@ -15,7 +15,6 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
@@ -101,13 +100,13 @@ def livened(network: torch.nn.Module, last: Last) -> torch.nn.Module:
     return network
 
 
-def _ultralytics(yaml: str, last: Last = YOLO, kind: str = "YOLO", **options) -> Callable[[Path], None]:
+def _ultralytics(yaml: str, **options) -> Callable[[Path], None]:
     def export(path: Path) -> None:
-        import ultralytics
+        from ultralytics import YOLO as Tool
 
         torch.manual_seed(0)
-        model = getattr(ultralytics, kind)(yaml)
-        livened(model.model, last)
+        model = Tool(yaml)
+        livened(model.model, YOLO)
         Path(model.export(format="onnx", imgsz=SIZE, opset=17, simplify=False, **options)).rename(path)
 
     return export
@@ -260,15 +259,6 @@ def rfdetr_top(outputs: list[np.ndarray], confidence: float, overlap: float) -> 
     return rows[rows[:, 4] > confidence]
 
 
-def rtdetr_rows(outputs: list[np.ndarray], confidence: float, overlap: float) -> Rows:
-    from ultralytics.models.rtdetr import RTDETRPredictor
-
-    predictor = RTDETRPredictor(overrides={"conf": confidence})
-    predictor.model, predictor.batch = SimpleNamespace(names={i: str(i) for i in range(80)}), [[""]]
-    image = np.zeros((SIZE, SIZE, 3), np.uint8)
-    return predictor.postprocess(torch.from_numpy(outputs[0]), None, [image])[0].boxes.data.numpy()
-
-
 def of_libreyolo(found: dict) -> Rows:
     if not found["num_detections"]:
         return np.zeros((0, 6))
@@ -316,8 +306,6 @@ NETWORKS = {
     "YOLO26-n": Network(ULTRALYTICS, "yolo11", _ultralytics("yolo26n.yaml"), yolo_nms, ROUNDING),
     "YOLO26-n, end to end": Network(ULTRALYTICS, "yolo26", _ultralytics("yolo26n.yaml", nms=False), end_to_end,
                                     (*ROUNDING, "model.head.num_classes=80")),
-    "RT-DETR-l": Network(ULTRALYTICS, "rtdetr_ultralytics", _ultralytics("rtdetr-l.yaml", Last("(enc|dec)_score_head"), "RTDETR"),
-                         rtdetr_rows, ("model.head.num_classes=80",)),
     "YOLOv9-t of LibreYOLO": Network(LIBREYOLO, "libreyolo9", _libreyolo("LibreYOLO9", "t", YOLO), libreyolo9_nms, ROUNDING),
     "YOLOX-Nano of LibreYOLO": Network(LIBREYOLO, "libreyolox", _libreyolo("LibreYOLOX", "n", YOLOX), libreyolox_nms, BEST_CLASS),
     "YOLOX-Nano": Network("pixeltable-yolox==0.4.3", "yolox", _yolox, yolox_nms, BEST_CLASS),
