@@ -182,7 +182,7 @@ def _quantize_weights(
     axis = (0 if node.op_type == "Conv" else 1) if scheme.per_channel else None
     weights, bias = constants[0][1], constants[1][1] if len(constants) > 1 else None
     floor = 0.0 if bias is None or not scheme.int32_bias else numbers.weight_floor(bias, input_scale)
-    if scheme.reduced:
+    if scheme.reduced and not _is_depthwise(node, weights):
         floor = np.maximum(floor, numbers.pair_floor(weights, axis))
     integers, scale = numbers.weight(weights, axis, numbers.FULL_RANGE, floor)
     _read_integers(graph, node, 1, integers, scale, axis)
@@ -196,6 +196,13 @@ def _quantize_weights(
     elif means is not None:
         corrected = _constant(graph, _own_name(node, 2, "corrected"), bias.astype(np.float32))
         node.replace_input_with(2, corrected)
+
+
+def _is_depthwise(node: ir.Node, weights: np.ndarray) -> bool:
+    """Engines multiply in each channel by itself then, in 16 or 32 bits, and add up in 32: nothing saturates, see
+    `exporter.quantization.scheme.PAIR_RANGE`. (With several output channels for one of the input they do not.)"""
+    groups = node.attributes.get_int("group", 1)
+    return node.op_type == "Conv" and 1 < groups == len(weights) and weights.shape[1] == 1
 
 
 def _read_integers(

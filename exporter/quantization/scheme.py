@@ -18,7 +18,8 @@ FULL_RANGE = 127
 PAIR_RANGE = 128
 """The most that two weights of one sign may be together whose products with bytes are added up in 16 bits: 255 · 128 <
 2**15. That is what x86 CPUs with AVX2 or AVX512 but without VNNI do (vpmaddubsw) with each two that follow each other
-in the order of rows, columns, input channels, as ONNX Runtime and oneDNN go through them."""
+in the order of rows, columns, input channels, as ONNX Runtime and oneDNN go through them. Of depthwise convolutions
+they add each product up in 32 bits: those need no such weights."""
 
 
 @dataclass(frozen=True)

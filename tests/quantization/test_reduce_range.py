@@ -30,6 +30,12 @@ def network(steps: int | None = None):
     return b.model("boxes", "scores")
 
 
+def in_openvino(model, image):
+    core = pytest.importorskip("openvino").Core()
+    exact = {"INFERENCE_PRECISION_HINT": "f32"}
+    return list(core.compile_model(core.read_model(model.SerializeToString()), "CPU", exact)(image).values())
+
+
 def quantize(model, **fields):
     task = Task(model, images=made_images(4), input_range=(0.0, 1.0))
     return Int8(bias_correction=False, **fields).quantize(task)
@@ -63,6 +69,25 @@ def test_nothing_saturates_in_onnx_runtime(choice):
     for image in [*made_images(4), np.ones_like(made_images(1)[0])]:
         for one, other in zip(quick(image), exact(image), strict=True):
             np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("engine", [run, in_openvino])
+@pytest.mark.parametrize("multiplier", [1, 2])
+def test_a_depthwise_convolution_keeps_its_full_weights_and_does_not_saturate(multiplier, engine):
+    """Equal weights on white images are the worst there are. With two output channels for one of the input, engines compute
+    as everywhere else, and the weights are small."""
+    b = Builder(size=16)
+    features = b.conv_relu("a", "images", 3, 8)
+    inner = b.conv_relu("b", features, 1, 8 * multiplier, group=8)
+    b.weights["b.conv.weight"][:] = 0.25
+    core = b.model(b.conv("last", inner, 8 * multiplier, 4, kernel=1))
+    model = quantize(core, reduce_range=True).model
+    stored = np.abs(constants(model)["b.conv.weight/quantized"].astype(int))
+    assert stored.min() == (127 if multiplier == 1 else 64)
+    white = np.ones_like(made_images(1)[0])
+    (exact,) = run(model, white, optimize=False)  # in float, which holds these integers
+    (got,) = engine(model, white)
+    assert relative_error(exact, got) < 0.01
 
 
 def run_with(model, precise):

@@ -15,14 +15,15 @@ from pathlib import Path
 from exporter.common.errors import BuildError
 
 TOOLS = Path(__file__).with_name("foreign_tools.py")
+# As it is at import: tests then set another for what they build.
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 
 
 @cache
 def python_with(requirement: str) -> Path:
     """The interpreter of an environment that has the package, in the user's cache. Raises BuildError where it cannot be
     installed, with pip's reason."""
-    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = caches / "exporter-foreign" / re.sub(r"[^\w.]+", "-", f"{requirement} {sys.version_info.minor}")
+    folder = CACHE / "exporter-foreign" / re.sub(r"[^\w.]+", "-", f"{requirement} {sys.version_info.minor}")
     python, whole = folder / "bin" / "python", folder / "whole"
     if whole.exists():
         return python

@@ -61,16 +61,27 @@ def with_torchvision() -> object:
         return library
 
 
-def livened(
-    network: torch.nn.Module, classes: str, boxes: str = "(?!)", box_bias: float = 0.0, box_gain: float = 0.1,
-    brightest: float = 1.0,
-) -> torch.nn.Module:  # fmt: skip
-    """Random weights whose scores depend on the image: batch normalisation has seen synthetic images, and the last layers,
-    whose names these patterns match, give logits around -2, and boxes that do not turn inside out where a network takes
-    their sides as they come. brightest: what it is fed for a byte of 255."""
+class Last(NamedTuple):
+    """The last layers of a network, by patterns of their names, and what their random weights are to be. brightest: what the
+    network is fed for a byte of 255."""
+
+    classes: str
+    boxes: str = "(?!)"
+    box_bias: float = 0.0
+    box_gain: float = 0.1
+    brightest: float = 1.0
+
+
+YOLO = Last(r"cv3\.\d\.2$", r"cv2\.\d\.2$", box_bias=2.0)
+YOLOX = Last(r"(cls|obj)_preds\.\d$", r"reg_preds\.\d$", box_gain=0.01, brightest=255)
+
+
+def livened(network: torch.nn.Module, last: Last) -> torch.nn.Module:
+    """Random weights whose scores depend on the image: batch normalisation has seen synthetic images, and the last layers give
+    logits around -2, and boxes that do not turn inside out where a network takes their sides as they come."""
     torch.manual_seed(0)
     network.eval()
-    shown = torch.from_numpy(np.stack(SHOWN).transpose(0, 3, 1, 2).astype(np.float32)) * (brightest / 255)
+    shown = torch.from_numpy(np.stack(SHOWN).transpose(0, 3, 1, 2).astype(np.float32)) * (last.brightest / 255)
     norms = [module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d)]
     for module in norms:
         module.reset_running_stats()
@@ -80,34 +91,37 @@ def livened(
         network(shown)
     network.eval()
     for name, module in network.named_modules():
-        found = re.search(classes, name) or re.search(boxes, name)
+        found = re.search(last.classes, name) or re.search(last.boxes, name)
         if found and isinstance(module, torch.nn.Linear | torch.nn.Conv2d):
-            of_class = bool(re.search(classes, name))
-            gain = 0.5 if of_class else box_gain
+            of_class = bool(re.search(last.classes, name))
+            gain = 0.5 if of_class else last.box_gain
             torch.nn.init.normal_(module.weight, 0, gain / module.weight[0].numel() ** 0.5)
-            torch.nn.init.constant_(module.bias, -2.0 if of_class else box_bias)
+            torch.nn.init.constant_(module.bias, -2.0 if of_class else last.box_bias)
     return network
 
 
 def _ultralytics(yaml: str, **options) -> Callable[[Path], None]:
     def export(path: Path) -> None:
-        from ultralytics import YOLO
+        from ultralytics import YOLO as Tool
 
         torch.manual_seed(0)
-        model = YOLO(yaml)
-        livened(model.model, r"cv3\.\d\.2$", r"cv2\.\d\.2$", box_bias=2.0)
+        model = Tool(yaml)
+        livened(model.model, YOLO)
         Path(model.export(format="onnx", imgsz=SIZE, opset=17, simplify=False, **options)).rename(path)
 
     return export
 
 
-def _libreyolo9(path: Path) -> None:
-    from libreyolo import LibreYOLO9
+def _libreyolo(kind: str, size: str, last: Last) -> Callable[[Path], None]:
+    def export(path: Path) -> None:
+        import libreyolo
 
-    torch.manual_seed(0)
-    model = LibreYOLO9(None, size="t", device="cpu")
-    livened(model.model, r"cv3\.\d\.2$", r"cv2\.\d\.2$", box_bias=2.0)
-    Path(model.export(format="onnx", imgsz=SIZE, simplify=False)).rename(path)
+        torch.manual_seed(0)
+        model = getattr(libreyolo, kind)(None, size=size, device="cpu")
+        livened(model.model, last)
+        Path(model.export(format="onnx", imgsz=SIZE, simplify=False)).rename(path)
+
+    return export
 
 
 def _yolox(path: Path) -> None:
@@ -117,13 +131,7 @@ def _yolox(path: Path) -> None:
 
     torch.manual_seed(0)
     model = replace_module(
-        livened(
-            YoloxConfig.get_named_config("yolox-nano").get_model(),
-            r"(cls|obj)_preds\.\d$",
-            r"reg_preds\.\d$",
-            box_gain=0.01,
-            brightest=255,
-        ),
+        livened(YoloxConfig.get_named_config("yolox-nano").get_model(), YOLOX),
         torch.nn.SiLU,
         SiLU,
     )
@@ -155,7 +163,7 @@ def _transformers(kind: str) -> Callable[[Path], None]:
             model = t.DetrForObjectDetection(t.DetrConfig(use_timm_backbone=False, backbone=None, backbone_config=backbone,
                 use_pretrained_backbone=False, num_labels=20, encoder_layers=2, decoder_layers=2))  # fmt: skip
         traced(
-            livened(Plain(model), r"class_embed|class_labels_classifier|enc_score_head"),
+            livened(Plain(model), Last(r"class_embed|class_labels_classifier|enc_score_head")),
             path,
             ["pixel_values"],
             ["logits", "pred_boxes"],
@@ -183,7 +191,7 @@ def _rfdetr(path: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         torch.manual_seed(0)
         model = RFDETRNano(pretrain_weights=None, device="cpu", resolution=SIZE)
-        livened(model.model.model, r"class_embed")
+        livened(model.model.model, Last(r"class_embed"))
         model.export(output_dir=folder, opset_version=17)
         next(Path(folder).glob("*.onnx")).rename(path)
 
@@ -251,13 +259,28 @@ def rfdetr_top(outputs: list[np.ndarray], confidence: float, overlap: float) -> 
     return rows[rows[:, 4] > confidence]
 
 
-def libreyolo9_nms(outputs: list[np.ndarray], confidence: float, overlap: float) -> Rows:
-    from libreyolo.postprocess.yolo9 import postprocess
-
-    found = postprocess({"predictions": torch.from_numpy(outputs[0])}, confidence, overlap, SIZE)
+def of_libreyolo(found: dict) -> Rows:
     if not found["num_detections"]:
         return np.zeros((0, 6))
     return np.column_stack([np.asarray(found[key]) for key in ("boxes", "scores", "classes")])
+
+
+def libreyolo9_nms(outputs: list[np.ndarray], confidence: float, overlap: float) -> Rows:
+    from libreyolo.postprocess.yolo9 import postprocess
+
+    return of_libreyolo(postprocess({"predictions": torch.from_numpy(outputs[0])}, confidence, overlap, SIZE))
+
+
+def libreyolox_nms(outputs: list[np.ndarray], confidence: float, overlap: float) -> Rows:
+    """The suppression that LibreYOLO's YOLOX has, of the best class of each box that its file has decoded."""
+    from libreyolo.postprocess.common import postprocess_detections
+    from libreyolo.utils.general import cxcywh_to_xyxy
+
+    values = torch.from_numpy(outputs[0][0])
+    scores, classes = (values[:, 4:5] * values[:, 5:]).max(1)
+    kept = scores > confidence
+    boxes = cxcywh_to_xyxy(values[kept, :4])
+    return of_libreyolo(postprocess_detections(boxes, scores[kept], classes[kept], confidence, overlap, SIZE))
 
 
 class Network(NamedTuple):
@@ -275,7 +298,7 @@ class Network(NamedTuple):
 # on noise.
 ROUNDING = ("proof.max_score_error=0.02", "proof.max_box_error=1")
 BEST_CLASS = ("postprocessing.nms.multi_label=false",)
-ULTRALYTICS, TRANSFORMERS = "ultralytics==8.4.190", "transformers==5.24.0"
+ULTRALYTICS, TRANSFORMERS, LIBREYOLO = "ultralytics==8.4.190", "transformers==5.24.0", "libreyolo==1.6.0"
 NETWORKS = {
     "YOLOv8-n": Network(ULTRALYTICS, "yolov8", _ultralytics("yolov8n.yaml"), yolo_nms, ROUNDING),
     "YOLO11-n": Network(ULTRALYTICS, "yolo11", _ultralytics("yolo11n.yaml"), yolo_nms, ROUNDING),
@@ -283,7 +306,8 @@ NETWORKS = {
     "YOLO26-n": Network(ULTRALYTICS, "yolo11", _ultralytics("yolo26n.yaml"), yolo_nms, ROUNDING),
     "YOLO26-n, end to end": Network(ULTRALYTICS, "yolo26", _ultralytics("yolo26n.yaml", nms=False), end_to_end,
                                     (*ROUNDING, "model.head.num_classes=80")),
-    "YOLOv9-t of LibreYOLO": Network("libreyolo==1.6.0", "libreyolo9", _libreyolo9, libreyolo9_nms, ROUNDING),
+    "YOLOv9-t of LibreYOLO": Network(LIBREYOLO, "libreyolo9", _libreyolo("LibreYOLO9", "t", YOLO), libreyolo9_nms, ROUNDING),
+    "YOLOX-Nano of LibreYOLO": Network(LIBREYOLO, "libreyolox", _libreyolo("LibreYOLOX", "n", YOLOX), libreyolox_nms, BEST_CLASS),
     "YOLOX-Nano": Network("pixeltable-yolox==0.4.3", "yolox", _yolox, yolox_nms, BEST_CLASS),
     "RT-DETRv2, R18": Network(TRANSFORMERS, "rtdetr", _transformers("rtdetr"), of_transformers("rtdetr")),
     "D-FINE": Network(TRANSFORMERS, "dfine", _transformers("dfine"), of_transformers("dfine")),

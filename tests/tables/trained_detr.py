@@ -8,12 +8,10 @@ as its backbone, which is not trained; 256 × 256, synthetic images. For `tests.
 1000 steps of a schedule before this one took some 20 minutes of one core and gave 55 points of mAP. Written every 250 steps.
 """
 
-import math
 import sys
 from pathlib import Path
 
 import numpy as np
-import onnx
 import torch
 from torch import nn
 
@@ -24,6 +22,7 @@ from exporter.model.fuse import fuse
 from exporter.model.known_weights import DEMO
 from exporter.model.weights import load_strict
 from tests.tables.foreign_tools import Plain, with_torchvision
+from tests.tables.trained import falling, name_classes
 
 SIZE, SCENES, BATCH, WARM_UP, RATE = 256, 1600, 8, 50, 8e-4
 
@@ -85,9 +84,7 @@ def write(model: nn.Module, backbone: Backbone, path: Path) -> None:
     backbone.known = None
     torch.onnx.export(Plain(model.eval()), (torch.zeros(1, 3, SIZE, SIZE),), str(path), input_names=["pixel_values"],
                       output_names=["logits", "pred_boxes"], opset_version=17, dynamo=False)  # fmt: skip
-    written = onnx.load(path)
-    onnx.helper.set_model_props(written, {"names": str(dict(enumerate(CLASS_NAMES)))})
-    onnx.save(written, path)
+    name_classes(path)
 
 
 def train(steps: int, path: Path) -> None:
@@ -95,9 +92,7 @@ def train(steps: int, path: Path) -> None:
     shown = examples(backbone)
     learnt = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(learnt, RATE, weight_decay=1e-4)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: min((step + 1) / WARM_UP, 0.51 + 0.5 * math.cos(math.pi * step / steps))
-    )
+    schedule = falling(optimizer, steps, WARM_UP)
     chosen = torch.Generator().manual_seed(0)
     for step in range(1, steps + 1):
         model.train()

@@ -1,6 +1,5 @@
 """A trained network in the layouts that other tools write: it finds what it found, and INT8 keeps its accuracy."""
 
-import onnx
 import pytest
 import torch
 from torch import nn
@@ -12,6 +11,7 @@ from exporter.model.checkpoint import read_checkpoint
 from exporter.model.fuse import fuse
 from exporter.model.known_weights import DEMO
 from exporter.model.weights import load_strict
+from tests.tables.trained import name_classes
 
 SIZE = 256
 COMMON = [
@@ -72,9 +72,7 @@ def test_int8_of_a_declared_head_keeps_its_accuracy(kind, tmp_path):
     torch.onnx.export(
         kind().eval(), torch.zeros(1, 3, SIZE, SIZE), file, opset_version=17, dynamo=False, input_names=["images"]
     )
-    model = onnx.load(file)
-    onnx.helper.set_model_props(model, {"names": str(dict(enumerate(CLASS_NAMES)))})
-    onnx.save(model, file)
+    name_classes(file)
     theirs = ["model=onnx", f"model.weights={file}", *HEADS[kind]]
     own = scored(tmp_path / "own", "model=yolo_nas_s", "model.weights=demo")
     plain = scored(tmp_path / "plain", *theirs)
