@@ -4,11 +4,13 @@ import os
 import pty
 import sys
 
+import onnx
 import pytest
 
 from exporter.cli import main
 from exporter.common.files import file_digest
 from exporter.common.progress import JsonLines, Lines, Progress, progress_in
+from tests.model.graphs import detector
 
 OVERRIDES = ["+recipe=yolo_nas_s", "input.size=64", "proof.num_images=1", "proof.num_scenes=0"]
 
@@ -19,7 +21,20 @@ def events(text):
 
 @pytest.mark.usefixtures("empty_store")
 def test_a_build_in_json_lines(tmp_path, capsys):
-    assert main([*OVERRIDES, "progress.format=json", f"output_dir={tmp_path / 'a'}"]) == 0
+    onnx.save(detector(), tmp_path / "core.onnx")
+    small = ["model=onnx", f"model.weights={tmp_path / 'core.onnx'}", "input.height=64", "input.width=96"]
+    assert (
+        main(
+            [
+                *small,
+                "preprocessing=yolo_nas",
+                "proof.num_images=1",
+                "progress.format=json",
+                f"output_dir={tmp_path / 'a'}",
+            ]
+        )
+        == 0
+    )
     said = capsys.readouterr()
     begun, *stages, ended = events(said.err)
     assert begun["event"] == "begin" and begun["output_dir"] == str(tmp_path / "a")
@@ -83,7 +98,16 @@ def standard_error_on_a_terminal():
     with os.fdopen(slave, "w") as file, pytest.MonkeyPatch.context() as patch:
         patch.setenv("TERM", "xterm")
         patch.setattr(sys, "stderr", file)
-        yield lambda: (file.flush(), os.read(master, 100_000).decode())[1]
+
+        def read() -> str:
+            file.flush()
+            parts = []
+            with contextlib.suppress(BlockingIOError):  # nothing is left; one call gives 4 KB at most
+                while True:
+                    parts.append(os.read(master, 100_000))
+            return b"".join(parts).decode()
+
+        yield read
     os.close(master)
 
 

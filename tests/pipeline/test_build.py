@@ -19,6 +19,7 @@ from exporter.common.errors import BuildError, RequestError
 from exporter.common.files import file_digest
 from exporter.demo.scenes import CLASS_NAMES, scene
 from exporter.runtime.onnx_runtime import session
+from tests.model.graphs import detector
 
 pytestmark = pytest.mark.usefixtures("one_store")
 
@@ -201,16 +202,20 @@ def test_a_loader_of_the_users_own(tmp_path, monkeypatch, capsys):
     (tmp_path / "mine.py").write_text(
         "import torch\n"
         "def loader(count):\n"
-        "    images = torch.randint(0, 256, (count, 3, 64, 64), dtype=torch.uint8)\n"
+        "    images = torch.randint(0, 256, (count, 3, 64, 96), dtype=torch.uint8)\n"
         "    data = torch.utils.data.TensorDataset(images, torch.zeros(count))\n"
         "    return torch.utils.data.DataLoader(data, batch_size=2)\n"
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
+    onnx.save(detector(), "core.onnx")
     overrides = [
-        "+recipe=yolo_nas_s_int8",
-        "input.size=64",
-        "proof.num_scenes=0",
+        "model=onnx",
+        "model.weights=core.onnx",
+        "input.height=64",
+        "input.width=96",
+        "preprocessing=yolo_nas",
+        "quantization=int8",
         "proof.mean_score_error=1",
         "proof.mean_box_error=99",
     ]
@@ -223,7 +228,7 @@ def test_a_loader_of_the_users_own(tmp_path, monkeypatch, capsys):
     assert main(overrides) == 2
     assert "trust=mine" in capsys.readouterr().err
     assert main([*overrides, "trust=mine"]) == 0
-    manifest = read_manifest(tmp_path / "outputs" / "yolo_nas_s_int8")
+    manifest = read_manifest(tmp_path / "outputs" / "onnx")
     assert manifest.calibration is not None
     assert (manifest.calibration.name, manifest.calibration.num_images) == ("custom", 3)
 

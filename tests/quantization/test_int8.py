@@ -8,18 +8,16 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
-import torch
 import yaml
 
 from exporter.common.errors import BuildError, RequestError
-from exporter.graph.clean import simplify
-from exporter.graph.trace import trace
-from exporter.model.fuse import fuse
-from exporter.model.yolo_nas import YoloNas
+from exporter.config.check import check
+from exporter.config.compose import compose
 from exporter.quantization.int8 import Int8
 from exporter.quantization.none import NoQuantization
 from exporter.quantization.summary import summarize
 from exporter.quantization.task import Task
+from tests.making import traced
 from tests.quantization.networks import Builder, constants, detector, made_images, relative_error, run
 
 CONF = Path(__file__).parents[2] / "conf" / "quantization"
@@ -32,13 +30,7 @@ def quantize(core, images=None, node=None, **arguments):
 
 @pytest.fixture(scope="module")
 def core():
-    torch.manual_seed(0)
-    network = YoloNas("s", 3).eval()
-    with torch.no_grad():
-        for name, parameter in network.named_parameters():
-            if name.endswith("alpha"):
-                parameter.uniform_(0.3, 1.2)
-    return simplify(trace(fuse(network), None, 96, 96, 18))
+    return traced(check(compose(["+recipe=yolo_nas_s", "input.size=96", "input.batch=dynamic"])))
 
 
 @pytest.fixture(scope="module")
