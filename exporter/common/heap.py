@@ -4,6 +4,9 @@ import ctypes
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+
+_INSIDE = ContextVar("inside", default=False)
 
 
 def trim() -> None:
@@ -26,12 +29,15 @@ def give_back() -> None:
 @contextmanager
 def collecting_only_what_is_new() -> Iterator[None]:
     """Inside, collections leave out what was there before: with torch imported that is a million objects, and looking
-    at them takes 0.3 s each time. What a caller has frozen stays so: nobody can thaw only their own."""
-    if gc.get_freeze_count():
+    at them takes 0.3 s each time. What a caller has frozen stays so, nobody can thaw only their own; and what is inside
+    another of these does nothing (counting what is frozen takes 15 ms)."""
+    if _INSIDE.get() or gc.get_freeze_count():
         yield
         return
+    inside = _INSIDE.set(True)
     gc.freeze()
     try:
         yield
     finally:
         gc.unfreeze()
+        _INSIDE.reset(inside)

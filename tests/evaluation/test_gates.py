@@ -112,6 +112,7 @@ def test_scores_that_all_move_while_map_stays_are_caught(bound, holds):
             evaluated()
 
 
+@pytest.mark.slow
 def test_random_calibration_data_is_caught_by_max_drop(tmp_path):
     with pytest.raises(BuildError, match=r"a drop of \d\d+\.\d+ points, evaluation\.max_drop=1 allows less"):
         build(tmp_path, *INT8, made_images("noise"), "evaluation.max_drop=1")

@@ -84,7 +84,7 @@ def detections(folder):
     return found
 
 
-@pytest.mark.parametrize("kind", HEADS)
+@pytest.mark.parametrize("kind", [Joined, pytest.param(Logits, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "more",
     [[], pytest.param(["input.batch=dynamic", "input.height=dynamic", "input.width=dynamic"], marks=pytest.mark.slow)],

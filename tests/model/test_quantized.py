@@ -52,7 +52,7 @@ def overrides(folder, name, *more):
 
 
 @pytest.mark.parametrize(
-    "form", ["QDQ", "QOperator", *(pytest.param(form, marks=pytest.mark.slow) for form in ("QDQ per tensor", "QAT"))]
+    "form", ["QDQ", *(pytest.param(form, marks=pytest.mark.slow) for form in ("QOperator", "QDQ per tensor", "QAT"))]
 )
 def test_it_is_taken_as_it_is(files, tmp_path, form):
     # the order of channels would otherwise be folded into weights, which may saturate in another order

@@ -23,7 +23,7 @@ from tests.quantization.outliers import DEPTH, as_a_set, contract_core, plant
 from tests.report.page.test_page import check_self_contained
 
 
-@pytest.fixture(scope="module", params=["boxes in their order", "a set"])
+@pytest.fixture(scope="module", params=["boxes in their order", pytest.param("a set", marks=pytest.mark.slow)])
 def built(request, tmp_path_factory):
     """A small core with a fault between two layers, as somebody would give it; as a DETR would give its boxes, too."""
     place, a_set = tmp_path_factory.mktemp("mixed"), request.param == "a set"

@@ -15,15 +15,20 @@ FOLDERS = [each for each in ROOT.iterdir() if each.is_dir() and each.name not in
 PAGES = sorted(path for each in FOLDERS if not each.name.startswith(".") for path in each.rglob("README.md"))
 READMES = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in [ROOT / "README.md", *PAGES]}
 SET_UP = READMES["README.md"].split("## Set up")[1].split("\n## ")[0]
-FIRST = ("README.md", "conf/README.md", "recipes/README.md")
-"""The pages that everybody begins with; the rooms' commands take minutes and are run by .ci/slow."""
+
+
+def _marks(name: str) -> list[pytest.MarkDecorator]:
+    """What the other pages than the first show takes minutes, and is run by .ci/slow."""
+    return [] if name == "README.md" else [pytest.mark.slow]
+
+
 BLOCKS = [
-    pytest.param(block.strip().splitlines(), id=f"{name}-{number}", marks=[] if name in FIRST else [pytest.mark.slow])
+    pytest.param(block.strip().splitlines(), id=f"{name}-{number}", marks=_marks(name))
     for name, text in READMES.items()
     for number, block in enumerate(re.findall(r"```bash\n(.*?)```", text.replace(SET_UP, ""), re.DOTALL))
 ]
 PROGRAMS = [
-    pytest.param(program, id=name)
+    pytest.param(program, id=name, marks=_marks(name))
     for name, text in READMES.items()
     for program in re.findall(r"```python\n(.*?)```", text, re.DOTALL)
 ]

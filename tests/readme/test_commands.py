@@ -12,6 +12,7 @@ def test_every_command_runs(commands, workplace):
     run(commands)
 
 
+@pytest.mark.slow
 def test_the_recipe_shown_builds(workplace):
     assert main(small(["+recipe=my_camera"])) == 0
 

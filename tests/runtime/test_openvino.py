@@ -128,6 +128,7 @@ def test_a_run_without_end_is_ended():
     assert child._process.wait() == -signal.SIGKILL
 
 
+@pytest.mark.slow
 def test_memory_beyond_its_limit_is_an_error():
     opened = ENGINE.session(scaled(), limits=Limits(200_000_000, 60.0, "big.onnx"))
     with pytest.raises((BuildError, RequestError), match=r"big\.onnx"):

@@ -71,6 +71,7 @@ def test_an_engine_that_dies_of_it_is_a_row_that_says_so(float_artifact, monkeyp
     assert "ms" in first and second.endswith("not measured: OpenVINO died of SIGFPE (open)")
 
 
+@pytest.mark.slow
 def test_a_file_for_tensorrt_is_named_by_the_engine_that_cannot_take_its_plugin(tmp_path):
     import exporter
     from tests.small_network import SmallDetector

@@ -76,6 +76,7 @@ RANDOM = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_everything_that_was_measured_is_in_the_manifest_and_on_the_page(measured):
     manifest = read_manifest(measured)
     assert {entry.name + "/" * entry.is_dir() for entry in measured.iterdir()} == set(OWNED) - {
