@@ -4,13 +4,12 @@ import os
 import pty
 import sys
 
-import onnx
 import pytest
 
 from exporter.cli import main
 from exporter.common.files import file_digest
 from exporter.common.progress import JsonLines, Lines, Progress, progress_in
-from tests.model.graphs import detector
+from tests.model.graphs import saved_detector
 
 OVERRIDES = ["+recipe=yolo_nas_s", "input.size=64", "proof.num_images=1", "proof.num_scenes=0"]
 
@@ -21,20 +20,8 @@ def events(text):
 
 @pytest.mark.usefixtures("empty_store")
 def test_a_build_in_json_lines(tmp_path, capsys):
-    onnx.save(detector(), tmp_path / "core.onnx")
-    small = ["model=onnx", f"model.weights={tmp_path / 'core.onnx'}", "input.height=64", "input.width=96"]
-    assert (
-        main(
-            [
-                *small,
-                "preprocessing=yolo_nas",
-                "proof.num_images=1",
-                "progress.format=json",
-                f"output_dir={tmp_path / 'a'}",
-            ]
-        )
-        == 0
-    )
+    given = [*saved_detector(tmp_path), "proof.num_images=1", "progress.format=json"]
+    assert main([*given, f"output_dir={tmp_path / 'a'}"]) == 0
     said = capsys.readouterr()
     begun, *stages, ended = events(said.err)
     assert begun["event"] == "begin" and begun["output_dir"] == str(tmp_path / "a")

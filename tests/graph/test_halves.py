@@ -11,7 +11,7 @@ from exporter.pipeline.stages.trace import core_graph
 from exporter.proof.tensors import exposed
 from exporter.runtime.onnx_runtime import session
 from tests.making import finished
-from tests.model.graphs import detector
+from tests.model.graphs import saved_detector
 
 KINDS = {
     "batch": ["input.batch=dynamic"],
@@ -26,9 +26,7 @@ KINDS = {
 
 def artifact(folder, *overrides: str, seed: int = 0) -> onnx.ModelProto:
     """A small detector with what the overrides put around it."""
-    onnx.save(detector(seed=seed), folder / f"core{seed}.onnx")
-    recipe = check(compose(["model=onnx", f"model.weights={folder / f'core{seed}.onnx'}", "input.height=64",
-                            "input.width=96", "preprocessing=yolo_nas", *overrides]))  # fmt: skip
+    recipe = check(compose([*saved_detector(folder, seed), *overrides]))
     loaded = recipe.model.load()
     core = core_graph(loaded.network, recipe.export, recipe.input)
     return onnx.load_from_string(finished(core, loaded, recipe))

@@ -1,6 +1,7 @@
 """Tiny detectors as ONNX graphs, as somebody else might have exported them."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -56,6 +57,13 @@ def detector(
     images = helper.make_tensor_value_info("images", TensorProto.FLOAT, [batch, 3, *size])
     graph = helper.make_graph(nodes, "torch_jit", [images], outputs[::-1] if swapped else outputs, constants)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+
+
+def saved_detector(folder: Path, seed: int = 0) -> list[str]:
+    """The detector as a file there, and the overrides that build it."""
+    path = folder / f"core{seed}.onnx"
+    onnx.save(detector(seed=seed), path)
+    return ["model=onnx", f"model.weights={path}", "input.height=64", "input.width=96", "preprocessing=yolo_nas"]
 
 
 def edited(model: onnx.ModelProto, **changes: object) -> onnx.ModelProto:

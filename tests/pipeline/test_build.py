@@ -19,7 +19,7 @@ from exporter.common.errors import BuildError, RequestError
 from exporter.common.files import file_digest
 from exporter.demo.scenes import CLASS_NAMES, scene
 from exporter.runtime.onnx_runtime import session
-from tests.model.graphs import detector
+from tests.model.graphs import saved_detector
 
 pytestmark = pytest.mark.usefixtures("one_store")
 
@@ -208,13 +208,8 @@ def test_a_loader_of_the_users_own(tmp_path, monkeypatch, capsys):
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    onnx.save(detector(), "core.onnx")
     overrides = [
-        "model=onnx",
-        "model.weights=core.onnx",
-        "input.height=64",
-        "input.width=96",
-        "preprocessing=yolo_nas",
+        *saved_detector(tmp_path),
         "quantization=int8",
         "proof.mean_score_error=1",
         "proof.mean_box_error=99",

@@ -8,6 +8,7 @@ from onnx import helper
 from exporter.quantization.int8 import Int8
 from exporter.quantization.sensitivity import quantization_error
 from exporter.quantization.task import Task
+from exporter.runtime.openvino import OpenVinoEngine
 from tests.quantization.networks import Builder, constants, made_images, relative_error, run
 
 
@@ -31,9 +32,7 @@ def network(steps: int | None = None):
 
 
 def in_openvino(model, image):
-    core = pytest.importorskip("openvino").Core()
-    exact = {"INFERENCE_PRECISION_HINT": "f32"}
-    return list(core.compile_model(core.read_model(model.SerializeToString()), "CPU", exact)(image).values())
+    return OpenVinoEngine().session(model.SerializeToString()).run(None, {"images": image})
 
 
 def quantize(model, **fields):

@@ -6,18 +6,16 @@ import subprocess
 import sys
 
 import numpy as np
-import onnx
 import pytest
 
 import exporter
 from exporter.artifact.manifest import read_manifest
 from exporter.cli import main
 from exporter.common.files import file_digest
-from tests.model.graphs import detector
+from tests.model.graphs import saved_detector
 
 OVERRIDES = [
-    "model=onnx", "input.height=64", "input.width=96", "preprocessing=yolo_nas", "quantization=int8",
-    "calibration.num_images=2", "proof.num_images=1", "proof.mean_score_error=1", "proof.mean_box_error=1000",
+    "quantization=int8", "calibration.num_images=2", "proof.num_images=1", "proof.mean_score_error=1", "proof.mean_box_error=1000",
 ]  # fmt: skip
 
 
@@ -25,9 +23,7 @@ OVERRIDES = [
 def place(tmp_path_factory):
     """A folder with a store in which one INT8 build is, and that build."""
     folder = tmp_path_factory.mktemp("builds")
-    onnx.save(detector(), folder / "core.onnx")
-    own = [f"model.weights={folder / 'core.onnx'}", f"store.path={folder / 'store'}"]
-    overrides = [*OVERRIDES, "calibration=demo", *own]
+    overrides = [*saved_detector(folder), *OVERRIDES, "calibration=demo", f"store.path={folder / 'store'}"]
     exporter.build(overrides=[*overrides, f"output_dir={folder / 'first'}"])
     return folder, overrides
 
@@ -132,8 +128,7 @@ def test_the_store_is_listed_and_cleared(place, tmp_path, capsys):
 
 @pytest.mark.slow
 def test_code_of_ones_own_is_built_again_unless_it_has_a_digest(tmp_path):
-    onnx.save(detector(), tmp_path / "core.onnx")
-    overrides = [*OVERRIDES, f"model.weights={tmp_path / 'core.onnx'}", "calibration=custom", f"calibration._target_={__name__}.batches", "trust=tests",
+    overrides = [*saved_detector(tmp_path), *OVERRIDES, "calibration=custom", f"calibration._target_={__name__}.batches", "trust=tests",
              f"store.path={tmp_path / 'store'}"]  # fmt: skip
     for digest, expected in ((None, True), ("one", True), ("one", False)):
         said = [f"calibration.digest={digest}"] if digest else []

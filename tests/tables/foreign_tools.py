@@ -126,17 +126,19 @@ def _libreyolo(kind: str, size: str, last: Last) -> Callable[[Path], None]:
 
 def _yolox(path: Path) -> None:
     from yolox.config import YoloxConfig
+
+    torch.manual_seed(0)
+    write_yolox(livened(YoloxConfig.get_named_config("yolox-nano").get_model(), YOLOX), path)
+
+
+def write_yolox(network: torch.nn.Module, path: Path, size: int = SIZE) -> None:
+    """As YOLOX's export does: SiLU in two operators, boxes not decoded."""
     from yolox.models.network_blocks import SiLU
     from yolox.utils import replace_module
 
-    torch.manual_seed(0)
-    model = replace_module(
-        livened(YoloxConfig.get_named_config("yolox-nano").get_model(), YOLOX),
-        torch.nn.SiLU,
-        SiLU,
-    )
-    model.head.decode_in_inference = False
-    traced(model, path, ["images"], ["output"], 11)
+    network = replace_module(network, torch.nn.SiLU, SiLU)
+    network.head.decode_in_inference = False
+    traced(network, path, ["images"], ["output"], 11, size)
 
 
 def _transformers(kind: str) -> Callable[[Path], None]:
@@ -196,8 +198,10 @@ def _rfdetr(path: Path) -> None:
         next(Path(folder).glob("*.onnx")).rename(path)
 
 
-def traced(model: torch.nn.Module, path: Path, inputs: list[str], outputs: list[str], opset: int) -> None:
-    example = torch.zeros(1, 3, SIZE, SIZE)
+def traced(
+    model: torch.nn.Module, path: Path, inputs: list[str], outputs: list[str], opset: int, size: int = SIZE
+) -> None:
+    example = torch.zeros(1, 3, size, size)
     torch.onnx.export(
         model, (example,), str(path), input_names=inputs, output_names=outputs, opset_version=opset, dynamo=False
     )

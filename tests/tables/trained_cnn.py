@@ -20,7 +20,7 @@ import torch
 from torch import nn
 
 from exporter.demo.scenes import CLASS_NAMES, scene
-from tests.tables.foreign_tools import with_torchvision
+from tests.tables.foreign_tools import with_torchvision, write_yolox
 from tests.tables.trained import falling, name_classes
 
 SIZE, SCENES, BATCH, OBJECTS, WARM_UP, RATE = 192, 6000, 16, 12, 100, 2e-3
@@ -45,15 +45,8 @@ def yolox() -> nn.Module:
     return config.get_model()
 
 
-def write_yolox(network: nn.Module, path: Path) -> None:
-    """As YOLOX's export does: SiLU in two operators, boxes not decoded."""
-    from yolox.models.network_blocks import SiLU
-    from yolox.utils import replace_module
-
-    network = replace_module(network, nn.SiLU, SiLU)
-    network.head.decode_in_inference = False
-    torch.onnx.export(network, (torch.zeros(1, 3, SIZE, SIZE),), str(path), input_names=["images"], output_names=["output"],
-                      opset_version=11, dynamo=False)  # fmt: skip
+def write_named_yolox(network: nn.Module, path: Path) -> None:
+    write_yolox(network, path, SIZE)
     name_classes(path)
 
 
@@ -78,7 +71,7 @@ def write_yolov9(network: nn.Module, path: Path) -> None:
 KINDS = {
     "yolox-nano": Kind(
         yolox, lambda corners: np.hstack([corners[:, :2] + corners[:, 2:], 2 * (corners[:, 2:] - corners[:, :2])]) / 2, 255,
-        write_yolox,
+        write_named_yolox,
     ),
     "yolov9-t": Kind(yolov9, lambda corners: corners / SIZE, 1, write_yolov9),
 }  # fmt: skip

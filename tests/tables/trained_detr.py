@@ -21,7 +21,7 @@ from exporter.model.checkpoint import read_checkpoint
 from exporter.model.fuse import fuse
 from exporter.model.known_weights import DEMO
 from exporter.model.weights import load_strict
-from tests.tables.foreign_tools import Plain, with_torchvision
+from tests.tables.foreign_tools import Plain, traced, with_torchvision
 from tests.tables.trained import falling, name_classes
 
 SIZE, SCENES, BATCH, WARM_UP, RATE = 256, 1600, 8, 50, 8e-4
@@ -82,8 +82,7 @@ def examples(backbone: Backbone) -> list[tuple[list[torch.Tensor], dict[str, tor
 
 def write(model: nn.Module, backbone: Backbone, path: Path) -> None:
     backbone.known = None
-    torch.onnx.export(Plain(model.eval()), (torch.zeros(1, 3, SIZE, SIZE),), str(path), input_names=["pixel_values"],
-                      output_names=["logits", "pred_boxes"], opset_version=17, dynamo=False)  # fmt: skip
+    traced(Plain(model.eval()), path, ["pixel_values"], ["logits", "pred_boxes"], 17, SIZE)
     name_classes(path)
 
 
