@@ -103,7 +103,7 @@ def _facts(model: onnx.ModelProto, manifest: Manifest) -> Iterator[tuple[str, An
     quantization = manifest.quantization
     if quantization.precision in IN_FLOAT and facts.is_quantized(model):
         yield "quantization.precision", "integers", quantization.precision
-    stated = quantization.model_dump()
+    stated = quantization.model_dump(exclude_unset=True)  # an older one counts less
     for key, found in {**summarize(model).model_dump(), **summarize_fp16(model).model_dump()}.items():
         if key in stated:
             yield f"quantization.{key}", found, stated[key]

@@ -1,6 +1,8 @@
 """Kinds of ONNX operators, by what they do with the values that they read."""
 
 WEIGHTED = ("Conv", "ConvTranspose")
+LINEAR = ("MatMul", "Gemm")
+"""Linear layers, where the second input is a constant."""
 MOVING = ("MaxPool", "DepthToSpace", "SpaceToDepth", "Resize", "Reshape", "Transpose", "Flatten", "Squeeze",
           "Unsqueeze", "Slice", "Split")  # fmt: skip
 """Operators whose results are values of their first input, or lie between them; other inputs are no images."""

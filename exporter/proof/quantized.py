@@ -10,6 +10,8 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
+from exporter.graph.operators import WEIGHTED
+
 ROUNDING = 1e-5
 """Of a product of two float32 scales, relative."""
 
@@ -41,7 +43,7 @@ def pair_problems(model: onnx.ModelProto) -> Iterator[str]:
             yield f"{read.name} reads with another scale than {written.name} writes with"
     for node in model.graph.node:
         linear = [producers.get(name) for name in node.input]
-        if node.op_type not in ("Conv", "ConvTranspose") or len(linear) < 3:
+        if node.op_type not in (*WEIGHTED, "Gemm") or len(linear) < 3:
             continue
         if any(each is None or each.op_type != "DequantizeLinear" for each in linear):
             continue

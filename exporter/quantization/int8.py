@@ -20,6 +20,7 @@ class Int8(LayerSelection):
     per_channel: bool = True
     reduce_range: bool | Literal["auto", "measure"] = "auto"
     bias_correction: bool = True
+    linear_layers: bool = False
 
     def scheme_for(self, backend: str) -> str:
         """See the base."""
@@ -44,7 +45,7 @@ class Int8(LayerSelection):
         from exporter.quantization.reduce_range import decided
         from exporter.quantization.summary import summarize
 
-        full = plan(task, self, self.per_channel, self.bias_correction)
+        full = plan(task, self, self.per_channel, self.bias_correction, self.linear_layers)
         known, reduce_range = decided(full, self.reduce_range, task.images)
         model = known.model(known.layers)
         return Quantized(

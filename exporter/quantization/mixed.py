@@ -1,7 +1,8 @@
 """INT8 with as few layers in float as accuracy takes: how sensitive each layer is, then what sets of them cost.
 
-A layer is a convolution with what goes along with it. Its results and what it reads have scales that its neighbours
-share: where it is such a tensor that suffers, every layer about it is found sensitive, and they stay in float together.
+A layer is a convolution with what goes along with it, or with `linear_layers` one of these. Its results and what it
+reads have scales that its neighbours share: where it is such a tensor that suffers, every layer about it is found
+sensitive, and they stay in float together.
 """
 
 from functools import partial
@@ -54,7 +55,7 @@ class Mixed(Int8):
 
         progress = task.progress
         with progress.stage("  collect statistics"):
-            full = plan(task, self, self.per_channel, self.bias_correction)
+            full = plan(task, self, self.per_channel, self.bias_correction, self.linear_layers)
             known, reduce_range = decided(full, self.reduce_range, task.images)
         with progress.stage("  score the float network"):
             held = reference_evaluator(task, self.num_drop_images)

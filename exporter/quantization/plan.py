@@ -7,6 +7,7 @@ from typing import Any
 import onnx
 
 from exporter.common.errors import RequestError
+from exporter.graph.operators import WEIGHTED
 from exporter.quantization import policy, qdq, ranges, statistics, upsample
 from exporter.quantization.degenerate_range import check_filled
 from exporter.quantization.scheme import SCHEMES, Scheme
@@ -16,11 +17,11 @@ from exporter.quantization.task import Task
 
 @dataclass(frozen=True)
 class Plan:
-    """core: float32, with upsamplings in a form that engines run on integers; layers: the names of the convolutions
-    that may become INT8, in graph order; excluded: nodes that stay in float; ranges: of every tensor that any of them
-    needs; means: of what the layers read, empty without bias correction; choices, JSON-able, for the manifest: whether
-    biases were corrected, the layers that `include`, `exclude`, `first_n` and `last_n` came to, and in `always_zero`
-    the tensors in which no image left anything."""
+    """core: float32, with upsamplings in a form that engines run on integers; layers: the names of those that
+    may become INT8, in graph order; excluded: nodes that stay in float; ranges: of every tensor that any of them
+    needs; means: of what convolutions read, empty without bias correction; choices, JSON-able, for the manifest:
+    whether biases were corrected, the layers that `include`, `exclude`, `first_n` and `last_n` came to, and in
+    `always_zero` the tensors in which no image left anything."""
 
     core: onnx.ModelProto
     layers: Sequence[str]
@@ -35,7 +36,13 @@ class Plan:
         return qdq.insert(self.core, _nodes(self.core, layers, self.excluded), self.ranges, self.scheme, self.means)
 
 
-def plan(task: Task, node: LayerSelection, per_channel: bool = True, bias_correction: bool = True) -> Plan:
+def plan(
+    task: Task,
+    node: LayerSelection,
+    per_channel: bool = True,
+    bias_correction: bool = True,
+    linear_layers: bool = False,
+) -> Plan:
     """What the node's selection comes to for this core and these images; weights have their full range.
 
     Raises RequestError for patterns that match nothing, for more layers at the ends than there are and for unfit
@@ -43,7 +50,7 @@ def plan(task: Task, node: LayerSelection, per_channel: bool = True, bias_correc
     """
     assert task.images is not None  # `needs_calibration` says so
     core, scheme = task.core, replace(SCHEMES[task.scheme], per_channel=per_channel)
-    layers, excluded, choices = selected(core, node)
+    layers, excluded, choices = selected(core, node, linear_layers)
     if not scheme.symmetric:  # TensorRT has an integer ConvTranspose; the engines of the other scheme have none
         core, left = upsample.as_convolutions(core, layers)
         layers = [name for name in layers if name not in left]
@@ -70,9 +77,10 @@ def _nodes(core: onnx.ModelProto, layers: Collection[str], excluded: Collection[
 
 
 def _read_by(core: onnx.ModelProto, layers: Collection[str]) -> list[str]:
-    """The tensors that the layers read."""
+    """The tensors that the convolutions among the layers read."""
     wanted = set(layers)
-    return list(dict.fromkeys(node.input[0] for node in core.graph.node if node.name in wanted))
+    convolutions = (node for node in core.graph.node if node.name in wanted and node.op_type in WEIGHTED)
+    return list(dict.fromkeys(node.input[0] for node in convolutions))
 
 
 def _products(core: onnx.ModelProto, nodes: Collection[str]) -> list[str]:

@@ -1,10 +1,10 @@
 """Which nodes work on integers.
 
 By default every convolution but the last ones before the outputs, whose results a sigmoid or a softmax reads: one scale
-over all of them would round small scores to zero. `exclude` keeps more in float; `include` says exactly what to
-quantize, the last convolutions too if they match; `first_n` and `last_n` keep so many of those that are left in float,
-counted from either end in graph order. Operators between quantized convolutions go along, so that no tensor becomes
-float on the way.
+over all of them would round small scores to zero. With `linear_layers` so do linear layers, those that predict left out
+in the same way. `exclude` keeps more in float; `include` says exactly what to quantize, the last layers too if they
+match; `first_n` and `last_n` keep so many of those that are left in float, counted from either end in graph order.
+Operators between quantized convolutions go along, so that no tensor becomes float on the way.
 
 A pattern (`fnmatch`) matches a node by the path of its torch module or of any module above it (`heads`, `neck.*`), by
 its full name (`neck.neck1.upsample/ConvTranspose`) or by its operator (`ConvTranspose`).
@@ -18,7 +18,7 @@ import onnx
 import onnx_ir as ir
 
 from exporter.common.errors import RequestError
-from exporter.graph.operators import COMPUTING, MOVING, WEIGHTED
+from exporter.graph.operators import COMPUTING, LINEAR, MOVING, WEIGHTED
 from exporter.quantization.qdq import positive_gain
 
 
@@ -40,45 +40,50 @@ def _names(node: onnx.NodeProto) -> list[str]:
     return [node.op_type, node.name, *(".".join(modules[:i]) for i in range(1, len(modules) + 1))]
 
 
-def convolutions(model: onnx.ModelProto, include: Iterable[str], exclude: Iterable[str]) -> list[str]:
-    """The names of the convolutions to quantize, in graph order; `include` and `exclude` are names of nodes, and an
-    empty `include` stands for all but the last convolutions. Only convolutions with constant float32 weights count."""
+def layers(
+    model: onnx.ModelProto, include: Iterable[str], exclude: Iterable[str], linear_layers: bool = False
+) -> list[str]:
+    """The names of the convolutions, and with `linear_layers` of these too, to quantize, in graph order; `include` and
+    `exclude` are names of nodes, and an empty `include` stands for all but the last layers. Only layers with constant
+    float32 weights count. Raises RequestError where none is left."""
     graph = ir.from_proto(model).graph
     included, excluded = set(include), set(exclude)
+    able = [node for node in graph if node.op_type in WEIGHTED or (linear_layers and _is_linear_layer(node))]
     if not included:
-        excluded |= _last_convolutions(graph)
+        excluded |= _last(graph, able)
     chosen = [
         node.name or ""
-        for node in graph
-        if node.op_type in WEIGHTED
-        and node.name not in excluded
+        for node in able
+        if node.name not in excluded
         and (node.name in included or not included)
         and all(value is None or _is_weight(value) for value in node.inputs[1:])
     ]
     if not chosen:
-        raise RequestError("quantization.include, .exclude: no convolution is left to quantize; use quantization=none")
+        kinds = "convolution or linear layer" if linear_layers else "convolution"
+        raise RequestError(f"quantization.include, .exclude: no {kinds} is left to quantize; use quantization=none")
     return chosen
 
 
-def ends(convolutions: Sequence[str], first_n: int, last_n: int) -> tuple[list[str], list[str]]:
-    """The first and the last of the convolutions, in graph order, to keep in float. They are counted among those that
-    would be quantized: what stays in float anyway does not use up a number. Raises RequestError where none would be
-    left."""
-    count = len(convolutions)
+def ends(layers: Sequence[str], first_n: int, last_n: int) -> tuple[list[str], list[str]]:
+    """The first and the last of the layers, in graph order, to keep in float. They are counted among those that would
+    be quantized: what stays in float anyway does not use up a number. Raises RequestError where none would be left."""
+    count = len(layers)
     if first_n + last_n >= count:
         key = "last_n" if last_n > first_n else "first_n"
         raise RequestError(
-            f"quantization.{key}={max(first_n, last_n)}: {count} convolutions would be quantized; both together keep"
+            f"quantization.{key}={max(first_n, last_n)}: {count} layers would be quantized; both together keep"
             f" {first_n + last_n} in float: keep at most {count - 1} of them, or use quantization=none"
         )
-    return list(convolutions[:first_n]), list(convolutions[count - last_n :])
+    return list(layers[:first_n]), list(layers[count - last_n :])
 
 
 def carried_along(model: onnx.ModelProto, chosen: Iterable[str], exclude: Iterable[str]) -> list[str]:
     """The names of the other nodes that go along with the chosen convolutions, in graph order: those on a way from one
-    of them (or the input) to another, through operators that engines run on integers, and the Relu after each."""
+    of them (or the input) to another, through operators that engines run on integers, and the Relu after each. Nothing
+    goes along with chosen linear layers, whose results are float."""
     graph = ir.from_proto(model).graph
-    convolutions, excluded = set(chosen), set(exclude)
+    wanted, excluded = set(chosen), set(exclude)
+    convolutions = {node.name for node in graph if node.name in wanted and node.op_type in WEIGHTED}
     reached: set[ir.Node] = set()  # from a chosen convolution or the input
     for node in graph:
         sources = [value for value in node.inputs if value is not None and not value.is_initializer()]
@@ -101,23 +106,32 @@ def _is_weight(value: ir.Value) -> bool:
     return value.is_initializer() and value.const_value is not None and value.dtype == ir.DataType.FLOAT
 
 
+def _is_linear_layer(node: ir.Node) -> bool:
+    """Whether the node multiplies what it reads by a matrix of weights, adds a bias at most, and does nothing else."""
+    weights = node.inputs[1] if node.op_type in LINEAR else None
+    if weights is None or not _is_weight(weights) or weights.shape is None or len(weights.shape) != 2:
+        return False
+    plain = node.attributes.get_float("alpha", 1.0) == node.attributes.get_float("beta", 1.0) == 1
+    return plain and not node.attributes.get_int("transA", 0)
+
+
 def _has_no_constants(node: ir.Node) -> bool:
     """Whether all that the node computes with comes from the image; one positive factor is no obstacle."""
     constants = [value for value in node.inputs if value is not None and value.is_initializer()]
     return not constants or node.op_type in MOVING or positive_gain(node) is not None
 
 
-def _last_convolutions(graph: ir.Graph) -> set[str]:
-    """The convolutions from which a way leads to an output without another convolution. One that reads a softmax is
-    taken for a part of the decoding (the expectation of a distribution written as 1×1 Conv) and does not count."""
-    last, seen = set(), set()
+def _last(graph: ir.Graph, layers: Iterable[ir.Node]) -> set[str]:
+    """The layers from which a way leads to an output without another of them. One that reads a softmax is taken for a
+    part of the decoding (the expectation of a distribution written as 1×1 Conv) and does not count."""
+    able, last, seen = set(layers), set(), set()
     pending = [value.producer() for value in graph.outputs]
     while pending:
         node = pending.pop()
         if node is None or node in seen:
             continue
         seen.add(node)
-        if node.op_type in WEIGHTED:
+        if node in able:
             last.add(node.name)
             if not _reads_softmax(node):
                 continue

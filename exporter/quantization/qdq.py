@@ -4,6 +4,7 @@ An engine runs an operator on integers when DequantizeLinear stands before all i
 result. Where the pairs go therefore decides the speed:
 
 - the result of every quantized node carries a pair, and so does every float tensor that such a node reads;
+- linear layers are the exception: their results are float, as is what reads them (a bias, LayerNorm, an activation);
 - a Relu belongs to the operator before it: one pair, after the Relu. Without negative values the zero point is the
   lowest integer, so rounding to integers is the Relu;
 - an operator that only moves values (MaxPool, DepthToSpace …) reads and writes with one scale: the same integers
@@ -22,7 +23,7 @@ import onnx
 import onnx_ir as ir
 
 from exporter.common.errors import BuildError
-from exporter.graph.operators import MOVING, WEIGHTED
+from exporter.graph.operators import LINEAR, MOVING, WEIGHTED
 from exporter.quantization import scheme as numbers
 from exporter.quantization.bias_correction import correction
 from exporter.quantization.scheme import Scheme
@@ -55,9 +56,10 @@ def insert(
         scales[value] = scale
         _insert_pair(graph, value, scale, zero_point, placement)
     for node in placement.nodes:
-        if node.op_type in WEIGHTED:
+        if node.op_type in (*WEIGHTED, *LINEAR):
             value = placement.reads[node]
-            _quantize_weights(graph, node, scales[value], scheme, means[_name(value)] if means else None)
+            mean = means[_name(value)] if means and node.op_type in WEIGHTED else None
+            _quantize_weights(graph, node, scales[value], scheme, mean)
     for name, value in list(graph.initializers.items()):
         if not value.uses() and not value.is_graph_output():
             del graph.initializers[name]
@@ -80,7 +82,7 @@ class _Placement:
             if gain is not None and all(user in self.members and user.op_type == "Add" for user in users):
                 self.gains.setdefault(self.reads[node], []).append((node, gain))
                 skipped.add(node.outputs[0])
-        values = (value for node in self.nodes for value in (*_activations(node), *node.outputs))
+        values = (value for node in self.nodes for value in (*_activations(node), *_results(node)))
         self.paired = [value for value in dict.fromkeys(values) if value not in skipped]
 
     def _belongs(self, relu: ir.Node) -> bool:
@@ -129,7 +131,12 @@ def _name(value: ir.Value) -> str:
 def _activations(node: ir.Node) -> list[ir.Value]:
     """The inputs that carry images: no weights, and of an operator that moves values only the first."""
     inputs = [value for value in node.inputs if value is not None and not value.is_initializer()]
-    return inputs[:1] if node.op_type in (*MOVING, *WEIGHTED) else inputs
+    return inputs[:1] if node.op_type in (*MOVING, *WEIGHTED, *LINEAR) else inputs
+
+
+def _results(node: ir.Node) -> list[ir.Value]:
+    """The outputs that become integers."""
+    return [] if node.op_type in LINEAR else list(node.outputs)
 
 
 def _constant(graph: ir.Graph, name: str, array: np.ndarray) -> ir.Value:
@@ -179,7 +186,7 @@ def _quantize_weights(
     for value, array in constants:
         if not np.isfinite(array).all():
             raise BuildError(f"weights {value.name}: not all values are finite; the checkpoint is broken")
-    axis = (0 if node.op_type == "Conv" else 1) if scheme.per_channel else None
+    axis = _axis_of_outputs(node) if scheme.per_channel else None
     weights, bias = constants[0][1], constants[1][1] if len(constants) > 1 else None
     floor = 0.0 if bias is None or not scheme.int32_bias else numbers.weight_floor(bias, input_scale)
     if scheme.reduced and not _is_depthwise(node, weights):
@@ -196,6 +203,11 @@ def _quantize_weights(
     elif means is not None:
         corrected = _constant(graph, _own_name(node, 2, "corrected"), bias.astype(np.float32))
         node.replace_input_with(2, corrected)
+
+
+def _axis_of_outputs(node: ir.Node) -> int:
+    """Of the weights of a layer."""
+    return 0 if node.op_type == "Conv" or node.attributes.get_int("transB", 0) else 1
 
 
 def _is_depthwise(node: ir.Node, weights: np.ndarray) -> bool:

@@ -30,8 +30,8 @@ class Float32(Quantization):
     precision: str = _precision("float32")
 
 
-class Convolutions(Section):
-    """How many compute on integers and how many in float, and the names of those."""
+class LayerCounts(Section):
+    """How many layers of a kind compute on integers and how many in float, and the names of those."""
 
     int8: int
     float: int
@@ -39,11 +39,13 @@ class Convolutions(Section):
 
 
 class IntegerCounts(Section):
-    """What computes on integers in a graph, behind Q/DQ pairs or by itself. `activations` and `weights` are dtypes,
+    """What computes on integers in a graph, behind Q/DQ pairs or by itself. `linear_layers` is null where the graph has
+    none, and in manifests older than these. `activations` and `weights` are dtypes,
     `weight_scales` are "per channel" or "per tensor", `largest_weight` is the largest magnitude of those that are
     stored as integers, null where none are."""
 
-    convolutions: Convolutions
+    convolutions: LayerCounts
+    linear_layers: LayerCounts | None = None
     activations: list[str]
     weights: list[str]
     weight_scales: list[str]

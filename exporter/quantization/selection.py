@@ -20,7 +20,7 @@ class LayerSelection(QuantizationNode):
 
 
 class Selection(NamedTuple):
-    """layers: the names of the convolutions to quantize, in graph order; excluded: nodes that stay in float whatever
+    """layers: the names of the layers to quantize, in graph order; excluded: nodes that stay in float whatever
     goes on around them; choices: what each key matched, JSON-able, for the manifest."""
 
     layers: list[str]
@@ -28,15 +28,16 @@ class Selection(NamedTuple):
     choices: dict[str, Any]
 
 
-def selected(core: "onnx.ModelProto", node: LayerSelection) -> Selection:
-    """Of this core, by the keys of `node`. Raises RequestError for patterns that match nothing, for more layers at the
-    ends than there are, and where none is left."""
+def selected(core: "onnx.ModelProto", node: LayerSelection, linear_layers: bool = False) -> Selection:
+    """Of this core, by the keys of `node`; linear layers too, if that is asked for. Raises RequestError for patterns
+    that match nothing, for more layers at the ends than there are, and where none is left."""
     from exporter.quantization import policy
 
     included = policy.matching(core, node.include, "quantization.include")
     excluded = policy.matching(core, node.exclude, "quantization.exclude")
     left_in_float = {name for names in excluded.values() for name in names}
-    layers = policy.convolutions(core, [name for names in included.values() for name in names], left_in_float)
+    wanted = [name for names in included.values() for name in names]
+    layers = policy.layers(core, wanted, left_in_float, linear_layers)
     first, last = policy.ends(layers, node.first_n, node.last_n)
     layers = [name for name in layers if name not in (*first, *last)]
     return Selection(

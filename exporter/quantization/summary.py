@@ -9,15 +9,18 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from exporter.graph.operators import WEIGHTED
-from exporter.quantization.section import Convolutions, Fp16Counts, IntegerCounts
+from exporter.graph.operators import LINEAR, WEIGHTED
+from exporter.quantization.section import Fp16Counts, IntegerCounts, LayerCounts
 
-COUNTED = (*WEIGHTED, "QuantizeLinear", "DequantizeLinear", "Constant")
+COUNTED = (*WEIGHTED, *LINEAR, "QuantizeLinear", "DequantizeLinear", "Constant")
 """Operators that are read here by what ONNX says of their inputs and outputs."""
+CONVOLUTIONS = (*WEIGHTED, "QLinearConv", "ConvInteger")
+LINEAR_LAYERS = (*LINEAR, "QLinearMatMul", "QGemm", "MatMulInteger")
+PAIR = ("QuantizeLinear", "DequantizeLinear")
 
 
 class Operands(NamedTuple):
-    """Of a convolution on integers: the types of activations and weights, the stored weights and their scale, None
+    """Of a layer on integers: the types of activations and weights, the stored weights and their scale, None
     where these are computed or there is none."""
 
     activations: int
@@ -31,16 +34,21 @@ def summarize(model: onnx.ModelProto) -> IntegerCounts:
     there."""
     producers = {output: node for node in model.graph.node for output in node.output}
     constants = _constants(model)
-    convolutions = [node for node in model.graph.node if node.op_type in (*WEIGHTED, "QLinearConv", "ConvInteger")]
-    operands = {node.name: _operands(node, producers, constants) for node in convolutions}
-    on_integers = [each for each in operands.values() if each is not None]
-    in_float = [name for name, each in operands.items() if each is None]
+    operands = {
+        kind: {node.name: _operands(node, producers, constants) for node in model.graph.node if node.op_type in kind}
+        for kind in (CONVOLUTIONS, LINEAR_LAYERS)
+    }
+    for node in model.graph.node:  # of two tensors that are both computed
+        if node.op_type in LINEAR and not _has_weights(node, producers, constants):
+            del operands[LINEAR_LAYERS][node.name]
+    on_integers = [each for kind in operands.values() for each in kind.values() if each is not None]
     kinds = Counter(node.op_type for node in model.graph.node)
     stored = [numpy_helper.to_array(each.stored) for each in on_integers if each.stored is not None]
     largest = [int(np.abs(weights.astype(np.int16)).max(initial=0)) for weights in stored]
     scales = {"per channel" if each.scale is not None and each.scale.dims else "per tensor" for each in on_integers}
     return IntegerCounts(
-        convolutions=Convolutions(int8=len(on_integers), float=len(in_float), left_in_float=in_float),
+        convolutions=_counts(operands[CONVOLUTIONS]),
+        linear_layers=_counts(operands[LINEAR_LAYERS]) if operands[LINEAR_LAYERS] else None,
         activations=_type_names(each.activations for each in on_integers),
         weights=_type_names(each.weights for each in on_integers),
         weight_scales=sorted(scales),
@@ -48,6 +56,21 @@ def summarize(model: onnx.ModelProto) -> IntegerCounts:
         quantize_linear=kinds["QuantizeLinear"],
         dequantize_linear=kinds["DequantizeLinear"],
     )
+
+
+def _counts(operands: Mapping[str, Operands | None]) -> LayerCounts:
+    in_float = [name for name, each in operands.items() if each is None]
+    return LayerCounts(int8=len(operands) - len(in_float), float=len(in_float), left_in_float=in_float)
+
+
+def _has_weights(
+    node: onnx.NodeProto, producers: Mapping[str, onnx.NodeProto], constants: Mapping[str, onnx.TensorProto]
+) -> bool:
+    """Whether the second input is a constant, or comes from one through pairs."""
+    name = node.input[1]
+    while name not in constants and name in producers and producers[name].op_type in PAIR:
+        name = producers[name].input[0]
+    return name in constants
 
 
 def _constants(model: onnx.ModelProto) -> dict[str, onnx.TensorProto]:
@@ -60,7 +83,7 @@ def _constants(model: onnx.ModelProto) -> dict[str, onnx.TensorProto]:
 def _operands(
     node: onnx.NodeProto, producers: Mapping[str, onnx.NodeProto], constants: Mapping[str, onnx.TensorProto]
 ) -> Operands | None:
-    """None of a convolution in float."""
+    """None of a layer in float."""
 
     def constant(index: int, of: onnx.NodeProto = node) -> onnx.TensorProto | None:
         return constants.get(of.input[index]) if index < len(of.input) else None
@@ -68,9 +91,9 @@ def _operands(
     def kind(*told: onnx.TensorProto | None) -> int:  # ONNX's own where nothing tells
         return next((each.data_type for each in told if each is not None), onnx.TensorProto.UINT8)
 
-    if node.op_type == "QLinearConv":
+    if node.op_type in ("QLinearConv", "QLinearMatMul", "QGemm"):
         return Operands(kind(constant(2)), kind(constant(5), constant(3)), constant(3), constant(4))
-    if node.op_type == "ConvInteger":
+    if node.op_type in ("ConvInteger", "MatMulInteger"):
         return Operands(kind(constant(2)), kind(constant(3), constant(1)), constant(1), None)
     read, weights = (producers.get(name) for name in node.input[:2])
     if read is None or weights is None or not read.op_type == weights.op_type == "DequantizeLinear":

@@ -25,8 +25,11 @@ def summary_lines(manifest: Manifest) -> Iterator[str]:
         yield "  weights    random: for shape and speed work only, it detects nothing"
     quantization = manifest.quantization
     if isinstance(quantization, Int8):
-        counts, kind = quantization.convolutions, f"int8 ({quantization.scheme})"
-        yield f"  precision  {counts.int8} convolutions in {kind}, {counts.float} in float"
+        kind = f"int8 ({quantization.scheme})"
+        counted = {"convolutions": quantization.convolutions, "linear layers": quantization.linear_layers}
+        for what, counts in counted.items():
+            if counts is not None:
+                yield f"  precision  {counts.int8} {what} in {kind}, {counts.float} in float"
     if isinstance(quantization, Mixed):
         yield (
             f"  accuracy   {len(quantization.left_for_accuracy)} layers left in float for it: a drop of"

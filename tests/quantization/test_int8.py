@@ -130,7 +130,7 @@ def test_the_first_and_the_last_layers_stay_in_float():
     assert summary.convolutions.left_in_float == [*first, "backbone.block.cv1.conv/Conv", *last, *predictions]
     assert "ConvTranspose" in {node.op_type for node in model.graph.node}  # not rewritten for integers in vain
     assert "images/quantized" not in {output for node in model.graph.node for output in node.output}
-    with pytest.raises(RequestError, match=r"first_n=9: 6 convolutions would be quantized"):
+    with pytest.raises(RequestError, match=r"first_n=9: 6 layers would be quantized"):
         quantize(detector(), node=Int8(first_n=9))
 
 

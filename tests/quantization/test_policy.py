@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from exporter.common.errors import RequestError
-from exporter.quantization.policy import carried_along, convolutions, ends, matching
+from exporter.quantization.policy import carried_along, ends, layers, matching
 from tests.quantization.networks import Builder, detector
 
 
 def test_the_last_convolutions_stay_in_float_by_default():
-    chosen = convolutions(detector(), [], [])
+    chosen = layers(detector(), [], [])
     assert chosen == [n.name for n in detector().graph.node if n.op_type.startswith("Conv") and "pred" not in n.name]
 
 
@@ -17,7 +17,7 @@ def test_a_last_convolution_that_also_feeds_the_trunk_stays_in_float_too():
     b = Builder()
     early = b.conv("early", b.conv_relu("stem", "images", 3, 8), 8, 8)
     model = b.model(early, b.conv("late", early, 8, 4))
-    assert convolutions(model, [], []) == ["stem.conv/Conv"]
+    assert layers(model, [], []) == ["stem.conv/Conv"]
 
 
 def test_a_convolution_that_takes_the_mean_of_a_softmax_belongs_to_the_decoding():
@@ -25,18 +25,18 @@ def test_a_convolution_that_takes_the_mean_of_a_softmax_belongs_to_the_decoding(
     logits = b.conv("head.reg_pred", b.conv_relu("stem", "images", 3, 8), 8, 4)
     probabilities = b.add("Softmax", "head.dfl", logits, axis=1)
     model = b.model(b.conv("head.dfl", probabilities, 4, 1, kernel=1))
-    assert convolutions(model, [], []) == ["stem.conv/Conv"]
+    assert layers(model, [], []) == ["stem.conv/Conv"]
 
 
 def test_include_says_exactly_what_and_exclude_takes_away():
     model = detector()
     everything = [node.name for node in model.graph.node]
-    assert "heads.cls_pred/Conv" in convolutions(model, everything, [])
-    assert convolutions(model, ["neck.down.conv/Conv", "heads.cls_pred/Conv"], ["neck.down.conv/Conv"]) == [
+    assert "heads.cls_pred/Conv" in layers(model, everything, [])
+    assert layers(model, ["neck.down.conv/Conv", "heads.cls_pred/Conv"], ["neck.down.conv/Conv"]) == [
         "heads.cls_pred/Conv"
     ]
     with pytest.raises(RequestError, match="no convolution is left"):
-        convolutions(model, [], everything)
+        layers(model, [], everything)
 
 
 def test_convolutions_without_constant_weights_are_left_alone():
@@ -46,12 +46,12 @@ def test_convolutions_without_constant_weights_are_left_alone():
     b.weights["kernel.axes"] = np.array([0, 2, 3])
     b.nodes[-2].input.append("kernel.axes")
     model = b.model(b.conv("last", dynamic, 1, 2))
-    assert convolutions(model, [], []) == ["stem.conv/Conv"]
+    assert layers(model, [], []) == ["stem.conv/Conv"]
 
 
 def test_operators_between_go_along_and_those_after_the_last_do_not():
     model = detector()
-    got = set(carried_along(model, convolutions(model, [], []), []))
+    got = set(carried_along(model, layers(model, [], []), []))
     operators = {
         "backbone.block/Mul",
         "backbone.block/Add",
@@ -61,9 +61,9 @@ def test_operators_between_go_along_and_those_after_the_last_do_not():
     }
     relus = {node.name for node in model.graph.node if node.op_type == "Relu"}
     assert got == operators | relus
-    assert "neck/Concat" not in carried_along(model, convolutions(model, [], []), ["neck/Concat"])
+    assert "neck/Concat" not in carried_along(model, layers(model, [], []), ["neck/Concat"])
     negative = detector(gain=-0.7)
-    assert set(carried_along(negative, convolutions(negative, [], []), [])) == got - {"backbone.block/Mul"}
+    assert set(carried_along(negative, layers(negative, [], []), [])) == got - {"backbone.block/Mul"}
 
 
 def test_operators_that_compute_with_constants_stay_in_float():
@@ -71,14 +71,14 @@ def test_operators_that_compute_with_constants_stay_in_float():
     stem = b.conv_relu("stem", "images", 3, 8)
     shifted = b.add("Add", "shift", stem, b.weight("shift.by", np.float32([0.5])))
     model = b.model(b.conv("last", b.conv_relu("next", shifted, 8, 8), 8, 4))
-    assert carried_along(model, convolutions(model, [], []), []) == ["stem/Relu", "next/Relu"]
+    assert carried_along(model, layers(model, [], []), []) == ["stem/Relu", "next/Relu"]
 
 
 def test_slices_of_the_image_itself_go_along():
     b = Builder()
     halves = b.add("SpaceToDepth", "focus", "images", blocksize=2)
     model = b.model(b.conv("last", b.conv_relu("stem", halves, 12, 8), 8, 4))
-    assert carried_along(model, convolutions(model, [], []), []) == ["focus/SpaceToDepth", "stem/Relu"]
+    assert carried_along(model, layers(model, [], []), []) == ["focus/SpaceToDepth", "stem/Relu"]
 
 
 @pytest.mark.parametrize(
@@ -100,14 +100,14 @@ def test_a_pattern_that_matches_nothing_is_refused_with_near_ones(pattern, near)
 
 
 def test_the_ends_are_counted_among_what_would_be_quantized():
-    layers = convolutions(detector(), [], [])
-    assert ends(layers, 1, 2) == (["backbone.stem.conv/Conv"], ["neck.up/ConvTranspose", "heads.stem.conv/Conv"])
-    assert ends(layers, 0, 0) == ([], [])
-    everything = convolutions(detector(), [node.name for node in detector().graph.node], [])
+    chosen = layers(detector(), [], [])
+    assert ends(chosen, 1, 2) == (["backbone.stem.conv/Conv"], ["neck.up/ConvTranspose", "heads.stem.conv/Conv"])
+    assert ends(chosen, 0, 0) == ([], [])
+    everything = layers(detector(), [node.name for node in detector().graph.node], [])
     assert ends(everything, 0, 1) == ([], ["heads.cls_pred/Conv"])
 
 
 @pytest.mark.parametrize("first, last, key", [(6, 0, "first_n=6"), (0, 7, "last_n=7"), (3, 3, "first_n=3")])
 def test_ends_that_leave_nothing_are_refused_with_the_number_of_layers(first, last, key):
-    with pytest.raises(RequestError, match=rf"quantization\.{key}: 6 convolutions would be quantized.*at most 5"):
-        ends(convolutions(detector(), [], []), first, last)
+    with pytest.raises(RequestError, match=rf"quantization\.{key}: 6 layers would be quantized.*at most 5"):
+        ends(layers(detector(), [], []), first, last)

@@ -58,11 +58,12 @@ def read_side(folder: Path) -> Side:
 
 
 def _graph(model: onnx.ModelProto) -> dict[str, Any]:
-    fp16 = summarize_fp16(model)
+    fp16, counts = summarize_fp16(model), summarize(model)
     return {
         "opset": facts.opset(model),
         "ir_version": model.ir_version,
-        "convolutions in int8": summarize(model).convolutions.int8,
+        "convolutions in int8": counts.convolutions.int8,
+        **({"linear layers in int8": counts.linear_layers.int8} if counts.linear_layers else {}),
         "convolutions in float16": fp16.float16_convolutions,
         "convolutions in float32": fp16.float32_convolutions,
         **{f"input {value.name}": _described(facts.tensor(value)) for value in model.graph.input},
