@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from exporter.cli import main
+from exporter.quantization.summary import COUNTED
 from tests.attacks.making import artifact
 from tests.attacks.test_graphs import GRAPHS, RUNS, UNREAD, ended
 
@@ -14,7 +15,7 @@ QUICK = ("20 GB of zeros", "operator of its own", "class 99")
 
 RUNS_HERE = UNREAD | {
     "operator of its own", "node twice", "a shape that overflows", "opset 9999", "IR version 9999",
-    "boxes that are no numbers",
+    "boxes that are no numbers", *(f"another's {kind}" for kind in COUNTED),
 }  # fmt: skip
 """OpenVINO leaves out what no output depends on, takes a version that it does not know for its newest, and has no NaN
 left after these operators. What it then computes is the good graph's; `predict` refuses boxes that are not finite."""
