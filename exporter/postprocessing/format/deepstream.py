@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from exporter.preprocessing.input import Input
 
 OUTPUT = "output"
+MAX_CLASS = 2**15
+"""Beyond, a number is no class of any detector, and a table of all classes would fill the memory."""
 
 
 class DeepStreamFormat(FormatNode):
@@ -77,7 +79,7 @@ class DeepStreamFormat(FormatNode):
         found = []
         for table in outputs[OUTPUT][:batch]:
             classes = table[:, 5].astype(np.int64)
-            if (classes != table[:, 5]).any() or classes.min() < 0:
+            if (classes != table[:, 5]).any() or classes.min() < 0 or classes.max() > MAX_CLASS:
                 raise ValueError("a class is no index")
             scores = np.zeros((len(table), classes.max() + 1), np.float32)
             scores[np.arange(len(table)), classes] = table[:, 4]
