@@ -11,6 +11,7 @@ import sys
 import tempfile
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -19,9 +20,6 @@ import numpy as np
 from exporter.common.errors import BuildError, RequestError
 from exporter.common.limits import at_most
 from exporter.common.paths import PACKAGE
-
-UNBOUNDED = 2**50
-"""Bytes: more than any machine gives."""
 
 Arrays = Sequence[np.ndarray]
 Answer = tuple[dict[str, Any], Arrays]
@@ -54,7 +52,8 @@ def serve(does: Mapping[str, Callable[..., Answer]], words: Callable[[Exception]
             return
         try:
             # Whatever becomes of a stranger's graph becomes of it within the limit.
-            with at_most(message.pop("memory", None) or UNBOUNDED):
+            memory = message.pop("memory", None)
+            with at_most(memory) if memory else nullcontext():
                 answer, found = does[message.pop("do")](arrays, **message)
         except Exception as error:  # noqa: BLE001 - the other end raises what it is told
             answer, found = {"error": words(error)}, ()

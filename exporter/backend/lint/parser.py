@@ -48,15 +48,15 @@ def _beyond(model: "onnx.ModelProto") -> str | None:
 
 def _asked(content: bytes, name: str) -> str | None:
     """Why the parser, which is called `name`, does not take the model; None where it does."""
+    from contextlib import closing
+
     import numpy as np
 
     from exporter.common.errors import BuildError, RequestError
     from exporter.runtime.child import Child
 
-    child = Child("exporter.runtime.tensorrt.worker", name)
-    try:
-        return child.ask("parse", (np.frombuffer(content, np.uint8),), SECONDS)[0]["refused"]
-    except (BuildError, RequestError) as error:  # it died, or goes on and on
-        return str(error)
-    finally:
-        child.close()
+    with closing(Child("exporter.runtime.tensorrt.worker", name)) as child:
+        try:
+            return child.ask("parse", (np.frombuffer(content, np.uint8),), SECONDS)[0]["refused"]
+        except (BuildError, RequestError) as error:  # it died, or goes on and on
+            return str(error)

@@ -57,7 +57,6 @@ class DeepStreamFormat(FormatNode):
 
     def read(self, outputs: "Mapping[str, np.ndarray]", batch: int) -> "list[Detections]":
         """See the base."""
-        import numpy as np
 
         from exporter.postprocessing.detections import Detections
 
@@ -66,8 +65,7 @@ class DeepStreamFormat(FormatNode):
             used = int((table[:, 4] > 0).sum())
             if table[used:].any():
                 raise ValueError("rows that are not used are not the last ones, or not 0")
-            rows = table[:used]
-            found.append(Detections(rows[:, :4], rows[:, 4], rows[:, 5].astype(np.int64)))
+            found.append(Detections.of_rows(table[:used]))
         return found
 
     def read_boxes(self, outputs: "Mapping[str, np.ndarray]", batch: int) -> "list[AllBoxes]":
