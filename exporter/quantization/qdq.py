@@ -138,7 +138,7 @@ def _results(node: ir.Node) -> list[ir.Value]:
     return [] if node.op_type in LINEAR else list(node.outputs)
 
 
-def linear(kind: str, inputs: list[ir.Value], name: str, axis: int | None = None) -> ir.Node:
+def pair_node(kind: str, inputs: list[ir.Value], name: str, axis: int | None = None) -> ir.Node:
     """`name`/QuantizeLinear, which gives `name`/quantized, or `name`/DequantizeLinear, which gives `name`/dequantized;
     it is in no graph yet."""
     node = ir.node(f"{kind}Linear", inputs, {} if axis is None else {"axis": axis}, name=f"{name}/{kind}Linear")
@@ -152,9 +152,9 @@ def _insert_pair(
     name, producer, users = _name(value), value.producer(), value.uses()
     zero = constant(graph, f"{name}/zero_point", zero_point)
     parameters = [constant(graph, f"{name}/scale", scale), zero]
-    quantize = linear("Quantize", [value, *parameters], name)
+    quantize = pair_node("Quantize", [value, *parameters], name)
     integers = quantize.outputs[0]
-    dequantize = linear("Dequantize", [integers, *parameters], name)
+    dequantize = pair_node("Dequantize", [integers, *parameters], name)
     if producer is None:
         first = next(node for node in graph if any(user.node is node for user in users))
         graph.insert_before(first, [quantize, dequantize])
@@ -167,7 +167,7 @@ def _insert_pair(
     for multiply, gain in placement.gains.get(value, ()):
         result = _name(multiply.outputs[0])
         scaled = constant(graph, f"{result}/scale", np.array(scale * gain))
-        reread = linear("Dequantize", [integers, scaled, zero], result)
+        reread = pair_node("Dequantize", [integers, scaled, zero], result)
         graph.insert_after(dequantize, reread)
         multiply.outputs[0].replace_all_uses_with(reread.outputs[0])
         graph.remove(multiply, safe=True)
@@ -222,7 +222,7 @@ def read_integers(
         constant(graph, _own_name(node, index, "zero_point"), np.zeros(scale.shape, integers.dtype)),
     ]
     name = _own_name(node, index)
-    dequantize = linear("Dequantize", [quantized, *parameters], name, axis)
+    dequantize = pair_node("Dequantize", [quantized, *parameters], name, axis)
     graph.insert_before(node, dequantize)
     node.replace_input_with(index, dequantize.outputs[0])
 

@@ -11,7 +11,7 @@ import onnx_ir as ir
 
 from exporter.graph.initializers import constant, drop_unused
 from exporter.quantization import scheme
-from exporter.quantization.qdq import linear, read_integers
+from exporter.quantization.qdq import pair_node, read_integers
 
 
 def insert_at_inputs(model: onnx.ModelProto, limits: Mapping[str, float]) -> onnx.ModelProto:
@@ -34,8 +34,8 @@ def insert_at_inputs(model: onnx.ModelProto, limits: Mapping[str, float]) -> onn
             name = f"{node.name}/{read.name}" if taken else str(read.name)
             scale, zero_point = scheme.activation(-limit, limit, scheme.S8S8)
             parameters = [constant(graph, f"{name}/scale", scale), constant(graph, f"{name}/zero_point", zero_point)]
-            quantize = linear("Quantize", [read, *parameters], name)
-            dequantize = linear("Dequantize", [quantize.outputs[0], *parameters], name)
+            quantize = pair_node("Quantize", [read, *parameters], name)
+            dequantize = pair_node("Dequantize", [quantize.outputs[0], *parameters], name)
             graph.insert_before(node, [quantize, dequantize])
             pairs[read, limit] = dequantize.outputs[0]
         node.replace_input_with(0, pairs[read, limit])
