@@ -76,9 +76,9 @@ class TensorRT(BackendNode):
         yield from self._nms_problems(request.nms)
         if request.nms.detects and batch != 1 and not request.format.rows_by_image:
             yield (
-                f"postprocessing/format=flat with input.batch={batch}: TensorRT's servers split a batch"
-                " along the first dimension of each output, and one table has none: take postprocessing/format=batch,"
-                " or input.batch=1"
+                f"postprocessing/format={request.format.name} with input.batch={batch}: TensorRT's servers split a"
+                " batch along the first dimension of each output, and one table has none: take"
+                " postprocessing/format=batch, or input.batch=1"
             )
 
     def _nms_problems(self, nms: NmsNode) -> Iterator[str]:

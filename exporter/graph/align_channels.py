@@ -9,6 +9,7 @@ import onnx
 import onnx_ir as ir
 
 from exporter.graph.came_quantized import came_quantized
+from exporter.graph.initializers import constant
 
 _LANES = 4
 
@@ -41,11 +42,8 @@ def _align(graph: ir.Graph, conv: ir.Node, read: ir.Node, weight: ir.Node) -> No
     if not missing:
         return
     name = f"{conv.name}/aligned"  # of this layer: others may read the same tensor
-    pads = ir.Value(name=f"{name}/pads", const_value=ir.tensor([0, 0, 0, 0, 0, missing, 0, 0], name=f"{name}/pads"))
-    new = np.pad(values, [(0, 0), (0, missing), (0, 0), (0, 0)])
-    padded = ir.Value(name=f"{old.name}/aligned", const_value=ir.tensor(new, name=f"{old.name}/aligned"))
-    for value in (pads, padded):
-        graph.register_initializer(value)
+    pads = constant(graph, f"{name}/pads", np.array([0, 0, 0, 0, 0, missing, 0, 0]))
+    padded = constant(graph, f"{old.name}/aligned", np.pad(values, [(0, 0), (0, missing), (0, 0), (0, 0)]))
     pad = ir.node("Pad", [integers, pads], {"mode": "constant"}, name=f"{name}/Pad")
     pad.outputs[0].name = name
     again = ir.node("DequantizeLinear", [pad.outputs[0], scale, zero_point], name=f"{name}/DequantizeLinear")

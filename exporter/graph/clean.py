@@ -3,17 +3,23 @@
 import onnx
 
 from exporter.common.errors import BuildError
+from exporter.graph import walk
+from exporter.graph.facts import DEFAULT
 
 
 def strip_metadata(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy without documentation strings, per-node metadata (stack traces, absolute paths), tool properties, and
-    with the lowest IR version that its opset needs, so that older runtimes read it."""
+    """A copy without documentation strings, per-node metadata (stack traces, absolute paths), tool properties, with
+    one name for the domain of ONNX's own operators, "", and with the lowest IR version that its opset needs, so that
+    older runtimes read it."""
     clean = onnx.ModelProto()
     clean.CopyFrom(model)
     del clean.metadata_props[:]
     clean.doc_string = ""
     clean.producer_name, clean.producer_version = "exporter", ""
     clean.domain, clean.model_version = "", 0
+    for named in (*clean.opset_import, *walk.nodes(clean.graph.node)):
+        if named.domain == DEFAULT[1]:  # only there: a field that is set is other bytes than one that is not
+            named.domain = DEFAULT[0]
     clean.ir_version = onnx.helper.find_min_ir_version_for(clean.opset_import, ignore_unknown=True)  # of plugins
     graph = clean.graph
     graph.name = "detector"

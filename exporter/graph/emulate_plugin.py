@@ -87,7 +87,10 @@ def _types(model: onnx.ModelProto) -> dict[str, onnx.ValueInfoProto]:
 def _attributes(node: onnx.NodeProto) -> Attributes:
     given: dict[str, Any] = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
     given.pop("plugin_version", None)
-    attributes = Attributes(**given)
+    try:
+        attributes = Attributes(**given)
+    except TypeError as error:
+        raise BuildError(f"{node.name}: {', '.join(given)} are not the attributes of {PLUGIN}") from error
     if attributes.box_coding or attributes.background_class != -1 or len(node.input) != 2:
         raise BuildError(
             f"{node.name}: only boxes given by corners, without a background class and without anchors, can be emulated"

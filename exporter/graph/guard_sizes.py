@@ -14,6 +14,7 @@ import onnx
 import onnx_ir as ir
 
 from exporter.common.geometry import STRIDE
+from exporter.graph.initializers import constant
 
 _ANY = np.iinfo(np.int64).max
 
@@ -29,11 +30,8 @@ def guard_sizes(model: onnx.ModelProto, least: int, most: int) -> onnx.ModelProt
     free = [side in ("height", "width") for side in images.shape.dims]
     nodes: list[ir.Node] = []
 
-    def constant(name: str, of_free: int, of_others: int) -> ir.Value:
-        array = np.where(free, of_free, of_others).astype(np.int64)
-        value = ir.Value(name=f"guard/{name}", const_value=ir.tensor(array, name=f"guard/{name}"))
-        graph.register_initializer(value)
-        return value
+    def sides(name: str, of_free: int, of_others: int) -> ir.Value:
+        return constant(graph, f"guard/{name}", np.where(free, of_free, of_others).astype(np.int64))
 
     def add(name: str, op: str, *inputs: ir.Value, **attributes: int) -> ir.Value:
         node = ir.node(op, list(inputs), attributes, name=f"guard/{name}")
@@ -41,10 +39,10 @@ def guard_sizes(model: onnx.ModelProto, least: int, most: int) -> onnx.ModelProt
         nodes.append(node)
         return node.outputs[0]
 
-    size, stride = add("size", "Shape", images), constant("stride", STRIDE, 1)
+    size, stride = add("size", "Shape", images), sides("stride", STRIDE, 1)
     whole = add("whole", "Mul", add("strides", "Div", size, stride), stride)
-    not_less = add("not_less", "GreaterOrEqual", size, constant("least", least, 0))
-    not_more = add("not_more", "LessOrEqual", size, constant("most", most, _ANY))
+    not_less = add("not_less", "GreaterOrEqual", size, sides("least", least, 0))
+    not_more = add("not_more", "LessOrEqual", size, sides("most", most, _ANY))
     inside = add("inside", "Cast", add("both", "And", not_less, not_more), to=int(ir.DataType.INT64))
     checked = add("checked", "Reshape", images, add("target", "Mul", whole, inside), allowzero=1)
     checked.type, checked.shape = images.type, images.shape

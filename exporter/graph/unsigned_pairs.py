@@ -9,6 +9,8 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 
+from exporter.graph.initializers import constant, drop_unused
+
 
 def unsigned_pairs(model: onnx.ModelProto) -> onnx.ModelProto:
     """A copy in which no pair has int8 between QuantizeLinear and DequantizeLinear. What is stored as int8 (weights) is
@@ -26,9 +28,7 @@ def unsigned_pairs(model: onnx.ModelProto) -> onnx.ModelProto:
             for each in (node, *readers):
                 each.replace_input_with(2, shifted)
             integers.type = ir.TensorType(ir.DataType.UINT8)
-    for name, value in list(graph.initializers.items()):
-        if not value.uses() and not value.is_graph_output():
-            del graph.initializers[name]
+    drop_unused(graph)
     return ir.to_proto(changed)
 
 
@@ -38,5 +38,5 @@ def _shifted(graph: ir.Graph, zero_point: ir.Value) -> ir.Value:
     if name not in graph.initializers:
         assert zero_point.const_value is not None
         array = (zero_point.const_value.numpy().astype(np.int16) + 128).astype(np.uint8)
-        graph.register_initializer(ir.Value(name=name, const_value=ir.tensor(array, name=name)))
+        constant(graph, name, array)
     return graph.initializers[name]

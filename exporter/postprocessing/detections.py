@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
@@ -13,6 +14,11 @@ class Detections:
     boxes: np.ndarray
     scores: np.ndarray
     classes: np.ndarray
+
+    @classmethod
+    def of_rows(cls, rows: np.ndarray) -> Self:
+        """From rows [n, 6] float32: x1, y1, x2, y2, score, class."""
+        return cls(rows[:, :4], rows[:, 4], rows[:, 5].astype(np.int64))
 
 
 @dataclass(frozen=True)
@@ -38,7 +44,7 @@ def rows(outputs: Mapping[str, np.ndarray], batch: int) -> list[Detections]:
     if "flat_predictions" in outputs:
         flat = outputs["flat_predictions"]
         own = [flat[flat[:, 0] == i] for i in range(batch)]
-        return [Detections(r[:, 1:5], r[:, 5], r[:, 6].astype(np.int64)) for r in own]
+        return [Detections.of_rows(r[:, 1:]) for r in own]
     found = []
     for i in range(batch):
         n = int(outputs["num_predictions"][i, 0])

@@ -17,8 +17,8 @@ def suppressed(read_boxes: ReadBoxes, parameters: NmsParameters) -> Read:
     """Reads detections: the boxes that `read_boxes` gives, after NMS."""
 
     def read(outputs: Mapping[str, np.ndarray], batch: int) -> list[Detections]:
-        found = [reference.detections(each.boxes, each.scores, parameters) for each in read_boxes(outputs, batch)]
-        return [Detections(rows[:, :4], rows[:, 4], rows[:, 5].astype(np.int64)) for rows in found]
+        found = read_boxes(outputs, batch)
+        return [Detections.of_rows(reference.detections(each.boxes, each.scores, parameters)) for each in found]
 
     return read
 

@@ -13,6 +13,7 @@ CLEARLY_LESS = 0.75
 """Of an error: what a quantization leaves of it where something else was the cause of the rest."""
 SOMETHING = 0.05
 """A score from which a row of a set is more than filling."""
+TINY = np.finfo(np.float32).tiny
 TIED = 1e-4
 """Scores nearer than that to the lowest of a set: rounding decides which such rows are in it, which are cut off."""
 
@@ -42,7 +43,7 @@ def network_errors(
         counted[:] = True
     return NetworkErrors(
         max_box_error=float((box_errors * counted).max()),
-        mean_box_error=float((box_errors * weight * counted).sum() / (4 * (weight * counted).sum())),
+        mean_box_error=float((box_errors * weight * counted).sum() / max(4 * (weight * counted).sum(), TINY)),
         max_score_error=float((score_errors * counted).max()),
         mean_score_error=float(score_errors.mean()),
     )

@@ -140,7 +140,7 @@ def _of_artifact(
     for tensor in run:
         found = tensor.detections
         if found is None and request.outside is not None:
-            found = _found(tensor.boxes, tensor.scores, request.outside)
+            found = Detections.of_rows(reference.detections(tensor.boxes, tensor.scores, request.outside))
         if found is not None and tensor.letterboxed is not None:  # its raw images were of the input's size already
             found = Detections(tensor.letterboxed.boxes, found.scores, found.classes)
         yield tensor.scores, found
@@ -152,10 +152,5 @@ def _of_torch(normalization: Any, images: AtHand, outputs: Outputs, parameters: 
     for boxes, scores in zip(*outputs(shown, normalization), strict=True):
         found = None
         if images.ground_truths is not None and parameters is not None:
-            found = _found(boxes, scores, parameters)
+            found = Detections.of_rows(reference.detections(boxes, scores, parameters))
         yield scores, found
-
-
-def _found(boxes: np.ndarray, scores: np.ndarray, parameters: NmsParameters) -> Detections:
-    rows = reference.detections(boxes, scores, parameters)
-    return Detections(rows[:, :4], rows[:, 4], rows[:, 5].astype(np.int64))

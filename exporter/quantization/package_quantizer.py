@@ -85,22 +85,11 @@ def _always_zero(task: Task, layers: Collection[str]) -> list[str]:
 
     One pass over the images before the package has its own, so that what is unfit is said as clearly as for
     `int8`: values that are not finite by layer, images beyond the range that the network's input has."""
-    import numpy as np
-
-    from exporter.quantization import observe
+    from exporter.quantization import statistics
 
     assert task.images is not None  # `needs_calibration` says so
     chosen = set(layers)
     tensors = list(dict.fromkeys(node.input[0] for node in task.core.graph.node if node.name in chosen))
-    extremes = np.zeros((len(tensors), 2), np.float32)  # the lowest and highest of each; 0 has to be representable
-    for low_high in observe.extremes(task.core, tensors, task.images):
-        extremes = np.stack([np.minimum(extremes[:, 0], low_high[:, 0]), np.maximum(extremes[:, 1], low_high[:, 1])], 1)
-    name = task.core.graph.input[0].name
-    if task.input_range is not None and name in tensors:
-        (low, high), (lowest, highest) = extremes[tensors.index(name)], task.input_range
-        if low < lowest or high > highest:
-            raise RequestError(
-                f"calibration: images hold values from {low:g} to {high:g}, the network's input goes from "
-                f"{lowest:g} to {highest:g}: normalise them as it was trained"
-            )
-    return [tensor for tensor, pair in zip(tensors, extremes, strict=True) if not pair.any()]
+    seen = statistics.collect(task.core, tensors, task.images, histograms=False)
+    statistics.check_input(seen.get(task.core.graph.input[0].name), task.input_range)
+    return statistics.always_zero(seen)

@@ -6,7 +6,6 @@ from typing import Any
 
 import onnx
 
-from exporter.common.errors import RequestError
 from exporter.graph.operators import WEIGHTED
 from exporter.quantization import policy, qdq, ranges, statistics, upsample
 from exporter.quantization.degenerate_range import check_filled
@@ -62,12 +61,11 @@ def plan(
     chosen = {tensor: ranges.choose(seen[tensor], task.method, scheme, task.percentile) for tensor in tensors}
     name = core.graph.input[0].name
     if task.input_range is not None and name in seen:
-        _check_input(seen[name], task.input_range)
+        statistics.check_input(seen[name], task.input_range)
         chosen[name] = task.input_range
     if task.normalization is not None:
         check_filled(task, core, seen)
-    always_zero = [tensor for tensor in tensors if seen[tensor].low == seen[tensor].high == 0]
-    choices = {"bias_correction": bias_correction, **choices, "always_zero": always_zero}
+    choices = {"bias_correction": bias_correction, **choices, "always_zero": statistics.always_zero(seen)}
     means = {tensor: mean for tensor in read if (mean := seen[tensor].channel_means) is not None}
     return Plan(core, layers, excluded, chosen, means, scheme, choices)
 
@@ -88,11 +86,3 @@ def _products(core: onnx.ModelProto, nodes: Collection[str]) -> list[str]:
     where fewer layers are, it needs a range of its own."""
     wanted = set(nodes)
     return [node.output[0] for node in core.graph.node if node.name in wanted and node.op_type == "Mul"]
-
-
-def _check_input(seen: statistics.Statistics, allowed: tuple[float, float]) -> None:
-    if seen.low < allowed[0] or seen.high > allowed[1]:
-        raise RequestError(
-            f"calibration: images hold values from {seen.low:g} to {seen.high:g}, the network's input goes from "
-            f"{allowed[0]:g} to {allowed[1]:g}: normalise them as it was trained"
-        )

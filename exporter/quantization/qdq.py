@@ -23,6 +23,7 @@ import onnx
 import onnx_ir as ir
 
 from exporter.common.errors import BuildError
+from exporter.graph.initializers import constant, drop_unused
 from exporter.graph.operators import LINEAR, MOVING, WEIGHTED
 from exporter.quantization import scheme as numbers
 from exporter.quantization.bias_correction import correction
@@ -60,9 +61,7 @@ def insert(
             value = placement.reads[node]
             mean = means[_name(value)] if means and node.op_type in WEIGHTED else None
             _quantize_weights(graph, node, scales[value], scheme, mean)
-    for name, value in list(graph.initializers.items()):
-        if not value.uses() and not value.is_graph_output():
-            del graph.initializers[name]
+    drop_unused(graph)
     return ir.to_proto(quantized)
 
 
@@ -139,15 +138,11 @@ def _results(node: ir.Node) -> list[ir.Value]:
     return [] if node.op_type in LINEAR else list(node.outputs)
 
 
-def _constant(graph: ir.Graph, name: str, array: np.ndarray) -> ir.Value:
-    value = ir.Value(name=name, const_value=ir.tensor(array, name=name))
-    graph.register_initializer(value)
-    return value
-
-
-def _linear(kind: str, inputs: list[ir.Value], source: str, result: str, axis: int | None = None) -> ir.Node:
-    node = ir.node(f"{kind}Linear", inputs, {} if axis is None else {"axis": axis}, name=f"{source}/{kind}Linear")
-    node.outputs[0].name = result
+def pair_node(kind: str, inputs: list[ir.Value], name: str, axis: int | None = None) -> ir.Node:
+    """`name`/QuantizeLinear, which gives `name`/quantized, or `name`/DequantizeLinear, which gives `name`/dequantized;
+    it is in no graph yet."""
+    node = ir.node(f"{kind}Linear", inputs, {} if axis is None else {"axis": axis}, name=f"{name}/{kind}Linear")
+    node.outputs[0].name = f"{name}/{kind.lower()}d"
     return node
 
 
@@ -155,11 +150,11 @@ def _insert_pair(
     graph: ir.Graph, value: ir.Value, scale: np.ndarray, zero_point: np.ndarray, placement: _Placement
 ) -> None:
     name, producer, users = _name(value), value.producer(), value.uses()
-    zero = _constant(graph, f"{name}/zero_point", zero_point)
-    parameters = [_constant(graph, f"{name}/scale", scale), zero]
-    quantize = _linear("Quantize", [value, *parameters], name, f"{name}/quantized")
+    zero = constant(graph, f"{name}/zero_point", zero_point)
+    parameters = [constant(graph, f"{name}/scale", scale), zero]
+    quantize = pair_node("Quantize", [value, *parameters], name)
     integers = quantize.outputs[0]
-    dequantize = _linear("Dequantize", [integers, *parameters], name, f"{name}/dequantized")
+    dequantize = pair_node("Dequantize", [integers, *parameters], name)
     if producer is None:
         first = next(node for node in graph if any(user.node is node for user in users))
         graph.insert_before(first, [quantize, dequantize])
@@ -171,8 +166,8 @@ def _insert_pair(
             user.node.replace_input_with(user.idx, dequantize.outputs[0])
     for multiply, gain in placement.gains.get(value, ()):
         result = _name(multiply.outputs[0])
-        scaled = _constant(graph, f"{result}/scale", np.array(scale * gain))
-        reread = _linear("Dequantize", [integers, scaled, zero], result, f"{result}/dequantized")
+        scaled = constant(graph, f"{result}/scale", np.array(scale * gain))
+        reread = pair_node("Dequantize", [integers, scaled, zero], result)
         graph.insert_after(dequantize, reread)
         multiply.outputs[0].replace_all_uses_with(reread.outputs[0])
         graph.remove(multiply, safe=True)
@@ -192,16 +187,16 @@ def _quantize_weights(
     if scheme.reduced and not _is_depthwise(node, weights):
         floor = np.maximum(floor, numbers.pair_floor(weights, axis))
     integers, scale = numbers.weight(weights, axis, numbers.FULL_RANGE, floor)
-    _read_integers(graph, node, 1, integers, scale, axis)
+    read_integers(graph, node, 1, integers, scale, axis)
     if bias is None:
         return
     if means is not None:
         bias = bias + correction(node, weights - integers * numbers.along(scale, axis, weights.ndim), means)
     if scheme.int32_bias:
         integers, scale = numbers.bias(bias, input_scale, scale)
-        _read_integers(graph, node, 2, integers, scale, None if axis is None else 0)
+        read_integers(graph, node, 2, integers, scale, None if axis is None else 0)
     elif means is not None:
-        corrected = _constant(graph, _own_name(node, 2, "corrected"), bias.astype(np.float32))
+        corrected = constant(graph, _own_name(node, 2, "corrected"), bias.astype(np.float32))
         node.replace_input_with(2, corrected)
 
 
@@ -217,17 +212,17 @@ def _is_depthwise(node: ir.Node, weights: np.ndarray) -> bool:
     return node.op_type == "Conv" and 1 < groups == len(weights) and weights.shape[1] == 1
 
 
-def _read_integers(
+def read_integers(
     graph: ir.Graph, node: ir.Node, index: int, integers: np.ndarray, scale: np.ndarray, axis: int | None
 ) -> None:
-    """Puts `integers` behind a DequantizeLinear in the place of a constant input of the node."""
-    quantized = _constant(graph, _own_name(node, index, "quantized"), integers)
+    """Puts `integers` behind a DequantizeLinear in the place of a constant input of the node, in place."""
+    quantized = constant(graph, _own_name(node, index, "quantized"), integers)
     parameters = [
-        _constant(graph, _own_name(node, index, "scale"), scale),
-        _constant(graph, _own_name(node, index, "zero_point"), np.zeros(scale.shape, integers.dtype)),
+        constant(graph, _own_name(node, index, "scale"), scale),
+        constant(graph, _own_name(node, index, "zero_point"), np.zeros(scale.shape, integers.dtype)),
     ]
     name = _own_name(node, index)
-    dequantize = _linear("Dequantize", [quantized, *parameters], name, f"{name}/dequantized", axis)
+    dequantize = pair_node("Dequantize", [quantized, *parameters], name, axis)
     graph.insert_before(node, dequantize)
     node.replace_input_with(index, dequantize.outputs[0])
 

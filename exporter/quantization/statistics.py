@@ -3,13 +3,14 @@
 However many images there are, memory stays the same; and but for the moving average, nothing depends on their order.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
 import numpy as np
 import onnx
 
+from exporter.common.errors import RequestError
 from exporter.quantization import observe
 
 _AVERAGING = 0.1  # the weight of each new image in the moving average
@@ -101,6 +102,21 @@ def collect(
         )
         for i, name in enumerate(tensors)
     }
+
+
+def always_zero(seen: Mapping[str, Statistics]) -> list[str]:
+    """The tensors in which no image left anything."""
+    return [tensor for tensor, each in seen.items() if each.low == each.high == 0]
+
+
+def check_input(seen: Statistics | None, allowed: tuple[float, float] | None) -> None:
+    """Raises RequestError for images beyond what the network's input can hold by its nature; nothing is checked where
+    that, or what the images hold, is not known."""
+    if seen and allowed and (seen.low < allowed[0] or seen.high > allowed[1]):
+        raise RequestError(
+            f"calibration: images hold values from {seen.low:g} to {seen.high:g}, the network's input goes from "
+            f"{allowed[0]:g} to {allowed[1]:g}: normalise them as it was trained"
+        )
 
 
 def _observed(

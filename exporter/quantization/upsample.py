@@ -14,6 +14,8 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 
+from exporter.graph.initializers import constant
+
 
 def as_convolutions(model: onnx.ModelProto, names: Collection[str]) -> tuple[onnx.ModelProto, list[str]]:
     """A copy of `model` in which the ConvTranspose nodes of these names are replaced, and the names of those that could
@@ -78,6 +80,4 @@ def _initializer(graph: ir.Graph, name: str, array: np.ndarray) -> ir.Value:
         if np.array_equal(known.const_value.numpy(), array):
             return known
         return _initializer(graph, f"{name}'", array)  # of a bias that layers of different kernels share
-    value = ir.Value(name=name, const_value=ir.tensor(array, name=name))
-    graph.register_initializer(value)
-    return value
+    return constant(graph, name, array)

@@ -1,6 +1,6 @@
-"""A program that works for this one and may die without taking it along.
+"""A program that works for this one and may die without taking it along: `Child` is the one end, `serve` the other.
 
-Both ends speak over two pipes: a JSON object, then the bytes of each array that it announces. Nothing is unpickled.
+They speak over two pipes: a JSON object, then the bytes of each array that it announces. Nothing is unpickled.
 """
 
 import json
@@ -10,18 +10,19 @@ import subprocess
 import sys
 import tempfile
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from exporter.common.errors import BuildError, RequestError
-
-ROOT = Path(__file__).parents[2]
+from exporter.common.limits import at_most
+from exporter.common.paths import PACKAGE
 
 Arrays = Sequence[np.ndarray]
+Answer = tuple[dict[str, Any], Arrays]
 
 
 def send(pipe: Connection, message: Mapping[str, Any], arrays: Arrays = ()) -> None:
@@ -39,6 +40,26 @@ def receive(pipe: Connection) -> tuple[dict[str, Any], list[np.ndarray]]:
     return message, [np.frombuffer(pipe.recv_bytes(), each["dtype"]).reshape(each["shape"]) for each in about]
 
 
+def serve(does: Mapping[str, Callable[..., Answer]], words: Callable[[Exception], str]) -> None:
+    """Answers the requests that come to this program, whose arguments are the numbers of the two pipes, until the other
+    end is gone. does: by what is asked, takes the arrays and the details; words: what to say of what it raises."""
+    requests = Connection(int(sys.argv[1]), writable=False)
+    answers = Connection(int(sys.argv[2]), readable=False)
+    while True:
+        try:
+            message, arrays = receive(requests)
+        except EOFError:
+            return
+        try:
+            # Whatever becomes of a stranger's graph becomes of it within the limit.
+            memory = message.pop("memory", None)
+            with at_most(memory) if memory else nullcontext():
+                answer, found = does[message.pop("do")](arrays, **message)
+        except Exception as error:  # noqa: BLE001 - the other end raises what it is told
+            answer, found = {"error": words(error)}, ()
+        send(answers, answer, found)
+
+
 class Child:
     """A module of ours, run as a program. `name`: what it is called when it fails."""
 
@@ -47,7 +68,7 @@ class Child:
         to_child, for_us = os.pipe(), os.pipe()
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 - for as long as the child lives
         # Its path is ours: code of the exporter's alone, wherever this program was started.
-        path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+        path = os.pathsep.join([str(PACKAGE.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", module, str(to_child[0]), str(for_us[1])],
             pass_fds=(to_child[0], for_us[1]), stdin=subprocess.DEVNULL, stdout=self._said, stderr=self._said,

@@ -201,32 +201,30 @@ def session(
     NMS plugin is emulated there, see `exporter.graph.emulate_plugin`.
 
     Raises BuildError where ORT does not take the model, RequestError where the provider is not there."""
+    import onnx
     import onnxruntime as ort
 
+    from exporter.graph.emulate_plugin import emulated
     from exporter.graph.fp16_scales import has_fp16_scales
 
     check_provider(provider)
     options = options or session_options()
     options.log_severity_level = 4  # what goes wrong is raised, and need not be printed too
-    if has_fp16_scales(model):  # ONNX Runtime 1.32 fuses such pairs into operators that give wrong numbers
-        options.add_session_config_entry("session.disable_quant_qdq", "1")
     source = model if isinstance(model, bytes) else str(model)
-    if emulation(model):
-        import onnx
-
-        from exporter.graph.emulate_plugin import emulated
-
-        loaded = onnx.load_from_string(model) if isinstance(model, bytes) else onnx.load(model)
-        source = emulated(loaded).SerializeToString()
     wanted, by = PROVIDERS[provider], {}
     try:
+        if has_fp16_scales(model):  # ONNX Runtime 1.32 fuses such pairs into operators that give wrong numbers
+            options.add_session_config_entry("session.disable_quant_qdq", "1")
+        if emulation(model):
+            loaded = onnx.load_from_string(model) if isinstance(model, bytes) else onnx.load(model)
+            source = emulated(loaded).SerializeToString()
         if wanted.plugin:
             options.add_provider_for_devices(plugin_devices(provider), dict(told or {}))
         else:
             by["providers"] = [(wanted.name, dict(told or {}))]
         # Its Python would else go on with the CPU, and print so, where a provider fails, now or in a run.
         made = ort.InferenceSession(source, options, enable_fallback=0, **by)
-    except RequestError:
+    except (BuildError, RequestError, MemoryError):
         raise
     except Exception as error:  # ORT raises its own classes, which share no base but this one
         raise BuildError(f"ONNX Runtime does not take the model: {_why(error, wanted)}") from error

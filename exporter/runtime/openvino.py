@@ -3,8 +3,9 @@
 import importlib.util
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
@@ -156,25 +157,12 @@ def started() -> Child:
     return Child(openvino_worker.__name__, "OpenVINO")
 
 
-class _About:
-    """Asked once in a process: it takes half a second."""
-
-    @cached_property
-    def answer(self) -> dict[str, Any]:
-        child = started()
-        try:
-            return child.ask("about")[0]
-        finally:
-            child.close()
-
-
-_ABOUT = _About()
-
-
+@cache
 def about() -> dict[str, Any]:
-    """`version`, `device` (the processor's name) and `capabilities` (FP32, BF16, INT8 and others) of OpenVINO here.
-    Raises RequestError where it is not installed."""
-    return _ABOUT.answer
+    """`version`, `device` (the processor's name) and `capabilities` (FP32, BF16, INT8 and others) of OpenVINO here;
+    asked once in a process, for it takes half a second. Raises RequestError where it is not installed."""
+    with closing(started()) as child:
+        return child.ask("about")[0]
 
 
 def check_precision(precision: Precision) -> None:
@@ -189,24 +177,19 @@ def check_precision(precision: Precision) -> None:
 
 def check_operators(model: bytes) -> None:
     """Raises RequestError for an ONNX graph that OpenVINO cannot read, naming the operators it lacks."""
-    child = started()
-    try:
-        child.ask("operators", (np.frombuffer(model, np.uint8),))
-    except BuildError as error:
-        raise RequestError(
-            f"backend=openvino: {error}: replace these in the network, or take backend=onnxruntime"
-        ) from error
-    finally:
-        child.close()
+    with closing(started()) as child:
+        try:
+            child.ask("operators", (np.frombuffer(model, np.uint8),))
+        except BuildError as error:
+            raise RequestError(
+                f"backend=openvino: {error}: replace these in the network, or take backend=onnxruntime"
+            ) from error
 
 
 def converted(model: bytes, folder: Path) -> None:
     """Writes model.xml and model.bin, OpenVINO IR of an ONNX model, into `folder`."""
-    child = started()
-    try:
+    with closing(started()) as child:
         child.ask("convert", (np.frombuffer(model, np.uint8),), folder=str(folder.absolute()))
-    finally:
-        child.close()
 
 
 def _output_names(model: bytes | Path) -> list[str]:

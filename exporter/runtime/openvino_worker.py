@@ -5,42 +5,17 @@ this program alone.
 """
 
 import os
-import sys
 import time
-from collections.abc import Callable, Mapping
-from multiprocessing.connection import Connection
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from exporter.common.limits import at_most
-from exporter.runtime.child import Arrays, receive, send
+from exporter.runtime.child import Answer, Arrays, serve
 
-UNBOUNDED = 2**50
-"""Bytes: more than any machine gives."""
 QUEUED = 2
 """Requests in the queue for each that runs: enough that none waits for this program."""
-
-Answer = tuple[dict[str, Any], Arrays]
-
-
-def main(read: int, write: int) -> None:
-    """Answers requests until the other end is gone."""
-    requests, answers = Connection(read, writable=False), Connection(write, readable=False)
-    worker = Worker()
-    while True:
-        try:
-            message, arrays = receive(requests)
-        except EOFError:
-            return
-        try:
-            # Whatever becomes of a stranger's graph becomes of it within the limit.
-            with at_most(message.pop("memory", None) or UNBOUNDED):
-                answer, found = worker.DOES[message.pop("do")](worker, arrays, **message)
-        except Exception as error:  # noqa: BLE001 - the other end raises what it is told
-            answer, found = {"error": words(error)}, ()
-        send(answers, answer, found)
 
 
 def words(error: Exception) -> str:
@@ -81,7 +56,6 @@ class Worker:
             "precision": hint.get_type_name(),
             "streams": self._compiled.get_property("NUM_STREAMS"),
             "threads": self._compiled.get_property("INFERENCE_NUM_THREADS"),
-            "requests": self._compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"),
         }, ()
 
     def run(self, arrays: Arrays, quiet: bool = False) -> Answer:
@@ -124,11 +98,6 @@ class Worker:
         peaks = [1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM:")]
         return {"peak": peaks[0] if peaks else None}, ()
 
-    DOES: Mapping[str, Callable[..., Answer]] = {
-        "about": about, "open": open, "run": run, "queue": queue, "operators": operators, "convert": convert,
-        "memory": memory,
-    }  # fmt: skip
-
 
 def _port(port: Any) -> dict[str, Any]:
     """A port has several names where nodes were joined; the graph's own is among them, and its place tells which."""
@@ -138,4 +107,6 @@ def _port(port: Any) -> dict[str, Any]:
 
 if __name__ == "__main__":
     os.environ.setdefault("OPENVINO_TELEMETRY_OPT_OUT", "1")  # the package beside it tells its makers who uses it
-    main(int(sys.argv[1]), int(sys.argv[2]))
+    worker = Worker()
+    asked = (worker.about, worker.open, worker.run, worker.queue, worker.operators, worker.convert, worker.memory)
+    serve({each.__name__: each for each in asked}, words)

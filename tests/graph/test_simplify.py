@@ -6,6 +6,8 @@ import onnxsim
 import pytest
 
 from exporter.graph.clean import simplify, strip_metadata
+from exporter.graph.lower_opset import to_opset_17
+from exporter.graph.walk import nodes
 from tests.quantization.networks import Builder, detector, made_images, run
 
 
@@ -37,6 +39,22 @@ def test_a_batch_norm_is_folded_into_its_convolution():
     assert "BatchNormalization" not in {node.op_type for node in simplify(model).graph.node}
     (want,), (got,) = run(model, made_images(1)[0]), run(simplify(model), made_images(1)[0])
     np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
+
+
+def test_the_domain_of_onnxs_own_operators_has_one_name():
+    """Some tools write it out, and not on every node: what is put behind such a graph has to be of the same opset."""
+    model = onnx.parser.parse_model(
+        '<ir_version: 9, opset_import: ["ai.onnx" : 18]> g (bool which, float[1, 2] x) => (float[1, 2] y) {'
+        " y = If(which) <then_branch = a () => (float[1, 2] kept) { kept = Neg(x) },"
+        " else_branch = b () => (float[1, 2] other) { other = Abs(x) }> }"
+    )
+    for node in nodes(model.graph.node):
+        node.domain = "ai.onnx"
+    clean = strip_metadata(model)
+    assert [(entry.domain, entry.version) for entry in clean.opset_import] == [("", 18)]
+    assert {node.domain for node in nodes(clean.graph.node)} == {""}
+    assert model.opset_import[0].domain == "ai.onnx"
+    assert [entry.version for entry in to_opset_17(clean).opset_import] == [17]
 
 
 def test_an_initializer_that_is_an_output_stays():

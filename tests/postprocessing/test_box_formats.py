@@ -98,6 +98,14 @@ def test_deepstream_takes_detections_and_reads_no_class_out_of_bounds():
     assert not table[0, len(want) :].any()
 
 
+@pytest.mark.parametrize("last", [3e12, -1, 0.5, np.nan])
+def test_a_class_that_is_none_is_refused_before_there_is_a_table_of_all(last):
+    table = np.zeros((1, N, 6), np.float32)
+    table[0, -1, 5] = last
+    with np.errstate(invalid="ignore"), pytest.raises(ValueError, match="a class is no index"):
+        DeepStreamFormat().read_boxes({"output": table}, 1)
+
+
 def test_split_gives_the_two_tensors_under_names_that_the_network_uses_itself():
     boxes, scores = network_says()
     found = given(SplitFormat(), boxes, scores)

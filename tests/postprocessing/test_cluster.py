@@ -21,7 +21,7 @@ from tests.postprocessing.test_graph import SESSIONS, check, core, crowd, rows, 
 
 
 @given(parameters().map(clustered), st.booleans(), st.integers(1, 4), st.data())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)  # of more there is a campaign in tests/fuzz
 def test_it_is_the_contract_whatever_the_network_says(
     nms: ClusterNms, is_raw: bool, num_classes: int, data: st.DataObject
 ):

@@ -24,7 +24,7 @@ def nms_threshold_higher(model: onnx.ModelProto) -> None:
 
 
 def confidence_threshold_higher(model: onnx.ModelProto) -> None:
-    give(model, "nms/Greater", 1, 0.1)
+    give(model, "nms/Greater_2", 1, 0.6)  # the first one ranks the boxes that are looked at
 
 
 def fewer_boxes_before_nms(model: onnx.ModelProto) -> None:
@@ -32,8 +32,8 @@ def fewer_boxes_before_nms(model: onnx.ModelProto) -> None:
         give(model, name, 1, [25])
 
 
-def half_of_the_classes_never_kept(model: onnx.ModelProto) -> None:
-    behind(model, "nms/ScatterND", "Mul", np.array([1, 0] * 4, np.float32).reshape(1, 8, 1))
+def one_class_never_kept(model: onnx.ModelProto) -> None:
+    behind(model, "nms/ScatterND", "Mul", np.array([0, 1, 1], np.float32).reshape(1, 3, 1))
 
 
 def one_detection_less_at_most(model: onnx.ModelProto) -> None:
@@ -49,7 +49,7 @@ def plugin_with_a_lower_nms_threshold(model: onnx.ModelProto) -> None:
 
 
 def plugin_with_a_higher_confidence_threshold(model: onnx.ModelProto) -> None:
-    _plugin(model, score_threshold=0.1)
+    _plugin(model, score_threshold=0.6)
 
 
 def plugin_that_makes_scores_of_scores(model: onnx.ModelProto) -> None:
@@ -266,7 +266,7 @@ def raw_images_swapped(model: onnx.ModelProto) -> None:
 
 def raw_scores_transposed(model: onnx.ModelProto) -> None:
     behind(model, "pred_scores", "Transpose", perm=[0, 2, 1])
-    declare(model, "pred_scores", TensorProto.FLOAT, ["batch", 8, 189])
+    declare(model, "pred_scores", TensorProto.FLOAT, ["batch", 3, 189])
 
 
 def raw_scores_in_float16(model: onnx.ModelProto) -> None:

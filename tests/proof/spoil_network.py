@@ -37,7 +37,7 @@ def images_one_pixel_to_the_right(model: onnx.ModelProto) -> None:
 
 
 def first_image_for_all(model: onnx.ModelProto) -> None:
-    before(model, f"{STEM}/Conv", 0, "Gather", np.array([0, 0]), axis=0)
+    before(model, "stem/Conv", 0, "Gather", np.array([0, 0]), axis=0)  # of the tiny network, of any batch
 
 
 def one_layers_weights_halved(model: onnx.ModelProto) -> None:

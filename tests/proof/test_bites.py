@@ -14,7 +14,7 @@ from exporter.preprocessing.attach_input import attach_input
 from exporter.preprocessing.normalization import Normalization
 from exporter.proof.prove import torch_outputs
 from tests.making import attach, prove, traced
-from tests.proof.conftest import OVERRIDES
+from tests.proof.bases import FLOAT
 
 
 def finished(core, recipe, normalization=None, channels="rgb"):
@@ -84,7 +84,7 @@ def test_nan_is_beyond_every_bound(parts):
 
 def test_without_pre_processing_the_same_network_passes(parts):
     _, loaded, _ = parts
-    recipe = check(compose([*OVERRIDES, "preprocessing=none", "postprocessing/nms=none"]))
+    recipe = check(compose([*FLOAT, "preprocessing=none", "postprocessing/nms=none"]))
     proof = prove(
         attach(traced(recipe), recipe).SerializeToString(),
         loaded,

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.proof.network import nearest, network_errors
@@ -27,6 +27,7 @@ def errors(own, wanted, unordered=True):
     return network_errors(tensors, [IMAGE], outputs, unordered)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10**6), st.randoms(use_true_random=False))
 def test_a_set_in_another_order_is_the_same_set(seed, random):
     boxes, scores = rows(seed)
@@ -36,6 +37,12 @@ def test_a_set_in_another_order_is_the_same_set(seed, random):
     assert [order[i] for i in place] == list(range(len(boxes)))
     found = errors((boxes[order], scores[order]), (boxes, scores))
     assert found.max_box_error == found.max_score_error == 0
+
+
+def test_where_the_network_sees_nothing_no_box_means_anything():
+    boxes, _ = rows(1)
+    nothing = np.zeros((20, 5), np.float32)
+    assert errors((boxes + 3, nothing), (boxes, nothing), unordered=False).mean_box_error == 0
 
 
 def test_in_its_order_it_is_another():

@@ -48,6 +48,17 @@ def divided(normalization, by):
     return normalization.model_copy(update={"std": tuple(by * each for each in normalization.std)})
 
 
+KNOWN = {}
+
+
+def remembered(loaded, images, normalization):
+    """`torch_outputs`; most tests show the same images."""
+    key = (images.tobytes(), normalization)
+    if key not in KNOWN:
+        KNOWN[key] = torch_outputs(loaded, images, normalization)
+    return KNOWN[key]
+
+
 def at(parts, blind="auto", *, trained_on=1.0, declared=False, preprocessing=None, calibration=None, weak=False):
     """`looked` at the network as if it had been trained on RGB from 0 to `trained_on`, behind this preprocessing."""
     recipe, loaded, core = parts
@@ -59,7 +70,7 @@ def at(parts, blind="auto", *, trained_on=1.0, declared=False, preprocessing=Non
     artifact = recipe.backend.finish(model).SerializeToString()
 
     def outputs(images, normalization):
-        boxes, scores = torch_outputs(loaded, images, divided(normalization, trained_on))
+        boxes, scores = remembered(loaded, images, divided(normalization, trained_on))
         return boxes, 1 / (1 + np.exp(4) * (1 / scores.clip(1e-12) - 1) ** 0.1) if weak else scores
 
     return looked(artifact, loaded, recipe, blind, outputs)

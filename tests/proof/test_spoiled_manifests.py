@@ -16,18 +16,18 @@ from exporter.quantization.section import Int8
 from exporter.quantization.summary import summarize
 from tests.making import described
 from tests.proof import spoil_detections as d
-from tests.proof.bases import base
+from tests.proof.bases import quantized
 
 
 @pytest.fixture(scope="module")
 def content() -> bytes:
-    return base("batch").model.SerializeToString()
+    return quantized().model.SerializeToString()
 
 
 @pytest.fixture
 def folder(content: bytes, tmp_path: Path) -> Path:
     """What a build of the base publishes, but for the pages."""
-    given, path = base("batch"), tmp_path / "model.onnx"
+    given, path = quantized(), tmp_path / "model.onnx"
     path.write_bytes(content)
     quantization = Int8(scheme="u8s8", **dict(summarize(given.model)))
     calibration = Calibration(name="demo", method="minmax", num_images=8, duplicates=0, digest="0", labels={},
@@ -70,7 +70,7 @@ EDITS = {
     "output's dtype": (lambda values: values["outputs"][3].update(dtype="int32"), "outputs"),
     "output's shape": (lambda values: values["outputs"][1].update(shape=["batch", 300, 4]), "outputs"),
     "order of outputs": (put("outputs", lambda outputs: outputs[::-1]), "outputs"),
-    "confidence threshold": (put("postprocessing.nms.confidence_threshold", 0.5), "metadata postprocessing"),
+    "confidence threshold": (put("postprocessing.nms.confidence_threshold", 0.6), "metadata postprocessing"),
     "NMS threshold": (put("postprocessing.nms.nms_threshold", 0.5), "metadata postprocessing"),
     "across classes": (put("postprocessing.nms.class_agnostic", True), "metadata postprocessing"),
     "format": (put("postprocessing.format", "flat"), "metadata postprocessing"),

@@ -18,6 +18,7 @@ from exporter.runtime.engine import Limits
 from exporter.runtime.onnx_bound import Bound
 from exporter.runtime.onnx_providers import PROVIDERS, Kind
 from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
+from tests.backend.lint.graphs import PLUGIN, parse
 from tests.runtime.test_openvino import scaled
 
 FEEDS = {"x": np.ones((2, 3), np.float32)}
@@ -187,6 +188,24 @@ def test_each_provider_is_read_back_from_a_manifest():
 
 
 # What goes wrong in a run
+
+
+@pytest.mark.parametrize("content", [b"EfficientNMS_TRT trt.plugins", b"QuantizeLinear"])
+def test_bytes_that_only_hold_the_words_are_no_model(content):
+    with pytest.raises(BuildError, match="ONNX Runtime does not take the model: Error parsing message"):
+        OnnxRuntimeEngine().session(content)
+
+
+@pytest.mark.parametrize(("old", "new"), [
+    ("box_coding = 0", "box_coding = 0, colour = 1"),
+    ("score_threshold = 0.25,", ""),
+    ("max_output_boxes = 10", 'max_output_boxes = "ten"'),
+    ("float[1,100,3] scores", "float[100,3] scores"),
+])  # fmt: skip
+def test_a_plugin_that_is_not_as_its_readme_says_is_one_line(old, new):
+    with pytest.raises(BuildError) as error:
+        OnnxRuntimeEngine().session(parse(PLUGIN.replace(old, new)).SerializeToString())
+    assert "\n" not in str(error.value)
 
 
 def failing(message, provider="cuda"):

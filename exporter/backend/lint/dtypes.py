@@ -8,8 +8,9 @@ from collections.abc import Iterator
 import onnx
 from onnx import TensorProto
 
-from exporter.backend.lint.operators import DOMAINS, supported
+from exporter.backend.lint.operators import supported
 from exporter.backend.lint.view import View, label, type_name
+from exporter.graph.facts import DEFAULT
 
 QDQ = ("QuantizeLinear", "DequantizeLinear")  # `quantization.py` looks at them
 CONTROL = ("If", "Loop", "Scan")
@@ -49,7 +50,7 @@ def operator_type(view: View) -> Iterator[tuple[str, str]]:
     """Types that ONNX allows for an operator and TensorRT does not."""
     for node in view.nodes:
         index = DATA_INPUT.get(node.op_type, 0)
-        if node.domain not in DOMAINS or node.op_type in QDQ or len(node.input) <= index:
+        if node.domain not in DEFAULT or node.op_type in QDQ or len(node.input) <= index:
             continue
         kind, takes = view.types.get(node.input[index], 0), supported().get(node.op_type)
         if takes is None or kind in (0, TensorProto.UINT8, TensorProto.DOUBLE):  # the last two have rules of their own
@@ -85,7 +86,7 @@ def uint8(view: View) -> Iterator[tuple[str, str]]:
 
 def _schemas(view: View) -> Iterator[tuple[onnx.NodeProto, "onnx.defs.OpSchema"]]:
     for node in view.nodes:
-        if node.domain in DOMAINS and node.op_type not in CONTROL:
+        if node.domain in DEFAULT and node.op_type not in CONTROL:
             try:
                 yield node, onnx.defs.get_schema(node.op_type, max_inclusive_version=view.opset or 1)
             except onnx.defs.SchemaError:  # `operators.py` names it

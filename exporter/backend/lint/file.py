@@ -22,13 +22,13 @@ class Linted(NamedTuple):
     reports: list[Report]
 
 
-def lint_file(file: Path, backend: str, *, has_profile: bool) -> Linted:
-    """What is wrong with an ONNX file for `backend`. has_profile: whether a manifest states its optimisation profile.
+def lint_file(file: Path, *, has_profile: bool) -> Linted:
+    """What is wrong with an ONNX file for TensorRT. has_profile: whether a manifest states its optimisation profile.
     Raises RequestError where it cannot be read, or takes too much memory."""
     model = read_model(file)
     with bounded(file, MEMORY + COPIES * file.stat().st_size):
         try:
-            found = lint(model, backend, folder=file.parent, has_profile=has_profile)
+            found = lint(model, folder=file.parent, has_profile=has_profile)
             return Linted(found, ask_parser(model), reported(model))
         except RequestError as error:
             raise RequestError(f"{file}: {error}") from error

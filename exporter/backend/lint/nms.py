@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import onnx
 from onnx import AttributeProto, TensorProto
 
-from exporter.backend.lint.operators import DOMAINS
 from exporter.backend.lint.view import View, label, type_name
 from exporter.graph.core_outputs import PLUGIN, PLUGIN_DOMAIN
+from exporter.graph.facts import DEFAULT
 from exporter.graph.walk import attribute
 
 CANDIDATES = 5000
@@ -41,7 +41,7 @@ def many_pairs(view: View) -> Iterator[tuple[str, str]]:
 def plugin_domain(view: View) -> Iterator[tuple[str, str]]:
     """The plugin among ONNX's own operators."""
     for node in _plugins(view):
-        if node.domain in DOMAINS:
+        if node.domain in DEFAULT:
             yield label(node), "stands in ONNX's own domain, where the ONNX checker refuses it"
 
 
@@ -112,13 +112,13 @@ def plugin_deprecated(view: View) -> Iterator[tuple[str, str]]:
 
 
 def _plugins(view: View) -> Iterator[onnx.NodeProto]:
-    yield from (n for n in view.nodes if n.op_type == PLUGIN and n.domain in (*DOMAINS, PLUGIN_DOMAIN))
+    yield from (n for n in view.nodes if n.op_type == PLUGIN and n.domain in (*DEFAULT, PLUGIN_DOMAIN))
 
 
 def _native(view: View) -> Iterator[tuple[onnx.NodeProto, int, int]]:
     """Each NonMaxSuppression with its number of boxes and classes (1 where that is not known)."""
     for node in view.nodes:
-        if node.op_type == "NonMaxSuppression" and node.domain in DOMAINS and len(node.input) > 1:
+        if node.op_type == "NonMaxSuppression" and node.domain in DEFAULT and len(node.input) > 1:
             shape = view.shapes.get(node.input[1], ())
             if len(shape) == 3 and isinstance(shape[2], int):
                 yield node, shape[2], shape[1] if isinstance(shape[1], int) else 1

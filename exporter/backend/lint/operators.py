@@ -7,9 +7,9 @@ from pathlib import Path
 
 from exporter.backend.lint.view import View, label
 from exporter.graph.core_outputs import PLUGIN_DOMAIN
+from exporter.graph.facts import DEFAULT
 
 OPSETS = (9, 25)
-DOMAINS = ("", "ai.onnx")
 
 
 @cache
@@ -46,7 +46,7 @@ def operator(view: View) -> Iterator[tuple[str, str]]:
     """Operators of ONNX itself."""
     for node in view.nodes:
         name = node.op_type
-        if node.domain not in DOMAINS or name in supported() or name in plugins() | removed_plugins():
+        if node.domain not in DEFAULT or name in supported() or name in plugins() | removed_plugins():
             continue
         known = name in _table()["unsupported"]
         yield label(node), f"{name}: {'the parser has no importer for it' if known else 'not known to the parser'}"
@@ -55,7 +55,7 @@ def operator(view: View) -> Iterator[tuple[str, str]]:
 def domain(view: View) -> Iterator[tuple[str, str]]:
     """Operators that are neither ONNX's nor a plugin's."""
     for node in view.nodes:
-        if node.domain not in (*DOMAINS, PLUGIN_DOMAIN):
+        if node.domain not in (*DEFAULT, PLUGIN_DOMAIN):
             yield label(node), f"{node.domain}::{node.op_type}: of a domain that the parser does not know"
 
 

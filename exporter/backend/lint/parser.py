@@ -1,10 +1,5 @@
 """What NVIDIA's own parser says of somebody's file, in one line: it is asked in a process of its own."""
 
-import json
-import os
-import signal
-import subprocess
-import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -36,9 +31,9 @@ def ask_parser(model: "onnx.ModelProto") -> Said:
     if why := _beyond(model):
         return Said(False, f"not asked: {why}")
     own = before_plugins(model)
+    why = _asked(own.SerializeToString(), library.label)
     part = "it" if own is model else "the part before its plugins"
-    why = _asked(own.SerializeToString(), part)
-    return Said(why is not None, f"{library.label} {why or f'takes {part}'}")
+    return Said(why is not None, why or f"{library.label} takes {part}")
 
 
 def _beyond(model: "onnx.ModelProto") -> str | None:
@@ -51,19 +46,17 @@ def _beyond(model: "onnx.ModelProto") -> str | None:
     return "the file is too large" if model.ByteSize() > MAX_BYTES else None
 
 
-def _asked(content: bytes, part: str) -> str | None:
-    """What is wrong with the model; None: nothing. `part`: what of the file it is."""
-    from exporter.common.paths import PACKAGE
+def _asked(content: bytes, name: str) -> str | None:
+    """Why the parser, which is called `name`, does not take the model; None where it does."""
+    from contextlib import closing
 
-    command = [sys.executable, "-P", "-m", "exporter.runtime.tensorrt.worker"]
-    environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent)}
-    try:
-        done = subprocess.run(
-            command, input=content, capture_output=True, timeout=SECONDS, check=False, env=environment
-        )
-    except subprocess.TimeoutExpired:
-        return f"takes more than {SECONDS} s for {part}"
-    if done.returncode:
-        cause = signal.Signals(-done.returncode).name if done.returncode < 0 else f"exit code {done.returncode}"
-        return f"dies of {part} ({cause})"
-    return json.loads(done.stdout.decode(errors="replace").strip().splitlines()[-1])
+    import numpy as np
+
+    from exporter.common.errors import BuildError, RequestError
+    from exporter.runtime.child import Child
+
+    with closing(Child("exporter.runtime.tensorrt.worker", name)) as child:
+        try:
+            return child.ask("parse", (np.frombuffer(content, np.uint8),), SECONDS)[0]["refused"]
+        except (BuildError, RequestError) as error:  # it died, or goes on and on
+            return str(error)

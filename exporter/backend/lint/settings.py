@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 
 import onnx
 
-from exporter.backend.lint.operators import DOMAINS
 from exporter.backend.lint.view import View, label
+from exporter.graph.facts import DEFAULT
 from exporter.graph.walk import attribute
 
 ONES = "1s only"
@@ -72,4 +72,4 @@ def spatial_rank(view: View) -> Iterator[tuple[str, str]]:
 
 
 def _own(view: View) -> Iterator[onnx.NodeProto]:
-    yield from (node for node in view.nodes if node.domain in DOMAINS)
+    yield from (node for node in view.nodes if node.domain in DEFAULT)

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import onnx
 
-from exporter.backend.lint.operators import DOMAINS
 from exporter.backend.lint.view import View, label
 from exporter.backend.tensorrt_limits import MAX_TOP_K
+from exporter.graph.facts import DEFAULT
 from exporter.graph.walk import attribute
 
 COUNTING = ("NonZero", "NonMaxSuppression", "Compress", "Unique")
@@ -58,7 +58,7 @@ def topk_unsorted(view: View) -> Iterator[tuple[str, str]]:
 
 
 def _topk(view: View) -> Iterator[onnx.NodeProto]:
-    yield from (node for node in view.nodes if node.op_type == "TopK" and node.domain in DOMAINS)
+    yield from (node for node in view.nodes if node.op_type == "TopK" and node.domain in DEFAULT)
 
 
 def _source(view: View, node: onnx.NodeProto, itself: bool = False) -> onnx.NodeProto | None:

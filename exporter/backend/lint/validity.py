@@ -9,8 +9,8 @@ import onnx
 from onnx.checker import C, ValidationError
 
 from exporter.graph import walk
+from exporter.graph.facts import DEFAULT
 
-OWN = ("", "ai.onnx")
 BITS_31 = 2**31 - 1
 BRANCHES = {"If": (1, ("then_branch", "else_branch")), "Loop": (2, ("body",)), "Scan": (1, ("body",))}
 """Operators with graphs inside: how many inputs they need, and the graphs. The checker would want the names around."""
@@ -19,13 +19,13 @@ BRANCHES = {"If": (1, ("then_branch", "else_branch")), "Loop": (2, ("body",)), "
 def invalid_nodes(model: onnx.ModelProto) -> Iterator[tuple[onnx.NodeProto, str]]:
     """Each invalid node with what ONNX's checker says of it. Operators that ONNX does not know have no description."""
     # ONNX's checker holds versions in 31 bits, and names in UTF-8; a damaged file may hold any.
-    own = (entry for entry in model.opset_import if entry.domain in OWN)
+    own = (entry for entry in model.opset_import if entry.domain in DEFAULT)
     versions = {entry.domain: min(max(entry.version, 0), BITS_31) for entry in own}
     context = C.CheckerContext()
     context.ir_version, context.opset_imports = min(max(model.ir_version, 4), BITS_31), versions
     version = versions.get("", versions.get("ai.onnx", 0))
     for node in walk.nodes(model.graph.node):
-        if node.domain not in OWN or not _known(node.op_type, version):
+        if node.domain not in DEFAULT or not _known(node.op_type, version):
             continue
         if node.op_type in BRANCHES:
             least, wanted = BRANCHES[node.op_type]

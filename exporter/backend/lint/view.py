@@ -18,6 +18,7 @@ from exporter.backend.lint.infer import inferred
 from exporter.backend.lint.validity import invalid_nodes
 from exporter.common.errors import RequestError
 from exporter.graph import walk
+from exporter.graph.facts import DEFAULT
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def view(model: onnx.ModelProto, folder: Path | None, has_profile: bool) -> View
         for index, name in enumerate(node.input):
             consumers.setdefault(name, []).append((node, index))
     return View(
-        opset=next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), None),
+        opset=next((o.version for o in model.opset_import if o.domain in DEFAULT), None),
         nodes=nodes,
         inputs=[value for value in model.graph.input if value.name not in initializers],
         outputs=list(model.graph.output),

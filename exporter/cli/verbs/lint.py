@@ -33,7 +33,7 @@ def run(arguments: list[str]) -> int:
     from exporter.backend.lint.file import lint_file
 
     file, has_profile = _file(given.path)
-    findings, said, reports = lint_file(file, given.backend, has_profile=has_profile)
+    findings, said, reports = lint_file(file, has_profile=has_profile)
     errors = sum(finding.level == "error" for finding in findings)
     if given.json:
         listed = [

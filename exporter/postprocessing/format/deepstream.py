@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from exporter.preprocessing.input import Input
 
 OUTPUT = "output"
+MAX_CLASS = 2**15
+"""Beyond, a number is no class of any detector, and a table of all classes would fill the memory."""
 
 
 class DeepStreamFormat(FormatNode):
@@ -55,7 +57,6 @@ class DeepStreamFormat(FormatNode):
 
     def read(self, outputs: "Mapping[str, np.ndarray]", batch: int) -> "list[Detections]":
         """See the base."""
-        import numpy as np
 
         from exporter.postprocessing.detections import Detections
 
@@ -64,8 +65,7 @@ class DeepStreamFormat(FormatNode):
             used = int((table[:, 4] > 0).sum())
             if table[used:].any():
                 raise ValueError("rows that are not used are not the last ones, or not 0")
-            rows = table[:used]
-            found.append(Detections(rows[:, :4], rows[:, 4], rows[:, 5].astype(np.int64)))
+            found.append(Detections.of_rows(table[:used]))
         return found
 
     def read_boxes(self, outputs: "Mapping[str, np.ndarray]", batch: int) -> "list[AllBoxes]":
@@ -77,7 +77,7 @@ class DeepStreamFormat(FormatNode):
         found = []
         for table in outputs[OUTPUT][:batch]:
             classes = table[:, 5].astype(np.int64)
-            if (classes != table[:, 5]).any() or classes.min() < 0:
+            if (classes != table[:, 5]).any() or classes.min() < 0 or classes.max() > MAX_CLASS:
                 raise ValueError("a class is no index")
             scores = np.zeros((len(table), classes.max() + 1), np.float32)
             scores[np.arange(len(table)), classes] = table[:, 4]

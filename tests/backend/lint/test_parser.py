@@ -95,10 +95,17 @@ def test_the_parser_is_asked_in_a_process_of_its_own(text, refuses, says):
     assert says in said.line and "\n" not in said.line
 
 
+def test_a_library_that_only_the_environment_knows_is_known_there_too(monkeypatch, tmp_path):
+    """What this program found by PYTHONPATH, the one that asks the parser has to find."""
+    (tmp_path / "tensorrt_rtx_bindings.py").write_text("__version__ = '1.0'\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert "module 'tensorrt_rtx_bindings' has no attribute" in ask_parser(parse(INT8)).line
+
+
 def test_a_parser_that_dies_takes_nothing_along(monkeypatch):
     monkeypatch.setattr("sys.executable", "/bin/false")
     said = ask_parser(parse(INT8))
-    assert said.refuses and said.line.endswith("dies of it (exit code 1)")
+    assert said.refuses and said.line.endswith("died of exit code 1 (parse)")
 
 
 def test_without_the_package_it_says_what_brings_it(monkeypatch):

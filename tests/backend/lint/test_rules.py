@@ -1,7 +1,6 @@
 """Each rule finds the fault that is planted for it, at the node where it is, and nothing in a clean file."""
 
 import numpy as np
-import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
@@ -177,11 +176,6 @@ def test_the_model_is_left_as_it_is():
     before = model.SerializeToString(deterministic=True)
     lint(model)
     assert model.SerializeToString(deterministic=True) == before
-
-
-def test_a_backend_without_rules():
-    with pytest.raises(RequestError, match="backend=openvino"):
-        lint(onnx.ModelProto(), backend="openvino")
 
 
 def test_a_build_for_tensorrt_fails_with_what_the_lint_finds():
