@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import exporter
 from exporter.artifact.benchmark.cases import Case, cases, engine_names
 from exporter.artifact.benchmark.chart import draw, labels
 from exporter.artifact.benchmark.compare import Row, compared
@@ -16,9 +17,43 @@ from exporter.artifact.manifest import read_manifest
 from exporter.cli import main
 from exporter.cli.verbs import benchmark
 from exporter.common.errors import BuildError, RequestError
+from exporter.demo.scenes import scene
+from exporter.report.drawing import write_png
 from exporter.runtime import openvino
 from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
 from exporter.runtime.openvino import OpenVinoEngine
+from tests.model.graphs import saved_detector
+
+LOOSE = ["proof.num_images=2", "proof.mean_score_error=1", "proof.mean_box_error=1000"]  # weights at random
+
+
+@pytest.fixture(scope="module")
+def float_artifact(tmp_path_factory):
+    """A tiny network in float32 with a dynamic batch."""
+    folder = tmp_path_factory.mktemp("float")
+    overrides = [*saved_detector(folder), *LOOSE, "input.batch=dynamic", f"output_dir={folder / 'artifact'}"]
+    exporter.build(overrides=[*overrides, "model.class_names=[a,b,c,d,e]"])
+    return folder / "artifact"
+
+
+@pytest.fixture(scope="module")
+def int8_artifact(tmp_path_factory):
+    """The same in INT8, for one image."""
+    folder = tmp_path_factory.mktemp("int8")
+    int8 = ["model.class_names=[a,b,c,d,e]", "quantization=int8", "calibration=demo", "calibration.num_images=2"]
+    exporter.build(overrides=[*saved_detector(folder), *LOOSE, *int8, f"output_dir={folder / 'artifact'}"])
+    return folder / "artifact"
+
+
+def labelled(folder):
+    """Three labelled images in YOLO's format."""
+    (folder / "images").mkdir()
+    (folder / "labels").mkdir()
+    for i in range(3):
+        write_png(folder / "images" / f"{i}.png", scene("evaluation", i, 64, 96).image)
+        (folder / "labels" / f"{i}.txt").write_text(f"{i} 0.5 0.5 0.5 0.5\n")
+    (folder / "data.yaml").write_text("train: images\nval: images\nnames: [a, b, c, d, e]\n")
+    return folder / "data.yaml"
 
 
 def told(*folders, engines=("all",), precisions=(), hints=(), more=()):
@@ -35,7 +70,7 @@ def test_every_engine_that_is_here_runs_it(float_artifact, int8_artifact, tmp_pa
         float_artifact,
         int8_artifact,
         hints=["latency", "throughput"],
-        more=["--num-images", 2, "--out", tmp_path / "out"],
+        more=["--yolo", labelled(tmp_path), "--num-images", 2, "--out", tmp_path / "out"],
     )
     assert first.endswith("2 rounds")
     told_of = {
