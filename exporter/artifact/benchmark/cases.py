@@ -95,10 +95,5 @@ def _engines(
 
 def engine_names(given: Sequence[EngineName | Literal["all"]]) -> list[EngineName]:
     """Each once; `all` is every one that is installed."""
-    names: list[EngineName] = []
-    for name in given:
-        if name == "all":
-            names += ["onnxruntime", *(["openvino"] if installed() else [])]
-        else:
-            names.append(name)
-    return list(dict.fromkeys(names))
+    every: list[EngineName] = ["onnxruntime", "openvino"] if installed() else ["onnxruntime"]
+    return list(dict.fromkeys(each for name in given for each in (every if name == "all" else (name,))))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exporter.cli.arguments import add_threads, positive, rounds
+from exporter.cli.own_recipe import check_free, write_recipe
 
 if TYPE_CHECKING:
     from exporter.pipeline.advise.tried import Tried
@@ -42,6 +43,8 @@ def run(arguments: list[str]) -> int:
 
     said, out = [quote_path(argument) for argument in given.words], given.out
     recipes = {each: checked(said, each, str(out / each.name)) for each in variants()}
+    if given.save is not None:
+        check_free(given.save, "--save")
     check_request(recipes, said, given.save)
     tried = try_variants(recipes, given.budget, given.threads, given.rounds, progress_in("text"))
     best = best_of(tried, given.max_drop)
@@ -99,7 +102,4 @@ def _save(said: Sequence[str], best: "Tried", name: str) -> Path:
 
     assert best.row is not None  # it was measured, or it would not be the best
     why = f"Advised on {processor()}: {best.row.p50_ms:.1f} ms, {best.drop or 0:.2f} points lost"
-    file = Path("recipes") / f"{name}.yaml"
-    file.parent.mkdir(exist_ok=True)
-    file.write_text(recipe_text(said, best.variant, name, why), encoding="utf-8")
-    return file
+    return write_recipe(name, recipe_text(said, best.variant, name, why), "--save")

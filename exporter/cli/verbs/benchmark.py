@@ -11,6 +11,7 @@ from exporter.cli.arguments import add_labelled_images, add_threads, labelled_im
 if TYPE_CHECKING:
     from exporter.artifact.benchmark.cases import Case
     from exporter.artifact.benchmark.compare import Row
+    from exporter.runtime.openvino import Hint, Precision
 
 USAGE = "DIR… [--engine all]"
 SUMMARY = "time of each artifact, in each engine, against the first, interleaved"
@@ -48,7 +49,8 @@ def run(arguments: list[str]) -> int:
         raise RequestError("--precision, --hint: are OpenVINO's: add --engine openvino or all, or leave them out")
     asked = given.num_images is not None or given.yolo or given.coco or given.strict or given.bit_depth != "auto"
     images = labelled_images(given) if asked else None
-    precisions, hints = given.precision or ["f32"], given.hint or ["latency"]
+    precisions: list[Precision] = given.precision or ["f32"]
+    hints: list[Hint] = given.hint or ["latency"]
     rows = compared(cases(given.dirs, engines, precisions, hints, given.threads, given.batch), given.rounds)
     if images is not None:
         progress = progress_in("text")

@@ -107,7 +107,7 @@ def test_what_is_refused_before_anything_is_built(tmp_path, monkeypatch):
     monkeypatch.setattr("exporter.pipeline.advise.variants.variants", lambda: [VARIANT])  # a composition for each
     out = tmp_path / "out"
     assert "needs labelled images" in refused("+recipe=yolo_nas_s", out=out)
-    assert "--save yolo_nas_s: is no name" in refused(*OVERRIDES, save="yolo_nas_s", out=out)
+    assert "yolo_nas_s.yaml is there already: give another name" in refused(*OVERRIDES, save="yolo_nas_s", out=out)
     assert "--save ../a" in refused(*OVERRIDES, save="../a", out=out)
     assert "only the command line can say this" in refused(*OVERRIDES, "trust=mine", save="mine", out=out)
     assert "no such recipe" in refused("+recipe=nothing", out=out)
