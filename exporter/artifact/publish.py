@@ -15,13 +15,17 @@ from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from exporter.artifact import signature
 from exporter.common.errors import BuildError, RequestError
 from exporter.common.interrupts import has_published, heed, held
 from exporter.common.swap import fsync, recover, swap
 
 MANIFEST, STAGING = "manifest.json", ".exporter-staging"
-ARTIFACT = frozenset({"model.onnx", MANIFEST, "preview.png", ".hydra/"})
-"""What an artifact consists of at its top level; directories end with a slash."""
+ARTIFACT = frozenset({
+    "model.onnx", MANIFEST, "preview.png", "report.html", ".hydra/", "sensitivity.png", "tradeoff.png", "model.engine",
+    "model.xml", "model.bin", *signature.NAMES,
+})  # fmt: skip
+"""What an artifact may hold at its top level; directories end with a slash."""
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 BROKEN = (errno.EIO, errno.EROFS, errno.ESTALE, errno.ENODEV)
 

@@ -31,13 +31,13 @@ def verify(folder: Path) -> Iterator[str]:
     manifest = read_manifest(folder)
     yield f"manifest follows schema version {manifest.schema_version}"
     path = folder / manifest.artifact.file
-    if path.name != manifest.artifact.file or not is_file(path):
+    if not is_file(path):
         raise RequestError(f"{folder}: holds no {manifest.artifact.file}, which its manifest describes")
     _same("size in bytes", path.stat().st_size, manifest.artifact.bytes)
     _same("sha256", file_digest(path), manifest.artifact.sha256)
     yield f"{path.name} has the manifest's size and sha256"
     if manifest.engine is not None:
-        built = folder / Path(manifest.engine.file).name
+        built = folder / manifest.engine.file
         _same(f"sha256 of {built.name}", file_digest(built) if is_file(built) else None, manifest.engine.sha256)
         yield f"{built.name} has the manifest's sha256; {_runs_on(manifest.engine)}"
     if manifest.intermediate is not None:

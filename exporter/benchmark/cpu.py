@@ -7,6 +7,7 @@ from pydantic import Field
 
 from exporter.benchmark import BenchmarkNode
 from exporter.common.errors import BuildError
+from exporter.common.provenance import cores, cpu
 
 if TYPE_CHECKING:
     from exporter.benchmark.section import Benchmark as BenchmarkSection
@@ -45,7 +46,6 @@ class CpuBenchmark(BenchmarkNode):
         from exporter.benchmark.paired import interleaved
         from exporter.benchmark.section import Benchmark as BenchmarkSection
         from exporter.benchmark.section import Sizes
-        from exporter.common.provenance import cpu
 
         threads = cores() if self.threads == "auto" else self.threads
         subjects = [artifact, core] if reference is None else [artifact, reference, core, reference_core]
@@ -133,13 +133,6 @@ def _bytes(subject: "Subject | None") -> int | None:
     if subject is None:
         return None
     return len(subject.model) if isinstance(subject.model, bytes) else subject.model.stat().st_size
-
-
-def cores() -> int:
-    """Those that this process may use."""
-    import os
-
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _powers_of_two(most: int) -> list[int]:

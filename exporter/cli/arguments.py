@@ -22,6 +22,22 @@ def positive_numbers(argument: str) -> list[int]:
     return [positive(each) for each in argument.split(",")]
 
 
+def rounds(argument: str) -> int:
+    """How often each is timed: at least 2, since quartiles are taken."""
+    number = int(argument)
+    if number < 2:
+        raise ValueError(argument)
+    return number
+
+
+def add_threads(parser: ArgumentParser) -> None:
+    """`--threads`: of each session, several numbers one after the other."""
+    from exporter.common.provenance import cores
+
+    about = "of a session (as many as this process has cores)"
+    parser.add_argument("--threads", type=positive_numbers, default=[cores()], metavar="N,…", help=about)
+
+
 def add_bit_depth(parser: ArgumentParser) -> None:
     """`--bit-depth`: what 16-bit images use."""
     about = "bits that 16-bit images use, 8 to 16, as 10 or 12 of a camera (auto: found over all of them, and said)"
@@ -40,7 +56,7 @@ def add_labelled_images(parser: ArgumentParser, number: str) -> None:
 
 def labelled_images(given: Namespace) -> "EvaluationNode":
     """What the flags of `add_labelled_images` choose: a data.yaml, a folder with a COCO json, or synthetic images.
-    Raises RequestError for both sets, for `--strict` without one, and for numbers that cannot be."""
+    Raises RequestError for both sets, for `--strict` or `--bit-depth` without one, and for numbers that cannot be."""
     from pydantic import ValidationError
 
     from exporter.common.errors import RequestError
@@ -52,8 +68,9 @@ def labelled_images(given: Namespace) -> "EvaluationNode":
     number, strict, depth = given.num_images, given.strict, given.bit_depth
     if given.yolo and given.coco:
         raise RequestError("--yolo and --coco: give one of them")
-    if strict and not (given.yolo or given.coco):
-        raise RequestError("--strict: is for the labels of --yolo or --coco: give one of them, or leave it out")
+    for flag, said in (("--strict", strict), ("--bit-depth", depth != "auto")):
+        if said and not (given.yolo or given.coco):
+            raise RequestError(f"{flag}: is for the images of --yolo or --coco: give one of them, or leave it out")
     try:
         if given.yolo:
             return YoloEvaluation(path=given.yolo, split="val", num_images=number, strict=strict, bit_depth=depth)

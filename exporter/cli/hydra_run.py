@@ -3,7 +3,6 @@
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -22,11 +21,7 @@ from exporter.config.compose import (
     from_hydra,
     register_recipes,
 )
-from exporter.config.recipe import Recipe
 from exporter.pipeline.sweep.run import Metric, run_one
-
-if TYPE_CHECKING:
-    from exporter.artifact.manifest import Manifest
 
 MULTIRUN = ("-m", "--multirun")
 
@@ -71,7 +66,7 @@ def task(config: DictConfig) -> Metric:
     composed = from_hydra(whole)
     if HydraConfig.get().mode == RunMode.MULTIRUN:
         named(whole, composed)  # hydra.sweep.subdir may hold ${name}
-        return run_one(composed, whole.hydra, _build_quietly)
+        return run_one(composed, whole.hydra)
     _build(composed)
     return None
 
@@ -92,9 +87,9 @@ def _build(composed: Composed) -> None:
     """Checks the recipe, then imports what builds, then builds."""
     recipe = check(composed)
     from exporter.artifact.publish import check_output_dir
-    from exporter.pipeline.build import OWNED, build
+    from exporter.pipeline.build import build
 
-    check_output_dir(recipe.output_dir, OWNED)
+    check_output_dir(recipe.output_dir)
     from exporter.common.progress import progress_in
 
     progress = progress_in(recipe.progress.format)
@@ -103,10 +98,3 @@ def _build(composed: Composed) -> None:
     from exporter.report.summary import summary_lines
 
     progress.end(summary_lines(manifest))
-
-
-def _build_quietly(recipe: Recipe) -> "Manifest":
-    from exporter.common.progress import Progress
-    from exporter.pipeline.build import build
-
-    return build(recipe, Progress())

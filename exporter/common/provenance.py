@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib.metadata
+import os
 import platform
 import subprocess
 import time
@@ -59,6 +60,11 @@ def cpu() -> dict[str, Any]:
         "name": fields.get("model name", "unknown"),
         "features": sorted(flags & {"avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "avx512_bf16"}),
     }
+
+
+def cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0))
 
 
 def run_section(output_dir: Path, started: float, seconds: float) -> dict[str, Any]:

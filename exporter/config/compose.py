@@ -1,7 +1,6 @@
-"""From the command line's overrides to a checked recipe: composition (Hydra), then every check that needs no work.
+"""From the command line's overrides to a configuration: composition, by Hydra; what of it is wrong is one line.
 
-`compose` gives the configuration, `check` the recipe: a node for every group, all mistakes at once. Nothing heavy is
-imported here and no file but YAML is read.
+What the configuration means is checked in `check.py`. Nothing heavy is imported here and no file but YAML is read.
 """
 
 import contextlib

@@ -15,9 +15,8 @@ from pathlib import Path
 
 from exporter.artifact.manifest import Manifest, read_manifest
 from exporter.artifact.publish import publishing
-from exporter.common.errors import RequestError
-from exporter.common.files import exists, is_folder
 from exporter.common.geometry import Geometry
+from exporter.deploy.checked import checked_file, engine_name, refuse
 from exporter.deploy.labels import labels
 from exporter.preprocessing.normalization import Normalization
 
@@ -55,15 +54,10 @@ def write_config(folder: Path, out: Path) -> Iterator[str]:
     what was written and what is still needed. Raises RequestError where nvinfer cannot run the artifact."""
     manifest = read_manifest(folder)
     text = config(manifest)
-    if exists(out) and (not is_folder(out) or any(out.iterdir())):
-        raise RequestError(f"--out {out}: is there already: give a new or empty folder")
-    files = [manifest.artifact.file, *([manifest.engine.file] if manifest.engine else [])]
-    for name in files:
-        if not (folder / Path(name).name).is_file():
-            raise RequestError(f"{folder}: holds no {Path(name).name}: exporter verify {folder} says more")
+    files = [checked_file(folder, each) for each in (manifest.artifact, manifest.engine) if each is not None]
     with publishing(out, (), "--out ") as new:
-        for name in files:
-            shutil.copyfile(folder / Path(name).name, new / Path(name).name)
+        for file in files:
+            shutil.copyfile(file, new / file.name)
         (new / LABELS).write_text(labels(manifest), encoding="utf-8")
         (new / CONFIG).write_text(text, encoding="utf-8")
     yield f"{out / CONFIG}: for Gst-nvinfer; not run in DeepStream"
@@ -72,10 +66,7 @@ def write_config(folder: Path, out: Path) -> Iterator[str]:
 
 def config(manifest: Manifest) -> str:
     """The text of the configuration. Raises RequestError where nvinfer cannot run the artifact."""
-    if problems := list(_problems(manifest)):
-        whys = ", ".join(why for why, _ in problems)
-        fixes = dict.fromkeys(word for _, fix in problems for word in fix.split())
-        raise RequestError(f"{manifest.name}: nvinfer cannot take it: {whys}: build it with {' '.join(fixes)}")
+    refuse(f"{manifest.name}: nvinfer cannot take it", _problems(manifest))
     labels(manifest)  # refuses names that no line can hold
     geometry = manifest.preprocessing.geometry
     assert geometry is not None  # `_problems`
@@ -93,7 +84,7 @@ def config(manifest: Manifest) -> str:
         "process-mode=1",
         "network-type=0",
         f"onnx-file={manifest.artifact.file}",
-        f"model-engine-file={Path(manifest.artifact.file).with_suffix('.engine')}",
+        f"model-engine-file={engine_name(manifest)}",
         f"batch-size={manifest.backend.profile.max[0] if manifest.backend.profile else batch}",
         f"network-mode={MODES.get(manifest.quantization.precision, INT8)}",
         f"infer-dims=3;{geometry.height};{geometry.width}",

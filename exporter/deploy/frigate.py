@@ -14,7 +14,7 @@ from typing import Literal
 from exporter.artifact.manifest import Manifest, read_manifest
 from exporter.artifact.publish import publishing
 from exporter.common.errors import RequestError
-from exporter.common.files import exists, is_file
+from exporter.deploy.checked import checked_file, refuse
 from exporter.deploy.labels import labels
 from exporter.preprocessing.normalization import Normalization
 
@@ -57,11 +57,7 @@ def write(folder: Path, detector: str | None, model_type: str | None, out: Path 
     if out is None:
         yield from text.splitlines()
         return
-    source = folder / Path(manifest.artifact.file).name
-    if exists(out):
-        raise RequestError(f"--out {out}: is there already: give a new folder")
-    if not is_file(source):
-        raise RequestError(f"{folder}: holds no {source.name}: exporter verify {folder} says more")
+    source = checked_file(folder, manifest.artifact)
     with publishing(out, (), "--out ") as new:
         shutil.copyfile(source, new / f"{manifest.name}.onnx")
         (new / LABELS).write_text(labels(manifest), encoding="utf-8")
@@ -76,13 +72,8 @@ def config(manifest: Manifest, detector: str, model_type: str) -> str:
     if contract is None:
         known = ", ".join(f"--detector {a} --model-type {b}" for a, b in CONTRACTS)
         raise RequestError(f"--detector {detector} --model-type {model_type}: is not known here: take {known}")
-    if problems := list(_problems(manifest, contract)):
-        whys = ", ".join(why for why, _ in problems)
-        fixes = dict.fromkeys(word for _, fix in problems for word in fix.split())
-        raise RequestError(
-            f"{manifest.name}: Frigate's detector {detector} does not read it as {model_type}: {whys}: build it with"
-            f" {' '.join(fixes)}"
-        )
+    said = f"{manifest.name}: Frigate's detector {detector} does not read it as {model_type}"
+    refuse(said, _problems(manifest, contract))
     given, (height, width) = manifest.input, manifest.input.nominal_image
     unit = given.dtype == "float32" and not contract.bytes_once_compiled
     lines = [

@@ -13,7 +13,7 @@ from pathlib import Path
 from exporter.artifact.manifest import Manifest, read_manifest
 from exporter.artifact.publish import publishing
 from exporter.common.errors import RequestError
-from exporter.common.files import exists, file_digest, is_file
+from exporter.deploy.checked import checked_file
 from exporter.deploy.snippet.facts import facts
 from exporter.deploy.snippet.python_engines import own
 from exporter.deploy.triton_model import program
@@ -40,8 +40,8 @@ def write_repository(folder: Path, out: Path, backend: str | None, max_batch_siz
     text = config(manifest, backend, max_batch_size)
     known = facts(manifest, BACKENDS[backend][2])
     model = out / manifest.name
-    if model.name != manifest.name or exists(model):
-        raise RequestError(f"--out {out}: {manifest.name} is there already or no name of a folder: give another one")
+    if model.name != manifest.name:
+        raise RequestError(f"--out {out}: {manifest.name} is no name of a folder: build it with name=…")
     with publishing(model, (), "--out ") as new:
         (new / "1").mkdir()
         shutil.copyfile(source, new / "1" / BACKENDS[backend][2])
@@ -101,13 +101,10 @@ def _source(folder: Path, manifest: Manifest, backend: str) -> Path:
         raise RequestError(
             f"{folder}: ONNX Runtime has no EfficientNMS_TRT: build the engine, exporter engine {folder}"
         )
-    if backend == "tensorrt" and manifest.engine is None:
+    stated = manifest.engine if backend == "tensorrt" else manifest.artifact
+    if stated is None:
         raise RequestError(f"{folder}: has no engine yet: exporter engine {folder}, on a machine with the server's GPU")
-    facts = manifest.engine if backend == "tensorrt" and manifest.engine else manifest.artifact
-    file = folder / Path(facts.file).name
-    if not is_file(file) or file_digest(file) != facts.sha256:
-        raise RequestError(f"{file}: is missing or not what its manifest says: exporter verify {folder} says more")
-    return file
+    return checked_file(folder, stated)
 
 
 def _tensor(kind: str, name: str, dtype: str, shape: list[int | str], limit: int) -> Iterator[str]:

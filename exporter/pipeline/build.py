@@ -13,7 +13,6 @@ from pathlib import Path
 from omegaconf import OmegaConf
 
 from exporter.artifact import manifest as m
-from exporter.artifact import signature
 from exporter.artifact.publish import publishing
 from exporter.common.progress import Progress
 from exporter.common.provenance import run_section
@@ -24,21 +23,6 @@ from exporter.pipeline.steps import Steps, steps
 from exporter.store.place import Files, Store
 from exporter.store.stage import REUSED, UNNEEDED, Run
 
-# What an artifact's folder may hold.
-OWNED = (
-    m.ARTIFACT,
-    "model.engine",
-    "model.xml",
-    "model.bin",
-    m.FILE,
-    "preview.png",
-    "report.html",
-    "sensitivity.png",
-    "tradeoff.png",
-    ".hydra/",
-    *signature.NAMES,
-)
-
 
 def build(recipe: Recipe, progress: Progress, fresh: bool = False) -> m.Manifest:
     """Builds, proves and publishes what the recipe's store does not have yet; `fresh`: everything, whatever it has.
@@ -47,7 +31,7 @@ def build(recipe: Recipe, progress: Progress, fresh: bool = False) -> m.Manifest
     was."""
     started, clock = time.time(), time.perf_counter()  # the first may be set back meanwhile
     run = Run(None if fresh else store_of(recipe, progress), recipe.name, progress)
-    with no_autocast(), publishing(recipe.output_dir, OWNED) as staging:
+    with no_autocast(), publishing(recipe.output_dir) as staging:
         made, files, artifact = _made(recipe, run)
         manifest = m.Manifest.model_validate(json.loads(files[m.FILE]))
         if manifest.artifact.sha256 != hashlib.sha256(artifact).hexdigest():

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from exporter.benchmark.cpu import cores
 from exporter.common.node import UnknownOriginError
-from exporter.common.provenance import cpu, repository
+from exporter.common.provenance import cores, cpu, repository
 from exporter.config.recipe import Recipe
 from exporter.pipeline.stages import attach, load, measure, page, prove
 from exporter.pipeline.stages.calibrated import summed_up

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from exporter.artifact.manifest import Manifest
+from exporter.artifact.manifest import Input, Manifest, Tensor
 from exporter.evaluation.section import ScoreShift
 from exporter.postprocessing.outside import in_words
 from exporter.proof.section import DetectionErrors, Sight
@@ -100,6 +100,6 @@ def _moved(shift: ScoreShift) -> str:
     )
 
 
-def _tensor(tensor) -> str:  # noqa: ANN001 - an input or an output section: both have these three
+def _tensor(tensor: Input | Tensor) -> str:
     shape = ", ".join(str(side) for side in tensor.shape)
     return f"{tensor.name} {tensor.dtype} [{shape}]"

@@ -1,10 +1,9 @@
 """How results of a kind become files, and files results."""
 
 import io
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from exporter.store.place import Files
 
@@ -33,16 +32,6 @@ def unpack_model(content: bytes) -> "onnx.ModelProto":
     import onnx
 
     return onnx.load_from_string(content)
-
-
-def pack_json(value: Any) -> bytes:
-    """JSON in UTF-8."""
-    return json.dumps(value).encode()
-
-
-def unpack_json(content: bytes) -> Any:
-    """A value from its JSON."""
-    return json.loads(content)
 
 
 def pack_arrays(arrays: "dict[str, np.ndarray]") -> bytes:

@@ -96,8 +96,11 @@ class Store:
                     target.parent.mkdir(parents=True, exist_ok=True)
                     if target.exists() and key not in self:  # left of a removal that was cut short
                         self._discard(target)
-                    with contextlib.suppress(FileExistsError):
-                        _rename(folder, target)  # where it exists already, somebody else was faster: the same
+                    try:
+                        folder.rename(target)  # which never replaces a folder that holds something
+                    except OSError as error:
+                        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):  # somebody else was faster: the same
+                            raise
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
             self._unseen += entry["bytes"]
@@ -199,16 +202,6 @@ class Store:
         if not self._unusable:
             self._unusable = True
             self._warn(f"store: {self.path}: {error.strerror or error}: results are not kept")
-
-
-def _rename(folder: Path, target: Path) -> None:
-    """Into place, unless there is one: a folder that holds something is never replaced."""
-    try:
-        folder.rename(target)
-    except OSError as error:
-        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-            raise
-        raise FileExistsError(target) from error
 
 
 @contextlib.contextmanager

@@ -78,7 +78,3 @@ def test_a_folder_without_one_is_refused(tmp_path):
 )
 def test_it_says_who_named_the_classes(names, told, source):
     assert names_from(names, told) == source
-
-
-def test_an_artifact_says_who_named_its_classes(float_artifact):
-    assert read_manifest(float_artifact).model.class_names_from == "weights"  # of the demo's file

@@ -6,18 +6,15 @@ import numpy as np
 import onnx
 import pytest
 
-from exporter.artifact.benchmark.cases import cases
-from exporter.artifact.benchmark.compare import compared
-from exporter.artifact.manifest import Latency, Sizes, read_manifest
+from exporter.artifact.manifest import Latency, Sizes
 from exporter.benchmark import cpu
 from exporter.benchmark.memory import peak_memory
 from exporter.benchmark.paired import WARM_UP, interleaved, ratio, summarized
 from exporter.benchmark.subject import Subject
-from exporter.cli import main
-from exporter.cli.verbs.benchmark import line
-from exporter.common.errors import BuildError, RequestError
+from exporter.common.errors import BuildError
 from exporter.report.summary import measured_lines
 from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
+from tests.pipeline.sweep.made import manifest
 from tests.report.diff.artifacts import benchmark as artifact_benchmark
 
 
@@ -56,7 +53,7 @@ def test_percentiles_lie_between_neighbours():
     assert len(found.times_ms) == 101
 
 
-def test_slower_than_fp32_is_said_in_the_closing_lines(float_artifact):
+def test_slower_than_fp32_is_said_in_the_closing_lines():
     slow, fast = [20.0] * 4, [10.0] * 4
 
     def latency(own, baseline):
@@ -67,7 +64,7 @@ def test_slower_than_fp32_is_said_in_the_closing_lines(float_artifact):
     assert list(cpu._warnings(latency(fast, slow))) == []
     assert list(cpu._warnings(Latency(artifact=summarized(slow), reference=None, ratio=None))) == []
     slower = artifact_benchmark(20.0).model_copy(update={"warnings": [line]})
-    said = list(measured_lines(read_manifest(float_artifact).model_copy(update={"benchmark": slower})))
+    said = list(measured_lines(manifest().model_copy(update={"benchmark": slower})))
     assert f"  warning    {line}" in said
 
 
@@ -139,41 +136,3 @@ def test_everything_is_measured_against_the_reference(monkeypatch):
     alone = node.measure(own, None, own, None, dynamic_batch=False)
     assert [(row.threads, row.batch) for row in alone.throughput] == [(1, 1), (2, 1)]
     assert (alone.end_to_end.reference, alone.end_to_end.ratio, alone.warnings) == (None, None, [])
-
-
-def chosen(*folders):
-    return cases(folders, ["own"], ["f32"], ["latency"], [1], None)
-
-
-def told(*folders):
-    return [line(row) for row in compared(chosen(*folders), 2)]
-
-
-def test_compare_names_every_folder_and_the_first_is_the_measure(int8_artifact, float_artifact):
-    first, second = told(float_artifact, int8_artifact)
-    assert str(float_artifact) in first and "of the first" not in first
-    assert str(int8_artifact) in second and "of the first" in second
-    with pytest.raises(RequestError, match="2 rounds"):
-        compared(chosen(float_artifact), 1)
-
-
-def test_compare_says_loudly_what_is_slower(int8_artifact, float_artifact, monkeypatch):
-    monkeypatch.setattr(
-        "exporter.artifact.benchmark.compare.interleaved", lambda runs, rounds: [[10.0, 10.0], [20.0, 20.0]]
-    )
-    _, said = told(float_artifact, int8_artifact)
-    assert "2.000 of the first" in said and said.endswith("!! SLOWER")
-    monkeypatch.setattr(
-        "exporter.artifact.benchmark.compare.interleaved", lambda runs, rounds: [[10.0, 10.0], [5.0, 5.0]]
-    )
-    _, said = told(float_artifact, int8_artifact)
-    assert "SLOWER" not in said
-
-
-def test_the_verbs_print_metrics(int8_artifact, capsys):
-    assert main(["benchmark", str(int8_artifact), "--rounds", "2"]) == 0
-    assert "p50" in capsys.readouterr().out
-    assert main(["evaluate", str(int8_artifact), "--num-images", "2"]) == 0
-    assert "mAP" in capsys.readouterr().out
-    assert main(["evaluate", str(int8_artifact), "--yolo", "nowhere.yaml"]) == 2
-    assert main(["evaluate", str(int8_artifact), "--num-images", "0"]) == 2

@@ -84,7 +84,7 @@ def test_the_flag_of_a_planned_sweep_stands_anywhere(where, monkeypatch, capsys)
     arguments = ["+recipe=yolo_nas_s", "input.size=64,96"]
     arguments.insert(where, "-m")
     given = []
-    monkeypatch.setattr("exporter.pipeline.stages.plan.plan_sweep", lambda arguments: given.extend(arguments) or [])
+    monkeypatch.setattr("exporter.pipeline.plan.plan_sweep", lambda arguments: given.extend(arguments) or [])
     assert main(["plan", *arguments]) == 0
     assert given == ["+recipe=yolo_nas_s", "input.size=64,96"]
 

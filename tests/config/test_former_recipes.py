@@ -1,5 +1,7 @@
 """Recipes of 0.1.0 that are gone: whoever asks for one is told the words, and these mean what the recipe meant."""
 
+import re
+
 import pytest
 import yaml
 
@@ -11,17 +13,32 @@ from exporter.config.compose import compose
 from exporter.config.no_such_recipe import TABLE
 from exporter.postprocessing.nms.efficientnms import EfficientNms
 
+SHIPPED = {path.stem for path in RECIPES.glob("*.yaml")}
 FORMER = yaml.safe_load(TABLE.read_text(encoding="utf-8"))
 
 
 def test_there_are_no_more_than_hold_a_decision():
-    shipped = {path.stem for path in RECIPES.glob("*.yaml")}
-    assert len(shipped) <= 30
-    assert not shipped & FORMER.keys()
+    assert len(SHIPPED) <= 30
+    assert not SHIPPED & FORMER.keys()
 
 
-@pytest.mark.parametrize(("name", "overrides"), FORMER.items())
+def model_and_kind(name):
+    """`yolo_nas_s_int8_trt` as "yolo_nas_s" and "int8_trt"."""
+    return re.fullmatch(r"(yolo_nas_[sml]|ppyoloe_[smlx])_(\w+)", name).groups()
+
+
+KINDS = {model_and_kind(name)[1]: (name, overrides) for name, overrides in FORMER.items()}
+
+
+@pytest.mark.parametrize(("name", "overrides"), KINDS.values(), ids=KINDS)
 def test_the_words_mean_what_the_recipe_meant(name, overrides):
+    """Of each kind for one network; what the others are told differs from it by the network's name alone."""
+    model, kind = model_and_kind(name)
+    for other, theirs in FORMER.items():
+        its_model, its_kind = model_and_kind(other)
+        if its_kind == kind:
+            assert theirs == overrides.replace(model, its_model)
+            assert theirs.split()[0].removeprefix("+recipe=") in SHIPPED
     recipe = check(compose([*overrides.split(), "model.weights=random", *["calibration=demo"] * ("int8" in name)]))
     chosen = type(recipe.quantization).__name__
     assert chosen == {"int8_fp16": "Int8Fp16", "int8": "Int8", "fp16": "Fp16"}.get(
@@ -31,6 +48,7 @@ def test_the_words_mean_what_the_recipe_meant(name, overrides):
     assert type(recipe.backend).__name__ == backend
     assert isinstance(recipe.nms, EfficientNms) == name.endswith("_trt")
     assert recipe.export.opset == (19 if "int8_fp16" in name else 18)
+    assert recipe.model.architecture == model
 
 
 @pytest.mark.parametrize("overrides", [["+recipe=yolo_nas_m_int8_trt"], ["recipes", "--copy", "yolo_nas_m_int8_trt"]])

@@ -118,7 +118,10 @@ def test_a_folder(tmp_path, capsys):
     assert "not run in DeepStream" in out
     assert "engine: build it first" in out
     assert main(["deepstream", str(folder), "--out", str(tmp_path / "out")]) == 2
-    assert "is there already" in capsys.readouterr().err
+    assert "give a new or empty directory" in capsys.readouterr().err
+    (folder / "model.onnx").write_bytes(b"other")
+    assert main(["deepstream", str(folder), "--out", str(tmp_path / "new")]) == 2
+    assert "not what its manifest says" in capsys.readouterr().err
 
 
 def test_a_name_of_two_lines_is_no_label():

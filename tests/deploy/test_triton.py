@@ -249,7 +249,7 @@ def test_a_model_that_is_there_stays(artifact, tmp_path, capsys):
     assert main(["triton", str(folder), "--out", str(tmp_path / "models")]) == 0
     (tmp_path / "models" / "yolo_nas_s_int8" / "config.pbtxt").write_text("mine")
     assert main(["triton", str(folder), "--out", str(tmp_path / "models")]) == 2
-    assert "is there already" in capsys.readouterr().err
+    assert "give a new or empty directory" in capsys.readouterr().err
     assert (tmp_path / "models" / "yolo_nas_s_int8" / "config.pbtxt").read_text() == "mine"
 
 

@@ -5,7 +5,7 @@ import pytest
 from exporter.cli import main
 from exporter.common.errors import RequestError
 from exporter.common.paths import CONF, recipe_files
-from exporter.pipeline.stages.plan import combinations
+from exporter.pipeline.plan import combinations
 
 
 def test_glob_takes_the_options_that_there_are():

@@ -51,7 +51,7 @@ DYNAMIC = [
 def build(folder, *overrides: str):
     """`SmallDetector`, from its graph: nothing is traced."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("exporter.pipeline.stages.trace.trace", fixed_core)
+        patch.setattr("exporter.graph.trace.trace", fixed_core)
         exporter.build(model=SmallDetector(), overrides=[*OVERRIDES, *overrides, f"output_dir={folder}"])
     return folder
 

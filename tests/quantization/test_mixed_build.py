@@ -7,12 +7,12 @@ import pytest
 
 import exporter
 from exporter.artifact.manifest import read_manifest
+from exporter.artifact.publish import ARTIFACT
 from exporter.artifact.verify import verify
 from exporter.config.check import check
 from exporter.config.compose import compose
 from exporter.demo.scenes import CLASS_NAMES, scene
 from exporter.evaluation.examples import GroundTruth
-from exporter.pipeline.build import OWNED
 from exporter.pipeline.stages.trace import core_graph
 from exporter.postprocessing.nms.onnx import OnnxNms
 from exporter.quantization.int8 import Int8
@@ -39,7 +39,7 @@ def built(request, tmp_path_factory):
 
 def test_everything_is_published(built):
     names = {entry.name + "/" * entry.is_dir() for entry in built.iterdir()}
-    assert {"sensitivity.png", "tradeoff.png"} < names <= set(OWNED)
+    assert {"sensitivity.png", "tradeoff.png"} < names <= set(ARTIFACT)
     manifest = read_manifest(built)
     summary = manifest.quantization
     assert set(summary.left_for_accuracy) == {"layer2.conv/Conv", "layer3.conv/Conv"}

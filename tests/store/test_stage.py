@@ -2,6 +2,7 @@
 
 import ast
 import hashlib
+import json
 import sys
 from dataclasses import replace
 from importlib.metadata import packages_distributions
@@ -13,12 +14,12 @@ from hypothesis import strategies as st
 from exporter.common.node import UnknownOriginError
 from exporter.common.progress import Progress
 from exporter.store import sources
-from exporter.store.codec import Codec, pack_json, unpack_json
+from exporter.store.codec import Codec
 from exporter.store.key import differences, digest, identity
 from exporter.store.place import Store
 from exporter.store.stage import BUILT, REUSED, UNNEEDED, Run, Stage
 
-JSON = Codec(lambda value: {"value": pack_json(value)}, lambda files: unpack_json(files["value"]))
+JSON = Codec(lambda value: {"value": json.dumps(value).encode()}, lambda files: json.loads(files["value"]))
 CALLS = []
 
 

@@ -9,9 +9,9 @@ from exporter.artifact.benchmark.chart import draw
 from exporter.artifact.benchmark.compare import Row, compared, processor, scored
 from exporter.artifact.detector import detector_of
 from exporter.artifact.evaluate import evaluate_artifact
-from exporter.benchmark.cpu import cores
 from exporter.common.errors import BuildError
 from exporter.common.progress import Progress
+from exporter.common.provenance import cores
 from exporter.demo.scenes import scene
 from exporter.evaluation.demo import DemoEvaluation
 from exporter.postprocessing.detections import Detections

@@ -9,10 +9,10 @@ from pathlib import Path
 from exporter.artifact.benchmark.cases import cases
 from exporter.artifact.detector import detector_of
 from exporter.artifact.manifest import Manifest, Ratio, read_manifest
-from exporter.benchmark.cpu import cores
 from exporter.benchmark.paired import interleaved, ratio
 from exporter.common.errors import BuildError
 from exporter.common.progress import progress_in
+from exporter.common.provenance import cores
 from exporter.evaluation.demo import DemoEvaluation
 from exporter.evaluation.evaluate import evaluate
 

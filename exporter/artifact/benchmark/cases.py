@@ -4,23 +4,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
 from exporter.artifact.manifest import Manifest, read_manifest
 from exporter.backend.engine import engine_of
 from exporter.benchmark.subject import Subject, example_input
 from exporter.common.errors import RequestError
-from exporter.common.messages import one_of
 from exporter.quantization.section import Int8
 from exporter.runtime.engine import Engine
 from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
 from exporter.runtime.openvino import Hint, OpenVinoEngine, Precision, installed
 
-T = TypeVar("T", bound=str)
 EngineName = Literal["own", "onnxruntime", "openvino"]
-
-PRECISIONS: tuple[Precision, ...] = ("f32", "bf16", "f16")
-HINTS: tuple[Hint, ...] = ("latency", "throughput")
 
 
 @dataclass(frozen=True)
@@ -98,33 +93,7 @@ def _engines(
             yield OpenVinoEngine(precision, hint)
 
 
-def engine_names(given: Sequence[str]) -> list[EngineName]:
-    """`all` is every one that is installed. Raises RequestError for any other."""
-    names: list[EngineName] = []
-    for name in given or ["own"]:
-        if name == "all":
-            names.append("onnxruntime")
-            names.extend(["openvino"] if installed() else [])
-        elif name in ("own", "onnxruntime", "openvino"):
-            names.append(name)
-        else:
-            raise RequestError(one_of(f"--engine {name}: not known", name, ["all", "own", "onnxruntime", "openvino"]))
-    return list(dict.fromkeys(names))
-
-
-def precision_names(given: Sequence[str]) -> list[Precision]:
-    """OpenVINO's, FP32 where none is given. Raises RequestError for any other."""
-    return _known("--precision", given, PRECISIONS)
-
-
-def hint_names(given: Sequence[str]) -> list[Hint]:
-    """OpenVINO's, latency where none is given. Raises RequestError for any other."""
-    return _known("--hint", given, HINTS)
-
-
-def _known(flag: str, given: Sequence[str], allowed: tuple[T, ...]) -> list[T]:
-    known = {str(each): each for each in allowed}
-    for word in given:
-        if word not in known:
-            raise RequestError(one_of(f"{flag} {word}: not known", word, list(known)))
-    return [known[word] for word in given] or [allowed[0]]
+def engine_names(given: Sequence[EngineName | Literal["all"]]) -> list[EngineName]:
+    """Each once; `all` is every one that is installed."""
+    every: list[EngineName] = ["onnxruntime", "openvino"] if installed() else ["onnxruntime"]
+    return list(dict.fromkeys(each for name in given for each in (every if name == "all" else (name,))))

@@ -1,13 +1,14 @@
 """`exporter advise`: builds the variants within a time, measures what was built, and names the one to take."""
 
 import json
-import os
+import shlex
 from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from exporter.cli.arguments import positive, positive_numbers
+from exporter.cli.arguments import add_threads, positive, rounds
+from exporter.cli.own_recipe import check_free, write_recipe
 
 if TYPE_CHECKING:
     from exporter.pipeline.advise.tried import Tried
@@ -22,8 +23,8 @@ def parser() -> ArgumentParser:
     parser.add_argument("words", nargs="+", metavar="WORD", help="of a build, without backend and quantization")
     parser.add_argument("--max-drop", type=float, default=0.5, metavar="P", help="points of mAP that may be lost (0.5)")
     parser.add_argument("--budget", type=positive, default=900, metavar="S", help="seconds (900)")
-    parser.add_argument("--threads", type=positive_numbers, default=[os.cpu_count() or 1], metavar="N,…")
-    parser.add_argument("--rounds", type=int, default=20)
+    add_threads(parser)
+    parser.add_argument("--rounds", type=rounds, default=20)
     parser.add_argument("--out", type=Path, default=Path("outputs") / "advice", metavar="DIR")
     parser.add_argument("--save", metavar="NAME", help="write what is advised as recipes/NAME.yaml")
     return parser
@@ -42,6 +43,8 @@ def run(arguments: list[str]) -> int:
 
     said, out = [quote_path(argument) for argument in given.words], given.out
     recipes = {each: checked(said, each, str(out / each.name)) for each in variants()}
+    if given.save is not None:
+        check_free(given.save, "--save")
     check_request(recipes, said, given.save)
     tried = try_variants(recipes, given.budget, given.threads, given.rounds, progress_in("text"))
     best = best_of(tried, given.max_drop)
@@ -54,7 +57,7 @@ def run(arguments: list[str]) -> int:
         bound = f"--max-drop {given.max_drop:g}"
         raise BuildError(f"{bound}: no variant that was tried holds it: allow more, or --budget more")
     print(f"take this, with {best.row.case.threads} threads:")
-    print(f"  python -m exporter {' '.join((*said, *best.variant.overrides))}")
+    print(f"  python -m exporter {shlex.join((*given.words, *best.variant.overrides))}")
     if given.save is not None:
         print(_save(said, best, given.save))
     return 0
@@ -99,7 +102,4 @@ def _save(said: Sequence[str], best: "Tried", name: str) -> Path:
 
     assert best.row is not None  # it was measured, or it would not be the best
     why = f"Advised on {processor()}: {best.row.p50_ms:.1f} ms, {best.drop or 0:.2f} points lost"
-    file = Path("recipes") / f"{name}.yaml"
-    file.parent.mkdir(exist_ok=True)
-    file.write_text(recipe_text(said, best.variant, name, why), encoding="utf-8")
-    return file
+    return write_recipe(name, recipe_text(said, best.variant, name, why), "--save")

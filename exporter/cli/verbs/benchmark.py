@@ -1,17 +1,17 @@
 """`exporter benchmark`: artifacts on the disk, in their own engine or in every one that is here."""
 
 import json
-import os
 from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from exporter.cli.arguments import add_labelled_images, labelled_images, positive_numbers
+from exporter.cli.arguments import add_labelled_images, add_threads, labelled_images, positive_numbers, rounds
 
 if TYPE_CHECKING:
     from exporter.artifact.benchmark.cases import Case
     from exporter.artifact.benchmark.compare import Row
+    from exporter.runtime.openvino import Hint, Precision
 
 USAGE = "DIR… [--engine all]"
 SUMMARY = "time of each artifact, in each engine, against the first, interleaved"
@@ -21,13 +21,15 @@ def parser() -> ArgumentParser:
     about = "time of each artifact against the first: medians of interleaved runs"
     parser = ArgumentParser(prog="exporter benchmark", description=about)
     parser.add_argument("dirs", type=Path, nargs="+", metavar="DIR")
-    engines = "onnxruntime, openvino, all that are installed, or own: the one each artifact is for (the default)"
-    parser.add_argument("--engine", action="append", default=[], metavar="NAME", help=engines)
-    parser.add_argument("--precision", action="append", default=[], metavar="P", help="OpenVINO's: f32, bf16, f16")
-    parser.add_argument("--hint", action="append", default=[], metavar="H", help="OpenVINO's: latency, throughput")
-    parser.add_argument("--threads", type=positive_numbers, default=[os.cpu_count() or 1], metavar="N,…")
+    engines = "all: those that are installed; own: the one that each artifact is for (the default)"
+    parser.add_argument("--engine", action="append", choices=["own", "onnxruntime", "openvino", "all"], help=engines)
+    about = "what OpenVINO computes in (f32)"
+    parser.add_argument("--precision", action="append", choices=["f32", "bf16", "f16"], help=about)
+    about = "what OpenVINO is asked for (latency)"
+    parser.add_argument("--hint", action="append", choices=["latency", "throughput"], help=about)
+    add_threads(parser)
     parser.add_argument("--batch", type=positive_numbers, metavar="N,…", help="images a run, where that is free")
-    parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--rounds", type=rounds, default=40)
     number = "measures mAP too, on so many synthetic images; with --yolo or --coco at most so many images"
     add_labelled_images(parser, number)
     parser.add_argument("--out", type=Path, metavar="DIR", help="benchmark.json, and with mAP benchmark.png")
@@ -36,14 +38,19 @@ def parser() -> ArgumentParser:
 
 def run(arguments: list[str]) -> int:
     given = parser().parse_args(arguments)
-    from exporter.artifact.benchmark.cases import cases, engine_names, hint_names, precision_names
+    from exporter.artifact.benchmark.cases import cases, engine_names
     from exporter.artifact.benchmark.compare import compared, processor, scored
     from exporter.artifact.evaluate import evaluate_artifact
+    from exporter.common.errors import RequestError
     from exporter.common.progress import progress_in
 
-    asked = given.num_images or given.yolo or given.coco or given.strict
+    engines = engine_names(given.engine or ["own"])
+    if "openvino" not in engines and (given.precision or given.hint):
+        raise RequestError("--precision, --hint: are OpenVINO's: add --engine openvino or all, or leave them out")
+    asked = given.num_images is not None or given.yolo or given.coco or given.strict or given.bit_depth != "auto"
     images = labelled_images(given) if asked else None
-    engines, precisions, hints = engine_names(given.engine), precision_names(given.precision), hint_names(given.hint)
+    precisions: list[Precision] = given.precision or ["f32"]
+    hints: list[Hint] = given.hint or ["latency"]
     rows = compared(cases(given.dirs, engines, precisions, hints, given.threads, given.batch), given.rounds)
     if images is not None:
         progress = progress_in("text")

@@ -16,7 +16,7 @@ def parser() -> ArgumentParser:
 
 def run(arguments: list[str]) -> int:
     folder = parser().parse_args(arguments).dir
-    from exporter.pipeline.stages.plan import explain
+    from exporter.pipeline.plan import explain
 
     for line in explain(folder):
         print(line)

@@ -64,7 +64,7 @@ def _file(path: Path) -> tuple[Path, bool]:
     if not is_file(path / FILE):
         raise RequestError(f"{path}: holds no {FILE}: give the ONNX file itself, or a folder that a build wrote")
     manifest = read_manifest(path)
-    return path / Path(manifest.artifact.file).name, manifest.backend.profile is not None
+    return path / manifest.artifact.file, manifest.backend.profile is not None
 
 
 def _lines(findings: "Sequence[Finding]") -> Iterator[str]:

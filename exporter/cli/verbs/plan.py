@@ -23,7 +23,7 @@ def run(arguments: list[str]) -> int:
     from exporter.common.quoting import quote_path, quote_text
     from exporter.config.check import check
     from exporter.config.compose import compose
-    from exporter.pipeline.stages.plan import plan, plan_sweep
+    from exporter.pipeline.plan import plan, plan_sweep
 
     if given.multirun:  # as of a build: where a sweep has them, paths are swept over
         lines = plan_sweep([quote_text(argument) for argument in given.words])

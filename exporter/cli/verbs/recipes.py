@@ -26,21 +26,13 @@ def run(arguments: list[str]) -> int:
 
 def _copy(name: str) -> Path:
     """Copies a recipe into ./recipes under the same name with `my_` before it. Raises RequestError where it cannot."""
-    from exporter.common.errors import BuildError, RequestError
-    from exporter.common.files import write_whole
+    from exporter.cli.own_recipe import write_recipe
+    from exporter.common.errors import RequestError
     from exporter.common.paths import recipe_files
     from exporter.config.no_such_recipe import no_such_recipe
 
     files = recipe_files()
     if name not in files:
         raise RequestError(f"recipes --copy {name}: {no_such_recipe(name, list(files))}")
-    target = Path("recipes") / f"my_{name}.yaml"
-    if target.exists():
-        raise RequestError(f"recipes --copy {name}: {target} is there already: remove it first")
     text = files[name][0].read_text(encoding="utf-8").replace(f"+recipe={name}", f"+recipe=my_{name}")
-    try:
-        target.parent.mkdir(exist_ok=True)
-        write_whole(target, text.encode())
-    except OSError as error:
-        raise BuildError(f"recipes --copy {name}: {error.strerror}: {target} was not written") from error
-    return target
+    return write_recipe(f"my_{name}", text, "recipes --copy")

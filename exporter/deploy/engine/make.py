@@ -13,9 +13,9 @@ from exporter.artifact.signature.sign import remove_signature
 from exporter.backend.engine import option_of
 from exporter.backend.tensorrt import Version
 from exporter.common.errors import BuildError, RequestError
-from exporter.common.files import file_digest, is_file
 from exporter.common.interrupts import has_published, held
 from exporter.common.progress import Progress
+from exporter.deploy.checked import checked_file, engine_name
 from exporter.deploy.engine.build import build_engine
 from exporter.deploy.engine.trtexec import trtexec_command
 from exporter.runtime.tensorrt.library import Library
@@ -30,9 +30,7 @@ def read_for_engine(folder: Path) -> tuple[Manifest, str]:
         raise RequestError(
             f"{folder}: was built for backend={manifest.backend.name}: build it with backend=tensorrt or tensorrt_rtx"
         )
-    file = _onnx_file(folder, manifest)
-    if not is_file(file) or file_digest(file) != manifest.artifact.sha256:
-        raise RequestError(f"{file}: is missing or not what its manifest says: exporter verify {folder} says more")
+    checked_file(folder, manifest.artifact)
     return manifest, compiler
 
 
@@ -53,7 +51,7 @@ def make_engine(
     Raises RequestError for an unknown target; BuildError where the library fails, and where the engine is not the
     artifact."""
     chosen = library.chosen(targets)
-    plan = build_engine(library, _onnx_file(folder, manifest), manifest, chosen, workspace, timing_cache, progress)
+    plan = build_engine(library, folder / manifest.artifact.file, manifest, chosen, workspace, timing_cache, progress)
     gpu, capability, cuda = _gpu()
     if gpu is None:
         proof: dict[str, Any] = {"why": "torch sees no GPU here, so it was not run"}
@@ -68,11 +66,6 @@ def make_engine(
     return write_engine(folder, manifest, plan, say, **{"gpu": None, "cuda": None} | facts, proof=proof)
 
 
-def engine_file(manifest: Manifest) -> str:
-    """The engine's name beside the artifact, the one that the commands of trtexec write."""
-    return Path(manifest.artifact.file).with_suffix(".engine").name
-
-
 def trtexec_lines(folder: Path, manifest: Manifest) -> Iterator[str]:
     """What to type where TensorRT is: the command for each of its versions, or why there is none."""
     if not manifest.backend.build_flags:
@@ -84,10 +77,6 @@ def trtexec_lines(folder: Path, manifest: Manifest) -> Iterator[str]:
             yield trtexec_command(manifest, version)
         except RequestError as error:
             yield f"# not possible: {error}"
-
-
-def _onnx_file(folder: Path, manifest: Manifest) -> Path:
-    return folder / Path(manifest.artifact.file).name
 
 
 def _gpu() -> tuple[str | None, str | None, str | None]:
@@ -109,7 +98,7 @@ def _proof(library: Library, plan: bytes, folder: Path, manifest: Manifest) -> d
 def write_engine(folder: Path, manifest: Manifest, plan: bytes, say: Callable[[str], None], **facts: Any) -> Engine:
     """Writes the engine, then the manifest that describes it; each appears whole or not at all. A signature, which
     would be of another manifest, is removed."""
-    name = engine_file(manifest)
+    name = engine_name(manifest)
     section = Engine(
         file=name, sha256=hashlib.sha256(plan).hexdigest(), bytes=len(plan), profile=manifest.backend.profile, **facts
     )

@@ -7,6 +7,7 @@ from exporter.artifact.manifest import Manifest
 from exporter.backend.tensorrt import Version
 from exporter.common.errors import RequestError
 from exporter.common.messages import one_of
+from exporter.deploy.checked import engine_name
 
 
 def trtexec_command(manifest: Manifest, version: Version) -> str:
@@ -25,8 +26,8 @@ def trtexec_command(manifest: Manifest, version: Version) -> str:
             f" {manifest.artifact.opset} and {version} reads up to 17: build it with export.opset=18 and without FP16"
             " scales (quantization=int8 or fp16)"
         )
-    engine = f"{manifest.artifact.file.removesuffix('.onnx')}.engine"
-    words = ["trtexec", f"--onnx={manifest.artifact.file}", f"--saveEngine={engine}", *backend.build_flags[version]]
+    name = engine_name(manifest)
+    words = ["trtexec", f"--onnx={manifest.artifact.file}", f"--saveEngine={name}", *backend.build_flags[version]]
     if backend.profile is not None:
         for end, shape in backend.profile.model_dump().items():
             words.append(f"--{end}Shapes={manifest.input.name}:{'x'.join(map(str, shape))}")

@@ -8,10 +8,8 @@ from exporter.artifact.benchmark.cases import Case
 from exporter.artifact.benchmark.compare import Row, compared
 from exporter.artifact.manifest import Manifest
 from exporter.common.errors import BuildError, RequestError
-from exporter.common.paths import recipe_files
 from exporter.common.progress import Progress
 from exporter.config.recipe import Recipe
-from exporter.config.recipe_file import NAME
 from exporter.pipeline.advise.variants import Variant, recipe_text
 
 SHARE = 0.8
@@ -34,16 +32,14 @@ class Tried:
 
 
 def check_request(recipes: Mapping[Variant, Recipe], overrides: Sequence[str], save: str | None) -> None:
-    """Raises RequestError, before anything is built, where accuracy cannot be measured, and where what is advised could
-    not be saved as the recipe `save`."""
+    """Raises RequestError, before anything is built, where accuracy cannot be measured, and where a recipe, named
+    `save`, could not say what is advised."""
     if all(not recipe.evaluation.measures for recipe in recipes.values()):
         raise RequestError(
             "advise: needs labelled images to know what a precision costs: add evaluation=demo (with demo weights),"
             " or evaluation=coco or yolo with yours"
         )
     if save is not None:
-        if not NAME.fullmatch(save) or save in recipe_files():
-            raise RequestError(f"--save {save}: is no name for a recipe, or there is one already: give another")
         for variant in recipes:
             recipe_text(overrides, variant, save, "")
 

@@ -1,5 +1,6 @@
 """How the results of stages lie in the store."""
 
+import json
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -11,7 +12,7 @@ from exporter.model.section import Weights
 from exporter.pipeline.stages.calibrated import Calibrated, Summary, summed_up
 from exporter.proof.section import NotLooked, Proof, Sight
 from exporter.quantization.quantized import Quantized
-from exporter.store.codec import Codec, pack_json, pack_model, unpack_json, unpack_model
+from exporter.store.codec import Codec, pack_model, unpack_model
 from exporter.store.place import Files
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ _VALUE, _MODEL, _VARIANT = "value.json", "model.onnx", "variant"
 def _facts_of(files: Files) -> "ModelFacts":
     from exporter.model.loaded import ModelFacts
 
-    found = unpack_json(files[_VALUE])
+    found = json.loads(files[_VALUE])
     found["class_names"] = tuple(found["class_names"])
     return ModelFacts(**{**found, "weights": Weights.model_validate(found["weights"])})
 
@@ -35,7 +36,7 @@ def _facts_of(files: Files) -> "ModelFacts":
 def _facts(facts: "ModelFacts") -> Files:
     plain = {"name": facts.name, "class_names": facts.class_names, "parameters": facts.parameters,
              "unordered": facts.unordered}  # fmt: skip
-    return {_VALUE: pack_json({**plain, "weights": facts.weights.model_dump()})}
+    return {_VALUE: json.dumps({**plain, "weights": facts.weights.model_dump()}).encode()}
 
 
 def _calibrated(found: Calibrated) -> Files:

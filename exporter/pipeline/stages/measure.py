@@ -48,9 +48,9 @@ def traded_off(
     """How long the artifacts take that the quantization chose from, empty where it had no choice."""
     import onnx
 
-    from exporter.benchmark.cpu import cores
     from exporter.benchmark.subject import Subject, example_input
     from exporter.benchmark.tradeoff import timed
+    from exporter.common.provenance import cores
     from exporter.pipeline.stages.attach import finished
 
     quantized = calibrated.quantized

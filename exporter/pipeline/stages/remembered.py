@@ -2,6 +2,7 @@
 where in a build."""
 
 import hashlib
+import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -14,7 +15,7 @@ from exporter.preprocessing.normalization import Normalization
 from exporter.proof.prove import torch_outputs
 from exporter.quantization import statistics
 from exporter.quantization.statistics import Histogram, Statistics
-from exporter.store.codec import Codec, pack_arrays, pack_json, pack_model, unpack_arrays, unpack_json
+from exporter.store.codec import Codec, pack_arrays, pack_model, unpack_arrays
 from exporter.store.place import Files
 from exporter.store.stage import Run, Stage
 
@@ -75,13 +76,13 @@ def _pack(found: dict[str, Statistics]) -> Files:
             arrays[f"counts{number}"] = each.histogram.counts
         if each.channel_means is not None:
             arrays[f"means{number}"] = each.channel_means
-    return {"statistics.json": pack_json(plain), "arrays.npz": pack_arrays(arrays)}
+    return {"statistics.json": json.dumps(plain).encode(), "arrays.npz": pack_arrays(arrays)}
 
 
 def _unpack(files: Files) -> dict[str, Statistics]:
     arrays = unpack_arrays(files["arrays.npz"])
     found = {}
-    for number, (name, plain) in enumerate(unpack_json(files["statistics.json"]).items()):
+    for number, (name, plain) in enumerate(json.loads(files["statistics.json"]).items()):
         exponent = plain.pop("exponent", None)
         histogram = None if exponent is None else Histogram(exponent, arrays[f"counts{number}"])
         found[name] = Statistics(**plain, histogram=histogram, channel_means=arrays.get(f"means{number}"))

@@ -3,12 +3,12 @@
 import os
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from exporter.common.errors import BuildError, RequestError
 from exporter.common.messages import in_one_line
+from exporter.common.progress import Progress
 from exporter.config.check import check
 from exporter.config.compose import Composed
 from exporter.config.recipe import Recipe
@@ -17,13 +17,10 @@ from exporter.pipeline.sweep.folder import RUNS, claim
 from exporter.pipeline.sweep.outcome import Outcome
 from exporter.pipeline.sweep.overrides import refuse_neighbours
 
-if TYPE_CHECKING:
-    from exporter.artifact.manifest import Manifest
-
 Metric = float | tuple[float, ...] | None
 
 
-def run_one(composed: Composed, job: Any, build: Callable[[Recipe], "Manifest"]) -> Metric:
+def run_one(composed: Composed, job: Any) -> Metric:
     """Builds in a folder of the run's own, its `output_dir` where the overrides say one, and returns what
     `sweep.metric` names, None where it is null or the run failed. A failed run is an outcome, never an exception: the
     others go on.
@@ -47,7 +44,9 @@ def run_one(composed: Composed, job: Any, build: Callable[[Recipe], "Manifest"])
         claim(sweep / RUNS, key, name, num, composed.overrides)
         constraint = recipe.sweep.constraint
         refuse_neighbours(str(job.runtime.choices["hydra/launcher"]), recipe.benchmark.name)
-        manifest = build(recipe)
+        from exporter.pipeline.build import build  # what builds is imported where something is built
+
+        manifest = build(recipe, Progress())
         metric = _metric(recipe, metrics(manifest, time.perf_counter() - started), job)
     except (RequestError, BuildError) as error:
         reason = " ".join(str(error).split())

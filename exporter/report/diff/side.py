@@ -35,7 +35,7 @@ class Side:
 def read_side(folder: Path) -> Side:
     """The artifact in `folder`. Raises RequestError where there is none, or its file is no ONNX file."""
     manifest = read_manifest(folder)
-    file = folder / Path(manifest.artifact.file).name
+    file = folder / manifest.artifact.file
     model = read_model(file)
     bounds, measured = manifest.proof.bounds, manifest.proof.model_dump(exclude={"bounds"})
     sections = {

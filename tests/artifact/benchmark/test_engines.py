@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import exporter
 from exporter.artifact.benchmark.cases import Case, cases, engine_names
 from exporter.artifact.benchmark.chart import draw, labels
 from exporter.artifact.benchmark.compare import Row, compared
@@ -16,9 +17,43 @@ from exporter.artifact.manifest import read_manifest
 from exporter.cli import main
 from exporter.cli.verbs import benchmark
 from exporter.common.errors import BuildError, RequestError
+from exporter.demo.scenes import scene
+from exporter.report.drawing import write_png
 from exporter.runtime import openvino
 from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
 from exporter.runtime.openvino import OpenVinoEngine
+from tests.model.graphs import saved_detector
+
+LOOSE = ["proof.num_images=2", "proof.mean_score_error=1", "proof.mean_box_error=1000"]  # weights at random
+
+
+@pytest.fixture(scope="module")
+def float_artifact(tmp_path_factory):
+    """A tiny network in float32 with a dynamic batch."""
+    folder = tmp_path_factory.mktemp("float")
+    overrides = [*saved_detector(folder), *LOOSE, "input.batch=dynamic", f"output_dir={folder / 'artifact'}"]
+    exporter.build(overrides=[*overrides, "model.class_names=[a,b,c,d,e]"])
+    return folder / "artifact"
+
+
+@pytest.fixture(scope="module")
+def int8_artifact(tmp_path_factory):
+    """The same in INT8, for one image."""
+    folder = tmp_path_factory.mktemp("int8")
+    int8 = ["model.class_names=[a,b,c,d,e]", "quantization=int8", "calibration=demo", "calibration.num_images=2"]
+    exporter.build(overrides=[*saved_detector(folder), *LOOSE, *int8, f"output_dir={folder / 'artifact'}"])
+    return folder / "artifact"
+
+
+def labelled(folder):
+    """Three labelled images in YOLO's format."""
+    (folder / "images").mkdir()
+    (folder / "labels").mkdir()
+    for i in range(3):
+        write_png(folder / "images" / f"{i}.png", scene("evaluation", i, 64, 96).image)
+        (folder / "labels" / f"{i}.txt").write_text(f"{i} 0.5 0.5 0.5 0.5\n")
+    (folder / "data.yaml").write_text("train: images\nval: images\nnames: [a, b, c, d, e]\n")
+    return folder / "data.yaml"
 
 
 def told(*folders, engines=("all",), precisions=(), hints=(), more=()):
@@ -35,7 +70,7 @@ def test_every_engine_that_is_here_runs_it(float_artifact, int8_artifact, tmp_pa
         float_artifact,
         int8_artifact,
         hints=["latency", "throughput"],
-        more=["--num-images", 2, "--out", tmp_path / "out"],
+        more=["--yolo", labelled(tmp_path), "--num-images", 2, "--out", tmp_path / "out"],
     )
     assert first.endswith("2 rounds")
     told_of = {
@@ -89,20 +124,26 @@ def test_a_file_for_tensorrt_is_named_by_the_engine_that_cannot_take_its_plugin(
     assert "not measured" in vino and "EfficientNMS_TRT" in vino
 
 
-@pytest.mark.parametrize("arguments, said", [
-    ({"engines": ["openvin"]}, r"--engine openvin: not known.*openvino"),
-    ({"precisions": ["f17"]}, r"--precision f17: not known.*f16"),
-    ({"hints": ["fast"]}, r"--hint fast: not known"),
+@pytest.mark.parametrize("flags", [
+    ["--engine", "openvin"], ["--engine", "openvino", "--precision", "f17"], ["--engine", "openvino", "--hint", "fast"],
+    ["--threads", "0"], ["--batch", "0"], ["--rounds", "1"],
 ])  # fmt: skip
-def test_what_is_not_known(float_artifact, arguments, said):
-    with pytest.raises(RequestError, match=said):
-        told(float_artifact, **{"engines": ["onnxruntime"]} | arguments)
+def test_what_is_not_known_is_refused_with_what_is(flags, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["benchmark", "nowhere", *flags])
+    assert f"argument {flags[-2]}: invalid" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("threads, batch", [(0, 1), (1, 0)])
-def test_less_than_one_is_nothing_to_time(float_artifact, threads, batch):
-    with pytest.raises(RequestError, match="at least 1 thread, 1 image"):
-        compared(cases([float_artifact], ["own"], ["f32"], ["latency"], [threads], [batch]), 2)
+@pytest.mark.parametrize("flags, said", [
+    (["--precision", "bf16"], "are OpenVINO's: add --engine openvino"),
+    (["--engine", "onnxruntime", "--hint", "throughput"], "are OpenVINO's"),
+    (["--num-images", "0"], "num_images=0"),
+    (["--num-images", "2", "--bit-depth", "10"], "--bit-depth: is for the images of --yolo or --coco"),
+    (["--bit-depth", "10"], "--bit-depth: is for the images of --yolo or --coco"),
+])  # fmt: skip
+def test_what_would_have_no_effect_is_refused(flags, said, capsys):
+    assert main(["benchmark", "nowhere", *flags]) == 2
+    assert said in capsys.readouterr().err
 
 
 def test_labelled_images_are_known_before_anything_is_timed(float_artifact, monkeypatch):
@@ -131,7 +172,7 @@ def test_accuracy_is_measured_once_in_each_engine(float_artifact, monkeypatch):
 def test_all_is_what_is_installed(monkeypatch, float_artifact):
     assert engine_names(["all", "own"]) == ["onnxruntime", "openvino", "own"]
     monkeypatch.setattr("exporter.artifact.benchmark.cases.installed", lambda: False)
-    assert engine_names(["all"]) == ["onnxruntime"] and engine_names([]) == ["own"]
+    assert engine_names(["all"]) == ["onnxruntime"]
     with pytest.raises(RequestError, match="pip install exporter"):
         told(float_artifact, engines=["openvino"])
 
@@ -158,3 +199,22 @@ def test_numbers_of_points_that_lie_together_do_too(float_artifact):
     (case,) = cases([float_artifact], ["own"], ["f32"], ["latency"], [1], None)
     rows = [Row(case, p50_ms=x, map=y) for x, y in ((50.0, 90.0), (10.0, 90.0), (51.0, 90.1), (50.0, 10.0))]
     assert sorted(text for _, text in labels(rows, (0.0, 100.0), (0.0, 100.0))) == ["1, 3", "2", "4"]
+
+
+def test_the_first_is_the_measure_and_what_is_slower_is_said_loudly(int8_artifact, float_artifact, monkeypatch):
+    found = cases([float_artifact, int8_artifact], ["own"], ["f32"], ["latency"], [1], None)
+    for times, loud in ([10.0, 20.0], True), ([10.0, 5.0], False):
+        monkeypatch.setattr(
+            "exporter.artifact.benchmark.compare.interleaved", lambda runs, n, t=times: [[t[0]] * n, [t[1]] * n]
+        )
+        first, second = map(benchmark.line, compared(found, 2))
+        assert str(float_artifact) in first and "of the first" not in first
+        assert str(int8_artifact) in second and f"{times[1] / 10:.3f} of the first" in second
+        assert second.endswith("!! SLOWER") == loud
+
+
+def test_evaluate_prints_metrics(int8_artifact, tmp_path, capsys):
+    assert main(["evaluate", str(int8_artifact), "--yolo", str(labelled(tmp_path))]) == 0
+    assert "mAP" in capsys.readouterr().out
+    assert main(["evaluate", str(int8_artifact), "--yolo", "nowhere.yaml"]) == 2
+    assert main(["evaluate", str(int8_artifact), "--num-images", "0"]) == 2

@@ -18,7 +18,6 @@ from exporter.cli import main
 from exporter.common.errors import BuildError
 from exporter.common.paths import PACKAGE
 from exporter.deploy.engine.make import write_engine
-from exporter.pipeline.build import OWNED
 from tests.report.diff.artifacts import write
 
 SEED = 20261125
@@ -212,7 +211,7 @@ def test_by_hand_with_openssl_and_sha256sum(signed):
 
 
 def test_a_new_build_in_the_same_place_has_no_signature(signed):
-    with publishing(signed, OWNED) as staging:
+    with publishing(signed) as staging:
         write(staging / "new")
         for path in (staging / "new").iterdir():
             path.rename(staging / path.name)

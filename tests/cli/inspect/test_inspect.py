@@ -92,8 +92,10 @@ def test_what_does_not_fit(tmp_path, state):
     assert "none that is known here" in said and "looks like a network of YOLOX" in said and "build" not in said
 
 
-def test_names_reach_no_terminal_as_commands(tmp_path, state):
-    said = lines(tmp_path / "a.pth", {"net": state, "class_names": ["\x1b[2Jcat", "dog\n", "cow"]})
+def test_names_reach_no_terminal_as_commands(tmp_path, state, capsys):
+    torch.save({"net": state, "class_names": ["\x1b[2Jcat", "dog\n", "cow"]}, tmp_path / "a.pth")
+    assert main(["inspect", str(tmp_path / "a.pth")]) == 0
+    said = capsys.readouterr().out
     assert "3: [2Jcat, dog, cow" in said and "\x1b" not in said
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import onnx
 import pytest
 
+import exporter
 from exporter.artifact.manifest import read_manifest
 from exporter.artifact.verify import verify
 from exporter.cli import main
@@ -25,6 +26,7 @@ from exporter.runtime.tensorrt.library import KINDS, Library, installed
 from exporter.runtime.tensorrt.session import EngineSession
 from tests.backend.lint.graphs import INT8, PLUGIN, parse
 from tests.deploy.manifests import manifest
+from tests.model.graphs import saved_detector
 
 API = json.loads(Path(__file__).with_name("tensorrt_api.json").read_text())
 FREE = INT8.replace("[1,3,8,8] images", "[batch,3,8,8] images").replace("[1,2,4,4] result", "[batch,2,4,4] result")
@@ -283,17 +285,23 @@ def judged(monkeypatch):
     return lambda folder, plan: proof.prove_engine(sys, plan, folder, read_manifest(folder), "cpu")
 
 
-def test_the_proof_holds_the_engine_against_the_artifact(int8_artifact, judged):
-    metrics = judged(int8_artifact, (int8_artifact / "model.onnx").read_bytes())
+@pytest.fixture(scope="module")
+def detecting(tmp_path_factory):
+    """An artifact with detections to judge: a tiny network."""
+    folder = tmp_path_factory.mktemp("detecting")
+    exporter.build(overrides=[*saved_detector(folder), "proof.num_images=2", f"output_dir={folder / 'artifact'}"])
+    return folder / "artifact"
+
+
+def test_the_proof_holds_the_engine_against_the_artifact(detecting, judged):
+    metrics = judged(detecting, (detecting / "model.onnx").read_bytes())
     assert metrics["boxes"] == metrics["matched"] > 0
     assert metrics["mean_iou"] == pytest.approx(1, abs=1e-4)
 
 
-def test_the_proof_refuses_another_network(int8_artifact, judged):
-    model = onnx.load(int8_artifact / "model.onnx")
-    for tensor in model.graph.initializer:  # the same graph with its first scales doubled
-        if tensor.name.endswith("/scale") and tensor.data_type == onnx.TensorProto.FLOAT:
-            tensor.CopyFrom(onnx.numpy_helper.from_array(2 * onnx.numpy_helper.to_array(tensor), tensor.name))
-            break
+def test_the_proof_refuses_another_network(detecting, judged):
+    model = onnx.load(detecting / "model.onnx")
+    (weights,) = (tensor for tensor in model.graph.initializer if list(tensor.dims) == [7, 8, 1, 1])  # of its head
+    weights.CopyFrom(onnx.numpy_helper.from_array(-onnx.numpy_helper.to_array(weights), weights.name))
     with pytest.raises(BuildError, match="the engine is not the artifact"):
-        judged(int8_artifact, model.SerializeToString())
+        judged(detecting, model.SerializeToString())

@@ -3,13 +3,13 @@
 import contextlib
 import io
 import json
+import shlex
 from dataclasses import replace
 
 import pytest
 
 from exporter.artifact.benchmark.cases import Case
 from exporter.artifact.benchmark.compare import Row
-from exporter.artifact.manifest import read_manifest
 from exporter.cli import main
 from exporter.cli.verbs import advise
 from exporter.common.errors import BuildError, RequestError
@@ -21,6 +21,7 @@ from exporter.pipeline.advise.tried import Tried, best_of
 from exporter.pipeline.advise.variants import Variant, checked, recipe_text, variants
 from exporter.runtime import openvino
 from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
+from tests.pipeline.sweep.made import manifest
 
 pytestmark = pytest.mark.usefixtures("one_store")
 
@@ -30,9 +31,9 @@ VARIANT = Variant("openvino_int8", ("backend=openvino", "quantization=int8"))
 
 
 @pytest.fixture
-def tried(float_artifact):
+def tried(tmp_path):
     """Makes a variant that took so many milliseconds and lost so many points."""
-    case = Case(float_artifact, read_manifest(float_artifact), OnnxRuntimeEngine(), 1, 1)
+    case = Case(tmp_path, manifest(), OnnxRuntimeEngine(), 1, 1)
 
     def make(name, p50, drop, why=None):
         return Tried(Variant(name, ()), Row(case, p50_ms=p50, map=50.0), drop, why)
@@ -103,9 +104,10 @@ def run(*arguments, out, save=None):
 
 def test_what_is_refused_before_anything_is_built(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("exporter.pipeline.advise.variants.variants", lambda: [VARIANT])  # a composition for each
     out = tmp_path / "out"
     assert "needs labelled images" in refused("+recipe=yolo_nas_s", out=out)
-    assert "--save yolo_nas_s: is no name" in refused(*OVERRIDES, save="yolo_nas_s", out=out)
+    assert "yolo_nas_s.yaml is there already: give another name" in refused(*OVERRIDES, save="yolo_nas_s", out=out)
     assert "--save ../a" in refused(*OVERRIDES, save="../a", out=out)
     assert "only the command line can say this" in refused(*OVERRIDES, "trust=mine", save="mine", out=out)
     assert "no such recipe" in refused("+recipe=nothing", out=out)
@@ -135,17 +137,17 @@ def test_from_overrides_to_a_recipe(tmp_path, monkeypatch):
     (taken,) = [each for each in advice["tried"] if each["taken"]]
     assert taken["p50_ms"] == min(each["p50_ms"] for each in advice["tried"] if each["p50_ms"])
     assert all(each["drop"] is not None and each["map"] is not None for each in advice["tried"] if each["p50_ms"])
-    assert f"  python -m exporter {' '.join([*OVERRIDES, *taken['words']])}" in told
+    assert f"  python -m exporter {shlex.join([*OVERRIDES, *taken['words']])}" in told
     assert (out / "advice.png").is_file() and (out / taken["variant"] / "model.onnx").is_file()
     assert check(compose(["+recipe=mine"])).backend.name in taken["words"][0]
 
 
-def test_a_spent_budget_leaves_the_rest_untried(tmp_path, float_artifact, monkeypatch):
+def test_a_spent_budget_leaves_the_rest_untried(tmp_path, monkeypatch):
     built = []
 
     def build(recipe, progress):
         built.append(recipe.name)
-        return read_manifest(float_artifact)
+        return manifest()
 
     monkeypatch.setattr("exporter.pipeline.build.build", build)
     clock = iter(range(0, 10_000, 100))
@@ -159,6 +161,7 @@ def test_a_spent_budget_leaves_the_rest_untried(tmp_path, float_artifact, monkey
 def test_nothing_holds_the_bound(tmp_path, monkeypatch):
     monkeypatch.setattr(trying, "compared", lambda cases, rounds: [Row(case, why="died") for case in cases])
     monkeypatch.setattr(trying, "_build", lambda recipes, budget, progress: ({}, dict.fromkeys(recipes, "failed")))
+    monkeypatch.setattr("exporter.pipeline.advise.variants.variants", lambda: [VARIANT])
     out = tmp_path / "out"
     out.mkdir()
     with pytest.raises(BuildError, match="no variant that was tried holds it"):
@@ -169,3 +172,6 @@ def test_the_command_line_is_checked(capsys):
     assert main(["advise", "+recipe=yolo_nas_s"]) == 2
     assert "needs labelled images" in capsys.readouterr().err
     assert openvino.installed()
+    with pytest.raises(SystemExit, match="2"):  # after minutes of building it would be too late
+        main(["advise", *OVERRIDES, "--rounds", "1"])
+    assert "argument --rounds: invalid" in capsys.readouterr().err

@@ -89,7 +89,7 @@ def ctrl_c():
 
 def test_ctrl_c_keeps_what_is_done(builds, capsys, ctrl_c):
     builds[96] = lambda: os.kill(os.getpid(), signal.SIGINT)
-    assert main([*MODEL, "input.size=64,96,128"]) == 130
+    assert main([*MODEL, "input.size=64,96,128"]) == 130  # the third would have run
     assert [run["varied"] for run in summary()["runs"]] == [{}]
     assert not summary()["complete"]
     assert capsys.readouterr().err.splitlines()[-1] == "exporter: interrupted; the 1 runs that have ended stay"
@@ -110,10 +110,14 @@ def test_names_that_no_folder_can_have(builds, tmp_path):
     assert f"{tmp_path}/c d.pth" in page
 
 
-def test_runs_with_one_folder_are_refused(builds):
+@pytest.mark.slow
+def test_runs_with_one_folder_of_hydras_are_refused(builds):
     assert main([*MODEL, "input.size=64,96", "hydra.sweep.subdir=x"]) == 1
     first, second = summary()["runs"]
     assert first["state"] == "done" and "run 0 of this sweep goes there too" in second["reason"]
+
+
+def test_runs_with_one_folder_are_refused(builds):
     assert main([*MODEL, "input.size=64,96", "output_dir=x"]) == 1
     first, second = summary()["runs"]
     assert first["state"] == "done" and first["folder"] == "../../x" and Path("x/manifest.json").is_file()
@@ -146,9 +150,9 @@ def test_the_name_in_a_folder_of_a_run_is_its_name(builds):
 
 
 def test_a_glob_makes_runs_or_is_refused(builds, capsys):
-    assert main([*MODEL, "input.size=64", "postprocessing/format=glob(*,exclude=c*)"]) == 0
-    names = sorted(path.stem for path in (CONF / "postprocessing" / "format").glob("[!c]*.yaml"))
-    assert [run["varied"] for run in summary()["runs"]] == [{"postprocessing/format": name} for name in names]
+    assert main([*MODEL, "input.size=64", "benchmark=glob(*)"]) == 0
+    names = sorted(path.stem for path in (CONF / "benchmark").glob("*.yaml"))
+    assert [run["varied"] for run in summary()["runs"]] == [{"benchmark": name} for name in names]
     assert main([*MODEL, "input.size=64", "quantization=glob(nothing*)", "hydra.sweep.dir=none"]) == 2
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("exporter: ")]
     assert line.startswith("exporter: quantization=glob(nothing*): nothing matches") and not Path("none").exists()
@@ -164,9 +168,8 @@ def test_the_folder_of_the_sweep(builds, tmp_path, capsys):
     assert "another sweep is writing there" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("flag", ["-m", "--multirun"])
-def test_the_flag_stands_anywhere(builds, flag):
-    assert main([MODEL[1], flag, *MODEL[2:], "input.size=64,96"]) == 0
+def test_the_flag_stands_anywhere(builds):
+    assert main([MODEL[1], "--multirun", *MODEL[2:], "input.size=64,96"]) == 0
     assert [run["state"] for run in summary()["runs"]] == ["done", "done"]
 
 

@@ -8,10 +8,10 @@ import pytest
 
 import exporter
 from exporter.artifact.manifest import Evaluation, Latency, Scores, Times, read_manifest
+from exporter.artifact.publish import ARTIFACT
 from exporter.artifact.signature import KEY_ID, SIGNATURE, SUMS
 from exporter.common.errors import BuildError
 from exporter.demo.scenes import CLASS_NAMES
-from exporter.pipeline.build import OWNED
 from exporter.postprocessing.detections import Detections
 from exporter.quantization.section import Quantization
 from exporter.report.figure import svg_uri
@@ -79,7 +79,7 @@ RANDOM = [
 @pytest.mark.slow
 def test_everything_that_was_measured_is_in_the_manifest_and_on_the_page(measured):
     manifest = read_manifest(measured)
-    assert {entry.name + "/" * entry.is_dir() for entry in measured.iterdir()} == set(OWNED) - {
+    assert {entry.name + "/" * entry.is_dir() for entry in measured.iterdir()} == set(ARTIFACT) - {
         "model.engine",
         "model.xml",
         "model.bin",

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from exporter.artifact.benchmark.compare import processor
 from exporter.artifact.manifest import ARTIFACT
-from exporter.benchmark.cpu import cores
 from exporter.common.errors import BuildError, RequestError
 from exporter.common.messages import one_of
 from exporter.common.progress import Progress
+from exporter.common.provenance import cores
 from exporter.runtime.engine import Engine
 from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
 from exporter.runtime.openvino import OpenVinoEngine

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from exporter.artifact.manifest import ARTIFACT, Manifest, read_manifest
-from exporter.benchmark.cpu import cores
 from exporter.benchmark.paired import interleaved, ratio
 from exporter.benchmark.subject import example_input
 from exporter.common.errors import BuildError
+from exporter.common.provenance import cores
 from exporter.demo.scenes import CLASS_NAMES, scene
 from exporter.evaluation.detector import Detector
 from exporter.evaluation.examples import GroundTruth

@@ -1,6 +1,7 @@
 """`exporter inspect`: what a file is, said before anything is built from it."""
 
 from argparse import ArgumentParser
+from collections.abc import Iterable
 from pathlib import Path
 
 USAGE = "FILE [--save NAME]"
@@ -29,20 +30,26 @@ def run(arguments: list[str]) -> int:
 
     if given.save:
         raise RequestError(f"--save {given.save}: is for ONNX files; {given.file} needs no recipe of its own")
-    for line in describe(given.file):
-        print(line)
+    _print(describe(given.file))
     return 0
 
 
 def _graph(file: Path, save: str | None) -> int:
+    from exporter.cli.own_recipe import check_free, write_recipe
     from exporter.cli.verbs.inspect.graph import inspected
     from exporter.common.errors import RequestError
 
+    if save:
+        check_free(save, "--save")
     lines, taken = inspected(file)
-    for line in lines:
-        print("".join(filter(str.isprintable, line)))  # names are a stranger's, and a terminal may be reading
+    _print(lines)
     if save and taken is None:
         raise RequestError(f"--save {save}: {file} was not recognised: set the keys of model.head yourself")
     if save and taken is not None:
-        print(taken.save(save))
+        print(write_recipe(save, taken.recipe(save), "--save"))
     return 0
+
+
+def _print(lines: Iterable[str]) -> None:
+    for line in lines:
+        print("".join(filter(str.isprintable, line)))  # names are a stranger's, and a terminal may be reading

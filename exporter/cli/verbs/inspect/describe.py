@@ -23,11 +23,6 @@ def describe(path: Path) -> Iterator[str]:
     Raises RequestError that names the file where it is missing, damaged or no checkpoint.
     """
     checkpoint = read_checkpoint(path)
-    for line in _lines(path, checkpoint):
-        yield "".join(filter(str.isprintable, line))  # names are a stranger's, and a terminal may be reading
-
-
-def _lines(path: Path, checkpoint: Checkpoint) -> Iterator[str]:
     state, stored = checkpoint.state, checkpoint.stored
     kind = "safetensors" if path.suffix == ".safetensors" else "PyTorch checkpoint"
     numbers = sum(tensor.numel() for name, tensor in state.items() if not name.endswith(STATISTICS))

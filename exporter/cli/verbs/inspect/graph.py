@@ -1,7 +1,6 @@
 """What an ONNX file of somebody else's gives, line by line, and the recipe that it is taken for."""
 
 import json
-import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +11,6 @@ import onnx
 
 from exporter.cli.verbs.inspect.rows import row
 from exporter.common.errors import BuildError, RequestError
-from exporter.common.files import write_whole
 from exporter.graph import facts, walk
 from exporter.graph.float32 import in_float32
 from exporter.model import probe
@@ -49,14 +47,8 @@ class Taken:
         count = [] if self.num_classes is None else [f"model.head.num_classes={self.num_classes}"]
         return ["model=onnx", f"model/head={self.head}", f"model.weights={self.weights}", *size, *count]
 
-    def save(self, name: str) -> Path:
-        """Writes it into ./recipes under that name. Raises RequestError where that is there already or is no name,
-        BuildError where it cannot be written."""
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
-            raise RequestError(f"--save {name}: a recipe's name has letters a to z, digits, . _ and -")
-        target = Path("recipes") / f"{name}.yaml"
-        if target.exists():
-            raise RequestError(f"--save {name}: {target} is there already: remove it first")
+    def recipe(self, name: str) -> str:
+        """The text of a recipe of that name."""
         lines = [
             "# @package _global_",
             f"# {self.weights.name}, as exporter inspect took it; what it is fed is the usual of its head.",
@@ -72,12 +64,7 @@ class Taken:
             f"  height: {self.height}",
             f"  width: {self.width}",
         ]
-        try:
-            target.parent.mkdir(exist_ok=True)
-            write_whole(target, ("\n".join(lines) + "\n").encode())
-        except OSError as error:
-            raise BuildError(f"--save {name}: {error.strerror}: {target} was not written") from error
-        return target
+        return "\n".join(lines) + "\n"
 
 
 def inspected(path: Path) -> tuple[list[str], Taken | None]:
