@@ -1,18 +1,20 @@
 """Calibration on batches from a user's own loader."""
 
 from collections.abc import Iterable, Iterator
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from exporter.calibration import CalibrationNode
 from exporter.calibration.images import CalibrationImages
 from exporter.common.errors import RequestError
 from exporter.common.geometry import Geometry
-from exporter.common.messages import in_one_line
-from exporter.common.node import UserCode
+from exporter.common.user_code import UserCode, failing
 from exporter.preprocessing.own_normalization import AnyNormalization
 
 if TYPE_CHECKING:
     import numpy as np
+
+ENDED = object()
 
 
 class CustomCalibration(UserCode, CalibrationNode):
@@ -29,27 +31,21 @@ class CustomCalibration(UserCode, CalibrationNode):
         Makes the loader at once. Raises RequestError if that fails, and during a pass for a batch of another kind, for
         no batches, and for a second pass over what can be gone through once only.
         """
-        from hydra.utils import instantiate
-
-        try:
-            loader = instantiate({"_target_": self.target, **self.arguments})
-        except Exception as error:  # user code can raise anything
-            raise RequestError(f"{self._label}: cannot be made: {in_one_line(error)}") from error
+        loader = self.made()
         if not (callable(loader) or isinstance(loader, Iterable)):
-            raise RequestError(f"{self._label}: gives a {type(loader).__name__}: let it give a loader of NCHW batches")
+            raise RequestError(f"{self.label}: gives a {type(loader).__name__}: let it give a loader of NCHW batches")
         used = False
 
         def images() -> "Iterator[tuple[np.ndarray, np.ndarray]]":
             nonlocal used
-            batches = loader if isinstance(loader, Iterable) else loader()
             if used and isinstance(loader, Iterator):
                 raise RequestError(
-                    f"{self._label}: can be gone through once, and is needed again: let it give a list, a DataLoader or"
+                    f"{self.label}: can be gone through once, and is needed again: let it give a list, a DataLoader or"
                     " a function that starts anew"
                 )
             used = True
             left = self.num_images
-            for images in self._arrays(batches, geometry):
+            for images in self._arrays(loader, geometry):
                 for image in images[:left]:
                     raw = image.dtype == "uint8"
                     yield image, normalization.apply(image[None]) if raw else image[None].astype("float32")
@@ -57,31 +53,24 @@ class CustomCalibration(UserCode, CalibrationNode):
                 if not left:
                     return
             if left == self.num_images:
-                raise RequestError(f"{self._label}: no images came: let it give at least one batch")
+                raise RequestError(f"{self.label}: no images came: let it give at least one batch")
 
         return CalibrationImages(images, self.num_images)
 
-    @property
-    def _label(self) -> str:
-        return f"calibration._target_={self.target}"
-
-    def _arrays(self, batches: Any, geometry: Geometry) -> "Iterator[np.ndarray]":
+    def _arrays(self, loader: Any, geometry: Geometry) -> "Iterator[np.ndarray]":
         """Each batch as an array [n, 3, H, W], checked."""
-        iterator = iter(batches)
-        number = 0
-        while True:
-            try:
-                batch = next(iterator)
-            except StopIteration:
+        with failing(f"{self.label}: gives no batches"):
+            batches = iter(loader if isinstance(loader, Iterable) else loader())
+        for number in count():
+            with failing(f"{self.label}: fails at batch {number}"):
+                batch = next(batches, ENDED)
+            if batch is ENDED:
                 return
-            except Exception as error:  # user code can raise anything
-                raise RequestError(f"{self._label}: fails at batch {number}: {in_one_line(error)}") from error
             images = _array(batch[0] if isinstance(batch, tuple | list) and batch else batch)
             if problem := _problem(images, geometry):
                 wanted = f"[n, 3, {geometry.height}, {geometry.width}], uint8 (RGB, 0..255) or float (normalised)"
-                raise RequestError(f"{self._label}: batch {number} is {problem}: give {wanted}")
+                raise RequestError(f"{self.label}: batch {number} is {problem}: give {wanted}")
             yield images
-            number += 1
 
 
 def _array(batch: Any) -> Any:

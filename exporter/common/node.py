@@ -37,18 +37,3 @@ class Node(Settings):
         """JSON-able: all that the node's work comes from besides what its methods get. These are its fields; a node
         that reads files adds their digests. Raises UnknownOriginError where it cannot be told."""
         return {"node": type(self).__qualname__, **self.model_dump(mode="json")}
-
-
-class UserCode(Node):
-    """Mixed into a node that carries a user's code: the callable at the dotted path `target`, and what it is called
-    with. `digest` is the user's word for what this code and all that it reads is."""
-
-    target: str
-    arguments: dict[str, Any]
-    digest: str | None = None
-
-    def identity(self) -> dict[str, Any]:
-        """With the `digest` that the user vouches for. Raises UnknownOriginError where it is not given."""
-        if self.digest is None:
-            raise UnknownOriginError(f"{self.target} is code of your own: {self.place}.digest says when it changes")
-        return super().identity()

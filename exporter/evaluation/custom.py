@@ -10,7 +10,7 @@ from exporter.common.bit_depth import BitDepth
 from exporter.common.errors import RequestError
 from exporter.common.images import read_image
 from exporter.common.messages import in_one_line
-from exporter.common.node import UserCode
+from exporter.common.user_code import UserCode, failing
 from exporter.evaluation.classes import listed
 from exporter.evaluation.examples import Examples, spread
 from exporter.evaluation.gated import GatedEvaluation
@@ -43,27 +43,20 @@ class CustomEvaluation(UserCode, GatedEvaluation):
         items, notes = self._items(), Notes(self.strict)
         names = dict(enumerate(class_names if self.class_names is None else self.class_names))
         images = []
-        for i in spread(len(items), self.num_images):
+        with failing(f"{self.label}: has no length"):
+            count = len(items)
+        for i in spread(count, self.num_images):
             with notes.collecting():
                 images.append(self._labelled(items, i, names, notes))
         found = LabelledSet(images, names, notes)
-        check_some(found, self._given)
-        return examples(found, class_names, self._given, self.bit_depth)
-
-    @property
-    def _given(self) -> str:
-        return f"evaluation._target_={self.target}"
+        check_some(found, self.label)
+        return examples(found, class_names, self.label, self.bit_depth)
 
     def _items(self) -> Any:
-        from hydra.utils import instantiate
-
-        try:
-            items = instantiate({"_target_": self.target, **self.arguments})
-        except Exception as error:  # user code can raise anything
-            raise RequestError(f"{self._given}: cannot be made: {in_one_line(error)}") from error
+        items = self.made()
         if not (hasattr(items, "__len__") and hasattr(items, "__getitem__")):
             raise RequestError(
-                f"{self._given}: gives a {type(items).__name__}, which has no length or no items: let it give a list or"
+                f"{self.label}: gives a {type(items).__name__}, which has no length or no items: let it give a list or"
                 " a Dataset of (image, boxes, classes)"
             )
         return items
@@ -72,7 +65,7 @@ class CustomEvaluation(UserCode, GatedEvaluation):
         """Item i, its labels checked; the image is let go."""
         import numpy as np
 
-        place = f"{self._given}: item {i}"
+        place = f"{self.label}: item {i}"
         image, boxes, classes, file = self._item(items, i)
         height, width = image.shape[:2]
         if not set(classes) <= set(names):
@@ -95,7 +88,7 @@ class CustomEvaluation(UserCode, GatedEvaluation):
         """Item i: uint8 [h, w, 3], float64 [n, 4], float64 [n], and where the image was given as one, its path."""
         import numpy as np
 
-        place = f"{self._given}: item {i}"
+        place = f"{self.label}: item {i}"
         try:
             image, boxes, classes = items[i]
             file = Path(image) if isinstance(image, str | Path) else None

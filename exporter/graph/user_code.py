@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 
 from exporter.common.errors import RequestError
-from exporter.common.messages import in_one_line
+from exporter.common.user_code import failing, made
 from exporter.graph.own_tensor import Tensor
 
 
@@ -23,28 +23,25 @@ class UserGraphCode(Protocol):
         ...
 
 
-def user_code(target: str, arguments: Mapping[str, Any], key: str) -> UserGraphCode:
+def user_code(target: str, arguments: Mapping[str, Any], label: str) -> UserGraphCode:
     """What `target` is, or gives for `arguments`; an onnxscript function gets them as its attributes.
 
-    key: the config key that it stands below. Raises RequestError where it cannot be made or is neither of the two."""
-    from hydra.utils import get_object, instantiate
+    label: what lines about it begin with. Raises RequestError where it cannot be made or is neither of the two."""
+    from hydra.utils import get_object
     from onnxscript import OnnxFunction
     from torch import nn
 
     from exporter.graph.user_function import UserFunction
     from exporter.graph.user_module import UserModule
 
-    label = f"{key}._target_={target}"
-    try:
+    with failing(f"{label}: cannot be made"):
         found = get_object(target)
-        if isinstance(found, OnnxFunction):
-            return UserFunction(found, dict(arguments), label)
-        made = instantiate({"_target_": target, **arguments})
-    except Exception as error:  # user code can raise anything
-        raise RequestError(f"{label}: cannot be made: {in_one_line(error)}") from error
-    if isinstance(made, OnnxFunction):
-        return UserFunction(made, {}, label)
-    if not isinstance(made, nn.Module):
-        kind = type(made).__name__
+    if isinstance(found, OnnxFunction):
+        return UserFunction(found, dict(arguments), label)
+    given = made(target, arguments, label)
+    if isinstance(given, OnnxFunction):
+        return UserFunction(given, {}, label)
+    if not isinstance(given, nn.Module):
+        kind = type(given).__name__
         raise RequestError(f"{label}: gives a {kind}: let it be a torch.nn.Module or an onnxscript function")
-    return UserModule(made, label)
+    return UserModule(given, label)

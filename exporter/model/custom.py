@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal
 
 from exporter.common.errors import RequestError
 from exporter.common.messages import in_one_line
-from exporter.common.node import UserCode
+from exporter.common.user_code import UserCode, failing
 from exporter.model.declared_head import DeclaredHead
 from exporter.model.loaded import LoadedModel
 from exporter.model.section import Weights, WeightsKind
@@ -32,16 +32,12 @@ class CustomModel(UserCode, DeclaredHead):
 
     def load(self) -> LoadedModel:
         """Calls the target. Raises RequestError where it fails or gives no network of the contract."""
-        from hydra.utils import instantiate
         from torch import nn
 
-        try:
-            network = instantiate({"_target_": self.target, **self.arguments})
-        except Exception as error:  # user code can raise anything
-            raise RequestError(f"model._target_={self.target}: cannot be made: {in_one_line(error)}") from error
+        network = self.made()
         if not isinstance(network, nn.Module):
             kind = type(network).__name__
-            raise RequestError(f"model._target_={self.target}: gives a {kind}: let it give a torch.nn.Module")
+            raise RequestError(f"{self.label}: gives a {kind}: let it give a torch.nn.Module")
         return loaded(
             network, self.target.rpartition(".")[2], "custom", f"made by {self.target}", self.class_names, self.head
         )
@@ -103,12 +99,8 @@ def _of_contract(network: "nn.Module", name: str) -> "tuple[nn.Module, int]":
 def _declared(network: "nn.Module", head: "Head", name: str) -> "TorchNetwork":
     from exporter.model.torch_network import TorchNetwork
 
-    try:
+    with failing(f"the network {name} fails on a blank image"):
         return TorchNetwork(network, head, f"the network {name}")
-    except RequestError:
-        raise
-    except Exception as error:  # user code can raise anything
-        raise RequestError(f"the network {name} fails on a blank image: {in_one_line(error)}") from error
 
 
 def digest(network: "nn.Module") -> str:

@@ -4,7 +4,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from exporter.common.geometry import Geometry
-from exporter.common.node import UserCode
+from exporter.common.user_code import UserCode
 from exporter.preprocessing import PreprocessingNode, Training
 from exporter.preprocessing.declared import Declared
 from exporter.preprocessing.letterbox import KNOWN
@@ -37,7 +37,7 @@ class CustomPreprocessing(UserCode, PreprocessingNode):
     def _code(self) -> "UserGraphCode":
         from exporter.graph.user_code import user_code
 
-        return user_code(self.target, self.arguments, "preprocessing")
+        return user_code(self.target, self.arguments, self.label)
 
     @property
     def normalization(self) -> UserNormalization:

@@ -303,9 +303,18 @@ def broken() -> Iterator[np.ndarray]:
     raise KeyError("a\nline")
 
 
+class Unstartable:
+    """As a DataLoader whose workers do not start."""
+
+    def __iter__(self):
+        raise OSError("no workers")
+
+
 def test_custom_loaders_that_fail():
     line = refusal(list, custom(broken).images(GEOMETRY, NORMALIZATION))
     assert "fails at batch 1: KeyError" in line
+    for start in (Unstartable(), Unstartable, lambda: None, lambda: 1 / 0):
+        assert "gives no batches: " in refusal(list, custom(start).images(GEOMETRY, NORMALIZATION))
     assert "gives a int: let it give a loader" in refusal(custom(5).images, GEOMETRY, NORMALIZATION)
 
 

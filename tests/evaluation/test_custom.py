@@ -146,6 +146,21 @@ def test_a_function_that_fails_is_one_line():
     assert "\n" not in str(error.value)
 
 
+class Lengthless:
+    """As a DataLoader on a set that has no length."""
+
+    def __len__(self):
+        raise TypeError("object of type 'Stream' has no len()")
+
+    def __getitem__(self, index):
+        raise AssertionError("it is not asked")
+
+
+def test_a_set_without_length_is_one_line():
+    with pytest.raises(RequestError, match=r"given: has no length: TypeError: object of type 'Stream' has no len"):
+        node(Lengthless()).examples(NAMES, 64, 64)
+
+
 def test_only_the_command_line_trusts_it(capsys):
     overrides = [
         "+recipe=yolo_nas_s",

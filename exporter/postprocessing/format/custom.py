@@ -4,7 +4,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 from exporter.common.errors import RequestError
-from exporter.common.node import UserCode
+from exporter.common.user_code import UserCode
 from exporter.graph.core_outputs import INNER
 from exporter.postprocessing.format import FormatNode
 
@@ -31,7 +31,7 @@ class CustomFormat(UserCode, FormatNode):
     def _made(self) -> "UserGraphCode":
         from exporter.graph.user_code import user_code
 
-        return user_code(self.target, self.arguments, "postprocessing.format")
+        return user_code(self.target, self.arguments, self.label)
 
     def attach(self, kept: "onnx.ModelProto") -> "onnx.ModelProto":
         """`kept` (what an NMS node returns) with the code's own outputs."""
