@@ -15,7 +15,10 @@ TEXT_BYTES = 1_000_000
 
 def user_path(text: str) -> Path:
     """The path that somebody wrote, with his home for ~; what names no user's home stays as it is."""
-    return Path(os.path.expanduser(text))  # noqa: PTH111 - Path.expanduser raises for it
+    try:
+        return Path(os.path.expanduser(text))  # noqa: PTH111 - Path.expanduser raises for it
+    except ValueError:  # of a zero byte in a user's name
+        return Path(text)
 
 
 def exists(path: Path) -> bool:

@@ -1,6 +1,7 @@
 """A data.yaml as YOLO's tools write it: the classes' names, and the images of a split."""
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
@@ -17,6 +18,7 @@ from exporter.evaluation.classes import listed
 from exporter.evaluation.notes import Notes
 
 Split = Literal["val", "test", "train"]
+DECIMAL = re.compile(r"\d{1,9}")
 MAX_BYTES = 100_000_000  # of a list of images, or of one image's labels
 
 
@@ -41,7 +43,7 @@ class YoloData:
         names = self.content.get("names")
         found: Any = dict(enumerate(names)) if isinstance(names, list) else names
         if isinstance(found, dict):  # a program that went by way of json has made text of the numbers
-            found = {int(k) if isinstance(k, str) and k.isdecimal() else k: name for k, name in found.items()}
+            found = {int(k) if isinstance(k, str) and DECIMAL.fullmatch(k) else k: name for k, name in found.items()}
         if not isinstance(found, dict) or not found or not all(type(key) is int for key in found):
             raise RequestError(
                 f"{self.given}: its names are neither a list nor a mapping from class numbers: give the classes"
@@ -170,4 +172,8 @@ def read_data(group: str, path: str, split: Split, notes: Notes) -> YoloData:
         raise RequestError(f"{given}: not a file: give the data.yaml")
     text = read_yaml_text(file, given, f"give a data.yaml with {split} and names")
     with explained(given):
-        return YoloData(group, given, file, split, yaml.safe_load(text) or {}, notes)
+        try:
+            content = yaml.safe_load(text) or {}
+        except ValueError as error:  # PyYAML lets through what Python says of a number or a day that cannot be
+            raise RequestError(f"{given}: not valid YAML: {error}: put that value in quotes") from error
+    return YoloData(group, given, file, split, content, notes)

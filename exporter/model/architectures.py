@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from exporter.model.networks import COCO_LICENCES, NETWORKS
+from exporter.model.networks import NETWORKS
 from exporter.preprocessing.ppyoloe import PPYoloE
 from exporter.preprocessing.yolo_nas import YoloNas
 
@@ -14,22 +14,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Architecture:
-    """`create(num_classes)` gives the unfused torch network; `coco_licence` is that of the published COCO weights."""
+    """`create(num_classes)` gives the unfused torch network; restricted: whether the licence of the published COCO
+    weights forbids a use, and so has to be accepted."""
 
     create: Callable[[int], "nn.Module"]
     preprocessing: Any
     confidence_threshold: float
     nms_threshold: float
-    coco_licence: str
-    restricted: bool  # whether that licence forbids a use, and so has to be accepted
+    restricted: bool
 
 
 def _yolo_nas(name: str) -> Architecture:
-    return Architecture(NETWORKS[name], YoloNas(), 0.25, 0.7, COCO_LICENCES[name], restricted=True)
+    return Architecture(NETWORKS[name], YoloNas(), 0.25, 0.7, restricted=True)
 
 
 def _ppyoloe(name: str) -> Architecture:
-    return Architecture(NETWORKS[name], PPYoloE(), 0.5, 0.65, COCO_LICENCES[name], restricted=False)
+    return Architecture(NETWORKS[name], PPYoloE(), 0.5, 0.65, restricted=False)
 
 
 ARCHITECTURES = {name: _yolo_nas(name) if name.startswith("yolo_nas") else _ppyoloe(name) for name in NETWORKS}

@@ -7,7 +7,7 @@ from exporter.common.errors import RequestError
 from exporter.common.messages import in_one_line
 from exporter.common.user_code import UserCode, failing
 from exporter.model.declared_head import DeclaredHead
-from exporter.model.loaded import LoadedModel
+from exporter.model.loaded import LoadedModel, names_of_classes
 from exporter.model.section import Weights, WeightsKind
 
 if TYPE_CHECKING:
@@ -45,10 +45,10 @@ class CustomModel(UserCode, DeclaredHead):
 
 def loaded(
     network: "nn.Module", name: str, kind: WeightsKind, source: str, class_names: tuple[str, ...] | Literal["auto"],
-    head: "Head | None" = None,
+    head: "Head | None" = None, own_names: tuple[str, ...] | None = None,
 ) -> LoadedModel:  # fmt: skip
     """A fused copy of `network` on the CPU, tried on a few images. head: what its outputs mean, None: those of the
-    contract."""
+    contract; own_names: those of its classes, where it says them itself."""
     from exporter.model.fuse import copied, fused_in_place
 
     try:
@@ -64,11 +64,10 @@ def loaded(
     if head is None or head.is_contract:
         own, count = _of_contract(fused, name)
     else:
-        own = _declared(fused, head.counted(None if class_names == "auto" else len(class_names)), name)
+        said = own_names if class_names == "auto" else class_names
+        own = _declared(fused, head.counted(len(said) if said else None), name)
         count = own.num_classes
-    names = tuple(f"class_{i}" for i in range(count)) if class_names == "auto" else class_names
-    if len(names) != count:
-        raise RequestError(f"model.class_names: {len(names)} names for {count} classes: give as many, or auto")
+    names = names_of_classes(count, class_names, own_names, f"the network {name}")
     unordered = head is not None and head.suppressed
     return LoadedModel(name, names, parameters, weights, own, unordered=unordered)
 

@@ -3,18 +3,26 @@
 from collections.abc import Iterator
 from typing import Annotated
 
-from pydantic import WithJsonSchema
+from pydantic import Field, WithJsonSchema
 
 from exporter.common.geometry import STRIDE
-from exporter.model.given_thresholds import ThresholdsGiven
+from exporter.model import ModelNode
 from exporter.model.head import Head
 from exporter.preprocessing.trained import Trained
 
 
-class DeclaredHead(ThresholdsGiven):
-    """Base of the nodes whose network's outputs a head describes."""
+class DeclaredHead(ModelNode):
+    """Base of the nodes whose network's outputs a head describes. The thresholds, 0..1, are those of the recipe: nobody
+    knows the usual ones of such a network."""
 
+    confidence_threshold: float = Field(ge=0, le=1)
+    nms_threshold: float = Field(ge=0, le=1)
     head: Annotated[Head, WithJsonSchema({"type": "object"})] = Head()
+
+    @property
+    def thresholds(self) -> tuple[float, float]:
+        """Those two."""
+        return self.confidence_threshold, self.nms_threshold
 
     @property
     def own_nms(self) -> str | None:

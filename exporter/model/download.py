@@ -73,8 +73,7 @@ class DownloadError(RequestError):
     """The file cannot be had from one address."""
 
     def __init__(self, url: str, what: str):
-        # A server's words, and a terminal may be reading.
-        self.problem = "".join(filter(str.isprintable, f"{url}: {what}"))
+        self.problem = "".join(filter(str.isprintable, f"{url}: {what}"))  # of a server's words, of any length
         super().__init__(f"{self.problem}: give a file that you have, model.weights=PATH")
 
 

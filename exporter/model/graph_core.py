@@ -11,6 +11,7 @@ import onnx_ir as ir
 from onnx_ir.passes.common import NameFixPass, RemoveInitializersFromInputsPass, RemoveUnusedNodesPass
 
 from exporter.common.errors import RequestError
+from exporter.common.messages import in_one_line
 from exporter.graph import facts, walk
 from exporter.graph.came_quantized import mark
 from exporter.graph.clean import strip_metadata
@@ -167,10 +168,9 @@ def converted(given: onnx.ModelProto, opset: int, label: str) -> onnx.ModelProto
     try:
         return onnx.version_converter.convert_version(given, opset)
     except Exception as error:  # onnx's converter raises RuntimeError, and what its C++ code raises
-        reason = " ".join(str(error).split())[:150]
         raise RequestError(
-            f"{label}: is of opset {before}, which cannot be converted to export.opset={opset} ({reason}): export it"
-            f" with opset {opset}" + (f", or set export.opset={before}" if before in range(18, 21) else "")
+            f"{label}: is of opset {before}, which cannot be converted to export.opset={opset} ({in_one_line(error)}):"
+            f" export it with opset {opset}" + (f", or set export.opset={before}" if before in range(18, 21) else "")
         ) from error
 
 

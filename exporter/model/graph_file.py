@@ -12,6 +12,7 @@ from onnx import external_data_helper
 from exporter.backend.lint.functions import inlined
 from exporter.common.errors import RequestError
 from exporter.common.files import check_file, file_digest, is_file
+from exporter.common.messages import in_one_line
 from exporter.graph import walk
 from exporter.graph.read_model import is_model
 
@@ -47,12 +48,17 @@ def read_graph(path: Path, label: str) -> GraphFile:
         external_data_helper.load_external_data_for_model(model, str(path.parent))  # refuses what lies elsewhere
     except (ValueError, OSError, onnx.checker.ValidationError) as error:
         raise RequestError(
-            f"{label}: the tensors that it keeps in other files cannot be read: {_line(error)}: save it as one file"
+            f"{label}: the tensors that it keeps in other files cannot be read: {in_one_line(error)}: save it"
+            " as one file"
         ) from error
     whole = _whole(model, label)
     _refuse_foreign_operators(model, label)
     _check(model, label)
-    source = "file" if len(whole) <= len(data) else f"file and tensors beside it, sha256 of both {_sha256(whole)}"
+    source = (
+        "file"
+        if len(whole) <= len(data)
+        else f"file and tensors beside it, sha256 of both {hashlib.sha256(whole).hexdigest()}"
+    )
     try:
         return GraphFile(inlined(model), file_digest(path), source)
     except RequestError as error:
@@ -92,7 +98,7 @@ def _check(model: onnx.ModelProto, label: str) -> None:
         ir.to_proto(ir.from_proto(model))
         strange = [name for node in model.graph.node for name in (*node.input, *node.output) if isinstance(name, bytes)]
     except Exception as error:  # of a damaged graph any step can raise anything
-        raise RequestError(f"{label}: not a valid ONNX model: {_line(error)}: export it again") from error
+        raise RequestError(f"{label}: not a valid ONNX model: {in_one_line(error)}: export it again") from error
     if strange:
         raise RequestError(f"{label}: holds a name that is not UTF-8, {strange[0]!r}: export it again")
 
@@ -115,12 +121,3 @@ def _refuse_foreign_operators(model: onnx.ModelProto, label: str) -> None:
 def _on_integers(node: onnx.NodeProto) -> bool:
     """Whether it is one of ONNX Runtime's own operators for files in its quantizer's format QOperator."""
     return node.domain == "com.microsoft" and (node.op_type.startswith("QLinear") or node.op_type == "QGemm")
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
-def _line(error: Exception) -> str:
-    words = " ".join(str(error).split())[:200]
-    return "".join(filter(str.isprintable, words)) or type(error).__name__

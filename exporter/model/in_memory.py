@@ -70,7 +70,7 @@ class InMemory(ModelNode):
 
     def load(self) -> LoadedModel:
         """A copy of the network; the caller's own stays as it is. Raises RequestError if it is not of the contract."""
-        names = self.class_names
-        if names == "auto":
-            names = names_in_memory(self.network) or names
-        return loaded(self.network, self.network_name, "memory", "in memory", names, self.replaced.declared)
+        return loaded(
+            self.network, self.network_name, "memory", "in memory", self.class_names, self.replaced.declared,
+            names_in_memory(self.network),
+        )  # fmt: skip

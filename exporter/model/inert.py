@@ -121,8 +121,7 @@ def why_unreadable(path: Path, error: Exception) -> str:
 
 def first_line(error: Exception) -> str:
     """What a library says, as far as its first full stop; the rest is advice for its own callers."""
-    words = " ".join(str(error).split()).split(". ")[0][:120]
-    return "".join(filter(str.isprintable, words)) or type(error).__name__
+    return " ".join(str(error).split()).split(". ")[0][:120] or type(error).__name__
 
 
 def runs_code(path: Path, name: str) -> RequestError:

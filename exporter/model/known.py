@@ -10,6 +10,7 @@ from exporter.model import ModelNode
 from exporter.model.architectures import ARCHITECTURES, Architecture
 from exporter.model.known_weights import DEMO, KnownWeights
 from exporter.model.loaded import LoadedModel
+from exporter.model.networks import COCO_LICENCES
 from exporter.preprocessing.trained import Trained
 
 
@@ -85,8 +86,8 @@ class KnownModel(ModelNode):
             yield f"model.weights=demo: the demo has none for {self.architecture}, only for {shipped}: give a path"
         elif self.weights == "coco" and self.known.restricted and not self.accept_license:
             yield (
-                f"model.weights=coco: these weights are under the {self.known.coco_licence}: if you accept it, add"
-                " model.accept_license=true; or give a path to your own"
+                f"model.weights=coco: these weights are under the {COCO_LICENCES[self.architecture]}: if you accept it,"
+                " add model.accept_license=true; or give a path to your own"
             )
         elif self.weights not in ("demo", "coco", "random") and not exists(user_path(self.weights)):
             yield (

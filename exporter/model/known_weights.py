@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from exporter.common.errors import RequestError
 from exporter.common.files import file_digest, user_path
 from exporter.common.node import Node
-from exporter.model.loaded import LoadedModel
+from exporter.model.loaded import LoadedModel, names_of_classes
 from exporter.model.networks import COCO_LICENCES, NETWORKS
 from exporter.model.section import Weights, WeightsKind
 
@@ -56,7 +56,8 @@ class KnownWeights(Node):
         from exporter.model.weights import check_state, load_strict, num_classes_of, random_state
 
         if self.weights == "random":
-            names = self._names(None, COCO_CLASSES if self.num_classes == "auto" else self.num_classes)
+            count = COCO_CLASSES if self.num_classes == "auto" else self.num_classes
+            names = names_of_classes(count, self.class_names, None, "model.weights=random")
             network = NETWORKS[self.architecture](len(names))
             network.load_state_dict(random_state(network, self.seed))
             words = f"random, seed {self.seed}: it detects nothing"
@@ -69,7 +70,7 @@ class KnownWeights(Node):
                     f"model.num_classes={self.num_classes}: {checkpoint.file} has {found} classes:"
                     f" set model.num_classes={found} or auto"
                 )
-            names = self._names(checkpoint.class_names, found)
+            names = names_of_classes(found, self.class_names, checkpoint.class_names, self._label(checkpoint))
             with torch.device("meta"):  # shapes only: a wrong file is refused before memory is taken
                 expected = NETWORKS[self.architecture](found).state_dict()
             check_state(expected, checkpoint.state, self._label(checkpoint))
@@ -105,19 +106,3 @@ class KnownWeights(Node):
         if fetched.sha256 != DIGESTS.get(self.architecture, fetched.sha256):  # of an address of the user's
             kind, source = "url", f"{fetched.url}: other weights than the published ones"
         return read_checkpoint(fetched.path), kind, source, COCO_LICENCES[self.architecture]
-
-    def _names(self, stored: tuple[str, ...] | None, num_classes: int) -> tuple[str, ...]:
-        """The class names: those of the recipe, else those in the checkpoint, else class_0, class_1, …"""
-        if self.class_names == "auto":
-            if stored is not None and len(stored) != num_classes:
-                raise RequestError(
-                    f"model.weights: the checkpoint names {len(stored)} classes and predicts {num_classes}:"
-                    f" set model.class_names to {num_classes} names"
-                )
-            return stored or tuple(f"class_{i}" for i in range(num_classes))
-        if len(self.class_names) != num_classes:
-            raise RequestError(
-                f"model.class_names: {len(self.class_names)} names for {num_classes} classes:"
-                f" give {num_classes}, or auto"
-            )
-        return self.class_names

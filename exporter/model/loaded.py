@@ -1,7 +1,9 @@
 """What `load()` of a model node gives."""
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from exporter.common.errors import RequestError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -37,6 +39,22 @@ class LoadedModel(ModelFacts):
     def facts(self) -> ModelFacts:
         """What is known of it, without the network."""
         return ModelFacts(self.name, self.class_names, self.parameters, self.weights, unordered=self.unordered)
+
+
+def names_of_classes(
+    count: int, given: tuple[str, ...] | Literal["auto"], own: tuple[str, ...] | None, label: str
+) -> tuple[str, ...]:
+    """Those of the recipe; with auto the weights' `own`, else class_0, class_1, … Raises RequestError for any other
+    number than `count`; label: what has the weights."""
+    if given == "auto":
+        if own is not None and len(own) != count:
+            raise RequestError(
+                f"{label}: names {len(own)} classes and predicts {count}: set model.class_names to {count} names"
+            )
+        return own or tuple(f"class_{i}" for i in range(count))
+    if len(given) != count:
+        raise RequestError(f"model.class_names: {len(given)} names for {count} classes: give {count}, or auto")
+    return given
 
 
 class Loads(Protocol):

@@ -4,10 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from exporter.common.errors import RequestError
 from exporter.common.files import file_digest, is_file, user_path
 from exporter.model.declared_head import DeclaredHead
-from exporter.model.loaded import LoadedModel
+from exporter.model.loaded import LoadedModel, names_of_classes
 from exporter.model.section import Weights
 from exporter.preprocessing.trained import Trained
 
@@ -97,15 +96,6 @@ class OnnxModel(DeclaredHead):
         given = stored if self.class_names == "auto" else self.class_names
         head = self.head.counted(len(given) if given else None)
         network = GraphNetwork(file.model, None if self.outputs == "auto" else self.outputs, label, head)
-        count, names = network.num_classes, self.class_names
-        if names == "auto":
-            if stored is not None and len(stored) != count:
-                raise RequestError(
-                    f"{label}: its metadata names {len(stored)} classes, and it gives scores of {count}: set"
-                    f" model.class_names to {count} names"
-                )
-            names = stored or tuple(f"class_{i}" for i in range(count))
-        if len(names) != count:
-            raise RequestError(f"model.class_names: {len(names)} names for {count} classes: give as many, or auto")
+        names = names_of_classes(network.num_classes, self.class_names, stored, f"{label}: its metadata")
         weights = Weights(file=self._path.name, sha256=file.sha256, source=file.source, kind="onnx", licence=None)
         return LoadedModel("onnx", names, network.parameters, weights, network, unordered=self.head.suppressed)

@@ -10,18 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from exporter.common.errors import RequestError
-from exporter.model.checkpoint import Checkpoint, read_checkpoint
+from exporter.model.checkpoint import Checkpoint
 from exporter.model.foreign import known_elsewhere
-
-__all__ = [
-    "Checkpoint",
-    "architecture_of",
-    "check_state",
-    "load_strict",
-    "num_classes_of",
-    "random_state",
-    "read_checkpoint",
-]
 
 # The convolutions that predict classes: of YOLO-NAS and of PP-YOLOE, one a level.
 CLASS_LAYER = re.compile(r"(heads\.head\d+\.cls_pred|head\.pred_cls\.\d+)\.(weight|bias)$")

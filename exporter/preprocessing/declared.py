@@ -1,13 +1,14 @@
 """Pre-processing declared in a few settings: what a network is fed, whoever trained it."""
 
-import math
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from exporter.common.geometry import Geometry
 from exporter.preprocessing import PreprocessingNode, Training
-from exporter.preprocessing.normalization import Normalization, Triple
+from exporter.preprocessing.input import Input
+from exporter.preprocessing.normalization import Normalization, Triple, check_possible
 
 if TYPE_CHECKING:
     import onnx
@@ -32,17 +33,9 @@ class Declared(PreprocessingNode):
     margin: int = Field(0, ge=0)
     override: bool = False
 
-    @field_validator("mean", "std")
-    @classmethod
-    def _finite(cls, values: Triple) -> Triple:
-        if not all(math.isfinite(value) for value in values):
-            raise ValueError("must be three finite numbers, one a channel in the network's order")
-        return values
-
     @model_validator(mode="after")
     def _can_be(self) -> Self:
-        if min(self.std) <= 0:
-            raise ValueError(f"std={list(self.std)} must be three numbers above 0")
+        check_possible(*self._of_bytes)
         if self.margin and self.resize != "letterbox":
             raise ValueError(f"margin={self.margin} has no effect with resize={self.resize}: take letterbox, or 0")
         return self
@@ -56,15 +49,29 @@ class Declared(PreprocessingNode):
     @property
     def normalization(self) -> Normalization:
         """What is done to the resized and padded image, in 0..255."""
-        m = self.max_value
-        mean, std = (tuple(value * m for value in values) for values in (self.mean, self.std))
-        return Normalization(order=(0, 1, 2) if self.channels == "rgb" else (2, 1, 0), mean=mean, std=std)  # pyright: ignore[reportArgumentType] - three of three
+        mean, std = self._of_bytes
+        return Normalization(order=(0, 1, 2) if self.channels == "rgb" else (2, 1, 0), mean=mean, std=std)
+
+    @property
+    def _of_bytes(self) -> tuple[Triple, Triple]:
+        """Mean and deviation of values in 0..255."""
+        (a, b, c), (d, e, f), m = self.mean, self.std, self.max_value
+        return (a * m, b * m, c * m), (d * m, e * m, f * m)
 
     def geometry(self, height: int, width: int) -> Geometry:
         """How an image of any size becomes one of height × width pixels."""
         if self.resize == "stretch":
             return Geometry.stretch(height, width)
         return Geometry.fit(height, width, margin=self.margin, padding=self.pad_value, placement=self.padding)
+
+    def problems(self, input: Input, detects: bool) -> Iterator[str]:
+        """A clause for a margin that leaves nothing of the input."""
+        height, width = (input.min_size if side == "dynamic" else side for side in (input.height, input.width))
+        if self.margin >= min(height, width):
+            yield (
+                f"preprocessing.margin={self.margin}: an input of {width} × {height} pixels must be larger: take a"
+                " smaller margin"
+            )
 
     def in_front_of(self, core: "onnx.ModelProto") -> "tuple[onnx.ModelProto, Normalization]":
         """`core` as it is, and all of the normalization."""

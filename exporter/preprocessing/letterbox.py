@@ -95,6 +95,7 @@ class Letterbox(PreprocessingNode):
 
     def problems(self, input: Input, detects: bool) -> Iterator[str]:
         """Clauses for what does not go together with a raw image."""
+        yield from self._resolved.problems(input, detects)
         if input.batch != 1:
             yield f"input.batch={input.batch}: preprocessing=letterbox takes one raw image a run: leave it 1"
         if input.dtype not in ("auto", "uint8"):

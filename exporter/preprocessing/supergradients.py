@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from exporter.common.errors import RequestError
 from exporter.preprocessing.declared import Declared
+from exporter.preprocessing.normalization import check_possible
 from exporter.preprocessing.trained import Source, Trained
 
 Size = tuple[int, int]
@@ -87,10 +88,10 @@ def _normalize(state: _State, parameters: dict[str, Any]) -> _State:
 
 
 def _scaled(state: _State, mean: tuple[float, ...], std: tuple[float, ...]) -> _State:
-    if not len(mean) == len(std) == 3 or min(std) <= 0:
-        raise ValueError(f"{list(mean)} and {list(std)} are not of three channels, or divide by what is not above 0")
+    check_possible(mean, std)
     of_bytes = zip(state.mean, state.std, mean, std, strict=True)
     means, stds = zip(*((m + s * own, s * by) for m, s, own, by in of_bytes), strict=True)
+    check_possible(means, stds)
     return replace(state, mean=means, std=stds)
 
 

@@ -190,6 +190,11 @@ YOLO_MISTAKES = [
     ({"data": "val: images/val\nnames: [dog, cat]\nnc: 3\n"}, ["nc=3", "2 names"]),
     ({"data": "val: [\n"}, ["not valid YAML", "line 2"]),
     ({"data": "- 1\n"}, ["not a mapping"]),
+    ({"data": "val: images/val\nnames: [dog]\nday: 2024-13-45\n"}, ["month", "put that value in quotes"]),
+    ({"data": f"val: images/val\nnames: [dog]\nnc: {'9' * 5000}\n"}, ["not valid YAML", "digits"]),
+    ({"data": f"val: images/val\nnames:\n  ? '{'9' * 5000}'\n  : dog\n"}, ["neither a list", "class numbers"]),
+    ({"data": 'path: "~\\0"\nval: images/val\nnames: [dog]\n'}, ["neither a folder", "mend path"]),
+    ({"data": 'val: "~\\0"\nnames: [dog]\n'}, ["neither a folder", "mend path or val"]),
 ]
 
 

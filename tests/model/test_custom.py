@@ -206,6 +206,8 @@ def test_a_network_in_memory_needs_no_weights_but_images_for_int8(trained):
 def test_names_must_be_as_many_as_classes(trained):
     with pytest.raises(RequestError, match="2 names for 3 classes"):
         loaded(trained, "mine", "memory", "in memory", ("a", "b"))
+    with pytest.raises(RequestError, match=r"the network mine: names 2 classes and predicts 3: set model\.class_names"):
+        loaded(trained, "mine", "memory", "in memory", "auto", own_names=("a", "b"))
 
 
 def test_a_digest_sees_every_weight():

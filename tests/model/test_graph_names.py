@@ -52,6 +52,6 @@ def test_names_of_a_file_are_those_of_its_classes(tmp_path):
 
     assert load() == ("a", "b", "c", "d", "e")
     entry.value = str(dict(enumerate("abcdef")))
-    with pytest.raises(RequestError, match=rf"metadata names 6 classes, and it gives scores of {CLASSES}: set"):
+    with pytest.raises(RequestError, match=rf"metadata: names 6 classes and predicts {CLASSES}: set"):
         load()
     assert load(tuple("vwxyz")) == tuple("vwxyz")

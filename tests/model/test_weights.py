@@ -14,7 +14,8 @@ from torch import nn
 from exporter.common.errors import RequestError
 from exporter.model.architectures import ARCHITECTURES
 from exporter.model.blocks import CSPLayer
-from exporter.model.weights import check_state, load_strict, num_classes_of, random_state, read_checkpoint
+from exporter.model.checkpoint import read_checkpoint
+from exporter.model.weights import check_state, load_strict, num_classes_of, random_state
 
 STATE = {"a.weight": torch.arange(6.0).reshape(2, 3), "a.bn.num_batches_tracked": torch.tensor(7)}
 OTHER = {name: torch.zeros_like(tensor) for name, tensor in STATE.items()}

@@ -92,6 +92,21 @@ def test_who_insists_is_obeyed_and_who_agrees_is_not_bothered(says):
     recipe(says, "preprocessing=declared", *(f"preprocessing.{override}" for override in same))
 
 
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["preprocessing=declared", "preprocessing.max_value=1e-320"], r"std \[.*above 0"),
+        (["preprocessing=declared", "preprocessing.mean=[1e10,0,0]"], r"mean \[.*at most 1e\+09"),
+        (["preprocessing=declared", "preprocessing.margin=64"], r"preprocessing\.margin=64: an input of 96 × 64"),
+        (["preprocessing.margin=64"], r"preprocessing\.margin=64: an input of 96 × 64"),
+        (["preprocessing=letterbox", "preprocessing.margin=64"], r"preprocessing\.margin=64: an input of 96 × 64"),
+    ],
+)
+def test_what_leaves_nothing_of_an_image_is_refused(overrides, said, silent):
+    with pytest.raises(RequestError, match=said):
+        recipe(silent, "input.height=64", "input.width=96", *overrides)
+
+
 def test_a_geometry_set_by_itself_leaves_the_normalisation(says):
     section = recipe(says, "preprocessing.resize=stretch").request.preprocessing_section()
     assert section.geometry.padding is None
