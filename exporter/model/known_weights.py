@@ -14,6 +14,8 @@ from exporter.model.networks import COCO_LICENCES, NETWORKS
 from exporter.model.section import Weights, WeightsKind
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from exporter.model.checkpoint import Checkpoint
 
 COCO_CLASSES = 80
@@ -50,16 +52,14 @@ class KnownWeights(Node):
     def load(self) -> LoadedModel:
         """Reads or makes the weights and gives the fused network. Raises RequestError for a file that is missing, not
         a checkpoint, or of another network or number of classes."""
-        import torch
-
         from exporter.model.fuse import fuse
-        from exporter.model.weights import check_state, load_strict, num_classes_of, random_state
+        from exporter.model.weights import load_strict, num_classes_of, random_state
 
         if self.weights == "random":
             count = COCO_CLASSES if self.num_classes == "auto" else self.num_classes
             names = names_of_classes(count, self.class_names, None, "model.weights=random")
-            network = NETWORKS[self.architecture](len(names))
-            network.load_state_dict(random_state(network, self.seed))
+            network = self._without_numbers(count)
+            network.load_state_dict(random_state(network, self.seed), assign=True)
             words = f"random, seed {self.seed}: it detects nothing"
             source = Weights(file=None, sha256=None, source=words, kind="random", licence=None)
         else:
@@ -71,14 +71,18 @@ class KnownWeights(Node):
                     f" set model.num_classes={found} or auto"
                 )
             names = names_of_classes(found, self.class_names, checkpoint.class_names, self._label(checkpoint))
-            with torch.device("meta"):  # shapes only: a wrong file is refused before memory is taken
-                expected = NETWORKS[self.architecture](found).state_dict()
-            check_state(expected, checkpoint.state, self._label(checkpoint))
-            network = NETWORKS[self.architecture](found)
-            load_strict(network, checkpoint)
+            network = self._without_numbers(found)
+            load_strict(network, checkpoint, self._label(checkpoint))
             source = Weights(file=checkpoint.file, sha256=checkpoint.sha256, source=words, kind=kind, licence=licence)
         parameters = sum(parameter.numel() for parameter in network.parameters())
         return LoadedModel(self.architecture, names, parameters, source, fuse(network))
+
+    def _without_numbers(self, num_classes: int) -> "nn.Module":
+        """The network, which takes no memory and no time before it is filled."""
+        import torch
+
+        with torch.device("meta"):
+            return NETWORKS[self.architecture](num_classes)
 
     def _label(self, checkpoint: "Checkpoint") -> str:
         return f"model.weights={checkpoint.file} for {self.architecture}"

@@ -26,10 +26,12 @@ MERGED = re.compile(r"\.(bn|post_bn|branch_3x3|branch_1x1)\.|\.alpha$")
 SHOWN = 3
 
 
-def load_strict(network: nn.Module, checkpoint: Checkpoint) -> None:
-    """Puts all of the checkpoint's weights into all of `network`. Raises RequestError as `check_state` does."""
-    check_state(network.state_dict(), checkpoint.state, checkpoint.file)
-    network.load_state_dict(checkpoint.state)
+def load_strict(network: nn.Module, checkpoint: Checkpoint, label: str | None = None) -> None:
+    """Makes the checkpoint's tensors those of `network`, which may be on the device meta until then: all of them have
+    their place, each place has one. Raises RequestError, which begins with `label` or the file, as `check_state`
+    does."""
+    check_state(network.state_dict(), checkpoint.state, label or checkpoint.file)
+    network.load_state_dict(checkpoint.state, assign=True)
 
 
 def check_state(expected: Mapping[str, Tensor], got: Mapping[str, Tensor], file: str) -> None:

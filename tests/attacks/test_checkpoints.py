@@ -125,7 +125,7 @@ def pickled_by_hand(code: bytes) -> bytes:
         b"P0\n.",  # persistent id without a tuple
         b"}" + b"(" * 100_000,
         b"(" + b"l" * 1000,
-        b"]" * 200_000 + b"a" * 199_999 + b".",  # nested as deep as recursion goes
+        b"]" * 50_000 + b"a" * 49_999 + b".",  # nested as deep as recursion goes
         b"\x95" + b"\xff" * 8 + b".",  # a frame of 2**64 bytes
         b"\x8e" + struct.pack("<Q", 1 << 60) + b"x.",  # bytes longer than any memory
         b"",

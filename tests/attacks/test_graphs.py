@@ -222,8 +222,14 @@ def ended(arguments: list[str], capfd) -> int:
     return code
 
 
+ASKED = {"class 99", "half", "type that is not there", "functions of 10 to the 30 nodes", "operator with an escape"}
+"""Of which the default suite asks NVIDIA's parser, a process for each."""
+
+
 @pytest.mark.parametrize("what", GRAPHS)
-def test_verify_predict_lint(what, folder, capfd):
+def test_verify_predict_lint(what, folder, capfd, monkeypatch):
+    if what not in ASKED:
+        monkeypatch.setattr("exporter.backend.lint.parser._asked", lambda content, part: None)
     artifact(folder, GRAPHS[what]())
     Image.new("RGB", (80, 60)).save(folder.parent / "p.png")
     assert ended(["verify", str(folder)], capfd) in ((0,) if what in RUNS else (1, 2))
@@ -233,6 +239,13 @@ def test_verify_predict_lint(what, folder, capfd):
     assert len(err) <= 1, err
     ended(["lint", str(folder / "model.onnx")], capfd)
     assert sorted(path.name for path in folder.parent.iterdir() if path.name != "out") == ["art", "p.png", "secret.bin"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", [what for what in GRAPHS if what not in ASKED])
+def test_nvidias_parser_is_asked_of_it(what, folder, capfd):
+    artifact(folder, GRAPHS[what]())
+    ended(["lint", str(folder / "model.onnx")], capfd)
 
 
 def test_what_verify_cannot_count_by_our_own_fault_is_no_fault_of_the_artifact(folder, monkeypatch):

@@ -17,6 +17,7 @@ from exporter.model.architectures import ARCHITECTURES
 from exporter.model.custom import digest, loaded
 from exporter.model.fuse import copied
 from exporter.model.weights import random_state
+from tests.small_network import SmallDetector
 
 SMALL = ["input.size=64", "proof.num_scenes=0", "proof.num_images=2"]
 
@@ -197,13 +198,14 @@ def test_what_cannot_be_copied_is_said():
         loaded(network, "mine", "memory", "in memory", "auto")
 
 
-def test_a_network_in_memory_needs_no_weights_but_images_for_int8(trained):
-    assert check(compose(["+recipe=yolo_nas_m"]), trained).name == "yolo_nas_m"
+def test_a_network_in_memory_needs_no_weights_but_images_for_int8():
+    assert check(compose(["+recipe=yolo_nas_m"]), SmallDetector()).name == "yolo_nas_m"
     with pytest.raises(RequestError, match="calibration"):
-        check(compose(["+recipe=yolo_nas_s_int8"]), trained)
+        check(compose(["+recipe=yolo_nas_s_int8"]), SmallDetector())
 
 
-def test_names_must_be_as_many_as_classes(trained):
+def test_names_must_be_as_many_as_classes():
+    trained = SmallDetector()
     with pytest.raises(RequestError, match="2 names for 3 classes"):
         loaded(trained, "mine", "memory", "in memory", ("a", "b"))
     with pytest.raises(RequestError, match=r"the network mine: names 2 classes and predicts 3: set model\.class_names"):

@@ -98,11 +98,12 @@ def test_the_detections_are_those_of_the_network_that_decodes_itself(kind, more,
         ["model=custom", *SMALL, *thresholds, *more, f"output_dir={plain}"],
         model=made(Corners),
     )
-    exporter.build(
-        None,
-        ["model=custom", *HEADS[kind], *SMALL, *thresholds, *more, f"output_dir={declared}"],
-        model=made(kind),
-    )
+    told = [*HEADS[kind], *SMALL, *thresholds, *more, f"output_dir={declared}"]
+    if kind is Joined:  # by way of the command line
+        assert main(["model=custom", f"model._target_={__name__}.made_joined", "trust=tests", *told]) == 0
+    else:
+        exporter.build(None, ["model=custom", *told], model=made(kind))
+    assert read_manifest(declared).model.weights.kind == ("custom" if kind is Joined else "memory")
     one, other = detections(plain), detections(declared)
     assert len(one.scores) > 3
     np.testing.assert_array_equal(one.classes, other.classes)
@@ -133,24 +134,6 @@ def test_an_output_that_is_not_there():
     head = Head(outputs=("boxes", "logits"), activation="sigmoid", boxes="cxcywh", unit="relative")
     with pytest.raises(RequestError, match=r"model\.head\.outputs names boxes: it gives loss, logits, pred_boxes"):
         loaded(made(Logits), "net", "custom", "made", "auto", head)
-
-
-def test_from_the_command_line(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert (
-        main(
-            [
-                "model=custom",
-                f"model._target_={__name__}.made_joined",
-                "trust=tests",
-                "model/head=yolov8",
-                *SMALL,
-                "output_dir=out",
-            ]
-        )
-        == 0
-    )
-    assert read_manifest(tmp_path / "out").model.weights.kind == "custom"
 
 
 def made_joined():

@@ -48,8 +48,9 @@ def save(tmp_path):
     return saved
 
 
-@pytest.mark.parametrize("opset", range(11, 22))
-def test_every_opset_from_11_to_21(save, opset):
+@pytest.mark.parametrize("opset", [11, 18, 21])
+def test_opsets_from_11_to_21(save, opset):
+    """ONNX's converter goes by way of all that lie between."""
     holds(save(network(outputs("yolov8"), opset=opset)), "yolov8")
 
 

@@ -6,15 +6,21 @@ import pytest
 from exporter.common.errors import RequestError
 from exporter.config.check import check
 from exporter.config.compose import compose
+from exporter.model.graph_said import said
+from exporter.preprocessing.trained import Trained
 from tests.model.graphs import detector
 
 FREE = {"size": ("h", "w")}
 
 
-def recipe(tmp_path, options, metadata, *overrides):
+def saying(options, metadata):
     model = detector(batch=1, **options)
     onnx.helper.set_model_props(model, metadata)
-    onnx.save(model, tmp_path / "x.onnx")
+    return model
+
+
+def recipe(tmp_path, options, metadata, *overrides):
+    onnx.save(saying(options, metadata), tmp_path / "x.onnx")
     given = ["model=onnx", f"model.weights={tmp_path / 'x.onnx'}", "name=a", "output_dir=a", *overrides]
     return check(compose(given))
 
@@ -31,17 +37,26 @@ def recipe(tmp_path, options, metadata, *overrides):
         ({"size": (64, "w")}, {"imgsz": "[320, 416]"}, (64, 416), "metadata"),
     ],
 )
-def test_the_size_is_the_files_and_the_manifest_says_from_where(tmp_path, options, metadata, size, source):
-    found = recipe(tmp_path, options, metadata, "input.size=auto")
-    assert (found.input.height, found.input.width) == size
+def test_the_size_that_a_file_says_and_where(options, metadata, size, source):
+    found = said(saying(options, metadata), Trained())
+    assert (found.size, found.size_from) == (size, source)
+
+
+def test_the_size_is_the_files_and_the_manifest_says_from_where(tmp_path):
+    found = recipe(tmp_path, FREE, {"imgsz": "[320, 416]"}, "input.size=auto")
+    assert (found.input.height, found.input.width) == (320, 416)
     section = found.request.preprocessing_section()
-    assert (section.trained.size, section.trained.size_from) == (size, source)
+    assert (section.trained.size, section.trained.size_from) == ((320, 416), "metadata")
 
 
-@pytest.mark.parametrize("said", ["", "[320]", "[0, 320]", "[320, 320, 3]", "[-32, 32]", "['a', 'b']", "9" * 9, "3.5"])
-def test_a_file_that_says_none_is_one_line(tmp_path, said):
+@pytest.mark.parametrize("text", ["", "[320]", "[0, 320]", "[320, 320, 3]", "[-32, 32]", "['a', 'b']", "9" * 9, "3.5"])
+def test_what_is_no_size(text):
+    assert said(saying(FREE, {"imgsz": text}), Trained()).size is None
+
+
+def test_a_file_that_says_none_is_one_line(tmp_path):
     with pytest.raises(RequestError, match=r"^input\.size=auto: the weights do not say which size .* in pixels$"):
-        recipe(tmp_path, FREE, {"imgsz": said}, "input.size=auto")
+        recipe(tmp_path, FREE, {"imgsz": "3.5"}, "input.size=auto")
 
 
 def test_a_file_that_is_not_there_is_what_is_wrong():

@@ -12,7 +12,9 @@ from exporter.graph.clean import simplify
 from exporter.graph.core_outputs import RAW_OUTPUTS
 from exporter.graph.trace import trace
 from exporter.model.architectures import ARCHITECTURES
+from exporter.model.blocks import CSPLayer
 from exporter.model.fuse import fuse
+from exporter.model.ppyoloe import NeckStage
 from tests.model.oracle.fill import fill, image
 
 ORACLE = Path(__file__).parent / "oracle"
@@ -58,16 +60,15 @@ def test_outputs_are_the_originals(name):
         assert np.abs(scores.numpy() - expected["scores"]).max() < 1e-5
 
 
-@pytest.mark.parametrize("name", ["yolo_nas_s", "ppyoloe_s"])
-@pytest.mark.parametrize("size", [(32, 32), (64, 160), (224, 96)])
-@pytest.mark.parametrize("num_classes", [1, 3])
-def test_any_size_of_whole_strides_and_number_of_classes(name, size, num_classes):
+@pytest.mark.parametrize(("name", "num_classes"), [("yolo_nas_s", 1), ("ppyoloe_s", 3)])
+def test_any_size_of_whole_strides_and_number_of_classes(name, num_classes):
     network = fuse(filled(name, num_classes))
-    with torch.no_grad():
-        boxes, scores = network(torch.from_numpy(image(1, *size)))
-    cells = sum((size[0] // s) * (size[1] // s) for s in (8, 16, 32))
-    assert boxes.shape == (1, cells, 4)
-    assert scores.shape == (1, cells, num_classes)
+    for size in ((32, 32), (64, 160), (224, 96)):
+        with torch.no_grad():
+            boxes, scores = network(torch.from_numpy(image(1, *size)))
+        cells = sum((size[0] // s) * (size[1] // s) for s in (8, 16, 32))
+        assert boxes.shape == (1, cells, 4)
+        assert scores.shape == (1, cells, num_classes)
 
 
 @pytest.mark.parametrize("batch", [pytest.param(1, marks=pytest.mark.slow), None])
@@ -94,9 +95,9 @@ def test_a_new_ppyoloe_begins_as_the_original():
     assert torch.allclose(boxes[0, 0], torch.tensor([16.0, 16, 16, 16]) + 8 * 32 * torch.tensor([-1, -1, 1, 1]))
 
 
-@pytest.mark.parametrize("name", ["yolo_nas_s", "ppyoloe_s"])
-def test_fusing_leaves_the_network_as_it_was(name):
-    network = filled(name).train()
+def test_fusing_leaves_the_network_as_it_was():
+    """Of both families the parts that hold all blocks which can be fused."""
+    network = torch.nn.Sequential(CSPLayer(8, 8, 4, 2), CSPLayer(8, 8, 4, 1, repvgg=False), NeckStage(8, 8, 2)).train()
     before = {key: tensor.clone() for key, tensor in network.state_dict().items()}
     fuse(network)
     assert network.training

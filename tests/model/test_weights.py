@@ -1,8 +1,7 @@
 """Checkpoints: every usual way of saving one is read, and what does not fit is said in one line."""
 
+import functools
 import hashlib
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -97,14 +96,19 @@ def test_a_count_beyond_float16_is_a_count(tmp_path):
     assert got.dtype == torch.int64 and got.shape == ()
 
 
-def test_what_torchs_own_wrappers_save(tmp_path):
+def averaged(network: nn.Module) -> nn.Module:
+    made = torch.optim.swa_utils.AveragedModel(network, use_buffers=True)
+    made.update_parameters(network)
+    return made
+
+
+@pytest.mark.parametrize("wraps", [nn.DataParallel, averaged, pytest.param(torch.compile, marks=pytest.mark.slow)])
+def test_what_torchs_own_wrappers_save(tmp_path, wraps):
     network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
-    averaged = torch.optim.swa_utils.AveragedModel(network, use_buffers=True)
-    averaged.update_parameters(network)
-    for wrapped in (nn.DataParallel(network), averaged, torch.compile(network)):
-        got = read_checkpoint(saved(tmp_path / "a.pth", {"net": wrapped.state_dict()})).state
-        assert got.keys() == network.state_dict().keys()
-        assert torch.equal(got["0.weight"], network.state_dict()["0.weight"])
+    wrapped = wraps(network)
+    got = read_checkpoint(saved(tmp_path / "a.pth", {"net": wrapped.state_dict()})).state
+    assert got.keys() == network.state_dict().keys()
+    assert torch.equal(got["0.weight"], network.state_dict()["0.weight"])
 
 
 def test_the_old_format(tmp_path):
@@ -216,9 +220,14 @@ def test_quantized(tmp_path):
     assert "w is quantized" in refusal(read_checkpoint, saved(tmp_path / "a.pth", {"w": quantized}))
 
 
-def meta(name: str, num_classes: int) -> dict[str, torch.Tensor]:
+@functools.cache
+def state_of(name: str, num_classes: int) -> dict[str, torch.Tensor]:
     with torch.device("meta"):
         return ARCHITECTURES[name].create(num_classes).state_dict()
+
+
+def meta(name: str, num_classes: int) -> dict[str, torch.Tensor]:
+    return dict(state_of(name, num_classes))
 
 
 def test_load_strict(tmp_path):
@@ -289,8 +298,7 @@ def test_statistics_that_are_missing_are_not_said_to_be_fused():
     assert "entries are missing" in refusal(check_state, meta("yolo_nas_s", 3), got, "a.pth")
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
-@pytest.mark.parametrize("num_classes", [1, 3, 68, 80])
+@pytest.mark.parametrize(("name", "num_classes"), [*((name, 2) for name in ARCHITECTURES), ("yolo_nas_s", 1)])
 def test_num_classes(name, num_classes):
     assert num_classes_of(meta(name, num_classes), "a.pth") == num_classes
 
@@ -302,7 +310,9 @@ def test_num_classes_that_cannot_be_told():
     assert "head.pred_cls.0.weight has 3, head.pred_cls.1.weight has 4" in line
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name[-1] in "lx" else ()) for name in ARCHITECTURES]
+)
 def test_random_weights_compute_something(name):
     """Neither vanishing nor exploding: the predictions of neighbouring cells differ, and stay in a sensible range."""
     with torch.device("meta"):
@@ -320,19 +330,13 @@ def test_random_weights_compute_something(name):
 
 
 def test_random_weights_are_the_same_in_every_process():
-    code = """
-import hashlib, torch
-torch.manual_seed(9)
-from exporter.model.blocks import CSPLayer
-from exporter.model.weights import random_state
-from exporter.model.blocks import CSPLayer
-print(hashlib.sha256(b"".join(t.numpy().tobytes() for t in random_state(CSPLayer(8, 8, 4, 2), 5).values())).hexdigest())
-"""
-    root = Path(__file__).parents[2]
-    other = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True).stdout
+    """What a recipe with them builds has the same bytes everywhere, so these numbers never change."""
     network = CSPLayer(8, 8, 4, 2)
     own = random_state(network, 5)
-    assert hashlib.sha256(b"".join(t.numpy().tobytes() for t in own.values())).hexdigest() == other.strip()
+    assert own["conv1.conv.weight"].flatten()[:3].tolist() == pytest.approx(
+        [0.08241557, -1.26433969, 0.17734452], abs=1e-7
+    )
+    assert own["conv1.bn.running_var"][:3].tolist() == pytest.approx([0.51568246, 1.09184039, 1.26951766], abs=1e-7)
     assert not torch.equal(own["conv1.conv.weight"], random_state(network, 6)["conv1.conv.weight"])
     assert not torch.equal(own["conv1.conv.weight"], own["conv2.conv.weight"])
 

@@ -61,7 +61,7 @@ def test_an_image_is_stretched():
     assert geometry.apply(np.zeros((100, 50, 3), np.uint8)).shape == (320, 640, 3)
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", ["s", "x"])
 def test_the_recipes_choose_it_and_the_usual_thresholds(size):
     overrides = [f"+recipe=ppyoloe_{size}_int8", "model.weights=random", "calibration=demo"]
     recipe = check(compose(overrides))
