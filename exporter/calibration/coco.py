@@ -36,7 +36,7 @@ class CocoCalibration(LabelledCalibration):
         coco = self._read()
         if not coco.has_labels:
             return None
-        return ground_truths_of(coco.labelled(self._ids), class_names, geometry, coco.given, tell)
+        return ground_truths_of(coco.labelled(self._ids), class_names, geometry, tell)
 
     def _read(self) -> "CocoFile":
         from exporter.evaluation.coco_file import read_coco

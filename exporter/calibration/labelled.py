@@ -29,10 +29,10 @@ class LabelledCalibration(FolderCalibration):
 
 
 def ground_truths_of(
-    found: "LabelledSet", class_names: Sequence[str], geometry: Geometry, given: str, tell: Tell
+    found: "LabelledSet", class_names: Sequence[str], geometry: Geometry, tell: Tell
 ) -> "Iterator[GroundTruth] | None":
-    """The labels in pixels of the network's input, None where they name other classes. given: the key that named them.
-    Raises RequestError for labels that cannot be right."""
+    """The labels in pixels of the network's input, None where they name other classes. Raises RequestError for labels
+    that cannot be right."""
     from exporter.evaluation.classes import matched
     from exporter.evaluation.labels import examples
 
@@ -40,7 +40,7 @@ def ground_truths_of(
     used = {found.categories[label.category] for image in found.images for label in image.labels}
     if matched(used, class_names).strange:
         return None
-    labelled = examples(found, class_names, given)
+    labelled = examples(found, class_names)
     tell(labelled.notes)
     return (_on_input(each, geometry) for each in labelled)
 

@@ -43,7 +43,7 @@ class YoloCalibration(LabelledCalibration):
         from exporter.evaluation.yolo import labelled_set
 
         data = self._read()
-        return ground_truths_of(labelled_set(data, self._spread), class_names, geometry, data.given, tell)
+        return ground_truths_of(labelled_set(data, self._spread), class_names, geometry, tell)
 
     def _read(self) -> YoloData:
         return read_data("calibration", self.path, self.split, Notes(self.strict))

@@ -58,7 +58,7 @@ class CocoFile:
                 images.append(self._labelled(identity, annotations[identity]))
         self._check_names(categories, images)
         self._check_unit(images)
-        return LabelledSet(images, categories, self.notes)
+        return LabelledSet(images, categories, self.notes, self.given)
 
     def _categories(self) -> dict[int, str]:
         categories: dict[int, str] = {}
@@ -102,7 +102,7 @@ class CocoFile:
         height, width = whole_size(file)
         self._check_size(identity, file, height, width, annotations)
         labels = [self._label(each, height, width, file.name) for each in annotations]
-        return Labelled.of_file(file, [label for label in labels if label is not None])
+        return Labelled(file.name, [label for label in labels if label is not None], file)
 
     def _check_size(
         self, identity: int, file: Path, height: int, width: int, annotations: Sequence[Annotation]

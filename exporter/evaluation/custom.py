@@ -45,12 +45,12 @@ class CustomEvaluation(UserCode, GatedEvaluation):
         images = []
         with failing(f"{self.label}: has no length"):
             count = len(items)
-        for i in spread(count, self.num_images):
+        for i in spread(range(count), self.num_images):
             with notes.collecting():
                 images.append(self._labelled(items, i, names, notes))
-        found = LabelledSet(images, names, notes)
-        check_some(found, self.label)
-        return examples(found, class_names, self.label, self.bit_depth)
+        found = LabelledSet(images, names, notes, self.label)
+        check_some(found)
+        return examples(found, class_names, self.bit_depth)
 
     def _items(self) -> Any:
         items = self.made()
@@ -82,7 +82,7 @@ class CustomEvaluation(UserCode, GatedEvaluation):
             left, top, right, bottom = sides
             if (box := fitted((left, top, right, bottom), height, width, place, notes)) is not None:
                 labels.append(Label(int(c), box, area_of(box)))
-        return Labelled(f"item {i}", tuple(labels), lambda: self._item(items, i)[0], file)
+        return Labelled(f"item {i}", labels, file or (lambda: self._item(items, i)[0]))
 
     def _item(self, items: Any, i: int) -> "tuple[np.ndarray, np.ndarray, np.ndarray, Path | None]":
         """Item i: uint8 [h, w, 3], float64 [n, 4], float64 [n], and where the image was given as one, its path."""

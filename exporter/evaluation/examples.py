@@ -1,13 +1,15 @@
 """What every evaluation gives: images, and what is in them."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from exporter.common.bit_depth import Depth
 
 if TYPE_CHECKING:
     import numpy as np
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,8 @@ class Examples(list[Example]):
         self.notes = dict(notes)
 
 
-def spread(count: int, wanted: int | None) -> list[int]:
-    """Which of `count` things to take for `wanted` of them (all: None): evenly spread, in order."""
-    if wanted is None or wanted >= count:
-        return list(range(count))
-    return [i * count // wanted for i in range(wanted)]
+def spread(things: Sequence[T], wanted: int | None) -> list[T]:
+    """So many of the things (None: all), evenly spread, in order."""
+    if wanted is None or wanted >= len(things):
+        return list(things)
+    return [things[i * len(things) // wanted] for i in range(wanted)]

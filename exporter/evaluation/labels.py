@@ -3,18 +3,18 @@ counted, what cannot be right is one line that names the files and the places.""
 
 import hashlib
 import json
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import astuple, dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import Field
 
 from exporter.common.bit_depth import BitDepth, Depth
 from exporter.common.errors import RequestError
 from exporter.common.files import files_digest
-from exporter.common.images import read_image
 from exporter.evaluation.classes import listed, matched, only
 from exporter.evaluation.examples import Example, Examples, GroundTruth
 from exporter.evaluation.gated import GatedEvaluation
@@ -37,19 +37,29 @@ class LabelledEvaluation(GatedEvaluation):
     strict: bool = False
     bit_depth: BitDepth = "auto"
 
+    @abstractmethod
     def read(self) -> "LabelledSet":
         """The images that were chosen, and what is on them. Raises RequestError that names the first mistakes and
         the number of the others."""
-        raise NotImplementedError
+
+    def examples(self, class_names: Sequence[str], height: int, width: int) -> Examples:
+        """The images and their objects. Raises RequestError that names the places for labels that cannot be right,
+        and one that shows what differs for names that are not the model's."""
+        return examples(self.read(), class_names, self.bit_depth)
 
     def identity(self) -> dict[str, Any]:
         """The chosen images and their labels by their digests, wherever they lie."""
-        images, names, notes = self.read()
-        labels = [[each.name, [astuple(label) for label in each.labels]] for each in images]
-        found = hashlib.sha256(json.dumps([labels, list(names.items()), notes.counts]).encode()).hexdigest()
-        files = files_digest(each.file for each in images if each.file is not None)
+        found = self.read()
+        labels = [[each.name, [astuple(label) for label in each.labels]] for each in found.images]
+        content = [labels, list(found.categories.items()), found.notes.counts]
+        files = files_digest(each.image for each in found.images if isinstance(each.image, Path))
         fields = self.model_dump(mode="json", exclude={"path", "annotations"})
-        return {"node": type(self).__qualname__, **fields, "labels": found, "pictures": files}
+        return {
+            "node": type(self).__qualname__,
+            **fields,
+            "labels": hashlib.sha256(json.dumps(content).encode()).hexdigest(),
+            "pictures": files,
+        }
 
     def problems(self) -> Iterator[str]:
         """A line on the mistakes in the labels and in the images' files, if there are any."""
@@ -71,25 +81,22 @@ class Label:
 
 @dataclass(frozen=True)
 class Labelled:
-    """One image by name and its objects; none: it is background. `read` gives it, uint8 [h, w, 3] RGB."""
+    """One image by name and its objects; none: it is background. image: its file, or what gives it, uint8 [h, w, 3]
+    RGB."""
 
     name: str
-    labels: tuple[Label, ...]
-    read: "Callable[[], np.ndarray]"
-    file: Path | None = None
-
-    @classmethod
-    def of_file(cls, file: Path, labels: Sequence[Label]) -> Self:
-        """An image on the disk."""
-        return cls(file.name, tuple(labels), lambda: read_image(file), file)
+    labels: Sequence[Label]
+    image: "Path | Callable[[], np.ndarray]"
 
 
 class LabelledSet(NamedTuple):
-    """The images that were chosen, the names of the categories by id, and what was odd about them."""
+    """The images that were chosen, the names of the categories by id, what was odd about them, and the key that named
+    them with what it was given."""
 
     images: list[Labelled]
     categories: dict[int, str]
     notes: Notes
+    given: str
 
 
 def fitted(box: Box, height: int, width: int, place: str, notes: Notes) -> Box | None:
@@ -113,10 +120,11 @@ def area_of(box: Box) -> float:
     return (box[2] - box[0]) * (box[3] - box[1])
 
 
-def check_some(found: LabelledSet, given: str) -> None:
+def check_some(found: LabelledSet) -> None:
     """Raises RequestError for the mistakes that were noted, and where there is nothing to score: no images, or none
     with an object."""
     found.notes.check()
+    given = found.given
     if not found.images:
         raise RequestError(f"{given}: lists no images: give labels of some")
     if not any(not label.crowd for image in found.images for label in image.labels):
@@ -127,7 +135,7 @@ def check_some(found: LabelledSet, given: str) -> None:
         )
 
 
-def examples(found: LabelledSet, class_names: Sequence[str], given: str, bit_depth: BitDepth = "auto") -> Examples:
+def examples(found: LabelledSet, class_names: Sequence[str], bit_depth: BitDepth = "auto") -> Examples:
     """The images with their objects in the model's classes, matched by name.
 
     Categories that label nothing need not be the model's, and the model may have more: its other classes are not
@@ -136,7 +144,7 @@ def examples(found: LabelledSet, class_names: Sequence[str], given: str, bit_dep
     """
     import numpy as np
 
-    images, categories, notes = found
+    images, categories, notes, given = found
     used = {label.category for image in images for label in image.labels}
     match = matched((categories[i] for i in sorted(used)), class_names)
     if match.strange:
@@ -161,12 +169,12 @@ def examples(found: LabelledSet, class_names: Sequence[str], given: str, bit_dep
             np.array([label.area for label in labels], np.float64),
         )
 
-    depth = Depth([p.file for p in images if p.file], bit_depth)
-    files = [partial(depth.read, p.file) if p.file else None for p in images]
-    return Examples(
-        [
-            Example(p.name, ground_truth(p.labels), read or p.read, depth if read else None)
-            for p, read in zip(images, files, strict=True)
-        ],
-        notes.counts,
-    )
+    depth = Depth([each.image for each in images if isinstance(each.image, Path)], bit_depth)
+
+    def example(each: Labelled) -> Example:
+        objects = ground_truth(each.labels)
+        if isinstance(each.image, Path):
+            return Example(each.name, objects, partial(depth.read, each.image), depth)
+        return Example(each.name, objects, each.image)
+
+    return Examples(map(example, images), notes.counts)

@@ -1,10 +1,10 @@
 """Evaluation on images and labels as YOLO keeps them: a data.yaml, a text file beside each image."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
-from exporter.evaluation.examples import Examples, spread
-from exporter.evaluation.labels import LabelledEvaluation, LabelledSet, check_some, examples
+from exporter.evaluation.examples import spread
+from exporter.evaluation.labels import LabelledEvaluation, LabelledSet, check_some
 from exporter.evaluation.notes import Notes
 from exporter.evaluation.yolo_data import Split, YoloData, read_data
 from exporter.evaluation.yolo_labels import LabelFiles, labelled
@@ -21,16 +21,11 @@ class YoloEvaluation(LabelledEvaluation):
 
     split: Split
 
-    def examples(self, class_names: Sequence[str], height: int, width: int) -> Examples:
-        """The images and their objects. Raises RequestError that names the places for labels that cannot be right,
-        and one that shows what differs for names that are not the model's."""
-        return examples(self.read(), class_names, f"evaluation.path={self.path}", self.bit_depth)
-
     def read(self) -> LabelledSet:
         """The images that were chosen, and the classes' names by number."""
         data = read_data("evaluation", self.path, self.split, Notes(self.strict))
-        found = labelled_set(data, lambda all: [all[i] for i in spread(len(all), self.num_images)])
-        check_some(found, data.given)
+        found = labelled_set(data, lambda images: spread(images, self.num_images))
+        check_some(found)
         return found
 
 
@@ -44,4 +39,4 @@ def labelled_set(data: YoloData, choose: Callable[[list[Path]], list[Path]]) -> 
     for image in choose(images):
         with data.notes.collecting():
             found.append(labelled(image, files.of(image), names, data.has_key_points, data.notes))
-    return LabelledSet(found, names, data.notes)
+    return LabelledSet(found, names, data.notes, data.given)

@@ -94,7 +94,7 @@ def labelled(image: Path, file: Path | None, names: Mapping[int, str], key_point
             box = fitted((left * width, top * height, right * width, bottom * height), height, width, place, notes)
             if box is not None:
                 labels.append(Label(int(line.category), box, area_of(box)))
-    return Labelled.of_file(image, labels)
+    return Labelled(image.name, labels, image)
 
 
 def _parsed(text: str, place: str, key_points: bool) -> Line:

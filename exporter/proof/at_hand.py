@@ -38,7 +38,7 @@ class AtHand:
 
     def some(self, count: int) -> "AtHand":
         """At most `count` of them, evenly spread."""
-        chosen = spread(len(self.images), count)
+        chosen = spread(range(len(self.images)), count)
         return replace(
             self,
             images=self.images[chosen],
@@ -70,7 +70,7 @@ def _labelled(
     """None where no image of the evaluation holds an object."""
     examples = evaluation.examples(class_names, *size)
     examples = [example for example in examples if not example.ground_truth.crowd.all()]
-    chosen = [examples[i] for i in spread(len(examples), MAX_LOOKED_AT)]
+    chosen = spread(examples, MAX_LOOKED_AT)
     images, ground_truths = [], []
     for example in chosen:
         image = example.read()

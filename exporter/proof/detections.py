@@ -11,8 +11,9 @@ import numpy as np
 
 from exporter.common.geometry import Geometry
 from exporter.demo.scenes import CLASS_NAMES, scene
-from exporter.evaluation.coco_scores import coco_scores
 from exporter.evaluation.detector import Detector
+from exporter.evaluation.examples import GroundTruth
+from exporter.evaluation.scores import scores
 from exporter.evaluation.section import ScoreShift
 from exporter.postprocessing import reference
 from exporter.postprocessing.detections import Detections
@@ -40,15 +41,12 @@ def detection_errors(
     synthetic = [scene("evaluation", i, height, width) for i in range(num_scenes)]
     found = list(detector([s.image for s in synthetic]))
     wanted = [network(s.image) for s in synthetic]
-    ground_truths = [(s.boxes, s.classes) for s in synthetic]
-    own, torch_map = (
-        100 * coco_scores([(d.boxes, d.scores, d.classes) for d in each], ground_truths, CLASS_NAMES)["map"]
-        for each in (found, wanted)
-    )
+    ground_truths = [GroundTruth.of(s.boxes, s.classes) for s in synthetic]
+    own, torch_map = (scores(each, ground_truths, len(CLASS_NAMES)).map for each in (found, wanted))
     return DetectionErrors(
         scenes=num_scenes,
-        map=round(own, 3),
-        torch_map=round(torch_map, 3),
+        map=own,
+        torch_map=torch_map,
         map_drop=round(torch_map - own, 3),
         **matched(found, wanted),
     )

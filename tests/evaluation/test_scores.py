@@ -66,8 +66,8 @@ def test_nothing_to_score_is_refused():
 
 
 def test_spread_takes_the_wanted_number_in_order():
-    assert spread(5, None) == spread(5, 9) == [0, 1, 2, 3, 4]
-    assert spread(10, 4) == [0, 2, 5, 7]
+    assert spread(range(5), None) == spread(range(5), 9) == [0, 1, 2, 3, 4]
+    assert spread(range(10), 4) == [0, 2, 5, 7]
 
 
 class Scripted:

@@ -19,7 +19,7 @@ from exporter.common.geometry import Geometry
 from exporter.config.check import check
 from exporter.config.compose import compose
 from exporter.demo.scenes import CLASS_NAMES, scene
-from exporter.evaluation.coco_scores import coco_scores
+from exporter.evaluation.scores import scores
 from exporter.model.loaded import LoadedModel
 from exporter.postprocessing import reference
 from exporter.postprocessing.nms.onnx import OnnxNms
@@ -290,9 +290,7 @@ def test_the_geometry_inside_costs_no_accuracy(tmp_path, quantization):
         ]
         manifest = exporter.build(overrides=[*overrides, "proof.num_scenes=0", f"output_dir={folder}"])
         rows = detector_of(folder, manifest)([each.image for each in synthetic])
-        found.append(
-            100 * coco_scores([(d.boxes, d.scores, d.classes) for d in rows], ground_truths, CLASS_NAMES)["map"]
-        )
+        found.append(scores(rows, ground_truths, len(CLASS_NAMES)).map)
     assert found[0] - found[1] <= 0.2
     assert quantization == "int8" or abs(found[0] - found[1]) <= 0.2
     assert found[1] > 80

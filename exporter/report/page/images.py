@@ -59,7 +59,7 @@ def compared(
 
 def _sources(manifest: Manifest, examples: Sequence[Example]) -> list[tuple[str, Callable[[], np.ndarray]]]:
     if examples:
-        return [(examples[i].name, examples[i].read) for i in spread(len(examples), CANDIDATES)]
+        return [(each.name, each.read) for each in spread(examples, CANDIDATES)]
     if manifest.model.weights.kind != "demo":
         return []
     size = manifest.input.nominal_image

@@ -10,8 +10,10 @@ from safetensors import safe_open
 from torch import Tensor
 
 from exporter.demo.scenes import scene
-from exporter.evaluation.coco_scores import Detections, coco_scores
+from exporter.evaluation.examples import GroundTruth
+from exporter.evaluation.scores import scores as coco_scores
 from exporter.model.dfl import DflDetector
+from exporter.postprocessing.detections import Detections
 from tests.demo.training.assigner import pairwise_iou
 from tests.demo.training.networks import create, network_input
 
@@ -42,21 +44,22 @@ def detect(boxes: Tensor, scores: Tensor) -> Detections:
         if kept[i]:
             kept[i + 1 :] &= ~rivals[i, i + 1 :]
     chosen = np.flatnonzero(kept)[:DETECTIONS]
-    return boxes[anchors].numpy()[chosen], flat[order].numpy()[chosen], classes.numpy()[chosen]
+    return Detections(boxes[anchors].numpy()[chosen], flat[order].numpy()[chosen], classes.numpy()[chosen])
 
 
 @torch.inference_mode()
 def evaluate(
     network: DflDetector, architecture: str, class_names: list[str], size: int, num_images: int
 ) -> dict[str, float]:
-    """COCO scores of a network in eval mode on the first synthetic images of the evaluation split at size x size pixels."""
+    """COCO scores in 0..1 of a network in eval mode on the first synthetic images of the evaluation split at size x size pixels."""
     detections, ground_truths = [], []
     for index in range(num_images):
         held_out = scene("evaluation", index, size, size)
         boxes, scores = network(network_input(architecture, held_out.image[None]))
         detections.append(detect(boxes[0], scores[0]))
-        ground_truths.append((held_out.boxes, held_out.classes))
-    return coco_scores(detections, ground_truths, class_names)
+        ground_truths.append(GroundTruth.of(held_out.boxes, held_out.classes))
+    found = coco_scores(detections, ground_truths, len(class_names))
+    return {"map": found.map / 100, "ap50": found.ap50 / 100, "ap75": found.ap75 / 100}
 
 
 def main() -> None:
