@@ -278,7 +278,7 @@ def test_the_geometry_inside_costs_no_accuracy(tmp_path, quantization):
     """At most 0.2 points of mAP lost against the same network with the geometry outside, on raw images that have to shrink.
     What one grey level here and there changes, INT8 may make more of, in either direction."""
     synthetic = [scene("evaluation", i, 300, 430) for i in range(100)]
-    ground_truths = [(each.boxes, each.classes) for each in synthetic]
+    ground_truths = [GroundTruth.of(each.boxes, each.classes) for each in synthetic]
     found = []
     for preprocessing in ("yolo_nas", "letterbox"):
         folder = tmp_path / preprocessing
