@@ -19,6 +19,7 @@ from exporter.common.geometry import Geometry
 from exporter.config.check import check
 from exporter.config.compose import compose
 from exporter.demo.scenes import CLASS_NAMES, scene
+from exporter.evaluation.examples import GroundTruth
 from exporter.evaluation.scores import scores
 from exporter.model.loaded import LoadedModel
 from exporter.postprocessing import reference
