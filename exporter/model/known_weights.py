@@ -39,14 +39,16 @@ class KnownWeights(Node):
         return DEMO / f"{self.architecture}.safetensors"
 
     def identity(self) -> dict[str, Any]:
-        """The weights by their digest, wherever they lie; the published ones by where they come from."""
+        """The weights by their file's name, which the manifest says, and digest, wherever they lie; the published ones by
+        where they come from."""
         fields = self.model_dump(mode="json")
         if self.weights != "random":
             del fields["seed"]
         if self.weights == "demo":
             fields["weights"] = file_digest(self.demo)
         elif self.weights not in ("random", "coco"):
-            fields["weights"] = file_digest(user_path(self.weights))
+            path = user_path(self.weights)
+            fields |= {"file": path.name, "weights": file_digest(path)}
         return {"node": type(self).__qualname__, **fields}
 
     def load(self) -> LoadedModel:

@@ -32,10 +32,12 @@ class OnnxModel(DeclaredHead):
         return user_path(self.weights)
 
     def identity(self) -> dict[str, Any]:
-        """The file by its digest, and by those of the files beside it that may hold its weights."""
+        """The file by its name, which the manifest says, and digest, and by the digests of the files beside it that may
+        hold its weights."""
         beside = sorted(each for each in self._path.parent.iterdir() if each.suffix in (".data", ".bin", ".weights"))
         digests = [file_digest(self._path), *map(file_digest, filter(Path.is_file, beside))]
-        return {"node": type(self).__qualname__, **self.model_dump(mode="json"), "weights": digests}
+        own = {"file": self._path.name, "weights": digests}
+        return {"node": type(self).__qualname__, **self.model_dump(mode="json"), **own}
 
     def problems(self) -> Iterator[str]:
         """Clauses for what is no ONNX file, as far as its name tells."""

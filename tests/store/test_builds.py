@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 
@@ -72,6 +73,15 @@ def test_what_is_behind_the_core_leaves_it_alone(place, override):
     assert ran(folder / "other") == ["attach", "prove", "look", "draw"]
     exporter.build(overrides=[*overrides, override, f"output_dir={folder / 'alone'}", "store.path=none"])
     assert file_digest(folder / "other" / "model.onnx") == file_digest(folder / "alone" / "model.onnx")
+
+
+def test_the_same_weights_under_another_name_are_called_by_that_name(place):
+    folder, overrides = place
+    shutil.copy(folder / "core0.onnx", folder / "renamed.onnx")
+    renamed = [*overrides, f"model.weights={folder / 'renamed.onnx'}", f"output_dir={folder / 'renamed'}"]
+    manifest = exporter.build(overrides=renamed)
+    assert manifest.model.weights.file == "renamed.onnx"
+    assert file_digest(folder / "renamed" / "model.onnx") == file_digest(folder / "first" / "model.onnx")
 
 
 @pytest.mark.slow
