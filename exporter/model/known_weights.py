@@ -39,8 +39,8 @@ class KnownWeights(Node):
         return DEMO / f"{self.architecture}.safetensors"
 
     def identity(self) -> dict[str, Any]:
-        """The weights by their file's name, which the manifest says, and its digest, wherever they lie; the published ones
-        by where they come from."""
+        """The weights by the name of their file, for the manifest says it, and its digest; the published ones by where
+        they come from."""
         fields = self.model_dump(mode="json")
         if self.weights != "random":
             del fields["seed"]
