@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 class CocoCalibration(LabelledCalibration):
     """The images that the json lists, in its order."""
+
+    moved: ClassVar[Mapping[str, str]] = {**LabelledCalibration.moved, "--annotations JSON": "annotations"}
 
     annotations: str = Field(coerce_numbers_to_str=True)
 

@@ -4,7 +4,7 @@ import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from pydantic import Field
 
@@ -26,6 +26,8 @@ T = TypeVar("T")
 
 class FolderCalibration(CalibrationNode):
     """Images of any sizes, spread evenly over the folder and those below it in the order of their paths."""
+
+    moved: ClassVar[Mapping[str, str]] = {"--pictures FOLDER": "path"}
 
     path: str = Field(coerce_numbers_to_str=True)  # a folder may be called 2024
     seed: int = Field(ge=0)

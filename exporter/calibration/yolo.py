@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from exporter.calibration import Tell
 from exporter.calibration.folder import spread
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 class YoloCalibration(LabelledCalibration):
     """The images that the data.yaml's `split` names, in the order of their paths."""
+
+    moved: ClassVar[Mapping[str, str]] = {"--pictures DATA_YAML": "path"}
 
     split: Split
 

@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -10,20 +10,15 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from exporter.artifact.manifest import Manifest, read_manifest
+from exporter.calibration import CalibrationNode
 from exporter.common.errors import BuildError, RequestError
 from exporter.common.files import file_digest, is_file
+from exporter.common.options import option_class
 from exporter.common.progress import progress_in
 from exporter.common.provenance import versions
 from exporter.config.check import check
 from exporter.config.compose import Composed
 from exporter.pipeline.build import build
-
-# What was calibrated on needs a place of now: by the calibration's name the flags, and the key that each of them sets.
-PLACES = {
-    "folder": {"--pictures FOLDER": "path"},
-    "coco": {"--pictures FOLDER": "path", "--annotations JSON": "annotations"},
-    "yolo": {"--pictures DATA_YAML": "path"},
-}
 
 
 def rebuild(
@@ -87,7 +82,7 @@ def _config(manifest: Manifest, weights: Path | None, places: dict[str, Path | N
             raise RequestError(f"--weights {weights}: {what}; it was {str(given.sha256)[:12]}…: give that file")
         config["model"]["weights"] = str(weights)
     calibration = manifest.calibration.name if manifest.calibration else "none"
-    needed = PLACES.get(calibration, {})
+    needed = _moved(config["calibration"]) if manifest.calibration else {}
     if missing := [flag for flag, key in needed.items() if places[key] is None]:
         raise RequestError(
             f"{manifest.name}: was calibrated on images of yours (calibration={calibration}): say where they lie,"
@@ -103,6 +98,16 @@ def _config(manifest: Manifest, weights: Path | None, places: dict[str, Path | N
     if isinstance(config.get("proof"), dict):  # without them it would look at other images than it did
         config["proof"]["blind"] = "off"
     return {str(key): value for key, value in config.items()}
+
+
+def _moved(calibration: dict[str, Any]) -> Mapping[str, str]:
+    """`CalibrationNode.moved` of what the manifest names; of code that is not the exporter's nothing is known."""
+    package, _, name = str(calibration.get("_target_")).rpartition(".")
+    try:
+        found = option_class("exporter.calibration", name)
+    except AttributeError:
+        return {}
+    return found.moved if f"{package}.".startswith("exporter.") and issubclass(found, CalibrationNode) else {}
 
 
 def _changed(then: dict[str, str]) -> list[str]:
