@@ -352,6 +352,7 @@ def test_it_is_built_again_from_its_data_yaml(built, capsys):
 def test_of_a_json_both_places_are_asked_for(built, tmp_path, capsys):
     values = json.loads((built[0] / "out" / "manifest.json").read_text())
     values["calibration"]["name"] = "coco"
+    values["recipe"]["config"]["calibration"]["_target_"] = "exporter.calibration.CocoCalibration"
     (tmp_path / "manifest.json").write_text(json.dumps(values))
     assert main(["rebuild", str(tmp_path), "--trust", "tests"]) == 2
     assert "say where they lie, --pictures FOLDER --annotations JSON" in capsys.readouterr().err
