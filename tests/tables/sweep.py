@@ -21,8 +21,8 @@ LAUNCHERS = {"one sweep": (), "one sweep, two runs at a time": ("hydra/launcher=
 
 def table(size: int, limit: int | None, progress: Progress) -> str:
     """All of it in Markdown: seconds, stages that ran, whether each artifact of the sweep is the one built alone."""
-    sides = list(dict.fromkeys(max(round(size * part / STRIDE), 1) * STRIDE for part in (0.5, 0.75, 1)))[:limit]
-    swept = {  # the last varies fastest: runs beside each other then have networks of their own to quantize
+    sides = list(dict.fromkeys(max(round(size * part / STRIDE), 1) * STRIDE for part in (1, 0.75, 0.5)))[:limit]
+    swept = {  # the last varies fastest: runs beside each other have networks of their own to quantize, the longest first
         "postprocessing/format": ["batch", "flat"],
         "postprocessing.nms.confidence_threshold": [0.25, 0.4],
         "input.size": sides,
@@ -67,4 +67,4 @@ def _own(overrides: Sequence[str], swept: Collection[str]) -> tuple[str, ...]:
 
 
 def _stages_built(folder: Path) -> int:
-    return sum(stage["state"] == BUILT for stage in read_manifest(folder).run.stages)
+    return sum(stage.state == BUILT for stage in read_manifest(folder).run.stages)
