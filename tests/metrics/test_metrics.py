@@ -144,6 +144,14 @@ def test_a_build_that_fails_gives_its_own_reason(tmp_path):
 
 
 @pytest.mark.slow
+def test_the_sweeps(capsys):
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason="the extra `sweep` is not installed")
+    assert main(["sweep", "--size", "64", "--limit", "1"]) == 0
+    apart, one, two = (int(row[-1]) for row in lines(capsys.readouterr().out)[-3:])
+    assert apart == 36 and max(one, two) < 25  # what two runs begin at once may run twice
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [["precision", "--scenes", "4", "--limit", "3"], ["matrix", "--limit", "2"]])
 def test_the_commands(arguments, tmp_path):
     command = [sys.executable, "-m", "tests.tables", *arguments, "--size", "64", "--rounds", "2"]

@@ -14,13 +14,17 @@ from exporter.artifact.manifest import ARTIFACT, read_manifest
 from exporter.common.files import file_digest
 from exporter.common.geometry import STRIDE
 from exporter.common.progress import Progress
+from exporter.pipeline.sweep.overrides import check_overrides
 from exporter.store.stage import BUILT
 
 LAUNCHERS = {"one sweep": (), "one sweep, two runs at a time": ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")}
 
 
 def table(size: int, limit: int | None, progress: Progress) -> str:
-    """All of it in Markdown: seconds, stages that ran, whether each artifact of the sweep is the one built alone."""
+    """All of it in Markdown: seconds, and stages that ran. Raises RequestError where a launcher is not installed, and
+    RuntimeError where an artifact of a sweep is not the one built alone."""
+    for launcher in LAUNCHERS.values():
+        check_overrides(launcher)
     sides = list(dict.fromkeys(max(round(size * part / STRIDE), 1) * STRIDE for part in (1, 0.75, 0.5)))[:limit]
     swept = {  # the last varies fastest: runs beside each other have networks of their own to quantize, the longest first
         "postprocessing/format": ["batch", "flat"],
