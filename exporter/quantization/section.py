@@ -154,8 +154,11 @@ class Mixed(Int8):
 
 
 def _tag(value: Any) -> str:
-    precision = value.get("precision") if isinstance(value, dict) else value.precision
-    return precision if precision in OWN else "other"
+    if isinstance(value, dict):
+        value = value.get("precision")
+    elif isinstance(value, Quantization):
+        value = value.precision
+    return value if isinstance(value, str) and value in OWN else "other"
 
 
 AnyQuantization = Annotated[

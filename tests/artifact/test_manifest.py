@@ -4,12 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 import exporter
 from exporter.artifact.manifest import Manifest, Weights, read_manifest
 from exporter.common.errors import RequestError
 from exporter.model.section import names_from
+from exporter.quantization.section import AnyQuantization
 
 
 def test_the_published_schema_is_the_models():
@@ -57,6 +58,12 @@ def test_what_is_said_of_the_kind_holds():
     assert Weights.model_validate(said).kind == "custom"
     with pytest.raises(ValidationError):
         Weights.model_validate(said | {"kind": "evil"})
+
+
+@pytest.mark.parametrize("section", [None, [], 7, "int8", {"precision": []}])
+def test_a_precision_that_is_no_section_is_refused_in_one_line(section):
+    with pytest.raises(ValidationError):
+        TypeAdapter(AnyQuantization).validate_python(section)
 
 
 def test_a_folder_without_one_is_refused(tmp_path):
