@@ -4,6 +4,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
 
+from exporter.common.errors import BuildError
 from exporter.graph import walk
 
 
@@ -15,7 +16,8 @@ def holds_float16(model: onnx.ModelProto) -> bool:
 
 
 def in_float32(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy in which everything of type float16 is float32: weights, constants, casts, inputs and outputs."""
+    """A copy in which everything of type float16 is float32: weights, constants, casts, inputs and outputs. Raises
+    BuildError for a tensor that does not hold as many numbers as its shape says."""
     converted = onnx.ModelProto()
     converted.CopyFrom(model)
     for graph in walk.graphs(converted.graph):
@@ -36,4 +38,10 @@ def in_float32(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def _convert(tensor: TensorProto) -> None:
     if tensor.data_type == TensorProto.FLOAT16:
-        tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float32), tensor.name))
+        try:
+            array = numpy_helper.to_array(tensor)
+        except ValueError as error:
+            raise BuildError(
+                f"{tensor.name}: holds other than the numbers of its shape: the file is damaged"
+            ) from error
+        tensor.CopyFrom(numpy_helper.from_array(array.astype(np.float32), tensor.name))

@@ -32,7 +32,7 @@ def triton(place, base):
 
 
 def deepstream(place, base):
-    given = artifact(base / "given", plugin=True, dtype="float32", batch="batch")
+    given = artifact(base / "given", plugin=True, dtype="float32", batch="batch", clip=True)
     return ["deepstream", given, "--out", base / "work" / "out"]
 
 

@@ -11,7 +11,9 @@ from exporter.common.errors import RequestError
 from exporter.config.check import check
 from exporter.config.compose import compose
 from exporter.model.graph_cut import before_nms
+from exporter.model.onnx import OnnxModel
 from exporter.pipeline.stages.trace import core_graph
+from tests.model.graphs import detector
 from tests.model.head.encoded import HEADS, HEIGHT, WIDTH, encoded, known, network
 
 SIZE = [f"input.height={HEIGHT}", f"input.width={WIDTH}"]
@@ -141,3 +143,19 @@ def test_what_is_declared_wrongly_is_one_line(save, what):
     with pytest.raises(RequestError, match=said) as raised:
         core_of(save(network(outputs(made))), declared, *more)
     assert "\n" not in str(raised.value)
+
+
+def test_float16_of_another_number_than_its_shape_says_is_damage(tmp_path):
+    model = detector()
+    weights = next(each for each in model.graph.initializer if len(each.dims) == 4)
+    weights.data_type = onnx.TensorProto.FLOAT16  # its bytes are those of float32
+    onnx.save(model, tmp_path / "x.onnx")
+    node = OnnxModel(
+        weights=str(tmp_path / "x.onnx"),
+        outputs="auto",
+        class_names="auto",
+        confidence_threshold=0.25,
+        nms_threshold=0.7,
+    )
+    with pytest.raises(RequestError, match=rf"model\.weights=x\.onnx: {weights.name}: not the numbers"):
+        node.load()
