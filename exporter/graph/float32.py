@@ -41,7 +41,5 @@ def _convert(tensor: TensorProto) -> None:
         try:
             array = numpy_helper.to_array(tensor)
         except ValueError as error:
-            raise BuildError(
-                f"{tensor.name}: holds other than the numbers of its shape: the file is damaged"
-            ) from error
+            raise BuildError(f"{tensor.name}: not the numbers of its shape: the file is damaged") from error
         tensor.CopyFrom(numpy_helper.from_array(array.astype(np.float32), tensor.name))
