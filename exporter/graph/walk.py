@@ -15,6 +15,14 @@ def graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
             yield from graphs(inner)
 
 
+def tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
+    """The constants of the graph and of those inside its nodes: initializers, and attributes."""
+    for each in graphs(graph):
+        yield from each.initializer
+        for node in each.node:
+            yield from (found.t for found in node.attribute if found.type == onnx.AttributeProto.TENSOR)
+
+
 def nodes(outer: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
     """Each node, and after it those of the graphs inside it."""
     for node in outer:

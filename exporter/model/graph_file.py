@@ -7,13 +7,14 @@ from pathlib import Path
 
 import onnx
 from google.protobuf.message import DecodeError
-from onnx import external_data_helper
+from onnx import external_data_helper, numpy_helper
 
 from exporter.backend.lint.functions import inlined
 from exporter.common.errors import RequestError
 from exporter.common.files import check_file, file_digest, is_file
 from exporter.common.messages import in_one_line
 from exporter.graph import walk
+from exporter.graph.facts import DEFAULT
 from exporter.graph.read_model import is_model
 
 LARGEST = 2**31 - 1  # bytes that protobuf serialises
@@ -80,7 +81,7 @@ def opset_of(path: Path) -> int | None:
     model = header(path)
     if model is None:
         return None
-    return next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), None)
+    return next((entry.version for entry in model.opset_import if entry.domain in DEFAULT), None)
 
 
 def _whole(model: onnx.ModelProto, label: str) -> bytes:
@@ -90,17 +91,28 @@ def _whole(model: onnx.ModelProto, label: str) -> bytes:
 
 
 def _check(model: onnx.ModelProto, label: str) -> None:
-    """Raises RequestError for a graph that cannot be taken apart and put together: tensors without their bytes, types
-    that there are not, names that are no text."""
+    """Raises RequestError for a graph that cannot be taken apart and put together: tensors without their bytes or with
+    others, types that there are not, names that are no text."""
     import onnx_ir as ir
 
     try:
         ir.to_proto(ir.from_proto(model))
         strange = [name for node in model.graph.node for name in (*node.input, *node.output) if isinstance(name, bytes)]
+        damaged = next((tensor.name for tensor in walk.tensors(model.graph) if not _holds_its_numbers(tensor)), None)
     except Exception as error:  # of a damaged graph any step can raise anything
         raise RequestError(f"{label}: not a valid ONNX model: {in_one_line(error)}: export it again") from error
     if strange:
         raise RequestError(f"{label}: holds a name that is not UTF-8, {strange[0]!r}: export it again")
+    if damaged is not None:
+        raise RequestError(f"{label}: {damaged}: not the numbers of its shape: the file is damaged")
+
+
+def _holds_its_numbers(tensor: onnx.TensorProto) -> bool:
+    try:
+        numpy_helper.to_array(tensor)
+    except ValueError:
+        return False
+    return True
 
 
 def _refuse_foreign_operators(model: onnx.ModelProto, label: str) -> None:
@@ -109,7 +121,7 @@ def _refuse_foreign_operators(model: onnx.ModelProto, label: str) -> None:
         f"{node.domain}::{node.op_type}"
         for nodes in (model.graph.node, *(function.node for function in model.functions))
         for node in walk.nodes(nodes)
-        if node.domain not in ("", "ai.onnx") and (node.domain, node.op_type) not in own and not _on_integers(node)
+        if node.domain not in DEFAULT and (node.domain, node.op_type) not in own and not _on_integers(node)
     }
     if foreign:
         raise RequestError(

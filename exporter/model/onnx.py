@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from exporter.common.errors import BuildError, RequestError
 from exporter.common.files import file_digest, is_file, user_path
 from exporter.model.declared_head import DeclaredHead
 from exporter.model.loaded import LoadedModel, names_of_classes
@@ -80,11 +79,7 @@ class OnnxModel(DeclaredHead):
                 file, model=cut(file.model, self.cut, self._label), source=f"{file.source}, up to {self.cut}"
             )
         if holds_float16(file.model):
-            try:
-                converted = in_float32(file.model)
-            except BuildError as error:
-                raise RequestError(f"{self._label}: {error}") from error
-            file = replace(file, model=converted, source=f"{file.source}, its float16 in float32")
+            file = replace(file, model=in_float32(file.model), source=f"{file.source}, its float16 in float32")
         return file
 
     @property

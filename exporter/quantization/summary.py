@@ -16,7 +16,8 @@ COUNTED = (*WEIGHTED, *LINEAR, "QuantizeLinear", "DequantizeLinear", "Constant")
 """Operators that are read here by what ONNX says of their inputs and outputs."""
 CONVOLUTIONS = (*WEIGHTED, "QLinearConv", "ConvInteger")
 LINEAR_LAYERS = (*LINEAR, "QLinearMatMul", "QGemm", "MatMulInteger")
-PAIR = ("QuantizeLinear", "DequantizeLinear")
+QLINEAR = ("QLinearConv", "QLinearMatMul", "QGemm")
+"""Operators with a scale and a zero point behind each tensor that they read."""
 
 
 class Operands(NamedTuple):
@@ -34,21 +35,21 @@ def summarize(model: onnx.ModelProto) -> IntegerCounts:
     there."""
     producers = {output: node for node in model.graph.node for output in node.output}
     constants = _constants(model)
-    operands = {
-        kind: {node.name: _operands(node, producers, constants) for node in model.graph.node if node.op_type in kind}
-        for kind in (CONVOLUTIONS, LINEAR_LAYERS)
-    }
-    for node in model.graph.node:  # of two tensors that are both computed
-        if node.op_type in LINEAR and not _has_weights(node, producers, constants):
-            del operands[LINEAR_LAYERS][node.name]
-    on_integers = [each for kind in operands.values() for each in kind.values() if each is not None]
+
+    def operands(nodes: Iterable[onnx.NodeProto]) -> dict[str, Operands | None]:
+        return {node.name: _operands(node, producers, constants) for node in nodes}
+
+    convolutions = operands(node for node in model.graph.node if node.op_type in CONVOLUTIONS)
+    linear = (node for node in model.graph.node if node.op_type in LINEAR_LAYERS)
+    linear_layers = operands(node for node in linear if _has_weights(node, producers, constants))
+    on_integers = [each for each in (*convolutions.values(), *linear_layers.values()) if each is not None]
     kinds = Counter(node.op_type for node in model.graph.node)
     stored = [numpy_helper.to_array(each.stored) for each in on_integers if each.stored is not None]
     largest = [int(np.abs(weights.astype(np.int16)).max(initial=0)) for weights in stored]
     scales = {"per channel" if each.scale is not None and each.scale.dims else "per tensor" for each in on_integers}
     return IntegerCounts(
-        convolutions=_counts(operands[CONVOLUTIONS]),
-        linear_layers=_counts(operands[LINEAR_LAYERS]) if operands[LINEAR_LAYERS] else None,
+        convolutions=_counts(convolutions),
+        linear_layers=_counts(linear_layers) if linear_layers else None,
         activations=_type_names(each.activations for each in on_integers),
         weights=_type_names(each.weights for each in on_integers),
         weight_scales=sorted(scales),
@@ -66,10 +67,13 @@ def _counts(operands: Mapping[str, Operands | None]) -> LayerCounts:
 def _has_weights(
     node: onnx.NodeProto, producers: Mapping[str, onnx.NodeProto], constants: Mapping[str, onnx.TensorProto]
 ) -> bool:
-    """Whether the second input is a constant, or comes from one through pairs."""
-    name = node.input[1]
-    while name not in constants and name in producers and producers[name].op_type in PAIR:
-        name = producers[name].input[0]
+    """Whether the second tensor is a constant, stored as integers or behind a whole pair: of a product of two that are
+    computed, as in attention, it is not."""
+    name = node.input[3 if node.op_type in QLINEAR else 1]
+    for kind in ("DequantizeLinear", "QuantizeLinear"):
+        producer = producers.get(name)
+        if producer is not None and producer.op_type == kind:
+            name = producer.input[0]
     return name in constants
 
 
@@ -91,7 +95,7 @@ def _operands(
     def kind(*told: onnx.TensorProto | None) -> int:  # ONNX's own where nothing tells
         return next((each.data_type for each in told if each is not None), onnx.TensorProto.UINT8)
 
-    if node.op_type in ("QLinearConv", "QLinearMatMul", "QGemm"):
+    if node.op_type in QLINEAR:
         return Operands(kind(constant(2)), kind(constant(5), constant(3)), constant(3), constant(4))
     if node.op_type in ("ConvInteger", "MatMulInteger"):
         return Operands(kind(constant(2)), kind(constant(3), constant(1)), constant(1), None)

@@ -57,7 +57,6 @@ class DeepStreamFormat(FormatNode):
 
     def read(self, outputs: "Mapping[str, np.ndarray]", batch: int) -> "list[Detections]":
         """See the base."""
-
         from exporter.postprocessing.detections import Detections
 
         found = []
