@@ -8,9 +8,9 @@ from exporter.backend import BackendNode
 from exporter.benchmark import BenchmarkNode
 from exporter.calibration import CalibrationNode
 from exporter.common.errors import RequestError
-from exporter.common.messages import in_one_line
 from exporter.common.node import Node, Settings
 from exporter.common.options import option_class
+from exporter.common.user_code import failing
 from exporter.evaluation import EvaluationNode
 from exporter.model import ModelNode
 from exporter.model.head import Head
@@ -82,7 +82,5 @@ def adapter(base: type[Node]) -> type[Node] | None:
 
 def _imported(target: str, place: str) -> Any:
     module, _, name = target.rpartition(".")
-    try:
+    with failing(f"{place}._target_={target}: cannot be imported"):
         return getattr(import_module(module), name)
-    except Exception as error:  # user code can raise anything
-        raise RequestError(f"{place}._target_={target}: cannot be imported: {in_one_line(error)}") from error

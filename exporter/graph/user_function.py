@@ -11,7 +11,7 @@ from onnx.reference import ReferenceEvaluator
 from onnxscript import OnnxFunction
 
 from exporter.common.errors import RequestError
-from exporter.common.messages import in_one_line
+from exporter.common.user_code import failing
 from exporter.graph.clean import strip_metadata
 from exporter.graph.own_tensor import Tensor
 
@@ -28,10 +28,8 @@ class UserFunction:
         fails."""
         named = {f"input_{i}": Tensor(each.dtype.name, each.shape) for i, each in enumerate(inputs)}
         model = self.graph(named, opset=18)
-        try:
+        with failing(f"{self._label}: fails"):  # whatever numpy and its operators raise
             values = ReferenceEvaluator(model).run(None, dict(zip(named, inputs, strict=True)))
-        except Exception as error:  # whatever numpy and its operators raise
-            raise RequestError(f"{self._label}: fails: {in_one_line(error)}") from error
         return {output.name: np.asarray(value) for output, value in zip(model.graph.output, values, strict=True)}
 
     def graph(self, inputs: Mapping[str, Tensor], opset: int) -> onnx.ModelProto:
@@ -55,10 +53,8 @@ class UserFunction:
         graph = helper.make_graph([call], "own", values, [onnx.ValueInfoProto(name=name) for name in own.output])
         called = [each.to_function_proto() for each in self._function.function_ir.get_called_functions().values()]
         opsets = [helper.make_opsetid("", opset), helper.make_opsetid(own.domain, 1)]
-        try:
+        with failing(f"{self._label}: is no graph of opset {opset}"):  # onnx raises several
             model = helper.make_model(graph, functions=[own, *called], opset_imports=opsets)
             model = inline_local_functions(model, convert_version=True)
             del model.opset_import[1:]
             return onnx.shape_inference.infer_shapes(strip_metadata(model), strict_mode=True)
-        except Exception as error:  # onnx raises RuntimeError, ValueError and errors of its own
-            raise RequestError(f"{self._label}: is no graph of opset {opset}: {in_one_line(error)}") from error

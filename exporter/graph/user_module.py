@@ -11,6 +11,7 @@ from torch import nn
 
 from exporter.common.errors import RequestError
 from exporter.common.messages import in_one_line
+from exporter.common.user_code import failing
 from exporter.graph.clean import strip_metadata
 from exporter.graph.export_torch import export_torch
 from exporter.graph.own_tensor import Tensor
@@ -26,13 +27,10 @@ class UserModule:
 
     def run(self, inputs: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
         """The outputs of the module in torch. Raises RequestError where it fails, or gives no tensors."""
-        try:
-            with torch.inference_mode():
-                outputs = _by_name(self._module(*(torch.from_numpy(np.array(each)) for each in inputs)))
-                return {name: tensor.numpy() for name, tensor in outputs.items()}
-        except Exception as error:  # user code can raise anything
-            given = ", ".join(f"{each.dtype} {list(each.shape)}" for each in inputs)
-            raise RequestError(f"{self._label}: fails on {given}: {in_one_line(error)}") from error
+        given = ", ".join(f"{each.dtype} {list(each.shape)}" for each in inputs)
+        with failing(f"{self._label}: fails on {given}"), torch.inference_mode():
+            outputs = _by_name(self._module(*(torch.from_numpy(np.array(each)) for each in inputs)))
+            return {name: tensor.numpy() for name, tensor in outputs.items()}
 
     def graph(self, inputs: Mapping[str, Tensor], opset: int) -> onnx.ModelProto:
         """The module as a graph. Raises RequestError where torch cannot trace it."""
