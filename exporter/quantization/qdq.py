@@ -181,7 +181,7 @@ def _quantize_weights(
     for value, array in constants:
         if not np.isfinite(array).all():
             raise BuildError(f"weights {value.name}: not all values are finite; the checkpoint is broken")
-    axis = _axis_of_outputs(node) if scheme.per_channel else None
+    axis = axis_of_outputs(node) if scheme.per_channel else None
     weights, bias = constants[0][1], constants[1][1] if len(constants) > 1 else None
     floor = 0.0 if bias is None or not scheme.int32_bias else numbers.weight_floor(bias, input_scale)
     if scheme.reduced and not _is_depthwise(node, weights):
@@ -200,7 +200,7 @@ def _quantize_weights(
         node.replace_input_with(2, corrected)
 
 
-def _axis_of_outputs(node: ir.Node) -> int:
+def axis_of_outputs(node: ir.Node) -> int:
     """Of the weights of a layer."""
     return 0 if node.op_type == "Conv" or node.attributes.get_int("transB", 0) else 1
 

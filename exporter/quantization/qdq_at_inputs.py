@@ -11,7 +11,7 @@ import onnx_ir as ir
 
 from exporter.graph.initializers import constant, drop_unused
 from exporter.quantization import scheme
-from exporter.quantization.qdq import pair_node, read_integers
+from exporter.quantization.qdq import axis_of_outputs, pair_node, read_integers
 
 
 def insert_at_inputs(model: onnx.ModelProto, limits: Mapping[str, float]) -> onnx.ModelProto:
@@ -41,7 +41,7 @@ def insert_at_inputs(model: onnx.ModelProto, limits: Mapping[str, float]) -> onn
         node.replace_input_with(0, pairs[read, limit])
         weight = node.inputs[1]
         assert weight is not None and weight.const_value is not None  # the policy chooses no others
-        axis = 0 if node.op_type == "Conv" else 1
+        axis = axis_of_outputs(node)
         integers, scale = scheme.weight(weight.const_value.numpy(), axis, scheme.FULL_RANGE)
         read_integers(graph, node, 1, integers, scale, axis)
     drop_unused(graph)
