@@ -49,8 +49,9 @@ def publishing(output_dir: Path, owned: Collection[str] = ARTIFACT, key: str = "
         try:
             with _in_one_line(given, OSError):
                 staging.parent.mkdir(parents=True, exist_ok=True)
-                locks.append(_claim(staging, given))
-                opened.callback(os.close, locks[0])
+                with held():  # a signal between making and locking would leave what nobody removes
+                    locks.append(_claim(staging, given))
+                    opened.callback(os.close, locks[0])
                 recover(staging, output)
                 _empty(staging)
             with _in_one_line(given, staging=staging):
@@ -68,13 +69,12 @@ def publishing(output_dir: Path, owned: Collection[str] = ARTIFACT, key: str = "
                 with held():  # between the swap and the note of it a signal would say that nothing was published
                     swap(staging, output)
                     has_published(output_dir)
-        except BaseException:
-            _remove(staging, locks)
-            with suppress(OSError):  # not empty: somebody else builds below it
-                for parent in missing:
-                    parent.rmdir()
-            raise
-        _remove(staging, locks)
+        finally:
+            with held():
+                _remove(staging, locks)
+                with suppress(OSError):  # not empty: the artifact, or somebody else builds below it
+                    for parent in missing:
+                        parent.rmdir()
 
 
 def check_output_dir(output_dir: Path, owned: Collection[str] = ARTIFACT, key: str = "output_dir=") -> None:

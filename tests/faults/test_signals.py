@@ -1,9 +1,11 @@
 """SIGINT and SIGTERM end every command with one line and the shell's exit code, leave nothing and nobody behind."""
 
 import contextlib
+import fcntl
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from exporter.artifact.publish import publishing
 from exporter.cli import main
 from exporter.common.interrupts import Terminated, heed, heeded, held, insisting
 from tests.faults.campaign import OTHER, SMALL, Campaign
@@ -86,6 +89,28 @@ def test_a_signal_waits_where_it_must_and_is_not_forgotten():
             os.kill(os.getpid(), signal.SIGTERM)
         raise ImportError("partially initialized module")
     heed()
+
+
+@pytest.mark.parametrize("call", ["flock", "rmtree"])
+def test_nothing_is_left_by_a_signal_while_staging_is_made_or_removed(call, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    for turn in ("first", "second"):
+        with publishing(out) as staging:
+            (staging / "manifest.json").write_text(json.dumps({"schema_version": 1, "artifact": turn}))
+    module = {"flock": fcntl, "rmtree": shutil}[call]
+    real = getattr(module, call)
+
+    def signalled(*given, **options):
+        monkeypatch.setattr(module, call, real)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return real(*given, **options)
+
+    with pytest.raises(Terminated), heeded():
+        monkeypatch.setattr(module, call, signalled)
+        with publishing(out) as staging:
+            (staging / "manifest.json").write_text(json.dumps({"schema_version": 1, "artifact": "third"}))
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert json.loads((out / "manifest.json").read_text())["artifact"] == ("second" if call == "flock" else "third")
 
 
 def test_signals_of_others_are_left_alone():
