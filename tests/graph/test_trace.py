@@ -82,13 +82,22 @@ def test_fixed_sizes_do_not_pay_for_free_ones(float_artifact):
 
 
 @pytest.mark.slow
-def test_a_network_of_one_size_says_so():
-    class OneSize(SmallDetector):
+@pytest.mark.parametrize(
+    "changed",
+    [
+        pytest.param(lambda images: images + torch.linspace(0, 1, 96), id="one size"),
+        pytest.param(lambda images: images + torch.zeros(int(images.shape[3])), id="a size made a number"),
+        pytest.param(lambda images: images if images.shape[3] > 70 else 2 * images, id="a branch on small ones"),
+        pytest.param(lambda images: images if images.shape[3] < 900 else 2 * images, id="a branch on large ones"),
+    ],
+)
+def test_a_network_of_some_sizes_is_not_traced_for_all(changed):
+    class SomeSizes(SmallDetector):
         def levels(self, images):
-            return super().levels(images + torch.linspace(0, 1, 96))
+            return super().levels(changed(images))
 
     with pytest.raises(RequestError, match=r"input\.height, input\.width: with dynamic sides torch cannot trace this"):
-        trace(OneSize().eval(), 1, None, None, 18)
+        trace(SomeSizes().eval(), 1, None, None, 18)
 
 
 @pytest.mark.parametrize(
