@@ -6,6 +6,7 @@ from typing import Any
 
 import onnx
 
+from exporter.common.errors import RequestError
 from exporter.graph.operators import WEIGHTED
 from exporter.quantization import policy, qdq, ranges, statistics, upsample
 from exporter.quantization.degenerate_range import check_filled
@@ -44,14 +45,19 @@ def plan(
 ) -> Plan:
     """What the node's selection comes to for this core and these images; weights have their full range.
 
-    Raises RequestError for patterns that match nothing, for more layers at the ends than there are and for unfit
-    images, BuildError for values that are not finite.
+    Raises RequestError for patterns that match nothing, for more layers at the ends than there are, where no layer is
+    left and for unfit images, BuildError for values that are not finite.
     """
     assert task.images is not None  # `needs_calibration` says so
     core, scheme = task.core, replace(SCHEMES[task.scheme], per_channel=per_channel)
     layers, excluded, choices = selected(core, node, linear_layers)
     if not scheme.symmetric:  # TensorRT has an integer ConvTranspose; the engines of the other scheme have none
         core, left = upsample.as_convolutions(core, layers)
+        if set(layers) <= set(left):
+            raise RequestError(
+                f"quantization: the layers to quantize are transposed convolutions ({', '.join(layers[:3])}), which no"
+                f" engine of scheme {task.scheme} runs on integers: select others too, or use quantization=none"
+            )
         layers = [name for name in layers if name not in left]
     nodes = _nodes(core, layers, excluded)
     tensors = list(dict.fromkeys([*qdq.tensors_with_pairs(core, nodes), *_products(core, nodes)]))
