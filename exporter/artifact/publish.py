@@ -17,6 +17,7 @@ from pathlib import Path
 
 from exporter.artifact import signature
 from exporter.common.errors import BuildError, RequestError
+from exporter.common.files import folder_for
 from exporter.common.interrupts import has_published, heed, held
 from exporter.common.swap import fsync, recover, swap
 
@@ -43,12 +44,12 @@ def publishing(output_dir: Path, owned: Collection[str] = ARTIFACT, key: str = "
     given = f"{key}{output_dir}"
     output = Path(os.path.realpath(output_dir))  # a link to a directory stays; the directory behind it is replaced
     staging = output.with_name(f".{output.name}{STAGING}")
-    missing = [parent for parent in staging.parents if not parent.exists()]  # the deepest first
     with ExitStack() as opened:
         locks: list[int] = []
+        with _in_one_line(given, OSError):
+            opened.enter_context(folder_for(staging.parent))
         try:
             with _in_one_line(given, OSError):
-                staging.parent.mkdir(parents=True, exist_ok=True)
                 with held():  # a signal between making and locking would leave what nobody removes
                     locks.append(_claim(staging, given))
                     opened.callback(os.close, locks[0])
@@ -72,9 +73,6 @@ def publishing(output_dir: Path, owned: Collection[str] = ARTIFACT, key: str = "
         finally:
             with held():
                 _remove(staging, locks)
-                with suppress(OSError):  # not empty: the artifact, or somebody else builds below it
-                    for parent in missing:
-                        parent.rmdir()
 
 
 def check_output_dir(output_dir: Path, owned: Collection[str] = ARTIFACT, key: str = "output_dir=") -> None:

@@ -51,13 +51,15 @@ def heeded() -> Iterator[None]:
 
 @contextmanager
 def held() -> Iterator[None]:
-    """A signal that comes within it is heeded at its end."""
+    """A signal that comes within it is heeded at its end; one that came before has been."""
+    before = _state.asked
     _state.held += 1
     try:
         yield
     finally:
         _state.held -= 1
-    heed()
+    if _state.asked is not before:
+        heed()
 
 
 def heed() -> None:

@@ -98,7 +98,9 @@ def test_an_upsampling_that_has_no_integer_form_stays_in_float():
     quantized = quantize(model)
     assert quantized.summary.convolutions.left_in_float == ["up/ConvTranspose", "last/Conv"]
     assert relative_error(run(model, made_images(1)[0])[0], run(quantized.model, made_images(1)[0])[0]) < 0.03
-    with pytest.raises(RequestError, match=r"transposed convolutions \(up/ConvTranspose\), which no engine of scheme u8s8"):
+    with pytest.raises(
+        RequestError, match=r"transposed convolutions \(up/ConvTranspose\), which no engine of scheme u8s8"
+    ):
         quantize(model, node=Int8(include=("up",)))
 
 

@@ -7,13 +7,14 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from omegaconf import OmegaConf
 
 from exporter.artifact.publish import remove_abandoned
 from exporter.common.errors import RequestError
+from exporter.common.files import folder_for
 
 RUNS = ".runs"
 """Of a sweep's folder, while it runs: what each run leaves for the summary."""
@@ -44,46 +45,37 @@ def sweeping_in(folder: Path) -> Iterator[Path]:
     Raises RequestError where one does. What an earlier sweep has left in `RUNS` is removed. At the end it goes, and so
     do folders with nothing in them: those of runs that have failed, which Hydra makes, and the sweep's own.
     """
-    missing = [parent for parent in (folder, *folder.parents) if not parent.exists()]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError as error:
-        raise RequestError(f"hydra.sweep.dir={folder}: {error.strerror}: give a folder that can be written") from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
-        raise RequestError(
-            f"hydra.sweep.dir={folder}: another sweep is writing there: wait for it or give another folder"
-        ) from None
-    except OSError as error:
-        os.close(lock)
-        _remove_empty(missing)
-        raise RequestError(
-            f"hydra.sweep.dir={folder}: its file system cannot lock a folder ({error.strerror}): give one on another"
-        ) from error
-    runs = folder / RUNS
-    try:
-        shutil.rmtree(runs, ignore_errors=True)
-        runs.mkdir()
-        yield runs
-    finally:
-        shutil.rmtree(runs, ignore_errors=True)
-        remove_abandoned(folder)  # of workers that were killed
-        # The deepest first, since a run's folder may lie in others. What is hidden may be another build's.
-        for path in sorted(folder.glob("**/"), reverse=True):
-            if not any(part.startswith(".") for part in path.relative_to(folder).parts) and path != folder:
-                with suppress(OSError):  # not empty: an artifact
-                    path.rmdir()
-        os.close(lock)
-        _remove_empty(missing)
-
-
-def _remove_empty(folders: Sequence[Path]) -> None:
-    with suppress(OSError):
-        for folder in folders:
-            folder.rmdir()
+    with ExitStack() as at_end:
+        try:
+            at_end.enter_context(folder_for(folder))
+            at_end.callback(os.close, lock := os.open(folder, os.O_RDONLY | os.O_DIRECTORY))
+        except OSError as error:
+            line = f"hydra.sweep.dir={folder}: {error.strerror}: give a folder that can be written"
+            raise RequestError(line) from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RequestError(
+                f"hydra.sweep.dir={folder}: another sweep is writing there: wait for it or give another folder"
+            ) from None
+        except OSError as error:
+            raise RequestError(
+                f"hydra.sweep.dir={folder}: its file system cannot lock a folder ({error.strerror}): give one on"
+                " another"
+            ) from error
+        runs = folder / RUNS
+        try:
+            shutil.rmtree(runs, ignore_errors=True)
+            runs.mkdir()
+            yield runs
+        finally:
+            shutil.rmtree(runs, ignore_errors=True)
+            remove_abandoned(folder)  # of workers that were killed
+            # The deepest first, since a run's folder may lie in others. What is hidden may be another build's.
+            for path in sorted(folder.glob("**/"), reverse=True):
+                if not any(part.startswith(".") for part in path.relative_to(folder).parts) and path != folder:
+                    with suppress(OSError):  # not empty: an artifact
+                        path.rmdir()
 
 
 def claim(runs: Path, key: str, folder: str, num: int, overrides: Sequence[str]) -> None:

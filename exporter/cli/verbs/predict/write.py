@@ -15,7 +15,7 @@ from exporter.artifact.manifest import read_manifest
 from exporter.backend.engine import engine_of
 from exporter.common.bit_depth import BitDepth, Depth
 from exporter.common.errors import BuildError, RequestError
-from exporter.common.files import is_folder
+from exporter.common.files import folder_for, is_folder
 from exporter.common.image_files import list_images
 from exporter.common.progress import progress_in
 from exporter.postprocessing.detections import Detections
@@ -80,12 +80,10 @@ def _writing_to(out: Path) -> Iterator[tuple[Path, TextIO]]:
 
     When it does not, the drawings that are done stay. Both lie in `out` under names that the next run takes again, so
     that nothing is left for ever of one that is killed; so only one process writes there at a time."""
-    made = [parent for parent in (out, *out.parents) if not parent.exists()]
     drawing, part = out / ".predicting.png", out / ".predicting.json"
     with ExitStack() as at_end:
         try:
-            at_end.callback(_remove_empty, made)
-            out.mkdir(parents=True, exist_ok=True)
+            at_end.enter_context(folder_for(out))
             at_end.callback(os.close, lock := os.open(out, os.O_RDONLY | os.O_DIRECTORY))
             _lock(lock, out)
             for left in (drawing, part):
@@ -119,12 +117,6 @@ def _close(text: TextIO) -> None:
 def _remove(file: Path) -> None:
     with suppress(OSError):
         file.unlink()
-
-
-def _remove_empty(folders: list[Path]) -> None:
-    with suppress(OSError):
-        for folder in folders:
-            folder.rmdir()
 
 
 def _entry(file: Path, shape: tuple[int, ...], found: Detections, class_names: list[str]) -> str:
