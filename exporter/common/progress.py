@@ -129,4 +129,6 @@ class Counted(Iterable[T]):
 def event(event: str, **values: Any) -> None:
     """One of the lines that `JsonLines` writes."""
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
-    print(json.dumps({"time": now, "event": event, **values}), file=sys.stderr, flush=True)
+    # In one piece, unlike `print`: a signal between a line and its end would put the last line behind this one.
+    sys.stderr.write(json.dumps({"time": now, "event": event, **values}) + "\n")
+    sys.stderr.flush()
