@@ -17,7 +17,7 @@ from pathlib import Path
 
 from exporter.artifact import signature
 from exporter.common.errors import BuildError, RequestError
-from exporter.common.files import folder_for
+from exporter.common.folders import folder_for
 from exporter.common.interrupts import has_published, heed, held
 from exporter.common.swap import fsync, recover, swap
 

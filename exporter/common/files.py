@@ -3,12 +3,11 @@
 import hashlib
 import os
 import stat
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from exporter.common.errors import RequestError
-from exporter.common.interrupts import held
 
 TEXT_BYTES = 1_000_000
 """Of a recipe, a data.yaml: what people write."""
@@ -66,20 +65,6 @@ def write_whole(path: Path, data: bytes) -> None:
         with suppress(OSError):
             part.unlink()
         raise
-
-
-@contextmanager
-def folder_for(path: Path) -> Iterator[None]:
-    """A folder for the block, made with its parents where they are missing; those made that nothing lies in at the end
-    are removed. Raises OSError where it cannot be made."""
-    missing = [each for each in (path, *path.parents) if not each.exists()]  # the deepest first
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        yield
-    finally:
-        with held(), suppress(OSError):  # not empty
-            for each in missing:
-                each.rmdir()
 
 
 def files_digest(paths: Iterable[Path]) -> str:

@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 
 from exporter.artifact.publish import remove_abandoned
 from exporter.common.errors import RequestError
-from exporter.common.files import folder_for
+from exporter.common.folders import folder_for
 
 RUNS = ".runs"
 """Of a sweep's folder, while it runs: what each run leaves for the summary."""

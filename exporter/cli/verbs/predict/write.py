@@ -15,7 +15,8 @@ from exporter.artifact.manifest import read_manifest
 from exporter.backend.engine import engine_of
 from exporter.common.bit_depth import BitDepth, Depth
 from exporter.common.errors import BuildError, RequestError
-from exporter.common.files import folder_for, is_folder
+from exporter.common.files import is_folder
+from exporter.common.folders import folder_for
 from exporter.common.image_files import list_images
 from exporter.common.progress import progress_in
 from exporter.postprocessing.detections import Detections
