@@ -1,13 +1,10 @@
 """The backend that an artifact is for and the engine that runs it here, found by what its manifest says."""
 
-import importlib
-
-import yaml
-
 from exporter.backend import BackendNode
 from exporter.backend.section import Backend
 from exporter.common.errors import RequestError
 from exporter.common.messages import one_of
+from exporter.common.options import option_named
 from exporter.common.paths import CONF
 from exporter.runtime.engine import Engine
 
@@ -20,9 +17,8 @@ def engine_of(backend: Backend) -> Engine:
 def option_of(backend: Backend) -> type[BackendNode]:
     """The backend of a manifest. Raises RequestError for one that this exporter does not have: of another engine nobody
     knows what it computes."""
-    options = {file.stem: file for file in (CONF / "backend").glob("*.yaml")}
-    if backend.name not in options:
-        known = one_of("no such backend", backend.name, list(options))
+    option = option_named("backend", backend.name)
+    if option is None or not issubclass(option, BackendNode):
+        known = one_of("no such backend", backend.name, [file.stem for file in CONF.joinpath("backend").glob("*.yaml")])
         raise RequestError(f"the manifest's backend.name={backend.name}: {known}")
-    module, _, name = yaml.safe_load(options[backend.name].read_text(encoding="utf-8"))["_target_"].rpartition(".")
-    return getattr(importlib.import_module(module), name)
+    return option

@@ -8,7 +8,7 @@ from exporter.postprocessing.detections import Read, ReadBoxes
 from exporter.postprocessing.format import FormatNode
 from exporter.postprocessing.nms import NmsNode
 from exporter.postprocessing.parameters import NmsParameters
-from exporter.postprocessing.section import OutsideNms, Postprocessing
+from exporter.postprocessing.section import Postprocessing
 from exporter.preprocessing import PreprocessingNode
 from exporter.preprocessing.describe import input_section, preprocessing_section
 from exporter.preprocessing.input import Input
@@ -54,7 +54,7 @@ class Request:
         return Postprocessing(
             nms={"type": self.nms.name, **self.nms.model_dump()},
             format=self.format.name if self.formatted else None,
-            outside=OutsideNms.of(self.outside) if self.outside else None,
+            outside=self.outside,
             clip=self.clip,
         )
 

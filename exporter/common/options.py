@@ -1,4 +1,4 @@
-"""Finds an option's class by its public name, which holds wherever its file lies.
+"""Finds an option's class: by its public name, which holds wherever its file lies, and by its name in conf/.
 
 `exporter.quantization.Int8Fp16` is the class of that name in int8_fp16.py, `exporter.postprocessing.nms.OnnxNms` in
 onnx.py, `exporter.evaluation.NoEvaluation` in none.py.
@@ -7,6 +7,10 @@ onnx.py, `exporter.evaluation.NoEvaluation` in none.py.
 import pkgutil
 from collections.abc import Callable
 from importlib import import_module
+
+import yaml
+
+from exporter.common.paths import CONF
 
 
 def option_class(package: str, name: str) -> type:
@@ -20,6 +24,17 @@ def option_class(package: str, name: str) -> type:
             if isinstance(found, type):
                 return found
     raise AttributeError(f"module {package!r} has no attribute {name!r}")
+
+
+def option_named(group: str, name: str | None) -> type | None:
+    """The class behind `group=name`, as conf/ says it: what a manifest, which gives names alone, speaks of. None where
+    there is no such option, or where it is code of a user's."""
+    files = {file.stem: file for file in CONF.joinpath(group).glob("*.yaml")}
+    if name not in files:
+        return None
+    target = str(yaml.safe_load(files[name].read_text(encoding="utf-8")).get("_target_"))
+    package, _, class_name = target.rpartition(".")
+    return option_class(package, class_name) if package else None
 
 
 def lazily(package: str) -> Callable[[str], type]:

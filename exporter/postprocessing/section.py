@@ -1,41 +1,15 @@
 """The manifest's section on NMS and output format."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
-from typing import Annotated, Any, Self
+from typing import Any
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import SerializerFunctionWrapHandler, model_serializer
 
 from exporter.common.section import Section
 from exporter.postprocessing.detections import Read
 from exporter.postprocessing.format.finished import format_of
 from exporter.postprocessing.outside import suppressed
 from exporter.postprocessing.parameters import NmsParameters
-
-Share = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=1)]
-
-
-class OutsideNms(Section):
-    """The NMS that all boxes are meant for, which whoever reads them does; see `NmsParameters`."""
-
-    confidence_threshold: Share
-    nms_threshold: Share
-    num_pre_nms_predictions: Count | None
-    max_candidates_per_image: Count | None
-    max_predictions_per_image: Count
-    class_agnostic: bool
-    multi_label: bool
-
-    @classmethod
-    def of(cls, parameters: NmsParameters) -> Self:
-        """With these parameters."""
-        return cls(**asdict(parameters))
-
-    @property
-    def parameters(self) -> NmsParameters:
-        """What the plain reference computes with."""
-        return NmsParameters(**self.model_dump())
 
 
 class Postprocessing(Section):
@@ -45,7 +19,7 @@ class Postprocessing(Section):
 
     nms: dict[str, Any]
     format: str | None
-    outside: OutsideNms | None = None
+    outside: NmsParameters | None = None
     clip: bool = False
 
     @property
@@ -55,7 +29,7 @@ class Postprocessing(Section):
         node = format_of(self.format)
         if node is None:
             return None
-        return suppressed(node.read_boxes, self.outside.parameters) if self.outside else node.read
+        return suppressed(node.read_boxes, self.outside) if self.outside else node.read
 
     @property
     def readable(self) -> bool:

@@ -18,7 +18,7 @@ def summary_lines(manifest: Manifest) -> Iterator[str]:
     for output in manifest.outputs:
         yield f"  output     {_tensor(output)}  {output.meaning}"
     if manifest.postprocessing.outside:
-        yield f"  detections {in_words(manifest.postprocessing.outside.parameters)}"
+        yield f"  detections {in_words(manifest.postprocessing.outside)}"
     if line := _trained_line(manifest):
         yield line
     if manifest.model.weights.kind == "random":

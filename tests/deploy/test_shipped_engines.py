@@ -71,7 +71,7 @@ def _deepstream(outputs: list[np.ndarray], manifest: Manifest) -> np.ndarray:
 
 def _split(outputs: list[np.ndarray], manifest: Manifest) -> np.ndarray:
     assert manifest.postprocessing.outside is not None
-    return detections(outputs[0][0], outputs[1][0], manifest.postprocessing.outside.parameters)
+    return detections(outputs[0][0], outputs[1][0], manifest.postprocessing.outside)
 
 
 READERS: dict[str, tuple[list[str], Read]] = {

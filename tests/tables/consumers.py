@@ -121,7 +121,7 @@ def reached(folder: Path, consumer: Consumer, scenes: int) -> Metrics:
     manifest = read_manifest(folder)
     geometry, post = manifest.preprocessing.geometry, manifest.postprocessing
     assert geometry is not None  # of the demo's networks it is known
-    parameters = post.outside.parameters if post.outside else _parameters(post.nms)
+    parameters = post.outside or _parameters(post.nms)
     images = (geometry.apply(scene("evaluation", i, *manifest.input.nominal_image).image) for i in range(scenes))
     batches = (encode(image[None], manifest.input, manifest.preprocessing) for image in images)
     own = reach = only = 0

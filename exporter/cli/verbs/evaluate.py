@@ -35,6 +35,6 @@ def run(arguments: list[str]) -> int:
     sizes = [f"{size} {value:.2f}" for size, value in scores.by_size.items() if value is not None]
     print(f"  mAP by size: {', '.join(sizes)}")
     if manifest.postprocessing.outside:
-        print(f"  {in_words(manifest.postprocessing.outside.parameters)}")
+        print(f"  {in_words(manifest.postprocessing.outside)}")
     print(f"  run in {engine_of(manifest.backend).label(folder / manifest.artifact.file)}")
     return 0

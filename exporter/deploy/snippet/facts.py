@@ -7,7 +7,7 @@ from pathlib import Path
 from exporter.artifact.manifest import Manifest
 from exporter.backend.engine import option_of
 from exporter.common.geometry import Geometry
-from exporter.postprocessing.section import OutsideNms
+from exporter.postprocessing.parameters import NmsParameters
 from exporter.preprocessing.normalization import Normalization
 from exporter.runtime.onnx_providers import PROVIDERS
 from exporter.runtime.onnx_runtime import CAPTURED
@@ -70,7 +70,7 @@ class Facts:
     normalization: Normalization | None
     takes_arrays: bool
     format: str
-    outside: OutsideNms | None
+    outside: NmsParameters | None
     outputs: dict[str, str]
     in_image: bool
     openvino: dict[str, str] | None

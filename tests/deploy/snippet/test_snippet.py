@@ -26,7 +26,7 @@ from exporter.deploy.snippet import python_boxes, write
 from exporter.deploy.snippet.facts import facts
 from exporter.deploy.snippet.write import snippet
 from exporter.postprocessing import reference
-from exporter.postprocessing.section import OutsideNms
+from exporter.postprocessing.parameters import NmsParameters
 from tests.deploy.manifests import OUTSIDE
 from tests.model.graphs import detector
 
@@ -117,7 +117,7 @@ def test_formats_that_other_programs_read(build, name):
     {"num_pre_nms_predictions": 10},
 ], ids=str)  # fmt: skip
 def test_the_programs_nms_is_the_contracts(int8_artifact, change):
-    outside = OutsideNms.model_validate(OUTSIDE | {"multi_label": True} | change)
+    outside = NmsParameters(**OUTSIDE | {"multi_label": True} | change)
     known = replace(facts(read_manifest(int8_artifact), "m"), format="split", outside=outside)
     program: dict = {"np": np}
     exec(python_boxes.rows(known), program)
@@ -127,7 +127,7 @@ def test_the_programs_nms_is_the_contracts(int8_artifact, change):
         boxes = np.concatenate([corner, corner + rng.integers(0, 40, (60, 2))], axis=1).astype(np.float32)
         scores = (rng.integers(0, 20, (60, 3)) / 20).astype(np.float32)  # many that tie
         boxes[0, 0], scores[1, 0] = np.nan, np.inf
-        want = reference.detections(boxes, scores, outside.parameters)
+        want = reference.detections(boxes, scores, outside)
         got = program["rows"]({"boxes": boxes[None], "scores": scores[None]}, 0)
         assert np.array_equal(np.concatenate([got[0], got[1][:, None], got[2][:, None]], axis=1), want)
 

@@ -71,7 +71,7 @@ def predict(
         f" {done / seconds:.1f} images/s" + (f"; {bad} images could not be read" if bad else "")
     )
     if manifest.postprocessing.outside:
-        print(f"  {in_words(manifest.postprocessing.outside.parameters)}")
+        print(f"  {in_words(manifest.postprocessing.outside)}")
     return 1 if bad else 0
 
 
