@@ -8,7 +8,7 @@ import onnx
 
 from exporter.common.errors import RequestError
 from exporter.graph.operators import WEIGHTED
-from exporter.quantization import policy, qdq, ranges, statistics, upsample
+from exporter.quantization import policy, pooling, qdq, ranges, statistics, upsample
 from exporter.quantization.degenerate_range import check_filled
 from exporter.quantization.scheme import SCHEMES, Scheme
 from exporter.quantization.selection import LayerSelection, selected
@@ -17,8 +17,8 @@ from exporter.quantization.task import Task
 
 @dataclass(frozen=True)
 class Plan:
-    """core: float32, with upsamplings in a form that engines run on integers; layers: the names of those that
-    may become INT8, in graph order; excluded: nodes that stay in float; ranges: of every tensor that any of them
+    """core: float32, with upsampling and pooling in a form that engines run on integers; layers: the names of those
+    that may become INT8, in graph order; excluded: nodes that stay in float; ranges: of every tensor that any of them
     needs; means: of what convolutions read, empty without bias correction; choices, JSON-able, for the manifest:
     whether biases were corrected, the layers that `include`, `exclude`, `first_n` and `last_n` came to, and in
     `always_zero` the tensors in which no image left anything."""
@@ -59,6 +59,7 @@ def plan(
                 f" engine of scheme {task.scheme} runs on integers: select others too, or use quantization=none"
             )
         layers = [name for name in layers if name not in left]
+        core = pooling.as_pooling(core)
     nodes = _nodes(core, layers, excluded)
     tensors = list(dict.fromkeys([*qdq.tensors_with_pairs(core, nodes), *_products(core, nodes)]))
     read = _read_by(core, layers) if bias_correction else []

@@ -104,6 +104,21 @@ def test_an_upsampling_that_has_no_integer_form_stays_in_float():
         quantize(model, node=Int8(include=("up",)))
 
 
+def test_attention_stays_on_integers(tmp_path):
+    b = Builder()
+    x = b.conv_relu("stem", "images", 3, 8)
+    mean = b.add("ReduceMean", "attention", x, b.weight("axes", np.array([2, 3], np.int64)))
+    scaled = b.add("Mul", "attention", x, b.add("Sigmoid", "attention", b.conv("attention.fc", mean, 8, 8, 1)))
+    model = b.model(b.conv("last", b.conv_relu("next", scaled, 8, 8), 8, 4))
+    quantized = quantize(model, node=Int8()).model
+    options = ort.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
+    ort.InferenceSession(quantized.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    kinds = {node.op_type for node in onnx.load(tmp_path / "optimized.onnx").graph.node}
+    assert "QLinearGlobalAveragePool" in kinds and "ReduceMean" not in kinds
+    assert relative_error(run(model, made_images(1)[0])[0], run(quantized, made_images(1)[0])[0]) < 0.03
+
+
 def test_patterns_decide_and_are_recorded():
     node = Int8(exclude=("backbone.stem", "neck.up/*"))
     summary = quantize(detector(), node=node).summary

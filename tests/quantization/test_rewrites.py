@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from exporter.graph.align_channels import align_channels
+from exporter.quantization.pooling import as_pooling
 from exporter.quantization.qdq import insert, tensors_with_pairs
 from exporter.quantization.scheme import U8S8
 from exporter.quantization.upsample import as_convolutions
@@ -37,6 +38,24 @@ def test_upsampling_with_windows_that_overlap_is_left_and_named(attributes):
     model = b.model(b.upsample("neck.up", b.conv_relu("stem", "images", 3, 8), 8, 5, **attributes))
     rewritten, left = as_convolutions(model, ["neck.up/ConvTranspose"])
     assert left == ["neck.up/ConvTranspose"] and [n.op_type for n in rewritten.graph.node][-1] == "ConvTranspose"
+
+
+@pytest.mark.parametrize(
+    ("axes", "keepdims", "pooled"),
+    [([2, 3], 1, True), ([-1, -2], 1, True), ([2, 3], 0, False), ([3], 1, False), ([1, 2], 1, False), (None, 1, False)],
+)
+def test_a_mean_over_the_image_is_a_pooling(axes, keepdims, pooled):
+    b = Builder()
+    given = [b.weight("axes", np.array(axes, np.int64))] if axes else []
+    mean = b.add("ReduceMean", "attention", b.conv_relu("stem", "images", 3, 8), *given, keepdims=keepdims)
+    model = b.model(b.add("Relu", "out", mean), mean)
+    rewritten = as_pooling(model)
+    assert [n.op_type for n in rewritten.graph.node][2] == ("GlobalAveragePool" if pooled else "ReduceMean")
+    assert rewritten.graph.node[2].name == "attention/ReduceMean" and ("axes" in constants(rewritten)) == bool(
+        axes and not pooled
+    )
+    for expected, got in zip(run(model, made_images(1)[0]), run(rewritten, made_images(1)[0]), strict=True):
+        np.testing.assert_allclose(got, expected, atol=1e-6)
 
 
 def test_aligned_channels_give_the_same_bits():
