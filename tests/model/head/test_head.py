@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from exporter.common.errors import RequestError
 from exporter.model.graph_network import GraphNetwork
 from exporter.model.head import Head
-from exporter.model.head.plain import decode
+from exporter.model.head.plain import MisdeclaredError, decode
 from tests.model.head.encoded import HEADS, HEIGHT, WIDTH, encoded, known, network
 
 
@@ -88,6 +88,17 @@ def test_what_cannot_be_declared_is_one_line_each():
     ]:
         with pytest.raises(ValidationError, match=said):
             Head.model_validate(values)
+
+
+@pytest.mark.parametrize(("settings", "least"), [
+    ({}, 1), ({"objectness": True}, 2), ({"activation": "softmax", "background": "last"}, 2),
+])  # fmt: skip
+def test_one_class_is_enough_and_none_is_not(settings, least):
+    head = Head(layout="joined", **settings)
+    _, scores = decode(head, [np.ones((1, 40, 4 + least), np.float32)], HEIGHT, WIDTH)
+    assert scores.shape == (1, 40, 1)
+    with pytest.raises(MisdeclaredError, match="leave none for classes"):
+        decode(head, [np.ones((1, 40, 4 + least - 1), np.float32)], HEIGHT, WIDTH)
 
 
 def test_outputs_are_found_by_shape_or_told():
