@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from exporter.common.errors import RequestError
 from exporter.model.graph_network import GraphNetwork
 from exporter.model.head import Head
+from exporter.model.head.operators import attach, output_names
 from exporter.model.head.plain import MisdeclaredError, decode
 from tests.model.head.encoded import HEADS, HEIGHT, WIDTH, encoded, known, network
 
@@ -40,6 +41,16 @@ def test_the_graph_gives_what_numpy_gives(what):
     close([each.numpy() for each in given(torch.from_numpy(images))], want)
     shapes = [[dim.dim_value for dim in value.type.tensor_type.shape.dim] for value in core.graph.output]
     assert shapes == [list(each.shape) for each in got]
+
+
+def test_relative_boxes_are_of_each_image_where_sizes_are_free():
+    head = Head(boxes="cxcywh", unit="relative")
+    outputs = encoded(head, *known(head, batch=1))
+    core = attach(network(outputs, output_names(2), size=("height", "width")), head)
+    session = onnxruntime.InferenceSession(core.SerializeToString())
+    for height, width in ((HEIGHT, WIDTH), (160, 32)):
+        got = session.run(None, {"images": np.zeros((1, 3, height, width), np.float32)})
+        close(got, decode(head, outputs, height, width))
 
 
 def declared(what: str, names=None, told=None, **changes):
