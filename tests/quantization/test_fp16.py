@@ -250,6 +250,16 @@ def test_inputs_that_are_never_float16_keep_their_type():
     assert_close(core, model)
 
 
+def test_an_operator_that_knows_no_float16_stays_in_float32():
+    b = Builder()
+    ends = [b.weight(f"ramp.{name}", np.float32(value)) for name, value in (("from", 0), ("to", 16), ("step", 1))]
+    shifted = b.add("Add", "shift", b.conv_relu("stem", "images", 3, 8), b.add("Range", "ramp", *ends))
+    core = b.model(b.conv("last", shifted, 8, 4))
+    model = fp16(core).model
+    assert types(model)["ramp/Range"] == FLOAT and types(model)["shift/Add"] == FP16
+    assert_close(core, model)
+
+
 def test_what_several_layers_read_is_cast_once():
     model, *_ = fp16(detector(), "backbone.stem")
     assert casts(model)[:1] == ["backbone.stem/Relu/float16"] and "images/float16" not in casts(model)
