@@ -4,6 +4,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from onnx import TensorProto, helper
 from pydantic import ValidationError
 
 from exporter.common.errors import RequestError
@@ -127,6 +128,18 @@ def test_outputs_are_found_by_shape_or_told():
     assert GraphNetwork(more, ["a", "b"], "x.onnx", head).num_classes == 5
     with pytest.raises(RequestError, match=r"model\.outputs names c, which is none of them"):
         GraphNetwork(more, ["a", "c"], "x.onnx", head)
+
+
+def test_outputs_that_cannot_be_told_apart_are_asked_for_and_others_do_not_count():
+    head = HEADS["dfine"]
+    boxes, scores = encoded(head, *known(head, batch=1))
+    for alike in ([boxes, scores[..., :4]], [boxes[..., :3], scores]):  # four classes; no boxes
+        with pytest.raises(RequestError, match=r"may be those: say which, model\.head\.outputs="):
+            GraphNetwork(network(alike), None, "x.onnx", head)
+    given = network([boxes, scores, scores[0]])  # the last has rank 2
+    given.graph.node.append(helper.make_node("Cast", ["out1"], ["numbers"], "/Cast", to=TensorProto.INT64))
+    given.graph.output.append(helper.make_tensor_value_info("numbers", TensorProto.INT64, scores.shape))
+    assert GraphNetwork(given, None, "x.onnx", head).num_classes == 5
 
 
 def test_detections_need_the_number_of_classes():
