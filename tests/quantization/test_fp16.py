@@ -235,6 +235,15 @@ def test_decoding_inside_the_core_stays_in_float32():
     assert_close(core, model, size=32)
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_convolution_that_takes_the_mean_of_a_softmax_decodes(turned):
+    b = Builder()
+    logits = b.conv("reg", b.conv_relu("stem", "images", 3, 8), 8, 4)
+    shares = b.add("Softmax", "dfl", logits, axis=1)
+    shares = b.add("Transpose", "turn", shares, perm=[0, 1, 3, 2]) if turned else shares
+    assert nodes_in_fp16(b.model(b.conv("mean", shares, 4, 1, kernel=1))) == ["stem.conv/Conv", "stem/Relu", "reg/Conv"]
+
+
 def test_inputs_that_are_never_float16_keep_their_type():
     b = Builder()
     stem = b.conv_relu("stem", "images", 3, 8)
