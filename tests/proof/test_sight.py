@@ -229,6 +229,8 @@ def test_random_weights_are_not_judged(parts):
 
 
 def test_words_for_the_usual_inputs():
+    rgb = np.arange(48, dtype=np.uint8).reshape(1, 3, 4, 4)
+    assert np.array_equal(UNCHANGED.apply(rgb), rgb)
     assert in_words(BYTES) == "RGB, 0..1" and in_words(UNCHANGED) == "RGB, 0..255"
     assert in_words(check(compose(["+recipe=ppyoloe_s"])).preprocessing.normalization).startswith("BGR, less ImageNet")
     assert (
