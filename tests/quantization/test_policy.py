@@ -80,6 +80,17 @@ def test_nothing_goes_along_with_linear_layers():
     assert carried_along(model, ["first/MatMul", "second/MatMul"], []) == []
 
 
+def test_a_product_of_two_activations_is_not_taken_for_the_last_layer():
+    b = Builder()
+    value = "images"
+    for name in ("first", "second"):
+        weights = b.weight(f"{name}.w", b.rng.normal(size=(16, 16)).astype(np.float32))
+        value = b.add("MatMul", name, value, weights)
+    table = b.add("ReduceMean", "table", "images", b.weight("axes", np.array([0, 1])), keepdims=0)  # [16, 16]
+    model = b.model(b.add("MatMul", "product", value, table))
+    assert layers(model, [], [], linear_layers=True) == ["first/MatMul"]
+
+
 def test_a_bias_that_is_left_out_by_an_empty_name_is_none():
     b = Builder()
     stem = b.conv_relu("stem", "images", 3, 8)
