@@ -85,18 +85,15 @@ def fold_channel_order(graph: ir.Graph) -> str | None:
 
 
 def fold_scale(graph: ir.Graph) -> str | None:
-    """Mul(scale per channel) → Conv  ⇒  Conv with scaled weights. The convolution must be in float."""
+    """Mul(scale per channel) → Conv  ⇒  Conv with scaled weights. The convolution must be in float, its weights its
+    own: of shared ones the other layer's would be scaled too, or all of them twice."""
     scale = _find(graph, "preprocessing/Mul")
     if scale is None:
         return "there is no scale"
     convs = [use.node for use in scale.outputs[0].uses()]
     factors = _constant(scale.inputs[1])
-    if (
-        factors is None
-        or not convs
-        or any(conv.op_type != "Conv" or not _is_initializer(conv.inputs[1]) for conv in convs)
-    ):
-        return "the input goes elsewhere than into convolutions with constant float weights"
+    if factors is None or not convs or any(conv.op_type != "Conv" or not _is_own(conv.inputs[1]) for conv in convs):
+        return "the input goes elsewhere than into convolutions with constant float weights of their own"
     for conv in convs:
         weight = conv.inputs[1]
         assert weight is not None
@@ -118,6 +115,11 @@ def _only_user(value: ir.Value) -> ir.Node | None:
 
 def _is_initializer(value: ir.Value | None) -> bool:
     return value is not None and value.is_initializer() and value.const_value is not None
+
+
+def _is_own(value: ir.Value | None) -> bool:
+    """Whether it is a constant that one node alone reads."""
+    return value is not None and _is_initializer(value) and _only_user(value) is not None
 
 
 def _array(value: ir.Value) -> np.ndarray:
@@ -145,8 +147,8 @@ def _weight_of(conv: ir.Node) -> ir.Value | None:
     weight = conv.inputs[1]
     producer = weight.producer()
     if producer is not None and producer.op_type == "DequantizeLinear":
-        weight = None if came_quantized(producer) else producer.inputs[0]
-    return weight if weight is not None and _is_initializer(weight) and _only_user(weight) is not None else None
+        weight = producer.inputs[0] if _only_user(weight) is not None and not came_quantized(producer) else None
+    return weight if _is_own(weight) else None
 
 
 def _set(value: ir.Value, array: np.ndarray) -> None:

@@ -53,7 +53,7 @@ def nearest(boxes: np.ndarray, scores: np.ndarray, wanted_boxes: np.ndarray, wan
     """[N] int: for each wanted row the row of boxes [N, 4] and scores [N, C] that stands for it, each once. The wanted
     rows choose in the order of their best scores: the nearest of the same class, by the largest difference of a
     coordinate, of the picture's largest, and of the score."""
-    size = max(float(np.abs(wanted_boxes).max(initial=1)), 1.0)
+    size = float(np.abs(wanted_boxes).max(initial=1))
     classes = scores.argmax(axis=1)
 
     def far(row: int) -> np.ndarray:

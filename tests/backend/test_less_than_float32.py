@@ -3,13 +3,16 @@
 from dataclasses import replace
 from functools import partial
 
+import onnx
 import pytest
 
 from exporter.backend.openvino import OpenVino
 from exporter.common.errors import BuildError
 from exporter.config.check import check
 from exporter.config.compose import compose
+from exporter.proof.bounds import bounds_of
 from exporter.proof.prove import torch_outputs
+from exporter.quantization.int8 import Int8
 from tests.backend.rounded import RoundedEngine
 from tests.making import attach, prove, traced
 
@@ -71,6 +74,21 @@ def test_it_passes_its_own_proof(network, precision, words):
     assert proof.bounds == Rounded(precision=precision).bounds
     if proof.postprocessing:
         assert proof.postprocessing.rows > 10 and proof.postprocessing.unexplained == 0
+
+
+def test_random_weights_have_no_bounds_and_those_of_int8_are_never_the_narrower(network):
+    loaded, _ = network
+    asked, backend = recipe(), Rounded(precision="bf16")
+    random = replace(loaded, weights=loaded.weights.model_copy(update={"source": "random, seed 0", "kind": "random"}))
+
+    def bounds(model, quantization):
+        artifact = onnx.ModelProto().SerializeToString()
+        return bounds_of(artifact, model.facts, asked.request, backend, quantization, asked.proof)
+
+    assert bounds(random, asked.quantization) == bounds(random, Int8()) == {}
+    assert bounds(loaded, asked.quantization) == backend.bounds
+    wider = {key: max(value, backend.bounds.get(key, 0)) for key, value in Int8().bounds.items()}
+    assert bounds(loaded, Int8()) == wider
 
 
 class Unbounded(Rounded):

@@ -100,6 +100,23 @@ def test_apply_resizes_and_pads(pixels, size):
     assert np.array_equal(got[inside].reshape(resized.shape), resized)
 
 
+@pytest.mark.parametrize(("pixels", "placed"), [((100, 100), (320, 320)), ((100, 400), (160, 640))])
+def test_padding_below_and_to_the_right_leaves_the_image_at_the_corner(pixels, placed):
+    geometry = Geometry.fit(320, 640, margin=0, padding=0, placement="bottom_right")
+    image = noise(*pixels)
+    at, got = geometry.transform(*pixels), geometry.apply(image)
+    assert (at.new_height, at.new_width, at.top, at.left) == (*placed, 0, 0)
+    assert not got[placed[0] :].any() and not got[:, placed[1] :].any()
+    assert np.array_equal(got[: placed[0], : placed[1]], cv2.resize(image, placed[::-1]))
+
+
+def test_boxes_go_to_the_input_by_hand():
+    geometry = yolo_nas((640, 640))
+    boxes = geometry.to_input(np.array([[64, 48, 320, 240]]), geometry.transform(480, 640))  # 477 × 636 at 81, 2
+    assert boxes.dtype == np.float32
+    np.testing.assert_allclose(boxes, [[65.6, 128.7, 320, 319.5]], rtol=1e-6)
+
+
 def test_a_marked_spot_lands_where_its_box_says():
     """From pixels to boxes: a bright square keeps its box through both geometries."""
     image = np.zeros((300, 500, 3), np.uint8)

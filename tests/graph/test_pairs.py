@@ -59,6 +59,16 @@ def test_not_where_the_parts_differ(different):
     assert "joined" not in quantizers(repeat_pairs(graph(**different)))
 
 
+def test_not_behind_what_reads_no_pair_or_leaves_the_graph():
+    given = graph((-5, -5))
+    given.graph.node.insert(0, helper.make_node("Transpose", ["images"], ["turned"], "turned", perm=[0, 1, 3, 2]))
+    given.graph.output.extend(
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in ("turned", "pooled")
+    )
+    changed = repeat_pairs(given)
+    assert set(quantizers(changed)) == {"images", "b"}  # the Concat's parts are no longer all behind pairs
+
+
 def test_int8_activations_become_uint8_and_weights_stay():
     given = graph((-128, 127))
     changed = unsigned_pairs(given)

@@ -117,6 +117,18 @@ def test_integers_are_counted_again_where_a_scale_is_too_small_for_float16():
     np.testing.assert_array_equal(after[f"{name}/quantized"][1:], before[f"{name}/quantized"][1:])
 
 
+def test_no_integer_wraps_where_a_small_scale_is_rounded_down():
+    model = quantized()
+    name = "backbone.stem.conv.weight"
+    small = next(tensor for tensor in model.graph.initializer if tensor.name == f"{name}/scale")
+    scale = np.full_like(numpy_helper.to_array(small), SMALLEST * 1.0077)  # 127 of it are 127.98 of what it becomes
+    small.CopyFrom(numpy_helper.from_array(scale, small.name))
+    before, after = constants(model), constants(round_scales(model))
+    assert (after[f"{name}/scale"] == SMALLEST).all()
+    moved = after[f"{name}/quantized"].astype(int) - before[f"{name}/quantized"]
+    assert np.abs(before[f"{name}/quantized"]).max() == 127 and np.abs(moved).max() <= 1
+
+
 def test_half_scales_are_found_in_the_file(tmp_path):
     model = quantized()
     assert not has_fp16_scales(model.SerializeToString()) and not has_fp16_scales(detector().SerializeToString())

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from exporter.postprocessing.agreement import unexplained
+from exporter.postprocessing.agreement import Margins, unexplained
 from exporter.postprocessing.nms.onnx import OnnxNms
 from exporter.postprocessing.reference import detections, mismatches
 
@@ -100,3 +100,92 @@ def test_a_rounding_at_a_threshold_may_go_either_way():
         assert unexplained(both[:1], boxes, scores, parameters) == 0
     assert unexplained(both, boxes, scores, OnnxNms(confidence_threshold=0.26, nms_threshold=0.5)) == 1
     assert unexplained(both[:1], boxes, scores, OnnxNms(confidence_threshold=0.24, nms_threshold=0.9)) == 1
+
+
+def test_a_row_stands_for_the_pair_that_it_is_nearest_to():
+    """Of two that it could be: the other one is worse, and would leave the better one missing."""
+    parameters = OnnxNms(confidence_threshold=0.25, nms_threshold=0.5)
+    boxes = np.array([[0, 0, 10, 10], [0.01, 0, 10, 10]], dtype=np.float32)
+    for both in ([0.8, 0.7996], [0.7996, 0.8]):
+        scores = np.array(both, dtype=np.float32)[:, None]
+        rows = detections(boxes, scores, parameters)
+        assert len(rows) == 1 and unexplained(rows, boxes, scores, parameters) == 0
+
+
+def test_every_wrong_decision_counts():
+    boxes = np.array([[0, 0, 10, 10], [0, 0, 10, 9], [0, 0, 10, 8], [50, 0, 60, 10]], dtype=np.float32)
+    scores = np.array([[0.8], [0.7], [0.6], [0.5]], dtype=np.float32)
+    rows = np.concatenate([boxes, scores, np.zeros((4, 1), np.float32)], axis=1)
+    assert unexplained(rows, boxes, scores, OnnxNms(confidence_threshold=0.25, nms_threshold=0.5)) == 2  # overlap
+    assert unexplained(rows, boxes, scores, OnnxNms(confidence_threshold=0.65, nms_threshold=1.0)) == 2  # score less
+    assert unexplained(rows[:1], boxes, scores, OnnxNms(confidence_threshold=0.25, nms_threshold=1.0)) == 3  # missing
+
+
+def test_the_last_box_in_front_of_the_cut_may_not_be_missing():
+    parameters = OnnxNms(
+        confidence_threshold=0.25, nms_threshold=0.5, num_pre_nms_predictions=2, max_predictions_per_image=2
+    )
+    boxes = np.array([[0, 0, 10, 10], [20, 0, 30, 10], [40, 0, 50, 10]], dtype=np.float32)
+    scores = np.array([[0.8], [0.7], [0.6]], dtype=np.float32)
+    rows = np.concatenate([boxes, scores, np.zeros((3, 1), np.float32)], axis=1)
+    assert unexplained(rows[:2], boxes, scores, parameters) == 0
+    assert unexplained(rows[:1], boxes, scores, parameters) == 1
+    assert unexplained(rows[[0, 2]], boxes, scores, parameters) == 2  # one missing, one behind the cut
+
+
+def test_a_pair_behind_the_bound_on_candidates_may_not_take_the_place_of_a_suppressed_one():
+    parameters = OnnxNms(
+        confidence_threshold=0.25, nms_threshold=0.5, max_candidates_per_image=2, max_predictions_per_image=2
+    )
+    boxes = np.array([[0, 0, 10, 10], [0, 0, 10, 9], [40, 0, 50, 10]], dtype=np.float32)
+    scores = np.array([[0.8], [0.7], [0.6]], dtype=np.float32)
+    rows = np.concatenate([boxes, scores, np.zeros((3, 1), np.float32)], axis=1)
+    assert unexplained(rows[:1], boxes, scores, parameters) == 0
+    assert unexplained(rows[[0, 2]], boxes, scores, parameters) == 1
+
+
+def test_either_of_two_near_equal_classes_may_be_the_best():
+    parameters = OnnxNms(confidence_threshold=0.25, nms_threshold=0.5, multi_label=False)
+    boxes = np.array([[0, 0, 10, 10]], dtype=np.float32)
+    for second, wrong in ((0.8 - 1e-7, 0), (0.8 - 1e-5, 2)):  # too low for it: one too many, and one missing
+        scores = np.array([[0.8, second]], dtype=np.float32)
+        for c in (0, 1):
+            row = np.array([[*boxes[0], scores[0, c], c]], dtype=np.float32)
+            assert unexplained(row, boxes, scores, parameters) == (wrong if c else 0)
+
+
+def test_nothing_is_suppressed_at_a_threshold_of_1():
+    boxes, scores = np.array([[0, 0, 10, 10]] * 2, dtype=np.float32), np.array([[0.8], [0.7]], dtype=np.float32)
+    rows = np.concatenate([boxes, scores, np.zeros((2, 1), np.float32)], axis=1)
+    parameters = OnnxNms(confidence_threshold=0.25, nms_threshold=1.0)
+    assert unexplained(rows, boxes, scores, parameters) == 0
+    assert unexplained(rows[:1], boxes, scores, parameters) == 1
+
+
+def test_a_score_is_excused_only_very_near_the_threshold():
+    parameters, boxes = OnnxNms(confidence_threshold=0.25, nms_threshold=0.5), np.array([[0, 0, 10, 10]], np.float32)
+    for below, wrong in ((0.5e-6, 0), (1.5e-6, 1)):
+        for sign in (-1, 1):
+            scores = np.array([[0.25 + sign * below]], dtype=np.float32)
+            rows = np.array([[*boxes[0], scores[0, 0], 0]], dtype=np.float32)
+            assert unexplained(rows[: sign == -1], boxes, scores, parameters) == wrong
+
+
+def test_an_overlap_is_excused_only_very_near_the_threshold():
+    parameters = OnnxNms(confidence_threshold=0.25, nms_threshold=0.5)
+    for bottom, wrong in ((50.05, 0), (50.15, 1), (49.95, 0), (49.85, 1)):  # IoU 0.5005, 0.5015, 0.4995, 0.4985
+        boxes = np.array([[0, 0, 100, 100], [0, 0, 100, bottom]], dtype=np.float32)
+        scores = np.array([[0.8], [0.7]], dtype=np.float32)
+        rows = np.concatenate([boxes, scores, np.zeros((2, 1), np.float32)], axis=1)
+        assert unexplained(rows if bottom > 50 else rows[:1], boxes, scores, parameters) == wrong, bottom
+
+
+def test_margins_of_an_engine_are_as_many_roundings_as_it_says():
+    assert Margins.of("f32", 640) == Margins()
+    for precision, step in (("f16", 2**-11), ("bf16", 2**-8)):
+        margins = Margins.of(precision, 640)
+        assert (margins.score, margins.box, margins.any_box) == (step, 0.02 + 1920 * step, 0.02 + 5120 * step)
+    assert Margins().iou(np.array([0, 0, 4, 8])) == pytest.approx(1e-3)
+    rough = Margins(box=0.52)
+    assert rough.iou(np.array([10, 10, 18, 90])) == pytest.approx(1e-3 + 0.25)  # 4 · 0.5 in the shorter side, 8
+    assert rough.iou(np.array([10, 10, 10.5, 90])) == 1

@@ -106,6 +106,27 @@ def test_a_class_that_is_none_is_refused_before_there_is_a_table_of_all(last):
         DeepStreamFormat().read_boxes({"output": table}, 1)
 
 
+def test_rows_for_deepstream_are_read_as_they_are_meant():
+    boxes, scores = network_says()
+    table = given(DeepStreamFormat(), boxes, scores)["output"]
+    (found,) = DeepStreamFormat().read_boxes({"output": np.concatenate([table, table])}, 1)  # filled up to a batch of 2
+    best = scores * (np.arange(C) == scores.argmax(axis=1)[:, None])
+    assert np.array_equal(found.boxes, boxes)
+    assert np.array_equal(found.scores, best[:, : found.scores.shape[1]]) and not best[:, found.scores.shape[1] :].any()
+
+    rows = np.zeros((2, 4, 6), np.float32)
+    rows[0, :2] = [[1, 2, 3, 4, 0.9, 7], [5, 6, 7, 8, 0.3, 0]]
+    (found,) = DeepStreamFormat().read({"output": rows}, 1)
+    assert np.array_equal(found.boxes, rows[0, :2, :4]) and np.array_equal(found.scores, rows[0, :2, 4])
+    assert found.classes.tolist() == [7, 0]
+    for place in ([0, 3, 0], [0, 2, 4]):  # a box of no score; a row behind one that is not used
+        broken = rows.copy()
+        broken[tuple(place)] = 0.5
+        broken[0, 1, 4] = 0
+        with pytest.raises(ValueError, match="not the last ones, or not 0"):
+            DeepStreamFormat().read({"output": broken}, 1)
+
+
 def test_split_gives_the_two_tensors_under_names_that_the_network_uses_itself():
     boxes, scores = network_says()
     found = given(SplitFormat(), boxes, scores)

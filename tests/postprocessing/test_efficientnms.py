@@ -263,3 +263,12 @@ def test_the_sigmoid_of_the_plugin_is_the_contracts():
     boxes = np.arange(12, dtype=np.float32).reshape(1, 3, 4) * 20
     out = efficient_nms(boxes, logits, Attributes(0.0, 0.5, 3, score_activation=True))
     np.testing.assert_array_equal(out.scores[0], sigmoid(logits[0, ::-1, 0]))
+
+
+def test_the_batch_format_hands_on_the_plugins_own_outputs():
+    model = BatchFormat().attach(EfficientNms(**THRESHOLDS).attach(core(False, 2, 9, 3)))
+    (plugin,) = (node for node in model.graph.node if node.op_type == "EfficientNMS_TRT")
+    assert list(plugin.output) == [output.name for output in model.graph.output]
+    assert list(plugin.output) == ["num_predictions", "pred_boxes", "pred_scores", "pred_classes"]
+    kinds = [output.type.tensor_type.elem_type for output in model.graph.output]
+    assert kinds == [onnx.TensorProto.INT32, onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT, onnx.TensorProto.INT32]

@@ -185,6 +185,23 @@ def test_only_the_best_candidates_of_a_crowd_enter_suppression(agnostic: bool, m
     assert (counts[0] < counts[1]).all(), "the bound changes nothing"
 
 
+@pytest.mark.parametrize("opset", [17, 19, 20])
+@pytest.mark.parametrize("agnostic", [False, True])
+def test_other_opsets_say_the_same(opset: int, agnostic: bool):
+    """Operators take their axes elsewhere in 17."""
+    nms = OnnxNms(confidence_threshold=0.3, nms_threshold=0.6, num_pre_nms_predictions=50,
+                  max_predictions_per_image=20, class_agnostic=agnostic)  # fmt: skip
+    feed = crowd(3, batch=2, n=90, num_classes=4)
+    feed["anchors"] = feed["anchors"].astype(np.float32)
+    model = BatchFormat().attach(nms.attach(core(True, None, None, 4, opset)))
+    out = run(onnxruntime.InferenceSession(model.SerializeToString()), feed)
+    network = run(session(True, None, 4, NoNms()), feed)
+    for image, (boxes, scores) in enumerate(zip(network["pred_boxes"], network["pred_scores"], strict=True)):
+        want = detections(boxes, scores, nms)
+        assert len(want) == 20
+        np.testing.assert_array_equal(rows(out, image), want)
+
+
 def test_decoding_is_the_reference():
     rng = np.random.default_rng(0)
     feed = {"box_logits": rng.normal(0, 4, (2, 68, 50)).astype(np.float32),

@@ -54,12 +54,13 @@ def test_the_best_pairs_in_order(raw: bool, node: TopkNms, data: st.DataObject):
 
 
 def test_what_is_no_number_is_no_detection():
-    boxes = np.float32([[[0, 0, 5, 5], [np.nan, 0, 5, 5], [0, 0, np.inf, 5], [1, 1, 2, 2]]])
-    scores = np.float32([[[0.5], [0.9], [0.8], [np.nan]]])
+    boxes = np.float32([[[0, 0, 5, 5], [np.nan, 0, 5, 5], [0, 0, np.inf, 5], [1, 1, 2, 2], [0, 0, 1.5e18, 5]]])
+    scores = np.float32([[[0.5], [0.9], [0.8], [np.nan], [0.7]]])
     node = TopkNms(confidence_threshold=0.1)
-    out = run(onnxruntime.InferenceSession(BatchFormat().attach(node.attach(core(False, 1, 4, 1))).SerializeToString()),
+    out = run(onnxruntime.InferenceSession(BatchFormat().attach(node.attach(core(False, 1, 5, 1))).SerializeToString()),
               {"boxes": boxes, "scores": scores})  # fmt: skip
     assert rows(out, 0).tolist() == [[0, 0, 5, 5, 0.5, 0]]
+    assert reference.detections(boxes[0], scores[0], node.parameters).tolist() == [[0, 0, 5, 5, 0.5, 0]]
 
 
 def test_auto_is_topk_where_the_network_prefers_it_unless_suppression_is_asked_for():

@@ -39,6 +39,20 @@ def test_a_set_in_another_order_is_the_same_set(seed, random):
     assert found.max_box_error == found.max_score_error == 0
 
 
+def test_the_nearest_is_so_in_each_coordinate():
+    wanted = np.array([[0, 0, 10, 10], [0, 0, 300, 300]], np.float32)
+    given = np.array([[0, 1, 300, 299], [1, 1, 11, 11]], np.float32)  # the first shares a side with either
+    scores = np.full((2, 3), 0.5, np.float32)
+    assert nearest(given, scores, wanted, scores).tolist() == [1, 0]
+
+
+def test_the_surest_row_chooses_first():
+    wanted = np.array([[0, 0, 10, 10], [0, 0, 12, 12]], np.float32)
+    given = np.array([[0, 0, 11, 11], [0, 0, 100, 100]], np.float32)
+    sure = np.array([[0.5, 0.3], [0.9, 0.1]], np.float32)
+    assert nearest(given, np.array([[0.7, 0.2]] * 2, np.float32), wanted, sure).tolist() == [1, 0]
+
+
 def test_where_the_network_sees_nothing_no_box_means_anything():
     boxes, _ = rows(1)
     nothing = np.zeros((20, 5), np.float32)

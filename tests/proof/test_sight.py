@@ -12,13 +12,14 @@ from exporter.config.check import check
 from exporter.config.compose import compose
 from exporter.demo.scenes import scene
 from exporter.evaluation.examples import GroundTruth
+from exporter.postprocessing.detections import Detections
 from exporter.preprocessing.attach_input import attach_input
 from exporter.preprocessing.normalization import UNCHANGED, Normalization
 from exporter.preprocessing.trained import Trained
 from exporter.preprocessing.yolo_nas import YoloNas
 from exporter.proof import sight
 from exporter.proof.at_hand import AtHand
-from exporter.proof.look import QUIET, RUNAWAY, Look
+from exporter.proof.look import QUIET, RUNAWAY, Look, look
 from exporter.proof.prove import torch_outputs
 from exporter.proof.section import NotLooked, Sight
 from exporter.proof.settings import ProofSettings
@@ -139,8 +140,9 @@ def test_a_hardly_trained_network_is_no_accusation(parts, tmp_path):
     assert section.detected_on == 0 and section.response < QUIET and section.warning
 
 
-def seen(best=0.1, saturated=0.0, ap50=None, response=5.0):
-    return Look(np.full(8, best), saturated, ap50, response)
+def seen(best=0.1, saturated=0.0, ap50=None, response=5.0, on=8):
+    """On so many of 8 images."""
+    return Look(np.where(np.arange(8) < on, best, 0.01), saturated, ap50, response)
 
 
 def judged(given, tried, own="RGB, 0..1", count=8, objects=None, users=True):
@@ -168,10 +170,39 @@ def judged(given, tried, own="RGB, 0..1", count=8, objects=None, users=True):
         (True, seen(0.06, response=0.1), {"RGB, 0..255": seen(0.9)}, {"users": False}),
         (False, seen(0.06, response=0.1), {"RGB, 0..255": seen(0.9, response=25)}, {}),
         (False, seen(0.06, response=0.1), {"RGB, 0..255": seen(0.2)}, {}),
+        (True, seen(0.2), {"BGR, 0..1": seen(0.7, on=2)}, {}),
+        (False, seen(0.2), {"BGR, 0..1": seen(0.7, on=1)}, {}),
+        (True, seen(0.2), {"RGB, 0..1": seen(0.7)}, {"own": "BGR, 0..1"}),
+        (False, seen(0.2), {"BGR, 0..1": seen(0.7, response=0.5)}, {}),
+        (True, seen(0.9, response=25), {"RGB, 0..1": seen(0.9, response=16)}, {"own": "RGB, 0..255", "users": False}),
+        (False, seen(0.9, response=25), {"RGB, 0..1": seen(0.9, response=17)}, {"own": "RGB, 0..255"}),
+        (False, seen(0.9, response=25), {"RGB, 0..1": seen(0.9, response=0.5)}, {"own": "RGB, 0..255"}),
+        (False, seen(0.9, response=17), {"RGB, 0..1": seen(0.9, response=5)}, {"own": "RGB, 0..255"}),
+        (False, seen(0.9, response=25), {}, {}),  # it is fed 0..1 already
     ],
 )
 def test_what_is_certain(blind, given, tried, more):
     assert judged(given, tried, **more) == blind
+
+
+def test_a_look_by_hand():
+    """Two boxes of one class; black gives logits of 0, what is drawn 3, and one box in a hundred 30."""
+    black, drawn = np.full((100, 1), 0.5), np.full((100, 1), 1 / (1 + np.exp(-3)))
+    drawn[0] = 1 - 1e-13
+    images = AtHand(np.zeros((2, 8, 8, 3), np.uint8), None, "images", users=True)
+    shown = [np.array([[0.95], [0.2]]), np.array([[0.1], [0.9]])]
+    found = look([(each, None) for each in (black, drawn, drawn, drawn, *shown)], images, 1)
+    assert found.best.tolist() == [0.95, 0.9] and (found.saturated, found.ap50) == (0.25, None)
+    assert found.response == pytest.approx(3, abs=0.3)
+    assert (found.detected_on(0.9), found.detected_on(0.89)) == (1, 2)
+    box = np.array([[1, 1, 5, 5]], np.float32)
+    labelled = replace(images, ground_truths=[GroundTruth.of(box, np.zeros(1, np.int64))] * 2)
+    rights = [
+        Detections(box, np.ones(1), np.zeros(1, np.int64)),
+        Detections(box + 9, np.ones(1), np.zeros(1, np.int64)),
+    ]
+    outcomes = [*((black, None) for _ in range(4)), *zip(shown, rights, strict=True)]
+    assert look(outcomes, labelled, 1).ap50 == pytest.approx(50, abs=1) and look(outcomes, labelled, 1).response == 0
 
 
 def test_a_closing_line_says_it(tmp_path):
@@ -198,6 +229,8 @@ def test_random_weights_are_not_judged(parts):
 
 
 def test_words_for_the_usual_inputs():
+    rgb = np.arange(48, dtype=np.uint8).reshape(1, 3, 4, 4)
+    assert np.array_equal(UNCHANGED.apply(rgb), rgb)
     assert in_words(BYTES) == "RGB, 0..1" and in_words(UNCHANGED) == "RGB, 0..255"
     assert in_words(check(compose(["+recipe=ppyoloe_s"])).preprocessing.normalization).startswith("BGR, less ImageNet")
     assert (

@@ -235,6 +235,15 @@ def test_decoding_inside_the_core_stays_in_float32():
     assert_close(core, model, size=32)
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_convolution_that_takes_the_mean_of_a_softmax_decodes(turned):
+    b = Builder()
+    logits = b.conv("reg", b.conv_relu("stem", "images", 3, 8), 8, 4)
+    shares = b.add("Softmax", "dfl", logits, axis=1)
+    shares = b.add("Transpose", "turn", shares, perm=[0, 1, 3, 2]) if turned else shares
+    assert nodes_in_fp16(b.model(b.conv("mean", shares, 4, 1, kernel=1))) == ["stem.conv/Conv", "stem/Relu", "reg/Conv"]
+
+
 def test_inputs_that_are_never_float16_keep_their_type():
     b = Builder()
     stem = b.conv_relu("stem", "images", 3, 8)
@@ -247,6 +256,16 @@ def test_inputs_that_are_never_float16_keep_their_type():
     stored = {name: array.dtype for name, array in constants(model).items()}
     assert (stored["up.scales"], stored["pick.which"], stored["clip.high"]) == (np.float32, np.int64, np.float16)
     assert casts(model) == ["images/float16", "last/Conv"]
+    assert_close(core, model)
+
+
+def test_an_operator_that_knows_no_float16_stays_in_float32():
+    b = Builder()
+    ends = [b.weight(f"ramp.{name}", np.float32(value)) for name, value in (("from", 0), ("to", 16), ("step", 1))]
+    shifted = b.add("Add", "shift", b.conv_relu("stem", "images", 3, 8), b.add("Range", "ramp", *ends))
+    core = b.model(b.conv("last", shifted, 8, 4))
+    model = fp16(core).model
+    assert types(model)["ramp/Range"] == FLOAT and types(model)["shift/Add"] == FP16
     assert_close(core, model)
 
 

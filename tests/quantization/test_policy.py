@@ -66,6 +66,39 @@ def test_operators_between_go_along_and_those_after_the_last_do_not():
     assert set(carried_along(negative, layers(negative, [], []), [])) == got - {"backbone.block/Mul"}
 
 
+def test_a_relu_behind_a_convolution_in_float_stays_there():
+    b = Builder()
+    model = b.model(b.conv_relu("last", b.conv_relu("stem", "images", 3, 8), 8, 4))
+    assert carried_along(model, layers(model, [], []), []) == ["stem/Relu"]
+
+
+def test_nothing_goes_along_with_linear_layers():
+    b = Builder()
+    first = b.add("MatMul", "first", "images", b.weight("first.w", b.rng.normal(size=(16, 16)).astype(np.float32)))
+    second = b.weight("second.w", b.rng.normal(size=(16, 16)).astype(np.float32))
+    model = b.model(b.add("MatMul", "second", b.add("Relu", "first", first), second))
+    assert carried_along(model, ["first/MatMul", "second/MatMul"], []) == []
+
+
+def test_a_product_of_two_activations_is_not_taken_for_the_last_layer():
+    b = Builder()
+    value = "images"
+    for name in ("first", "second"):
+        weights = b.weight(f"{name}.w", b.rng.normal(size=(16, 16)).astype(np.float32))
+        value = b.add("MatMul", name, value, weights)
+    table = b.add("ReduceMean", "table", "images", b.weight("axes", np.array([0, 1])), keepdims=0)  # [16, 16]
+    model = b.model(b.add("MatMul", "product", value, table))
+    assert layers(model, [], [], linear_layers=True) == ["first/MatMul"]
+
+
+def test_a_bias_that_is_left_out_by_an_empty_name_is_none():
+    b = Builder()
+    stem = b.conv_relu("stem", "images", 3, 8)
+    b.nodes[0].input[2] = ""
+    model = b.model(b.conv("last", stem, 8, 4))
+    assert layers(model, [], []) == ["stem.conv/Conv"]
+
+
 def test_operators_that_compute_with_constants_stay_in_float():
     b = Builder()
     stem = b.conv_relu("stem", "images", 3, 8)

@@ -39,6 +39,24 @@ def test_a_relu_whose_input_has_other_readers_has_a_pair_of_its_own():
     assert {"a/Conv", "a/Relu"} <= set(tensors_with_pairs(model, [node.name for node in model.graph.node]))
 
 
+def test_so_has_a_relu_behind_what_computes_nothing_or_stays_in_float():
+    b = Builder()
+    pooled = b.add("Relu", "pool", b.add("MaxPool", "pool", b.conv("a", "images", 3, 8), kernel_shape=[3, 3]))
+    model = b.model(b.conv("last", b.conv_relu("left", pooled, 8, 8), 8, 4))
+    names = [node.name for node in model.graph.node if node.name != "left.conv/Conv"]
+    got = tensors_with_pairs(model, names)
+    assert got == ["images", "a/Conv", "pool/MaxPool", "pool/Relu", "left.conv/Conv", "left/Relu", "last/Conv"]
+
+
+def test_only_images_have_pairs():
+    b = Builder()
+    stem = b.conv_relu("stem", "images", 3, 8)
+    same = b.add("Reshape", "same", stem, b.add("Shape", "size", stem))
+    model = b.model(b.conv("last", same, 8, 4))
+    names = [node.name for node in model.graph.node if node.op_type != "Shape"]
+    assert tensors_with_pairs(model, names) == ["images", "stem/Relu", "same/Reshape", "last/Conv"]
+
+
 @pytest.mark.parametrize("scheme", SCHEMES.values(), ids=SCHEMES)
 def test_every_quantized_node_reads_and_writes_integers(scheme):
     quantized, _ = quantize(detector(), scheme)
@@ -159,6 +177,19 @@ def test_weights_that_two_layers_share_have_scales_of_their_own():
     model = b.model(b.add("Relu", "out", second))
     quantized, _ = quantize(model, replace(U8S8, reduced=True))
     assert relative_error(run(model, made_images(1)[0])[0], run(quantized, made_images(1)[0])[0]) < 0.06
+
+
+@pytest.mark.parametrize("scheme", SCHEMES.values(), ids=SCHEMES)
+def test_a_bias_that_is_left_out_by_an_empty_name_is_none(scheme):
+    quantized = []
+    for bias in ([""], []):
+        b = Builder()
+        model = b.model(b.conv("head.pred", b.conv_relu("stem", "images", 3, 8), 8, 4))
+        del model.graph.node[0].input[2:]
+        model.graph.node[0].input.extend(bias)
+        quantized.append(quantize(model, scheme)[0])
+    one, other = (run(each, made_images(1)[0])[0] for each in quantized)
+    np.testing.assert_array_equal(one, other)
 
 
 def test_broken_weights_are_named():

@@ -1,5 +1,6 @@
 """Statistics against numpy over the same images, and what they must not depend on."""
 
+import math
 import weakref
 
 import numpy as np
@@ -78,6 +79,11 @@ def test_percentile_leaves_out_its_share_at_each_end():
     assert choose(seen_in(values), "percentile", U8S8, percentile=100) == (values.min(), values.max())
 
 
+def test_percentile_keeps_the_bins_in_which_the_shares_are_passed():
+    values = np.arange(-100, 100, dtype=np.float32) + np.float32(0.5)  # each in a bin of its own, 1/64 wide
+    assert choose(seen_in(values), "percentile", U8S8, percentile=98.5) == (-98.5, 98.5 + 1 / 64)
+
+
 @pytest.mark.parametrize("scheme", [U8S8, S8S8], ids=["u8s8", "s8s8"])
 @pytest.mark.parametrize("method, most", [("mse", 37), ("entropy", 14)])
 def test_outliers_are_cut_off_and_honest_ranges_are_not(method, most, scheme):
@@ -106,6 +112,41 @@ def test_mse_is_the_least_of_its_candidates_by_plain_counting():
 
     candidates = [(values.min() * p / 100, values.max() * p / 100) for p in range(100, 9, -1)]
     assert error(*choose(seen_in(values), "mse", U8S8)) <= 1.02 * min(error(*c) for c in candidates)
+
+
+@pytest.mark.parametrize("scheme", [U8S8, S8S8], ids=["u8s8", "s8s8"])
+@pytest.mark.parametrize("values", [
+    np.random.default_rng(1).laplace(size=500), np.random.default_rng(3).laplace(size=500) ** 3,
+    np.random.default_rng(2).geometric(0.3, 500) * -0.25,
+], ids=["laplace", "outliers", "negative"])  # fmt: skip
+def test_entropy_is_the_least_of_its_candidates_by_plain_counting(values, scheme):
+    statistics = seen_in(values.astype(np.float32))
+    histogram = statistics.histogram
+    assert histogram is not None
+    limits = np.iinfo(scheme.dtype)
+    middles = (histogram.edges[:-1] + histogram.edges[1:]) / 2
+    bins = [(x, n) for i, (x, n) in enumerate(zip(middles, histogram.counts, strict=True)) if n and i != histogram.HALF]
+
+    def divergence(low, high):
+        scale, zero_point = (float(each) for each in activation(low, high, scheme))
+        levels = [round(x / scale) + zero_point for x, _ in bins]
+        inside = [i for i, level in enumerate(levels) if limits.min <= level <= limits.max]
+        first, last = inside[0], inside[-1]
+        p, shares = dict.fromkeys(inside, 0), {}
+        for i, (_, n) in enumerate(bins):
+            p[min(max(i, first), last)] += n
+        for i in inside:
+            shares.setdefault(levels[i], []).append(bins[i][1])
+        q = {i: sum(shares[levels[i]]) / len(shares[levels[i]]) for i in inside}
+        of_p, of_q = sum(p.values()), sum(q.values())
+        return sum(p[i] / of_p * math.log(p[i] / of_p / (q[i] / of_q)) for i in inside)
+
+    candidates = [(statistics.low * p / 100, statistics.high * p / 100) for p in range(100, 9, -1)]
+    assert choose(statistics, "entropy", scheme) == min(candidates, key=lambda each: divergence(*each))
+
+
+def test_of_equal_ranges_the_widest_is_chosen():
+    assert choose(seen_in(np.full(100, 3, np.float32)), "entropy", U8S8) == (3, 3)  # none loses anything
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -32,6 +32,7 @@ HEADS = {
     "dfl joined": preset("yolov8", boxes="xyxy", decoding="dfl", strides=(8, 16, 32), bins=8, activation="sigmoid"),
     "distances split": Head(layout="split", decoding="distances", strides=(16, 32), columns="first"),
     "xywh relative": Head(layout="joined", boxes="xywh", unit="relative"),
+    "objectness and background": Head(layout="joined", objectness=True, activation="sigmoid", background="last"),
     "background first": Head(layout="joined", activation="softmax", background="first"),
 }  # fmt: skip
 

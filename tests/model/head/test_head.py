@@ -4,12 +4,14 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from onnx import TensorProto, helper
 from pydantic import ValidationError
 
 from exporter.common.errors import RequestError
 from exporter.model.graph_network import GraphNetwork
 from exporter.model.head import Head
-from exporter.model.head.plain import decode
+from exporter.model.head.operators import attach, output_names
+from exporter.model.head.plain import MisdeclaredError, decode
 from tests.model.head.encoded import HEADS, HEIGHT, WIDTH, encoded, known, network
 
 
@@ -40,6 +42,16 @@ def test_the_graph_gives_what_numpy_gives(what):
     close([each.numpy() for each in given(torch.from_numpy(images))], want)
     shapes = [[dim.dim_value for dim in value.type.tensor_type.shape.dim] for value in core.graph.output]
     assert shapes == [list(each.shape) for each in got]
+
+
+def test_relative_boxes_are_of_each_image_where_sizes_are_free():
+    head = Head(boxes="cxcywh", unit="relative")
+    outputs = encoded(head, *known(head, batch=1))
+    core = attach(network(outputs, output_names(2), size=("height", "width")), head)
+    session = onnxruntime.InferenceSession(core.SerializeToString())
+    for height, width in ((HEIGHT, WIDTH), (160, 32)):
+        got = session.run(None, {"images": np.zeros((1, 3, height, width), np.float32)})
+        close(got, decode(head, outputs, height, width))
 
 
 def declared(what: str, names=None, told=None, **changes):
@@ -90,6 +102,17 @@ def test_what_cannot_be_declared_is_one_line_each():
             Head.model_validate(values)
 
 
+@pytest.mark.parametrize(("settings", "least"), [
+    ({}, 1), ({"objectness": True}, 2), ({"activation": "softmax", "background": "last"}, 2),
+])  # fmt: skip
+def test_one_class_is_enough_and_none_is_not(settings, least):
+    head = Head(layout="joined", **settings)
+    _, scores = decode(head, [np.ones((1, 40, 4 + least), np.float32)], HEIGHT, WIDTH)
+    assert scores.shape == (1, 40, 1)
+    with pytest.raises(MisdeclaredError, match="leave none for classes"):
+        decode(head, [np.ones((1, 40, 4 + least - 1), np.float32)], HEIGHT, WIDTH)
+
+
 def test_outputs_are_found_by_shape_or_told():
     two = declared("dfine", ["labels", "dets"][::-1])
     assert two.num_classes == 5
@@ -105,6 +128,18 @@ def test_outputs_are_found_by_shape_or_told():
     assert GraphNetwork(more, ["a", "b"], "x.onnx", head).num_classes == 5
     with pytest.raises(RequestError, match=r"model\.outputs names c, which is none of them"):
         GraphNetwork(more, ["a", "c"], "x.onnx", head)
+
+
+def test_outputs_that_cannot_be_told_apart_are_asked_for_and_others_do_not_count():
+    head = HEADS["dfine"]
+    boxes, scores = encoded(head, *known(head, batch=1))
+    for alike in ([boxes, scores[..., :4]], [boxes[..., :3], scores]):  # four classes; no boxes
+        with pytest.raises(RequestError, match=r"may be those: say which, model\.head\.outputs="):
+            GraphNetwork(network(alike), None, "x.onnx", head)
+    given = network([boxes, scores, scores[0]])  # the last has rank 2
+    given.graph.node.append(helper.make_node("Cast", ["out1"], ["numbers"], "/Cast", to=TensorProto.INT64))
+    given.graph.output.append(helper.make_tensor_value_info("numbers", TensorProto.INT64, scores.shape))
+    assert GraphNetwork(given, None, "x.onnx", head).num_classes == 5
 
 
 def test_detections_need_the_number_of_classes():
