@@ -127,7 +127,10 @@ class DeclaredNetwork(ABC):
         def read(head: Head) -> list[tuple[np.ndarray, np.ndarray]]:
             return [self._judged([self._read(*each, head) for each in given], len(images), there) for given in raw]
 
-        seems = misdeclared(self._head, read, height, width)
+        try:
+            seems = misdeclared(self._head, read, height, width)
+        except MisdeclaredError as error:  # it has made sense at another size
+            raise RequestError(f"{there} it gives {error}") from error
         if seems:
             may_be_told = self._num_outputs == self._head.num_outputs
             fit = declarations_that_fit(self._head, read, height, width) if may_be_told else []

@@ -17,7 +17,7 @@ from exporter.graph.came_quantized import mark
 from exporter.graph.clean import strip_metadata
 from exporter.graph.core_outputs import DECODED_OUTPUTS, RAW_OUTPUTS
 from exporter.graph.scopes import PREFIXES, TENSORS
-from exporter.model.graph_outputs import WANTED, nms_inside, seems, shown, suppresses
+from exporter.model.graph_outputs import UNFIT_INPUT, WANTED, nms_inside, seems, shown, suppresses
 from exporter.model.head import Head
 from exporter.model.head.operators import output_names
 from exporter.model.head.outputs import outputs_of
@@ -43,7 +43,8 @@ def names_of(given: onnx.ModelProto, outputs: Sequence[str] | None, head: Head, 
     inputs = walk.inputs(graph)
     there, wanted = f"{label}: {shown(graph)}", seems(graph) or f"wanted is {WANTED}"
     if len(inputs) != 1 or not _is_image(inputs[0]):
-        raise RequestError(f"{there}: {wanted}")
+        told = nms_inside(graph) if suppresses(graph) else UNFIT_INPUT
+        raise RequestError(f"{there}: {told}")
     if not head.is_contract:
         chosen = outputs_of(graph, head, outputs, label)
         if suppresses(graph, chosen):

@@ -54,7 +54,7 @@ def read_graph(path: Path, label: str) -> GraphFile:
         ) from error
     whole = _whole(model, label)
     _refuse_foreign_operators(model, label)
-    _check(model, label)
+    model = _in_order(model, label)
     source = (
         "file"
         if len(whole) <= len(data)
@@ -90,13 +90,19 @@ def _whole(model: onnx.ModelProto, label: str) -> bytes:
     return model.SerializeToString(deterministic=True)
 
 
-def _check(model: onnx.ModelProto, label: str) -> None:
-    """Raises RequestError for a graph that cannot be taken apart and put together: tensors without their bytes or with
-    others, types that there are not, names that are no text."""
+def _in_order(model: onnx.ModelProto, label: str) -> onnx.ModelProto:
+    """The model, its nodes sorted where some stand in front of what they read, as ONNX Runtime takes them too.
+
+    Raises RequestError for a graph that cannot be taken apart and put together: tensors without their bytes or with
+    others, types that there are not, names that are no text, nodes that read each other."""
     import onnx_ir as ir
 
     try:
-        ir.to_proto(ir.from_proto(model))
+        apart = ir.from_proto(model)
+        ir.to_proto(apart)
+        nodes = list(apart.graph)
+        apart.graph.sort()
+        in_order = model if list(apart.graph) == nodes else ir.to_proto(apart)
         strange = [name for node in model.graph.node for name in (*node.input, *node.output) if isinstance(name, bytes)]
         damaged = next((tensor.name for tensor in walk.tensors(model.graph) if not _holds_its_numbers(tensor)), None)
     except Exception as error:  # of a damaged graph any step can raise anything
@@ -105,6 +111,7 @@ def _check(model: onnx.ModelProto, label: str) -> None:
         raise RequestError(f"{label}: holds a name that is not UTF-8, {strange[0]!r}: export it again")
     if damaged is not None:
         raise RequestError(f"{label}: {damaged}: not the numbers of its shape: the file is damaged")
+    return in_order
 
 
 def _holds_its_numbers(tensor: onnx.TensorProto) -> bool:

@@ -8,6 +8,10 @@ from exporter.graph import walk
 from exporter.model.graph_cut import before_nms
 
 WANTED = "one input float32 [B, 3, H, W], and outputs boxes [B, N, 4] (xyxy, pixels) and scores [B, N, C], float32"
+UNFIT_INPUT = (
+    "it must read one image float32 [B, 3, H, W] and nothing else: export it so; of an artifact, input.layout=nhwc"
+    " and input.channels=bgr are put in front of it"
+)
 WITHOUT_NMS = f"export the network without it; wanted is {WANTED}"
 MOST_CHOSEN = 1000  # rows of detections that a network has chosen already; the boxes before that are more
 

@@ -16,6 +16,8 @@ FEW = 0.01  # of the boxes; good files have none that end before they begin
 SLACK = 0.05  # of the image's side
 MOVED = 0.05  # of the image's side, by which what changed lies off the middle
 
+MOST = 0.5  # of the columns of scores
+
 TWICE = (0.499, 0.7312)  # a sigmoid of 0..1; no network is that sure of every class of every box
 
 ORDERS = {"x2, y2, x1, y1": (2, 3, 0, 1), "x1, x2, y1, y2": (0, 2, 1, 3)}
@@ -130,15 +132,35 @@ def _scores(scores: np.ndarray) -> str | None:
     low, high = float(scores.min()), float(scores.max())
     if low >= TWICE[0] and high <= TWICE[1]:
         return f"scores from {low:.3g} to {high:.3g}, as a sigmoid of what is in 0..1 already gives"
+    scored = int(((scores > -0.01) & (scores < 1.01)).all(axis=(0, 1)).sum())
+    if MOST * scores.shape[2] < scored < scores.shape[2]:
+        return (
+            f"scores in {scored} columns and something else in {scores.shape[2] - scored} (masks, keypoints, an angle),"
+            " which model.cut can leave out"
+        )
     if low < -0.01:
         return f"logits (from {low:.3g} to {high:.3g}), scores before the sigmoid"
     if high > 1.01:
         return f"scores from {low:.3g} to {high:.3g}, beyond 0..1"
-    if scores.shape[2] < 2:
-        return None
-    # Sigmoids add up to 1 in every row only where all are 0 or 1, as they are on images in the wrong range.
-    decided = (scores.max(axis=2) > 0.99).mean()
-    adds_up = bool((np.abs(scores.sum(axis=2, dtype=np.float64) - 1) < 2e-3).all())
-    if adds_up and decided < 1 - FEW:
+    if scores.shape[2] > 1 and _add_up(scores):
         return f"scores that add up to 1 in every row, a softmax over {scores.shape[2]} columns with the background"
     return None
+
+
+def _add_up(scores: np.ndarray) -> bool:
+    """Whether the scores of every row add up to 1, as after a softmax. Sigmoids do so only where all are 0 or 1, as
+    they are on images in the wrong range."""
+    decided = (scores.max(axis=2) > 0.99).mean()
+    return bool((np.abs(scores.sum(axis=2, dtype=np.float64) - 1) < 2e-3).all()) and decided < 1 - FEW
+
+
+def are_scores(given: Sequence[tuple[np.ndarray, np.ndarray]]) -> bool:
+    """Whether what a network gives itself, `given` as in `misread`, are scores before any activation: most columns of
+    logits go below 0 or above 1 somewhere."""
+    scores = np.concatenate([scores for _, scores in given])
+    return bool(((scores >= 0) & (scores <= 1)).all(axis=(0, 1)).mean() > MOST)
+
+
+def have_background(given: Sequence[tuple[np.ndarray, np.ndarray]]) -> bool:
+    """Whether scores, `given` as in `misread`, are those of a softmax already, of which one is the background's."""
+    return _add_up(np.concatenate([scores for _, scores in given]))

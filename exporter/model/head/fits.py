@@ -16,12 +16,17 @@ MOST_TOLD = 3
 OUTSIDE, INSIDE = 0.2, 0.5
 """Of the boxes: at most so many of a wrong reading lie in the image, and at least so many of a right one."""
 
-ACTIVATIONS = (("none", "none"), ("sigmoid", "none"), ("softmax", "last"))
+ACTIVATIONS = (
+    ("none", "none"), ("sigmoid", "none"), ("none", "first"), ("none", "last"), ("softmax", "first"),
+    ("softmax", "last"),
+)  # fmt: skip
 
 
 def misdeclared(head: Head, read: Read, height: int, width: int) -> str | None:
     """What the outputs seem to be in place of what the head says, in words; None where it makes sense."""
     given = read(head)
+    if head.activation != "none" and not head.objectness and probe.are_scores(read(_as_it_is(head))):
+        return f"scores in 0..1 already, before model.head.activation={head.activation}"
     if seems := probe.misread(given, height, width):
         return seems
     if head.decoding != "none" or head.boxes == "xyxy":
@@ -43,6 +48,8 @@ def declarations_that_fit(head: Head, read: Read, height: int, width: int) -> li
             break
         try:
             fits = misdeclared(other, read, height, width) is None
+            if other.background != head.background and other.activation == "none":
+                fits = fits and probe.have_background(read(_as_it_is(other)))
         except MisdeclaredError:
             continue
         if fits:
@@ -65,6 +72,10 @@ def _others(head: Head) -> Iterator[tuple[Head, dict[str, str]]]:
         if not changes or (head.objectness and activation == "softmax"):
             continue
         yield head.model_copy(update=changes), changes
+
+
+def _as_it_is(head: Head) -> Head:
+    return head.model_copy(update={"activation": "none", "background": "none"})
 
 
 def _boxes(read: Read, head: Head, boxes: str) -> list[np.ndarray]:

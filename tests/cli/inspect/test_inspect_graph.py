@@ -1,5 +1,6 @@
 """`exporter inspect FILE.onnx`: what a stranger's graph gives, and the recipe that it is taken for."""
 
+import numpy as np
 import onnx
 import pytest
 
@@ -60,6 +61,33 @@ def test_a_saved_recipe_says_how_many_classes_there_are_where_the_file_does_not(
     monkeypatch.chdir(tmp_path)
     assert main(["inspect", saved(tmp_path, "yolo26"), "--save", "theirs"]) == 0
     assert check(compose(["+recipe=theirs"])).model.load().num_classes == 80
+
+
+def test_the_recipe_says_what_the_file_is_fixed_to_and_what_is_not_read(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    head = HEADS["dfine"]
+    four = [np.repeat(each, 4, axis=0) for each in encoded(head, *known(head, batch=1))]
+    model = network(four, batch=4, size=(72, 90))
+    model.graph.output.append(onnx.helper.make_tensor_value_info("zero", onnx.TensorProto.FLOAT, []))
+    onnx.save(model, "x.onnx")
+    assert main(["inspect", "x.onnx", "--save", "theirs"]) == 0
+    shown = capsys.readouterr().out
+    assert "not read        zero: see that" in shown
+    assert "input.batch=4 input.height=72 input.width=90 model.head.size_multiple=2" in shown
+    recipe = check(compose(["+recipe=theirs"]))
+    assert (recipe.input.batch, recipe.input.height, recipe.input.width) == (4, 72, 90)
+
+
+def test_a_file_for_another_task_is_told_so(tmp_path, capsys):
+    assert main(["inspect", saved(tmp_path, "yolov8", None, task="detect")]) == 0
+    assert "not recognised" not in capsys.readouterr().out
+    model = network([np.zeros((1, 20), np.float32)])
+    onnx.helper.set_model_props(model, {"task": "classify"})
+    onnx.save(model, tmp_path / "x.onnx")
+    assert main(["inspect", str(tmp_path / "x.onnx")]) == 0
+    assert (
+        "not recognised: the file says that it is for another task than detection: classify" in capsys.readouterr().out
+    )
 
 
 def test_names_of_another_number_are_why_no_head_fits(tmp_path, capsys):

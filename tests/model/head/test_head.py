@@ -8,6 +8,7 @@ from onnx import TensorProto, helper
 from pydantic import ValidationError
 
 from exporter.common.errors import RequestError
+from exporter.model.declared_network import DeclaredNetwork
 from exporter.model.graph_network import GraphNetwork
 from exporter.model.head import Head
 from exporter.model.head.operators import attach, output_names
@@ -67,7 +68,7 @@ WRONG = {
     "xyxy said to be cxcywh": ("yolo26", {"boxes": "cxcywh"}, "boxes xyxy .*model.head.boxes=xyxy"),
     "0..1 said to be pixels": ("dfine", {"unit": "pixels"}, r"in 0\.\.1.*model.head.unit=relative"),
     "pixels said to be 0..1": ("yolov8", {"unit": "relative"}, "far outside the image.*model.head.unit=pixels"),
-    "scores said to be logits": ("yolov8", {"activation": "sigmoid"}, "sigmoid of what is in.*model.head.activation=none"),
+    "scores said to be logits": ("yolov8", {"activation": "sigmoid"}, r"scores in 0\.\.1 already.*model.head.activation=none"),
     "logits said to be scores": ("dfine", {"activation": "none"}, "logits .*model.head.activation=sigmoid"),
     "softmax's logits said to be scores": ("detr", {"activation": "none", "background": "none"}, "beyond 0..1|logits"),
     "columns": ("yolov8", {"columns": "last"}, "9 boxes of 36 classes: model.head.columns=first would"),
@@ -83,6 +84,38 @@ def test_a_wrong_declaration_is_noticed_and_the_right_one_said(what):
     with pytest.raises(RequestError, match=said) as raised:
         declared(head, **changes)
     assert str(raised.value).startswith("x.onnx: ") and "\n" not in str(raised.value)
+
+
+def test_a_second_softmax_and_columns_that_are_no_scores_are_noticed():
+    head = HEADS["background first"]
+    boxes, scores = known(head, batch=1)
+    done = np.concatenate([boxes, 1 - scores.sum(-1, keepdims=True), scores], -1)
+    assert GraphNetwork(network([done]), None, "x", Head(layout="joined", background="first")).num_classes == 5
+    with pytest.raises(RequestError, match=r"scores in 0\.\.1 already, .*activation=softmax: .*head.activation=none$"):
+        GraphNetwork(
+            network([done]), None, "x", Head.model_validate(head.model_dump() | {"boxes": "xyxy", "unit": "pixels"})
+        )
+    with pytest.raises(RequestError, match=r"head\.background=first or model\.head\.background=last$"):
+        GraphNetwork(network([done]), None, "x", Head(layout="joined"))
+    masks = np.random.default_rng(0).normal(0, 1, (*scores.shape[:2], 3))
+    with pytest.raises(RequestError, match=r"scores in 5 columns and something else in 3 .*: another model/head$"):
+        GraphNetwork(network([np.concatenate([boxes, scores, masks], -1)]), None, "x", Head(layout="joined"))
+
+
+def test_a_reading_that_fails_at_another_size_alone_is_one_line():
+    """As YOLOv8's 80 classes with free sides: 84 boxes of 84 numbers on 64 pixels."""
+
+    class Free(DeclaredNetwork):
+        def _graph(self, opset, sizes, options, device):
+            raise NotImplementedError
+
+        def _run(self, images):
+            return [np.full((len(images), 84, images.shape[2] * images.shape[3] * 21 // 1024), 0.3, np.float32)]
+
+    with pytest.raises(
+        RequestError, match=r"256 × 256 it gives 84 boxes of 1339 classes: model.head.columns=first would"
+    ):
+        Free(HEADS["yolov5"], "x.onnx", 1, None, (None, None))
 
 
 def test_what_cannot_be_declared_is_one_line_each():

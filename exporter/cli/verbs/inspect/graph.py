@@ -1,6 +1,7 @@
 """What an ONNX file of somebody else's gives, line by line, and the recipe that it is taken for."""
 
 import json
+import math
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from exporter.graph import facts, walk
 from exporter.graph.float32 import in_float32
 from exporter.model import probe
 from exporter.model.declared_network import PROBED
+from exporter.model.graph_core import names_of
 from exporter.model.graph_file import GraphFile, read_graph
 from exporter.model.graph_names import class_names
 from exporter.model.graph_outputs import seems, shown
@@ -31,10 +33,11 @@ LONGEST = 80  # characters of a value
 @dataclass(frozen=True)
 class Taken:
     """The recipe that a file is taken for: overrides of a command line, with `weights` as they were given. num_classes:
-    where the recipe has to say it, None: it need not."""
+    where the recipe has to say it, None: it need not. batch: what the file is fixed to, 1 else."""
 
     head: str
     weights: Path
+    batch: int
     height: int
     width: int
     num_classes: int | None
@@ -44,8 +47,17 @@ class Taken:
         size = [f"input.size={self.height}"]
         if self.height != self.width:
             size = [f"input.height={self.height}", f"input.width={self.width}"]
-        count = [] if self.num_classes is None else [f"model.head.num_classes={self.num_classes}"]
-        return ["model=onnx", f"model/head={self.head}", f"model.weights={self.weights}", *size, *count]
+        batch = [] if self.batch == 1 else [f"input.batch={self.batch}"]
+        keys = [f"model.head.{key}={value}" for key, value in self._of_the_head.items()]
+        return ["model=onnx", f"model/head={self.head}", f"model.weights={self.weights}", *batch, *size, *keys]
+
+    @property
+    def _of_the_head(self) -> dict[str, int]:
+        """Keys of `model.head` in which the file is not as its preset."""
+        usual = presets()[self.head].size_multiple
+        multiple = math.gcd(self.height, self.width, usual)
+        count = {} if self.num_classes is None else {"num_classes": self.num_classes}
+        return count if multiple == usual else count | {"size_multiple": multiple}
 
     def recipe(self, name: str) -> str:
         """The text of a recipe of that name."""
@@ -59,8 +71,10 @@ class Taken:
             "",
             "model:",
             f"  weights: {json.dumps(str(self.weights.resolve()))}",
-            *([] if self.num_classes is None else ["  head:", f"    num_classes: {self.num_classes}"]),
+            *(["  head:"] if self._of_the_head else []),
+            *(f"    {key}: {value}" for key, value in self._of_the_head.items()),
             "input:",
+            *([] if self.batch == 1 else [f"  batch: {self.batch}"]),
             f"  height: {self.height}",
             f"  width: {self.width}",
         ]
@@ -80,18 +94,22 @@ def inspected(path: Path) -> tuple[list[str], Taken | None]:
     lines += list(_of_metadata(metadata, names))
     fit = fitting(in_float32(file.model), str(path), len(names) if names else None)
     if not fit:
-        return [*lines, row("head", f"not recognised: {_why_none(file.model, path, names)}")], None
+        why = _why_none(file.model, path, names, metadata)
+        return [*lines, row("head", f"not recognised: {why}")], None
     outputs = [value.name for value in file.model.graph.output]
     told = by_name(list(fit), _said(metadata), outputs)
     head = told or next(iter(fit))
     height, width, sizes = _sizes(file.model, metadata)
     silent = not names and presets()[head].layout == "detections"
-    taken = Taken(head, path, height, width, fit[head] if silent else None)
+    dims = walk.inputs(file.model.graph)[0].type.tensor_type.shape.dim
+    taken = Taken(head, path, dims[0].dim_value or 1, height, width, fit[head] if silent else None)
+    unread = _unread(file.model, path, head)
     others = [name for name in fit if name != head]
     lines += [
         row("head", f"{head}: {'as the file says itself' if told else 'guessed from shapes and values'}"),
         *([row("", f"equally possible: {', '.join(others)}")] if others else []),
         row("sure", f"what the outputs are does not contradict model/head={head}, on images in 0..1 and in 0..255"),
+        *([row("not read", f"{', '.join(unread)}: see that they are no part of the detections")] if unread else []),
         row(
             "guessed",
             f"what it is fed: {presets()[head].fed or 'not known, set preprocessing'} (the file does not say)",
@@ -145,8 +163,16 @@ def _of_metadata(metadata: dict[str, str], names: tuple[str, ...] | None) -> Ite
         yield row("metadata" if i == 0 else "", line)
 
 
-def _why_none(model: onnx.ModelProto, path: Path, names: tuple[str, ...] | None) -> str:
+def _unread(model: onnx.ModelProto, path: Path, head: str) -> list[str]:
+    """The outputs that a head of this name leaves aside."""
+    read = names_of(model, None, presets()[head], str(path)).outputs
+    return [value.name for value in model.graph.output if value.name not in read]
+
+
+def _why_none(model: onnx.ModelProto, path: Path, names: tuple[str, ...] | None, metadata: dict[str, str]) -> str:
     """Why no head fits the graph."""
+    if metadata.get("task", "detect") != "detect":
+        return f"the file says that it is for another task than detection: {metadata['task'][:LONGEST]}"
     others = fitting(in_float32(model), str(path), None) if names else {}
     if names and others:
         name, count = next(iter(others.items()))
