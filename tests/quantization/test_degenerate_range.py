@@ -59,3 +59,14 @@ def test_a_layer_that_only_these_images_leave_without_extent_is_named_and_a_dead
     with pytest.raises(RequestError, match=r"bright/Relu") as refusal:
         quantize(synthetic(4) // 2, core)
     assert "dead" not in str(refusal.value)
+
+
+def test_what_only_noise_or_white_fills_is_no_fault_of_the_images():
+    b = Builder(SIZE)
+    b.conv_relu("grain", "images", 3, 2)
+    sign = np.array([[1, -1, 1], [-1, 1, -1], [1, -1, 1]], np.float32)
+    b.weights["grain.conv.weight"][:] = np.stack([sign, -sign, sign]), np.full((3, 3, 3), 1 / 9)
+    b.weights["grain.conv.bias"][:] = -4, -2.95
+    core = b.model(b.conv("last", b.conv_relu("next", "grain/Relu", 2, 4), 4, 4))
+    shades = (synthetic(4) // 2).clip(20, 110)
+    assert quantize(shades, core).summary.always_zero == ["grain/Relu"]
