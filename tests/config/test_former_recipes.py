@@ -55,7 +55,7 @@ def test_the_words_mean_what_the_recipe_meant(name, overrides):
 def test_one_line_says_what_to_write_instead(overrides, capsys):
     assert main(overrides) == 2
     (line,) = capsys.readouterr().err.strip().splitlines()
-    assert line.endswith("a recipe of 0.1.0; write instead: +recipe=yolo_nas_m_int8 backend=tensorrt")
+    assert line.endswith("a recipe of 0.1.0; write instead: +recipe=yolo_nas_m quantization=int8 backend=tensorrt")
 
 
 def test_a_recipe_of_yours_that_begins_with_one_is_told_too(tmp_path, monkeypatch):
