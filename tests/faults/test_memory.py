@@ -36,10 +36,10 @@ def test_in_calibration(place, tmp_path):
         elif answer["code"] == 1:
             line = in_one_line(answer, (1,))
             assert "memory" in line or "alloc" in line, line
-        else:  # C++ that gets none where it cannot say so aborts: as after kill -9, all is as it was
-            assert answer["code"] == -6, answer
+        else:  # C++ that gets none where it cannot say so aborts, or falls: as after kill -9, all is as it was
+            assert answer["code"] in (-6, -11), answer
         campaign.look(work / "out", before)
-        if answer["code"] != -6:
+        if answer["code"] not in (-6, -11):
             assert [path.name for path in work.iterdir()] == ["out"]
     good(place.server.run([*arguments, out]))
     assert contents(work / "out") == before and [path.name for path in work.iterdir()] == ["out"]

@@ -34,8 +34,8 @@ def test_to_one_place_many_times(place, tmp_path):
 def test_to_places_of_their_own(place, tmp_path):
     """From nothing, in one store: each process is told its own place by its number."""
     python = """
-import os, sys
-from exporter.cli.run import run as cli
+import os
+from exporter import cli
 main = cli.main
 cli.main = lambda words: main([*words, f"output_dir={words[-1].partition('=')[2]}-{os.getpid()}"])
 """
