@@ -17,7 +17,8 @@ from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
 
 
 class GraphNetwork(DeclaredNetwork):
-    """What the graph itself, as it was given, computes in ONNX Runtime; `parameters` counts its numbers."""
+    """What the graph itself, as it was given, computes in ONNX Runtime; `parameters` counts its numbers, `unread` names
+    the outputs that its head leaves aside."""
 
     def __init__(self, given: onnx.ModelProto, outputs: Sequence[str] | None, label: str, head: Head | None = None):
         """outputs: the names of boxes and scores, None where they are to be found; label: what errors begin with; head:
@@ -27,6 +28,7 @@ class GraphNetwork(DeclaredNetwork):
         head = head or Head()
         self._given = named_apart(given)
         self._names = names_of(given, outputs, head, label)
+        self.unread = [value.name for value in given.graph.output if value.name not in self._names.outputs]
         try:
             data = self._given.SerializeToString()
             self._session = OnnxRuntimeEngine().session(data, limits=limits(len(data), MAX_PIXELS, label))

@@ -99,5 +99,7 @@ class OnnxModel(DeclaredHead):
         head = self.head.counted(len(given) if given else None)
         network = GraphNetwork(file.model, None if self.outputs == "auto" else self.outputs, label, head)
         names = names_of_classes(network.num_classes, self.class_names, stored, f"{label}: its metadata")
-        weights = Weights(file=self._path.name, sha256=file.sha256, source=file.source, kind="onnx", licence=None)
+        unread = f", its outputs not read: {', '.join(network.unread)}" if network.unread else ""
+        source = file.source + unread
+        weights = Weights(file=self._path.name, sha256=file.sha256, source=source, kind="onnx", licence=None)
         return LoadedModel("onnx", names, network.parameters, weights, network, unordered=self.head.suppressed)

@@ -69,6 +69,12 @@ def test_float16_is_taken_as_float32_of_the_same_numbers(save):
     assert not [tensor for tensor in core.graph.initializer if tensor.data_type == TensorProto.FLOAT16]
 
 
+def test_an_output_that_is_not_read_is_said(save):
+    model = network(outputs("yolov8"))
+    model.graph.output.append(helper.make_tensor_value_info("zero", TensorProto.FLOAT, []))
+    assert core_of(save(model), "yolov8")[1].weights.source == "file, its outputs not read: zero"
+
+
 def test_nodes_in_front_of_what_they_read_are_sorted(save):
     model = network(outputs("yolov8"))
     nodes = list(model.graph.node)[::-1]
