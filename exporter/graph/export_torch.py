@@ -35,7 +35,8 @@ def export_torch(
             for logger, level in zip(loggers, levels, strict=True):
                 logger.setLevel(level)
     assert program is not None  # torch returns None only where it writes a file itself
-    # At a branch on a size torch follows its example, and notes only here for which sizes that is right.
+    # At a branch on a size torch follows its example, and notes only here for which sizes that is right. It may say
+    # from 2 on of any network, since it takes 0 and 1 for constants.
     ranges = {} if program.exported_program is None else program.exported_program.range_constraints
     if any(size.is_symbol and (size_range.lower > 2 or size_range.upper < MANY) for size, size_range in ranges.items()):
         raise torch.onnx.OnnxExporterError(

@@ -35,6 +35,10 @@ class Names:
     outputs: tuple[str, ...]
     new_outputs: tuple[str, ...]
 
+    def unread(self, given: onnx.ModelProto) -> list[str]:
+        """The outputs of that graph that are left aside."""
+        return [value.name for value in given.graph.output if value.name not in self.outputs]
+
 
 def names_of(given: onnx.ModelProto, outputs: Sequence[str] | None, head: Head, label: str) -> Names:
     """Finds input and outputs: by the names `outputs` (boxes, then scores) or the exporter's own names, else by their

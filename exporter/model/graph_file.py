@@ -100,9 +100,9 @@ def _in_order(model: onnx.ModelProto, label: str) -> onnx.ModelProto:
     try:
         apart = ir.from_proto(model)
         ir.to_proto(apart)
-        nodes = list(apart.graph)
+        nodes = list(ir.traversal.RecursiveGraphIterator(apart.graph))
         apart.graph.sort()
-        in_order = model if list(apart.graph) == nodes else ir.to_proto(apart)
+        in_order = model if list(ir.traversal.RecursiveGraphIterator(apart.graph)) == nodes else ir.to_proto(apart)
         strange = [name for node in model.graph.node for name in (*node.input, *node.output) if isinstance(name, bytes)]
         damaged = next((tensor.name for tensor in walk.tensors(model.graph) if not _holds_its_numbers(tensor)), None)
     except Exception as error:  # of a damaged graph any step can raise anything

@@ -28,7 +28,7 @@ class GraphNetwork(DeclaredNetwork):
         head = head or Head()
         self._given = named_apart(given)
         self._names = names_of(given, outputs, head, label)
-        self.unread = [value.name for value in given.graph.output if value.name not in self._names.outputs]
+        self.unread = self._names.unread(given)
         try:
             data = self._given.SerializeToString()
             self._session = OnnxRuntimeEngine().session(data, limits=limits(len(data), MAX_PIXELS, label))

@@ -132,7 +132,7 @@ def _scores(scores: np.ndarray) -> str | None:
     low, high = float(scores.min()), float(scores.max())
     if low >= TWICE[0] and high <= TWICE[1]:
         return f"scores from {low:.3g} to {high:.3g}, as a sigmoid of what is in 0..1 already gives"
-    scored = int(((scores > -0.01) & (scores < 1.01)).all(axis=(0, 1)).sum())
+    scored = _columns_of_scores(scores, slack=0.01)
     if MOST * scores.shape[2] < scored < scores.shape[2]:
         return (
             f"scores in {scored} columns and something else in {scores.shape[2] - scored} (masks, keypoints, an angle),"
@@ -147,6 +147,11 @@ def _scores(scores: np.ndarray) -> str | None:
     return None
 
 
+def _columns_of_scores(scores: np.ndarray, slack: float) -> int:
+    """How many columns hold nothing but what is in 0..1, or beside it by so much."""
+    return int(((scores >= -slack) & (scores <= 1 + slack)).all(axis=(0, 1)).sum())
+
+
 def _add_up(scores: np.ndarray) -> bool:
     """Whether the scores of every row add up to 1, as after a softmax. Sigmoids do so only where all are 0 or 1, as
     they are on images in the wrong range."""
@@ -158,7 +163,7 @@ def are_scores(given: Sequence[tuple[np.ndarray, np.ndarray]]) -> bool:
     """Whether what a network gives itself, `given` as in `misread`, are scores before any activation: most columns of
     logits go below 0 or above 1 somewhere."""
     scores = np.concatenate([scores for _, scores in given])
-    return bool(((scores >= 0) & (scores <= 1)).all(axis=(0, 1)).mean() > MOST)
+    return _columns_of_scores(scores, slack=0) > MOST * scores.shape[2]
 
 
 def have_background(given: Sequence[tuple[np.ndarray, np.ndarray]]) -> bool:

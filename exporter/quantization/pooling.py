@@ -4,23 +4,18 @@ integers, and for the first goes back to float and on to integers again."""
 import onnx
 import onnx_ir as ir
 
+from exporter.graph.initializers import drop_unused
+
 
 def as_pooling(model: onnx.ModelProto) -> onnx.ModelProto:
     """A copy of `model` in which each such mean of an image [B, C, H, W] is a GlobalAveragePool of the same name."""
     changed = ir.from_proto(model)
-    for node in list(changed.graph):
+    for node in changed.graph:
         if node.op_type == "ReduceMean" and _is_over_the_image(node):
-            image, result = node.inputs[0], node.outputs[0]
-            pooling = ir.node("GlobalAveragePool", [image], name=node.name)
-            changed.graph.insert_before(node, pooling)
-            pooling.outputs[0].shape, pooling.outputs[0].type = result.shape, result.type
-            name = result.name
-            result.replace_all_uses_with(pooling.outputs[0], replace_graph_outputs=True)
-            changed.graph.remove(node, safe=True)
-            pooling.outputs[0].name = name
-    for name, value in list(changed.graph.initializers.items()):
-        if not value.uses() and not value.is_graph_output():
-            del changed.graph.initializers[name]
+            node.op_type = "GlobalAveragePool"
+            node.resize_inputs(1)
+            node.attributes.clear()
+    drop_unused(changed.graph)
     return ir.to_proto(changed)
 
 

@@ -25,6 +25,11 @@ PARAMETERS = [
 ]
 
 
+def of_one_class(boxes: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Rows x1, y1, x2, y2, score, class of boxes [N, 4] and scores [N, 1]."""
+    return np.concatenate([boxes, scores, np.zeros_like(scores)], axis=1)
+
+
 def scene(seed: int, n: int = 40, num_classes: int = 3) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     corner, size = rng.random((n, 2)) * 60, 10 + rng.random((n, 2)) * 30
@@ -93,7 +98,7 @@ def test_near_equal_scores_may_lie_on_either_side_of_the_bound_on_candidates():
 def test_a_rounding_at_a_threshold_may_go_either_way():
     boxes = np.array([[0, 0, 10, 10], [0, 0, 10, 5.0001]], dtype=np.float32)
     scores = np.array([[0.8], [0.25 + 1e-7]], dtype=np.float32)
-    both = np.concatenate([boxes, scores, np.zeros((2, 1), np.float32)], axis=1)
+    both = of_one_class(boxes, scores)
     for iou in (0.5, 0.9):
         parameters = OnnxNms(confidence_threshold=0.25, nms_threshold=iou)
         assert unexplained(both, boxes, scores, parameters) == 0
@@ -115,7 +120,7 @@ def test_a_row_stands_for_the_pair_that_it_is_nearest_to():
 def test_every_wrong_decision_counts():
     boxes = np.array([[0, 0, 10, 10], [0, 0, 10, 9], [0, 0, 10, 8], [50, 0, 60, 10]], dtype=np.float32)
     scores = np.array([[0.8], [0.7], [0.6], [0.5]], dtype=np.float32)
-    rows = np.concatenate([boxes, scores, np.zeros((4, 1), np.float32)], axis=1)
+    rows = of_one_class(boxes, scores)
     assert unexplained(rows, boxes, scores, OnnxNms(confidence_threshold=0.25, nms_threshold=0.5)) == 2  # overlap
     assert unexplained(rows, boxes, scores, OnnxNms(confidence_threshold=0.65, nms_threshold=1.0)) == 2  # score less
     assert unexplained(rows[:1], boxes, scores, OnnxNms(confidence_threshold=0.25, nms_threshold=1.0)) == 3  # missing
@@ -127,7 +132,7 @@ def test_the_last_box_in_front_of_the_cut_may_not_be_missing():
     )
     boxes = np.array([[0, 0, 10, 10], [20, 0, 30, 10], [40, 0, 50, 10]], dtype=np.float32)
     scores = np.array([[0.8], [0.7], [0.6]], dtype=np.float32)
-    rows = np.concatenate([boxes, scores, np.zeros((3, 1), np.float32)], axis=1)
+    rows = of_one_class(boxes, scores)
     assert unexplained(rows[:2], boxes, scores, parameters) == 0
     assert unexplained(rows[:1], boxes, scores, parameters) == 1
     assert unexplained(rows[[0, 2]], boxes, scores, parameters) == 2  # one missing, one behind the cut
@@ -139,7 +144,7 @@ def test_a_pair_behind_the_bound_on_candidates_may_not_take_the_place_of_a_suppr
     )
     boxes = np.array([[0, 0, 10, 10], [0, 0, 10, 9], [40, 0, 50, 10]], dtype=np.float32)
     scores = np.array([[0.8], [0.7], [0.6]], dtype=np.float32)
-    rows = np.concatenate([boxes, scores, np.zeros((3, 1), np.float32)], axis=1)
+    rows = of_one_class(boxes, scores)
     assert unexplained(rows[:1], boxes, scores, parameters) == 0
     assert unexplained(rows[[0, 2]], boxes, scores, parameters) == 1
 
@@ -156,7 +161,7 @@ def test_either_of_two_near_equal_classes_may_be_the_best():
 
 def test_nothing_is_suppressed_at_a_threshold_of_1():
     boxes, scores = np.array([[0, 0, 10, 10]] * 2, dtype=np.float32), np.array([[0.8], [0.7]], dtype=np.float32)
-    rows = np.concatenate([boxes, scores, np.zeros((2, 1), np.float32)], axis=1)
+    rows = of_one_class(boxes, scores)
     parameters = OnnxNms(confidence_threshold=0.25, nms_threshold=1.0)
     assert unexplained(rows, boxes, scores, parameters) == 0
     assert unexplained(rows[:1], boxes, scores, parameters) == 1
@@ -176,7 +181,7 @@ def test_an_overlap_is_excused_only_very_near_the_threshold():
     for bottom, wrong in ((50.05, 0), (50.15, 1), (49.95, 0), (49.85, 1)):  # IoU 0.5005, 0.5015, 0.4995, 0.4985
         boxes = np.array([[0, 0, 100, 100], [0, 0, 100, bottom]], dtype=np.float32)
         scores = np.array([[0.8], [0.7]], dtype=np.float32)
-        rows = np.concatenate([boxes, scores, np.zeros((2, 1), np.float32)], axis=1)
+        rows = of_one_class(boxes, scores)
         assert unexplained(rows if bottom > 50 else rows[:1], boxes, scores, parameters) == wrong, bottom
 
 

@@ -78,6 +78,14 @@ def test_the_recipe_says_what_the_file_is_fixed_to_and_what_is_not_read(tmp_path
     assert (recipe.input.batch, recipe.input.height, recipe.input.width) == (4, 72, 90)
 
 
+def test_a_file_of_float16_is_read_like_any_other(tmp_path, capsys):
+    head = HEADS["yolov8"]
+    model = network(encoded(head, *known(head, batch=1)), kind=onnx.TensorProto.FLOAT16)
+    onnx.save(model, tmp_path / "x.onnx")
+    assert main(["inspect", str(tmp_path / "x.onnx")]) == 0
+    assert "head            yolo" in capsys.readouterr().out
+
+
 def test_a_file_for_another_task_is_told_so(tmp_path, capsys):
     assert main(["inspect", saved(tmp_path, "yolov8", None, task="detect")]) == 0
     assert "not recognised" not in capsys.readouterr().out

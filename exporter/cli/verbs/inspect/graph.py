@@ -32,15 +32,15 @@ LONGEST = 80  # characters of a value
 
 @dataclass(frozen=True)
 class Taken:
-    """The recipe that a file is taken for: overrides of a command line, with `weights` as they were given. num_classes:
-    where the recipe has to say it, None: it need not. batch: what the file is fixed to, 1 else."""
+    """The recipe that a file is taken for: overrides of a command line, with `weights` as they were given. batch: what
+    the file is fixed to, 1 else; of_the_head: keys of `model.head` that it has to say."""
 
     head: str
     weights: Path
     batch: int
     height: int
     width: int
-    num_classes: int | None
+    of_the_head: dict[str, int]
 
     @property
     def overrides(self) -> list[str]:
@@ -48,16 +48,8 @@ class Taken:
         if self.height != self.width:
             size = [f"input.height={self.height}", f"input.width={self.width}"]
         batch = [] if self.batch == 1 else [f"input.batch={self.batch}"]
-        keys = [f"model.head.{key}={value}" for key, value in self._of_the_head.items()]
+        keys = [f"model.head.{key}={value}" for key, value in self.of_the_head.items()]
         return ["model=onnx", f"model/head={self.head}", f"model.weights={self.weights}", *batch, *size, *keys]
-
-    @property
-    def _of_the_head(self) -> dict[str, int]:
-        """Keys of `model.head` in which the file is not as its preset."""
-        usual = presets()[self.head].size_multiple
-        multiple = math.gcd(self.height, self.width, usual)
-        count = {} if self.num_classes is None else {"num_classes": self.num_classes}
-        return count if multiple == usual else count | {"size_multiple": multiple}
 
     def recipe(self, name: str) -> str:
         """The text of a recipe of that name."""
@@ -71,8 +63,8 @@ class Taken:
             "",
             "model:",
             f"  weights: {json.dumps(str(self.weights.resolve()))}",
-            *(["  head:"] if self._of_the_head else []),
-            *(f"    {key}: {value}" for key, value in self._of_the_head.items()),
+            *(["  head:"] if self.of_the_head else []),
+            *(f"    {key}: {value}" for key, value in self.of_the_head.items()),
             "input:",
             *([] if self.batch == 1 else [f"  batch: {self.batch}"]),
             f"  height: {self.height}",
@@ -92,18 +84,24 @@ def inspected(path: Path) -> tuple[list[str], Taken | None]:
     except RequestError:
         names = None
     lines += list(_of_metadata(metadata, names))
-    fit = fitting(in_float32(file.model), str(path), len(names) if names else None)
+    model = in_float32(file.model)
+    fit = fitting(model, str(path), len(names) if names else None)
     if not fit:
-        why = _why_none(file.model, path, names, metadata)
+        why = _why_none(model, path, names, metadata)
         return [*lines, row("head", f"not recognised: {why}")], None
     outputs = [value.name for value in file.model.graph.output]
     told = by_name(list(fit), _said(metadata), outputs)
     head = told or next(iter(fit))
     height, width, sizes = _sizes(file.model, metadata)
-    silent = not names and presets()[head].layout == "detections"
-    dims = walk.inputs(file.model.graph)[0].type.tensor_type.shape.dim
-    taken = Taken(head, path, dims[0].dim_value or 1, height, width, fit[head] if silent else None)
-    unread = _unread(file.model, path, head)
+    preset = presets()[head]
+    of_the_head = {}
+    if not names and preset.layout == "detections":
+        of_the_head["num_classes"] = fit[head]
+    if (multiple := math.gcd(height, width, preset.size_multiple)) != preset.size_multiple:
+        of_the_head["size_multiple"] = multiple
+    dims = walk.inputs(model.graph)[0].type.tensor_type.shape.dim
+    taken = Taken(head, path, dims[0].dim_value or 1, height, width, of_the_head)
+    unread = names_of(model, None, preset, str(path)).unread(model)
     others = [name for name in fit if name != head]
     lines += [
         row("head", f"{head}: {'as the file says itself' if told else 'guessed from shapes and values'}"),
@@ -112,7 +110,7 @@ def inspected(path: Path) -> tuple[list[str], Taken | None]:
         *([row("not read", f"{', '.join(unread)}: see that they are no part of the detections")] if unread else []),
         row(
             "guessed",
-            f"what it is fed: {presets()[head].fed or 'not known, set preprocessing'} (the file does not say)",
+            f"what it is fed: {preset.fed or 'not known, set preprocessing'} (the file does not say)",
         ),
         row("", f"size {height} × {width}: {sizes}"),
         row(
@@ -163,17 +161,11 @@ def _of_metadata(metadata: dict[str, str], names: tuple[str, ...] | None) -> Ite
         yield row("metadata" if i == 0 else "", line)
 
 
-def _unread(model: onnx.ModelProto, path: Path, head: str) -> list[str]:
-    """The outputs that a head of this name leaves aside."""
-    read = names_of(model, None, presets()[head], str(path)).outputs
-    return [value.name for value in model.graph.output if value.name not in read]
-
-
 def _why_none(model: onnx.ModelProto, path: Path, names: tuple[str, ...] | None, metadata: dict[str, str]) -> str:
-    """Why no head fits the graph."""
+    """Why no head fits the graph, which is in float32."""
     if metadata.get("task", "detect") != "detect":
         return f"the file says that it is for another task than detection: {metadata['task'][:LONGEST]}"
-    others = fitting(in_float32(model), str(path), None) if names else {}
+    others = fitting(model, str(path), None) if names else {}
     if names and others:
         name, count = next(iter(others.items()))
         return (
