@@ -119,8 +119,12 @@ class OnnxRuntime(BackendNode):
         making."""
         from exporter.graph.align_channels import align_channels
         from exporter.graph.clean import strip_metadata
+        from exporter.graph.last_softmax import last_softmax
+        from exporter.graph.pool_as_conv import pool_as_conv
 
-        return strip_metadata(align_channels(model))
+        for faster in (align_channels, pool_as_conv, last_softmax):
+            model = faster(model)
+        return strip_metadata(model)
 
     def section(self, model: "onnx.ModelProto", input: "InputSection") -> "BackendSection":
         """The manifest's section `backend` of the finished `model`."""

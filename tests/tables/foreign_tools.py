@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-SIZE = 320
+SIZE = int(os.environ.get("FOREIGN_SIZE", "320"))
 Rows = np.ndarray
 """[n, 6]: x1, y1, x2, y2 in pixels of the input, score, class."""
 
@@ -308,6 +308,7 @@ NETWORKS = {
     "YOLO11-n": Network(ULTRALYTICS, "yolo11", _ultralytics("yolo11n.yaml"), yolo_nms, ROUNDING),
     "YOLOv9-t": Network(ULTRALYTICS, "yolov9", _ultralytics("yolov9t.yaml"), yolo_nms, ROUNDING),
     "YOLO26-n": Network(ULTRALYTICS, "yolo11", _ultralytics("yolo26n.yaml"), yolo_nms, ROUNDING),
+    "YOLO11-s": Network(ULTRALYTICS, "yolo11", _ultralytics("yolo11s.yaml"), yolo_nms, ROUNDING),
     "YOLO26-n, end to end": Network(ULTRALYTICS, "yolo26", _ultralytics("yolo26n.yaml", nms=False), end_to_end,
                                     (*ROUNDING, "model.head.num_classes=80")),
     "YOLOv9-t of LibreYOLO": Network(LIBREYOLO, "libreyolo9", _libreyolo("LibreYOLO9", "t", YOLO), libreyolo9_nms, ROUNDING),
