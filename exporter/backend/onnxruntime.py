@@ -121,8 +121,9 @@ class OnnxRuntime(BackendNode):
         from exporter.graph.clean import strip_metadata
         from exporter.graph.last_softmax import last_softmax
         from exporter.graph.pool_as_conv import pool_as_conv
+        from exporter.graph.resize_by_copies import resize_by_copies
 
-        for faster in (align_channels, pool_as_conv, last_softmax):
+        for faster in (align_channels, pool_as_conv, resize_by_copies, last_softmax):
             model = faster(model)
         return strip_metadata(model)
 
