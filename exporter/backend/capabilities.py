@@ -6,6 +6,7 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Capabilities:
     """scheme: "u8s8" or "s8s8", how INT8 has to be for it.
+    fuses_activations: whether it computes what follows a convolution (SiLU, LeakyRelu, a gate) in float, within it.
     max_candidates: how many candidates of an image may enter suppression, None: any number.
     any_size: whether it runs any size of a graph with dynamic sides, which then has to refuse some by itself.
     own_nms: the class of `exporter.postprocessing.nms` that "auto" stands for; None: no preference.
@@ -14,6 +15,7 @@ class Capabilities:
     a network that came quantized is proved with INT8's bounds."""
 
     scheme: str = "u8s8"
+    fuses_activations: bool = False
     max_candidates: int | None = None
     any_size: bool = True
     own_nms: str | None = None

@@ -39,7 +39,7 @@ class TensorRT(BackendNode):
 
     # An engine refuses by itself what lies outside its profile.
     capabilities: ClassVar[Capabilities] = Capabilities(
-        scheme="s8s8", max_candidates=MAX_TOP_K, any_size=False, own_nms="EfficientNms"
+        scheme="s8s8", fuses_activations=True, max_candidates=MAX_TOP_K, any_size=False, own_nms="EfficientNms"
     )
 
     compiler: ClassVar[str | None] = "tensorrt"

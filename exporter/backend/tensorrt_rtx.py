@@ -25,7 +25,12 @@ class TensorRtRtx(TensorRT):
     """conf/backend/tensorrt_rtx.yaml says what the field is. A graph for it is one for TensorRT 11."""
 
     capabilities: ClassVar[Capabilities] = Capabilities(
-        scheme="s8s8", max_candidates=MAX_TOP_K, any_size=False, own_nms="ClusterNms", own_nms_any_shape=True
+        scheme="s8s8",
+        fuses_activations=True,
+        max_candidates=MAX_TOP_K,
+        any_size=False,
+        own_nms="ClusterNms",
+        own_nms_any_shape=True,
     )
     package: ClassVar[str | None] = "tensorrt-rtx-cu13-bindings"
     compiler: ClassVar[str | None] = "tensorrt_rtx"

@@ -8,3 +8,5 @@ MOVING = ("MaxPool", "DepthToSpace", "SpaceToDepth", "Resize", "Reshape", "Trans
 """Operators whose results are values of their first input, or lie between them; other inputs are no images."""
 COMPUTING = ("Relu", "Add", "Mul", "Concat", "Sigmoid", "LeakyRelu", "AveragePool", "GlobalAveragePool")
 """Other operators that engines run on integers."""
+ACTIVATIONS = ("Sigmoid", "LeakyRelu", "Mul")
+"""Those of them that follow a convolution: a Mul by what a Sigmoid gives is SiLU or a gate."""

@@ -33,7 +33,8 @@ class Plan:
 
     def model(self, layers: Collection[str]) -> onnx.ModelProto:
         """The core with these of the layers in INT8, and with what goes along with them."""
-        return qdq.insert(self.core, _nodes(self.core, layers, self.excluded), self.ranges, self.scheme, self.means)
+        nodes = _nodes(self.core, layers, self.excluded, self.scheme)
+        return qdq.insert(self.core, nodes, self.ranges, self.scheme, self.means)
 
 
 def plan(
@@ -49,7 +50,7 @@ def plan(
     left and for unfit images, BuildError for values that are not finite.
     """
     assert task.images is not None  # `needs_calibration` says so
-    core, scheme = task.core, replace(SCHEMES[task.scheme], per_channel=per_channel)
+    core, scheme = task.core, replace(SCHEMES[task.scheme], per_channel=per_channel, fused=task.fused)
     layers, excluded, choices = selected(core, node, linear_layers)
     if not scheme.symmetric:  # TensorRT has an integer ConvTranspose; the engines of the other scheme have none
         core, left = upsample.as_convolutions(core, layers)
@@ -60,8 +61,8 @@ def plan(
             )
         layers = [name for name in layers if name not in left]
         core = pooling.as_pooling(core)
-    nodes = _nodes(core, layers, excluded)
-    tensors = list(dict.fromkeys([*qdq.tensors_with_pairs(core, nodes), *_products(core, nodes)]))
+    nodes = _nodes(core, layers, excluded, scheme)
+    tensors = list(dict.fromkeys([*qdq.tensors_with_pairs(core, nodes, scheme.fused), *_products(core, nodes)]))
     read = _read_by(core, layers) if bias_correction else []
     histograms = task.method in ranges.HISTOGRAM_METHODS
     seen = (task.collect or statistics.collect)(core, tensors, task.images, histograms, averaged=read)
@@ -77,8 +78,8 @@ def plan(
     return Plan(core, layers, excluded, chosen, means, scheme, choices)
 
 
-def _nodes(core: onnx.ModelProto, layers: Collection[str], excluded: Collection[str]) -> list[str]:
-    return [*layers, *policy.carried_along(core, layers, excluded)]
+def _nodes(core: onnx.ModelProto, layers: Collection[str], excluded: Collection[str], scheme: Scheme) -> list[str]:
+    return [*layers, *policy.carried_along(core, layers, excluded, scheme.fused)]
 
 
 def _read_by(core: onnx.ModelProto, layers: Collection[str]) -> list[str]:

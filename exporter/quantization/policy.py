@@ -18,7 +18,7 @@ import onnx
 import onnx_ir as ir
 
 from exporter.common.errors import RequestError
-from exporter.graph.operators import COMPUTING, LINEAR, MOVING, WEIGHTED
+from exporter.graph.operators import ACTIVATIONS, COMPUTING, LINEAR, MOVING, WEIGHTED
 from exporter.quantization.qdq import positive_gain
 
 
@@ -77,10 +77,12 @@ def ends(layers: Sequence[str], first_n: int, last_n: int) -> tuple[list[str], l
     return list(layers[:first_n]), list(layers[count - last_n :])
 
 
-def carried_along(model: onnx.ModelProto, chosen: Iterable[str], exclude: Iterable[str]) -> list[str]:
+def carried_along(
+    model: onnx.ModelProto, chosen: Iterable[str], exclude: Iterable[str], fused: bool = False
+) -> list[str]:
     """The names of the other nodes that go along with the chosen convolutions, in graph order: those on a way from one
-    of them (or the input) to another, through operators that engines run on integers, and the Relu after each. Nothing
-    goes along with chosen linear layers, whose results are float."""
+    of them (or the input) to another, through operators that engines run on integers, and the Relu after each; `fused`:
+    without the activations on such a way. Nothing goes along with chosen linear layers, whose results are float."""
     graph = ir.from_proto(model).graph
     wanted, excluded = set(chosen), set(exclude)
     convolutions = {node.name for node in graph if node.name in wanted and node.op_type in WEIGHTED}
@@ -97,7 +99,8 @@ def carried_along(model: onnx.ModelProto, chosen: Iterable[str], exclude: Iterab
         follows = node.op_type == "Relu" and node.predecessors() and node.predecessors()[0].name in convolutions
         if node.name in convolutions or (node in reached and any(user in leading for user in node.successors())):
             leading.add(node)
-        if node.name not in convolutions and (node in leading or follows):
+        in_float = fused and node.op_type in ACTIVATIONS and positive_gain(node) is None
+        if node.name not in convolutions and (node in leading or follows) and not in_float:
             names.append(node.name or "")
     return names[::-1]
 

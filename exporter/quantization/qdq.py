@@ -3,7 +3,8 @@
 An engine runs an operator on integers when DequantizeLinear stands before all its inputs and QuantizeLinear after its
 result. Where the pairs go therefore decides the speed:
 
-- the result of every quantized node carries a pair, and so does every float tensor that such a node reads;
+- the result of every quantized node carries a pair, and so does every float tensor that such a node reads; for engines
+  that fuse activations results are left out that nobody reads as integers (`Scheme.fused`);
 - linear layers are the exception: their results are float, as is what reads them (a bias, LayerNorm, an activation);
 - a Relu belongs to the operator before it: one pair, after the Relu. Without negative values the zero point is the
   lowest integer, so rounding to integers is the Relu;
@@ -33,9 +34,10 @@ Ranges = Mapping[str, tuple[float, float]]
 Means = Mapping[str, np.ndarray]
 
 
-def tensors_with_pairs(model: onnx.ModelProto, nodes: Collection[str]) -> list[str]:
-    """The names, in graph order, of the activations that get a pair when the nodes of these names are quantized."""
-    return [_name(value) for value in _Placement(ir.from_proto(model).graph, nodes).paired]
+def tensors_with_pairs(model: onnx.ModelProto, nodes: Collection[str], fused: bool = False) -> list[str]:
+    """The names, in graph order, of the activations that get a pair when the nodes of these names are quantized; fused:
+    see `Scheme`."""
+    return [_name(value) for value in _Placement(ir.from_proto(model).graph, nodes, fused).paired]
 
 
 def insert(
@@ -49,7 +51,7 @@ def insert(
     """
     quantized = ir.from_proto(model)
     graph = quantized.graph
-    placement = _Placement(graph, nodes)
+    placement = _Placement(graph, nodes, scheme.fused)
     common = placement.common_ranges(ranges, share_all=scheme.symmetric)
     scales = {}
     for value in placement.paired:
@@ -69,7 +71,7 @@ class _Placement:
     """Where the pairs go. `nodes`: the quantized nodes in graph order; `paired`: the tensors with a pair, as they are
     met in it; `reads`: the first input of each node; `gains`: (Mul, number) by the tensor that they read."""
 
-    def __init__(self, graph: ir.Graph, names: Collection[str]):
+    def __init__(self, graph: ir.Graph, names: Collection[str], fused: bool):
         wanted = set(names)
         self.nodes = [node for node in graph if node.name in wanted]
         self.members = set(self.nodes)
@@ -81,7 +83,7 @@ class _Placement:
             if gain is not None and all(user in self.members and user.op_type == "Add" for user in users):
                 self.gains.setdefault(self.reads[node], []).append((node, gain))
                 skipped.add(node.outputs[0])
-        values = (value for node in self.nodes for value in (*_activations(node), *_results(node)))
+        values = (value for node in self.nodes for value in (*_activations(node), *_results(node, fused)))
         self.paired = [value for value in dict.fromkeys(values) if value not in skipped]
 
     def _belongs(self, relu: ir.Node) -> bool:
@@ -133,9 +135,10 @@ def _activations(node: ir.Node) -> list[ir.Value]:
     return inputs[:1] if node.op_type in (*MOVING, *WEIGHTED, *LINEAR) else inputs
 
 
-def _results(node: ir.Node) -> list[ir.Value]:
-    """The outputs that become integers."""
-    return [] if node.op_type in LINEAR else list(node.outputs)
+def _results(node: ir.Node, fused: bool) -> list[ir.Value]:
+    """The outputs that become integers, whoever reads them; `fused`: where they are those that were read."""
+    left = node.op_type not in (*MOVING, "Concat") if fused else node.op_type in LINEAR
+    return [] if left else list(node.outputs)
 
 
 def pair_node(kind: str, inputs: list[ir.Value], name: str, axis: int | None = None) -> ir.Node:

@@ -27,13 +27,16 @@ class Scheme:
     """symmetric: activations are int8 with zero point 0, else uint8 with a zero point of their own.
     int32_bias: biases are stored as integers, scaled like the accumulator (input scale · weight scale).
     per_channel: weights have a scale for each output channel, else one for all.
-    reduced: weights are so small that no pair of products saturates, see `PAIR_RANGE`."""
+    reduced: weights are so small that no pair of products saturates, see `PAIR_RANGE`.
+    fused: results become integers only where an operator on integers reads them, and activations stay in float: for
+    engines that compute what follows a convolution within it. Else every result of an operator on integers does."""
 
     name: str
     symmetric: bool
     int32_bias: bool
     per_channel: bool = True
     reduced: bool = False
+    fused: bool = False
 
     @property
     def dtype(self) -> type[np.integer]:

@@ -37,6 +37,7 @@ class Task:
     None where the node needs none.
     method, percentile: how ranges come from what is seen, see `exporter.quantization.ranges`.
     scheme: "u8s8" or "s8s8", what "auto" stands for having been decided.
+    fused: whether the engine fuses activations, see `exporter.quantization.scheme.Scheme`.
     input_range: the lowest and highest value that `images` can hold by its nature, (0, 1) for x/255: in u8s8 its
     scale is then exactly 1/255 and its zero point 0, so that the image's bytes are the quantized tensor; None takes
     what the images hold.
@@ -56,6 +57,7 @@ class Task:
     method: str = "minmax"
     percentile: float = 99.99
     scheme: str = "u8s8"
+    fused: bool = False
     input_range: tuple[float, float] | None = None
     network: "nn.Module | None" = None
     trace: "Callable[[nn.Module], onnx.ModelProto] | None" = None

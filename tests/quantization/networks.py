@@ -36,6 +36,10 @@ class Builder:
     def conv_relu(self, module: str, value: str, inputs: int, outputs: int, kernel: int = 3, **attributes) -> str:
         return self.add("Relu", module, self.conv(f"{module}.conv", value, inputs, outputs, kernel, **attributes))
 
+    def conv_silu(self, module: str, value: str, inputs: int, outputs: int, kernel: int = 3, **attributes) -> str:
+        result = self.conv(module, value, inputs, outputs, kernel, **attributes)
+        return self.add("Mul", module, result, self.add("Sigmoid", module, result))
+
     def upsample(self, module: str, value: str, inputs: int, outputs: int, kernel: int = 2, **attributes) -> str:
         spread = 1 / np.sqrt(inputs)
         w = self.weight(

@@ -3,9 +3,11 @@
 from dataclasses import replace
 
 import numpy as np
+import onnx
 import pytest
 
 from exporter.common.errors import BuildError
+from exporter.quantization.policy import carried_along, layers
 from exporter.quantization.qdq import insert, tensors_with_pairs
 from exporter.quantization.scheme import S8S8, SCHEMES, U8S8
 from tests.quantization.networks import Builder, by_name, constants, detector, made_images, relative_error, run
@@ -37,6 +39,52 @@ def test_a_relu_whose_input_has_other_readers_has_a_pair_of_its_own():
     joined = b.add("Add", "b", b.add("Relu", "a", value), value)
     model = b.model(b.conv("c", joined, 8, 4))
     assert {"a/Conv", "a/Relu"} <= set(tensors_with_pairs(model, [node.name for node in model.graph.node]))
+
+
+def silu_network():
+    b = Builder()
+    one = b.conv_silu("one", "images", 3, 8)
+    two = b.add("Concat", "two", one, b.conv_silu("branch", one, 8, 8), axis=1)
+    gate = b.add("Sigmoid", "gate", b.conv("gate", b.add("GlobalAveragePool", "mean", two), 16, 16, kernel=1))
+    gated = b.add("Mul", "gated", two, gate)
+    return b.model(b.conv("last", b.conv_relu("three", gated, 16, 8), 8, 4))
+
+
+def names_of(model, fused):
+    chosen = layers(model, [], [])
+    return [*chosen, *carried_along(model, chosen, [], fused)]
+
+
+def test_where_the_engine_fuses_activations_no_pair_stands_before_one():
+    model = silu_network()
+    got = tensors_with_pairs(model, names_of(model, fused=True), fused=True)
+    # What convolutions read, and what only moves: two/Concat is read by float operators alone where no mean reads it.
+    assert set(got) == {"images", "one/Mul", "branch/Mul", "two/Concat", "mean/GlobalAveragePool", "gated/Mul"}
+    every = tensors_with_pairs(model, names_of(model, fused=False))
+    assert set(every) > set(got) and {"one/Conv", "one/Sigmoid", "gate/Conv", "gate/Sigmoid", "three/Relu"} <= set(
+        every
+    )
+
+
+@pytest.mark.parametrize("scheme", SCHEMES.values(), ids=SCHEMES)
+def test_fused_activations_are_computed_in_float_and_so_nearer_to_it(scheme):
+    model, (image, *_) = silu_network(), made_images(1)
+    errors = {}
+    for fused in (False, True):
+        names = names_of(model, fused)
+        tensors = tensors_with_pairs(model, names, fused)
+        values = run(model, image, *tensors, optimize=False)
+        ranges = {t: (float(v.min()), float(v.max())) for t, v in zip(tensors, values, strict=True)}
+        quantized = insert(model, names, ranges, replace(scheme, fused=fused))
+        onnx.checker.check_model(quantized, full_check=True)
+        errors[fused] = relative_error(run(model, image)[0], run(quantized, image, optimize=False)[0])
+        producers = {output: node for node in quantized.graph.node for output in node.output}
+        for node in quantized.graph.node:
+            if node.op_type == "Conv" and node.name != "last/Conv":
+                assert {producers[value].op_type for value in node.input[:2]} == {"DequantizeLinear"}, node.name
+            if node.op_type == "Sigmoid":
+                assert (producers[node.input[0]].op_type == "Conv") == fused
+    assert errors[True] < errors[False]
 
 
 def test_so_has_a_relu_behind_what_computes_nothing_or_stays_in_float():

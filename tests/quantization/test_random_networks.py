@@ -10,7 +10,19 @@ from exporter.quantization.int8 import Int8
 from exporter.quantization.task import Task
 from tests.quantization.networks import Builder, made_images, relative_error, run
 
-OPERATORS = ("conv", "conv_relu", "relu", "max_pool", "add", "concat", "gain", "up_down", "sigmoid", "average_pool")
+OPERATORS = (
+    "conv",
+    "conv_relu",
+    "conv_silu",
+    "relu",
+    "max_pool",
+    "add",
+    "concat",
+    "gain",
+    "up_down",
+    "sigmoid",
+    "average_pool",
+)
 
 
 @st.composite
@@ -20,7 +32,7 @@ def networks(draw) -> onnx.ModelProto:
     for i, operator in enumerate(draw(st.lists(st.sampled_from(OPERATORS), min_size=1, max_size=6))):
         name = f"layer{i}"
         value, channels = draw(st.sampled_from(values))
-        if operator in ("conv", "conv_relu"):
+        if operator in ("conv", "conv_relu", "conv_silu"):
             value, channels = getattr(b, operator)(name, value, channels, 8, kernel=draw(st.sampled_from([1, 3]))), 8
         elif operator in ("relu", "sigmoid"):
             value = b.add(operator.capitalize(), name, value)
@@ -47,10 +59,11 @@ def networks(draw) -> onnx.ModelProto:
 
 @pytest.mark.slow
 @settings(max_examples=60, deadline=None)
-@given(networks(), st.sampled_from(["u8s8", "s8s8"]), st.sampled_from(["minmax", "mse"]), st.booleans(), st.booleans())
-def test_int8_is_close_to_float_whatever_the_network(model, scheme, method, per_channel, bias_correction):
+@given(networks(), st.sampled_from(["u8s8", "s8s8"]), st.sampled_from(["minmax", "mse"]), st.booleans(), st.booleans(),
+       st.booleans())  # fmt: skip
+def test_int8_is_close_to_float_whatever_the_network(model, scheme, method, per_channel, bias_correction, fused):
     images = made_images(2, 8)
-    task = Task(model, images=images, method=method, scheme=scheme, input_range=(0.0, 1.0))
+    task = Task(model, images=images, method=method, scheme=scheme, fused=fused, input_range=(0.0, 1.0))
     quantized, summary, _ = Int8(per_channel=per_channel, bias_correction=bias_correction).quantize(task)
     onnx.checker.check_model(quantized, full_check=True)
     assert summary.convolutions.left_in_float == ["last/Conv"]

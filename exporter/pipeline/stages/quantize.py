@@ -82,6 +82,7 @@ def quantize(
         method=calibration.method,
         percentile=calibration.percentile,
         scheme=quantization.scheme_for(backend.capabilities.scheme),
+        fused=backend.capabilities.fuses_activations,
         input_range=section.normalization.input_range if section.inside_graph else None,
         ground_truths=partial(calibration.ground_truths, model.class_names, section.geometry, odd.update),
         unordered=model.unordered,
