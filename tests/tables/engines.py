@@ -24,12 +24,14 @@ from tests.tables.measured import built
 from tests.tables.precision import WIDE
 
 FILES = {
-    "FP32": ("quantization=none",),
-    "INT8": ("quantization=int8",),
-    "INT8 by NNCF": ("quantization=nncf",),
-    "INT8, symmetric (for TensorRT)": ("quantization=int8", "backend=tensorrt"),
+    "FP32": ("", "quantization=none"),
+    "INT8": ("_int8",),
+    "INT8, for OpenVINO": ("_int8", "backend=openvino"),
+    "INT8 by NNCF": ("", "quantization=nncf"),
+    "INT8, symmetric (for TensorRT)": ("_int8", "backend=tensorrt"),
 }
-"""What the first column says, and the overrides that choose it; the first, in ONNX Runtime, is the baseline."""
+"""What the first column says; the end of the recipe's name behind the network's, and the overrides that choose it. The
+first, in ONNX Runtime, is the baseline."""
 
 HEAD = ("file", "engine", "mAP", "latency ratio", "images/s, many at once", "detections as in ONNX Runtime")
 SHOWN = 16  # synthetic images whose detections are compared between the engines
@@ -39,14 +41,14 @@ def table(
     model: str, size: int, scenes: int, rounds: int, limit: int | None, chart: Path, progress: Progress
 ) -> str:  # fmt: skip
     """The table in Markdown, and a paragraph before it that says what was measured where; `chart`: a PNG beside it."""
-    common = (f"+recipe={model}", "model.weights=demo", "calibration=demo", f"input.size={size}", "proof.num_scenes=0",
+    common = ("model.weights=demo", "calibration=demo", f"input.size={size}", "proof.num_scenes=0",
               "postprocessing.nms.confidence_threshold=0.01", *WIDE)  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         folders, missing = {}, {}
-        for name, overrides in list(FILES.items())[:limit]:
+        for name, (recipe, *overrides) in list(FILES.items())[:limit]:
             own = [override for override in common if name != "FP32" or not override.startswith("calibration")]
             try:
-                built([*own, *overrides], Path(folder) / name)
+                built([f"+recipe={model}{recipe}", *own, *overrides], Path(folder) / name)
                 folders[Path(folder) / name] = name
             except BuildError as error:
                 missing[name] = str(error)
