@@ -37,9 +37,12 @@ class DeclaredNetwork(ABC):
     """images float32 [B, 3, H, W] → boxes [B, N, 4] xyxy in input pixels, scores [B, N, C], float32 tensors.
     `num_classes` is C."""
 
-    def __init__(self, head: Head, label: str, num_outputs: int, batch: int | None, sides: Sequence[int | None]):
+    def __init__(
+        self, head: Head, label: str, num_outputs: int, batch: int | None, sides: Sequence[int | None],
+        suggests: bool = True,
+    ):  # fmt: skip
         """label: what errors begin with; num_outputs: how many the network has; batch, sides: height and width that it
-        is fixed to, None where any go.
+        is fixed to, None where any go; suggests: whether an error says which declarations would fit.
 
         Raises RequestError where it is not of the contract, judged by what it gives for a blank image and a few
         others."""
@@ -47,7 +50,7 @@ class DeclaredNetwork(ABC):
         height, width = (side or TRIED for side in sides)
         blank = self._tried(batch or 1, height, width)
         self.num_classes = self._read(blank, height, width)[1].shape[2]
-        self._check_declared(*(side or PROBED for side in sides))
+        self._check_declared(*(side or PROBED for side in sides), suggests)
 
     def core(
         self, opset: int, batch: int | None, height: int | None, width: int | None,
@@ -57,7 +60,7 @@ class DeclaredNetwork(ABC):
         dimension dynamic. Raises RequestError where it cannot be one, or fails at that size."""
         core = self._graph(opset, (batch, height, width), options, device)
         tried, any_size = self._tried(batch or 2, height or TRIED, width or TRIED), None in (height, width)
-        core = shaped(core, tried, any_size, boxes_axis=3 - self._head.columns_axis)
+        core = shaped(core, tried, any_size, [3 - axis for axis in self._head.columns_axes])
         return core if self._head.is_contract else attach(core, self._head)
 
     @abstractmethod
@@ -113,7 +116,7 @@ class DeclaredNetwork(ABC):
             raise RequestError(f"{asked} it gives {list(boxes.shape)} and {list(scores.shape)}: {told}")
         return outputs
 
-    def _check_declared(self, height: int, width: int) -> None:
+    def _check_declared(self, height: int, width: int, suggests: bool) -> None:
         """Raises RequestError where it seems to give something else than its head says, see `exporter.model.probe`,
         with the declaration that would fit."""
         images, step = probe.images(height, width), self._batch or 1
@@ -132,7 +135,7 @@ class DeclaredNetwork(ABC):
         except MisdeclaredError as error:  # it has made sense at another size
             raise RequestError(f"{there} it gives {error}") from error
         if seems:
-            may_be_told = self._num_outputs == self._head.num_outputs
+            may_be_told = suggests and self._num_outputs == self._head.num_outputs
             fit = declarations_that_fit(self._head, read, height, width) if may_be_told else []
             declare = f"; or declare what it gives: {' or '.join(fit)}" if fit else ""
             told = convert("convert them") if self._head.is_contract else "another model/head"

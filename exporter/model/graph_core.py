@@ -129,23 +129,23 @@ def sized(core: onnx.ModelProto, sizes: Mapping[str, int | None], label: str) ->
 
 
 def shaped(
-    core: onnx.ModelProto, outputs: Sequence[np.ndarray], any_size: bool, boxes_axis: int = 1
+    core: onnx.ModelProto, outputs: Sequence[np.ndarray], any_size: bool, boxes_axes: Sequence[int] = (1, 1)
 ) -> onnx.ModelProto:
     """A copy whose outputs have the shapes of those that it gave, but for the batch and, where it takes images of
-    `any_size`, the number of boxes, then called "predictions". Shapes between are inferred anew. boxes_axis: where that
-    number stands in outputs of somebody else's names.
+    `any_size`, the number of boxes, then called "predictions". Shapes between are inferred anew. boxes_axes: where that
+    number stands in outputs of somebody else's names; the last one stands for all that follow.
 
     Many a graph says less of itself, or what was true for the size it was exported with."""
     model = onnx.ModelProto()
     model.CopyFrom(core)
     batch = model.graph.input[0].type.tensor_type.shape.dim[0]
     del model.graph.value_info[:]
-    for value, output in zip(model.graph.output, outputs, strict=True):
+    for i, (value, output) in enumerate(zip(model.graph.output, outputs, strict=True)):
         dims: list[Any] = list(output.shape)
         if value.name != "anchors":
             dims[0] = batch.dim_param or batch.dim_value
         if any_size:
-            dims[BOXES_AXIS.get(value.name, boxes_axis)] = "predictions"
+            dims[BOXES_AXIS.get(value.name, boxes_axes[min(i, len(boxes_axes) - 1)])] = "predictions"
         value.CopyFrom(onnx.helper.make_tensor_value_info(value.name, onnx.TensorProto.FLOAT, dims))
     return onnx.shape_inference.infer_shapes(model, data_prop=True)
 

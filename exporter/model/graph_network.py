@@ -20,9 +20,13 @@ class GraphNetwork(DeclaredNetwork):
     """What the graph itself, as it was given, computes in ONNX Runtime; `parameters` counts its numbers, `unread` names
     the outputs that its head leaves aside."""
 
-    def __init__(self, given: onnx.ModelProto, outputs: Sequence[str] | None, label: str, head: Head | None = None):
+    def __init__(
+        self, given: onnx.ModelProto, outputs: Sequence[str] | None, label: str, head: Head | None = None,
+        suggests: bool = True,
+    ):  # fmt: skip
         """outputs: the names of boxes and scores, None where they are to be found; label: what errors begin with; head:
-        what its outputs mean, None: boxes and scores as they are.
+        what its outputs mean, None: boxes and scores as they are; suggests: whether errors say what would fit, which
+        takes long.
 
         Raises RequestError where the graph is not of the contract, judged by its shapes too."""
         head = head or Head()
@@ -37,7 +41,7 @@ class GraphNetwork(DeclaredNetwork):
         (value,) = (value for value in given.graph.input if value.name == self._names.input)
         dims = value.type.tensor_type.shape.dim
         batch, _, *sides = (dim.dim_value or None for dim in dims)
-        super().__init__(head, label, len(self._names.outputs), batch, sides)
+        super().__init__(head, label, len(self._names.outputs), batch, sides, suggests)
         self.parameters = sum(
             math.prod(tensor.dims)
             for tensor in given.graph.initializer

@@ -135,8 +135,7 @@ def _scores(scores: np.ndarray) -> str | None:
     scored = _columns_of_scores(scores, slack=0.01)
     if MOST * scores.shape[2] < scored < scores.shape[2]:
         return (
-            f"scores in {scored} columns and something else in {scores.shape[2] - scored} (masks, keypoints, an angle),"
-            " which model.cut can leave out"
+            f"scores in {scored} columns and something else in {scores.shape[2] - scored} (masks, keypoints, an angle)"
         )
     if low < -0.01:
         return f"logits (from {low:.3g} to {high:.3g}), scores before the sigmoid"
@@ -150,6 +149,14 @@ def _scores(scores: np.ndarray) -> str | None:
 def _columns_of_scores(scores: np.ndarray, slack: float) -> int:
     """How many columns hold nothing but what is in 0..1, or beside it by so much."""
     return int(((scores >= -slack) & (scores <= 1 + slack)).all(axis=(0, 1)).sum())
+
+
+def leading_scores(given: Sequence[tuple[np.ndarray, np.ndarray]]) -> int:
+    """How many columns, `given` as in `misread`, hold scores before the first that holds something else; 0 where all
+    do."""
+    scores = np.concatenate([scores for _, scores in given])
+    other = ~((scores >= 0) & (scores <= 1)).all(axis=(0, 1))
+    return int(other.argmax())
 
 
 def _add_up(scores: np.ndarray) -> bool:

@@ -15,14 +15,15 @@ from exporter.common.node import Settings
 from exporter.preprocessing.declared import Declared
 
 CORNERS = 4
+MAPS = ("maps", "split_maps")
 
 
 class Head(Settings):
     """conf/model/head/boxes_scores.yaml says what the fields are; the other files there set them."""
 
-    layout: Literal["split", "joined", "maps", "detections"] = "split"
+    layout: Literal["split", "joined", "maps", "split_maps", "detections"] = "split"
     outputs: tuple[str, ...] | Literal["auto"] = "auto"
-    columns: Literal["last", "first"] = "last"
+    columns: Literal["last", "first", "boxes_last"] = "last"
     boxes: Literal["xyxy", "xywh", "cxcywh"] = "xyxy"
     unit: Literal["pixels", "relative"] = "pixels"
     decoding: Literal["none", "yolox", "yolov5", "distances", "dfl"] = "none"
@@ -56,8 +57,11 @@ class Head(Settings):
         raw = self.decoding != "none"
         if raw and not self.strides:
             yield f"decoding={self.decoding} needs strides, those of the maps in their order: [8, 16, 32]"
-        if self.layout == "maps" and not raw:
-            yield "layout=maps needs decoding (yolox, yolov5, distances, dfl); what is decoded is joined or split"
+        if self.layout in MAPS and not raw:
+            yield (
+                f"layout={self.layout} needs decoding (yolox, yolov5, distances, dfl); what is decoded is joined or"
+                " split"
+            )
         if raw and (self.boxes != "xyxy" or self.unit != "pixels"):
             yield f"boxes, unit: have no effect with decoding={self.decoding}, which gives xyxy in pixels: leave them"
         if raw and self.layout == "detections":
@@ -70,13 +74,15 @@ class Head(Settings):
             yield "decoding=yolov5 needs anchors, as many (width, height) in pixels for each of the strides"
         if any(stride < 1 or self.size_multiple % stride for stride in self.strides):
             yield f"strides={list(self.strides)}: size_multiple={self.size_multiple} must be a multiple of each of them"
-        if self.objectness and self.layout not in ("joined", "maps"):
+        if self.columns == "boxes_last" and self.layout != "split":
+            yield f"columns=boxes_last: boxes and scores are two outputs in layout=split alone: layout={self.layout}"
+        if self.objectness and self.layout not in ("joined", *MAPS):
             yield f"objectness: stands between box and classes in layout=joined or maps: layout={self.layout} has none"
         if self.objectness and self.activation == "softmax":
             yield "objectness: is one number, and activation=softmax is over classes: take sigmoid or none"
         if self.layout == "detections" and (self.columns, self.activation, self.background) != ("last", "none", "none"):
             yield "columns, activation, background: have no effect with layout=detections: leave them out"
-        if self.num_classes and self.layout != "detections":
+        if self.num_classes and self.layout in ("split", "split_maps"):
             yield f"num_classes: layout={self.layout} says it by its shape: leave it out"
 
     @property
@@ -106,12 +112,20 @@ class Head(Settings):
     @property
     def num_outputs(self) -> int:
         """How many outputs it is read from."""
-        return {"split": 2, "maps": len(self.strides)}.get(self.layout, 1)
+        of_maps = len(self.strides)
+        return {"split": 2, "maps": of_maps, "split_maps": (2 + self.objectness) * of_maps}.get(self.layout, 1)
 
     @property
-    def columns_axis(self) -> int:
-        """Which axis of an output of rank 3 the numbers of a box stand in."""
-        return 2 if self.columns == "last" else 1
+    def columns_axes(self) -> tuple[int, int]:
+        """Which axis of an output of rank 3 the numbers of a box stand in: of what has its place, and of its scores."""
+        return {"last": (2, 2), "first": (1, 1), "boxes_last": (2, 1)}[self.columns]
+
+    @property
+    def num_read(self) -> int | None:
+        """How many numbers behind the place of a box are read, None: all. Masks, keypoints or an angle may follow."""
+        if self.num_classes is None or self.layout == "detections":
+            return None
+        return self.objectness + self.num_classes + (self.background != "none")
 
     @property
     def fed(self) -> Declared | None:

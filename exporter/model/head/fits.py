@@ -43,7 +43,7 @@ def misdeclared(head: Head, read: Read, height: int, width: int) -> str | None:
 def declarations_that_fit(head: Head, read: Read, height: int, width: int) -> list[str]:
     """As overrides of a command line, those with the fewest changes first, at most `MOST_TOLD` that change as few."""
     fit: list[tuple[int, str]] = []
-    for other, changes in sorted(_others(head), key=lambda each: len(each[1])):
+    for other, changes in sorted(_others(head, read), key=lambda each: len(each[1])):
         if fit and len(changes) > fit[0][0]:
             break
         try:
@@ -57,8 +57,12 @@ def declarations_that_fit(head: Head, read: Read, height: int, width: int) -> li
     return [text for _, text in fit[:MOST_TOLD]]
 
 
-def _others(head: Head) -> Iterator[tuple[Head, dict[str, str]]]:
+def _others(head: Head, read: Read) -> Iterator[tuple[Head, dict[str, str]]]:
     """Heads that differ in what no shape tells, and in what."""
+    if head.num_read is None and head.layout in ("joined", "maps"):
+        scores = probe.leading_scores(read(_as_it_is(head)))
+        if scores:
+            yield head.model_copy(update={"num_classes": scores}), {"num_classes": str(scores)}
     if head.layout == "detections":
         activations: Sequence[tuple[str, str]] = ((head.activation, head.background),)
     else:

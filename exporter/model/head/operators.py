@@ -37,19 +37,26 @@ def attach(core: onnx.ModelProto, head: Head) -> onnx.ModelProto:
 
 def _tail(op: Op, head: Head, outputs: list[Tensor], images: Tensor, sides: list[int | None]) -> Outputs:
     if head.layout == "split":
-        places, rest = (_columns_last(op, head, output) for output in outputs)
+        places, rest = (_columns_last(op, *each) for each in zip(outputs, head.columns_axes, strict=True))
+    elif head.layout == "split_maps":
+        every = range(0, len(outputs), len(head.strides))
+        places, *parts = (_of_maps(op, head, outputs[i : i + len(head.strides)]) for i in every)
+        rest = op.Concat(*parts, axis=2) if len(parts) > 1 else parts[0]
     else:
-        rows = _of_maps(op, head, outputs) if head.layout == "maps" else _columns_last(op, head, outputs[0])
-        of_box, of_rest = head.box_columns, rows.shape[2] - head.box_columns
-        places, rest = op.Split(rows, [of_box, of_rest], axis=2, _outputs=2)
+        axis = head.columns_axes[0]
+        rows = _of_maps(op, head, outputs) if head.layout == "maps" else _columns_last(op, outputs[0], axis)
+        sizes = [head.box_columns, rows.shape[2] - head.box_columns]
+        if head.num_read is not None and head.num_read < sizes[1]:
+            sizes = [head.box_columns, head.num_read, sizes[1] - head.num_read]
+        places, rest = op.Split(rows, sizes, axis=2, _outputs=len(sizes))[:2]
     batch, count = outputs[0].shape[0], places.shape[1]
     boxes, scores = _boxes(op, head, places, images, sides), _scores(op, head, rest)
     names = zip(DECODED_OUTPUTS, (boxes, scores), (4, scores.shape[2]), strict=True)
     return {name: (value, [batch, count, last]) for name, value, last in names}
 
 
-def _columns_last(op: Op, head: Head, output: Tensor) -> Tensor:
-    return output if head.columns == "last" else op.Transpose(output, perm=[0, 2, 1])
+def _columns_last(op: Op, output: Tensor, axis: int) -> Tensor:
+    return output if axis == 2 else op.Transpose(output, perm=[0, 2, 1])
 
 
 def _of_maps(op: Op, head: Head, outputs: list[Tensor]) -> Tensor:

@@ -7,8 +7,13 @@ import onnx
 from exporter.common.errors import RequestError
 from exporter.graph import walk
 from exporter.model.graph_outputs import shown
-from exporter.model.head import CORNERS, Head
+from exporter.model.head import CORNERS, MAPS, Head
 
+NAMES = {
+    "split": "BOXES,SCORES", "maps": "NAME,…",
+    "split_maps": "BOXES_8,BOXES_16,…,CLASSES_8,CLASSES_16,…",
+}  # fmt: skip
+"""What to write where names are wanted, by layout."""
 FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)
 
 
@@ -26,16 +31,17 @@ def outputs_of(graph: onnx.GraphProto, head: Head, told: Sequence[str] | None, l
         if len(told) != count:
             raise RequestError(f"{there}: model.outputs has {len(told)} names, and layout={head.layout} reads {count}")
         return tuple(told)
-    ranks = (4, 5) if head.layout == "maps" else (3,)
+    ranks = (4, 5) if head.layout in MAPS else (3,)
     fit = [name for name, value in found.items() if _may_be(value, ranks)]
     if head.layout == "split" and len(fit) == count:
         fit = _boxes_first(fit, found, head)
+    wanted = f"say which, model.head.outputs=[{NAMES.get(head.layout, 'NAME')}], or another model/head"
+    if head.layout == "split_maps":  # 64 classes, or one, look like places, or objectness
+        raise RequestError(f"{there}: layout=split_maps reads {count}, whose order no shape tells: {wanted}")
     if len(fit) != count:
         raise RequestError(
             f"{there}: the head reads {count} of rank {' or '.join(map(str, ranks))} (layout={head.layout}), and"
-            f" {len(fit)} may be {'it' if count == 1 else 'those'}: say which,"
-            f" model.head.outputs=[{'BOXES,SCORES' if head.layout == 'split' else 'NAME' + ',…' * (count > 1)}], or"
-            " another model/head"
+            f" {len(fit)} may be {'it' if count == 1 else 'those'}: {wanted}"
         )
     return tuple(fit)
 
@@ -43,7 +49,7 @@ def outputs_of(graph: onnx.GraphProto, head: Head, told: Sequence[str] | None, l
 def _boxes_first(names: list[str], found: dict[str, onnx.ValueInfoProto], head: Head) -> list[str]:
     """Of two the one with as many numbers as a box has, in the right place, is boxes; none where that is not sure."""
     wanted = head.box_columns if head.decoding != "none" else CORNERS
-    are = [(walk.shape_of(found[name]) or (None,) * 3)[head.columns_axis] == wanted for name in names]
+    are = [(walk.shape_of(found[name]) or (None,) * 3)[head.columns_axes[0]] == wanted for name in names]
     if sum(are) != 1:
         return []
     return names if are[0] else names[::-1]

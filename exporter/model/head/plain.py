@@ -24,26 +24,39 @@ def decode(head: Head, outputs: Sequence[np.ndarray], height: int, width: int) -
     outputs: as the network gives them, in the order of the head's. Raises MisdeclaredError."""
     outputs = [np.asarray(output, np.float32) for output in outputs]
     if head.layout == "split":
-        places, rest = (_columns_last(head, output) for output in outputs)
+        places, rest = (_columns_last(head, *each) for each in zip(outputs, head.columns_axes, strict=True))
         if places.shape[1] != rest.shape[1]:
             raise MisdeclaredError(
                 f"{places.shape[1]} boxes and {rest.shape[1]} rows of scores: model.head.columns or model.head.outputs"
                 " must be another"
             )
+    elif head.layout == "split_maps":
+        every = range(0, len(outputs), len(head.strides))
+        places, *rest = (_of_maps(head, outputs[i : i + len(head.strides)], height, width) for i in every)
+        rest = np.concatenate(rest, axis=2)
     else:
-        rows = _of_maps(head, outputs, height, width) if head.layout == "maps" else _columns_last(head, outputs[0])
+        in_maps = head.layout == "maps"
+        axis = head.columns_axes[0]
+        rows = _of_maps(head, outputs, height, width) if in_maps else _columns_last(head, outputs[0], axis)
         places, rest = rows[..., : head.box_columns], rows[..., head.box_columns :]
+    if head.num_read is not None:
+        if rest.shape[2] < head.num_read:
+            raise MisdeclaredError(
+                f"{rest.shape[2]} numbers behind the place of a box, and model.head.num_classes needs {head.num_read}:"
+                " fewer classes, or another model.head.columns"
+            )
+        rest = rest[..., : head.num_read]
     _check(head, places, rest, height, width)
     return _boxes(head, places, height, width), _scores(head, rest)
 
 
-def _columns_last(head: Head, output: np.ndarray) -> np.ndarray:
+def _columns_last(head: Head, output: np.ndarray, axis: int) -> np.ndarray:
     if output.ndim == 2 and head.layout != "split":  # one image, and no dimension for it
         output = output[None]
     if output.ndim != 3:
         raise MisdeclaredError(f"{list(output.shape)} has not three dimensions, as layout={head.layout} has: another"
                                " model.head.layout or model.head.outputs")  # fmt: skip
-    return output if head.columns == "last" else output.transpose(0, 2, 1)
+    return output if axis == 2 else output.transpose(0, 2, 1)
 
 
 def _of_maps(head: Head, outputs: Sequence[np.ndarray], height: int, width: int) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import onnx
 from omegaconf import OmegaConf
@@ -31,29 +32,42 @@ def _place(path: Path) -> tuple[bool, bool, str]:
     return path.stem != "boxes_scores", path.stem.startswith("libre"), path.stem
 
 
-def fitting(given: onnx.ModelProto, label: str, classes: int | None) -> dict[str, int]:
-    """The names of the presets whose declaration a graph does not contradict, and how many classes it has with each.
+class Fit(NamedTuple):
+    """num_classes: how many the graph has with a head; of_the_head: how many the head has to say that there are, None:
+    shapes say it."""
+
+    num_classes: int
+    of_the_head: int | None
+
+
+def fitting(given: onnx.ModelProto, label: str, classes: int | None) -> dict[str, Fit]:
+    """By name the presets whose declaration a graph does not contradict.
 
     classes: how many the file names, None: it names none. The graph is run on a few images for each reading of its
     outputs. Presets that read them alike fit alike: their names are all there is between them."""
-    known: dict[str, int | None] = {}
+    known: dict[str, Fit | None] = {}
     fit = {}
     for name, head in presets().items():
         reading = head.model_dump_json(exclude=NOT_READING)
         if reading not in known:
-            known[reading] = _classes(given, label, head.counted(classes or USUAL_CLASSES), classes)
-        count = known[reading]
-        if count is not None:
-            fit[name] = count
+            known[reading] = _fit(given, label, head, classes)
+        found = known[reading]
+        if found is not None:
+            fit[name] = found
     return fit
 
 
-def _classes(given: onnx.ModelProto, label: str, head: Head, named: int | None) -> int | None:
-    try:
-        count = GraphNetwork(given, None, label, head).num_classes
-    except RequestError:
-        return None
-    return count if named in (None, count) else None
+def _fit(given: onnx.ModelProto, label: str, head: Head, named: int | None) -> Fit | None:
+    told = [head.counted(named or USUAL_CLASSES)]
+    if named and head.layout == "joined":  # what no scores can be may follow the classes
+        told.append(head.model_copy(update={"num_classes": named}))
+    for each in told:
+        try:
+            count = GraphNetwork(given, None, label, each, suggests=False).num_classes
+        except RequestError:
+            continue
+        return Fit(count, each.num_classes) if named in (None, count) else None
+    return None
 
 
 def by_name(fit: Sequence[str], said: str, outputs: Sequence[str]) -> str | None:

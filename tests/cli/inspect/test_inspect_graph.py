@@ -32,6 +32,8 @@ def saved(tmp_path, what: str, outputs=None, /, **metadata: str):
         ("yolo26", {}, ["yolo26: guessed", "model.head.num_classes=80"]),
         ("rtdetr_ultralytics", {"description": "Ultralytics rtdetr-l", "names": NAMES}, ["rtdetr_ultralytics: as the file says itself"]),
         ("libreyolox", LIBRE | {"model_family": "yolox"}, ["libreyolox: as the file says itself", "yolov5", "BGR 0..255"]),
+        ("masks behind", {"names": NAMES, "task": "segment"}, ["model.head.num_classes=5", "not read        what follows 5 classes of each box"]),
+        ("paddle", {}, ["paddle: guessed", "what it is fed: not known, set preprocessing"]),
         ("libreyolo9", LIBRE | {"model_family": "yolo9"}, ["libreyolo9: as the file says itself", "bottom right"]),
     ],
 )  # fmt: skip
@@ -101,6 +103,9 @@ def test_a_file_for_another_task_is_told_so(tmp_path, capsys):
 def test_names_of_another_number_are_why_no_head_fits(tmp_path, capsys):
     assert main(["inspect", saved(tmp_path, "detr", names="{0: 'a', 1: 'b'}")]) == 0
     assert "it names 2 classes, and as detr it gives scores of 5: model/head=detr and" in capsys.readouterr().out
+    # Five columns of scores are five classes, also where the first two could be read alone.
+    assert main(["inspect", saved(tmp_path, "yolov8", names="{0: 'a', 1: 'b'}")]) == 0
+    assert "it names 2 classes, and as yolo11 it gives scores of 5" in capsys.readouterr().out
 
 
 def test_the_contract_is_its_own_head_and_nonsense_is_none(tmp_path, capsys):

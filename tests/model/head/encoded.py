@@ -22,13 +22,19 @@ def preset(name: str, **changes) -> Head:
 
 
 HEADS = {
-    **{name: preset(name) for name in ("yolov8", "yolo11", "yolov9", "yolov5", "yolox", "rfdetr", "dfine", "rtdetr", "detr", "libreyolo9", "libreyolox")},
+    **{name: preset(name) for name in ("yolov8", "yolo11", "yolov9", "yolov5", "yolox", "rfdetr", "dfine", "rtdetr", "detr", "libreyolo9", "libreyolox", "paddle")},
     "yolo26": preset("yolo26", num_classes=CLASSES),
     "rtdetr_ultralytics": preset("rtdetr_ultralytics", num_classes=CLASSES),
     "yolox decoded": preset("yolox", decoding="none", boxes="cxcywh"),
     "yolox maps": preset("yolox", layout="maps"),
     "yolov5 maps": preset("yolov5", layout="maps", boxes="xyxy", decoding="yolov5", strides=(8, 16, 32), anchors=ANCHORS, activation="sigmoid"),
     "dfl maps": preset("yolov8", layout="maps", columns="last", boxes="xyxy", decoding="dfl", strides=(8, 16, 32), activation="sigmoid"),
+    "dfl in two maps a stride": preset("yolov8", layout="split_maps", columns="last", boxes="xyxy", decoding="dfl", strides=(8, 16, 32), activation="sigmoid"),
+    "yolox in three maps a stride": preset("yolox", layout="split_maps"),
+    "yolov5 in three maps a stride": preset("yolov5", layout="split_maps", boxes="xyxy", decoding="yolov5", strides=(8, 16, 32), anchors=ANCHORS, activation="sigmoid"),
+    "masks behind": preset("yolov8", num_classes=CLASSES),
+    "keypoints behind objectness": preset("yolov5", num_classes=CLASSES),
+    "more behind a background": Head(layout="joined", background="last", activation="softmax", num_classes=CLASSES),
     "dfl joined": preset("yolov8", boxes="xyxy", decoding="dfl", strides=(8, 16, 32), bins=8, activation="sigmoid"),
     "distances split": Head(layout="split", decoding="distances", strides=(16, 32), columns="first"),
     "xywh relative": Head(layout="joined", boxes="xywh", unit="relative"),
@@ -75,11 +81,20 @@ def encoded(head: Head, boxes: np.ndarray, scores: np.ndarray) -> list[np.ndarra
     boxes, scores = boxes.astype(np.float64), scores.astype(np.float64)
     places, rest = _places(head, boxes), _rest(head, scores)
     if head.layout == "split":
-        parts = [places, rest]
-        return [part if head.columns == "last" else part.transpose(0, 2, 1) for part in parts]
+        first = [each.transpose(0, 2, 1) for each in (places, rest)]
+        return {"last": [places, rest], "first": first, "boxes_last": [places, first[1]]}[head.columns]
+    if head.layout == "split_maps":
+        parts = [rest[..., :1], rest[..., 1:]] if head.objectness else [rest]
+        return [each for part in (places, *parts) for each in _maps(head, part)]
     rows = np.concatenate([places, rest], axis=2)
+    if head.num_classes and head.layout == "joined":
+        rows = np.concatenate([rows, np.random.default_rng(1).normal(0, 2, (*rows.shape[:2], 7))], axis=2)
     if head.layout != "maps":
         return [rows if head.columns == "last" else rows.transpose(0, 2, 1)]
+    return _maps(head, rows)
+
+
+def _maps(head: Head, rows: np.ndarray) -> list[np.ndarray]:
     maps, start = [], 0
     for level, stride in enumerate(head.strides):
         h, w, a = HEIGHT // stride, WIDTH // stride, len(head.anchors[level]) if head.anchors else 1

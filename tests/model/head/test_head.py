@@ -34,7 +34,9 @@ def test_known_boxes_come_back(what):
 def test_the_graph_gives_what_numpy_gives(what):
     head = HEADS[what]
     want = known(head, batch=1)
-    given = GraphNetwork(network(encoded(head, *want)), None, "x.onnx", head)
+    outputs = encoded(head, *want)
+    told = [f"out{i}" for i in range(len(outputs))] if head.layout == "split_maps" else None
+    given = GraphNetwork(network(outputs), told, "x.onnx", head)
     core = given.core(18, 1, HEIGHT, WIDTH)
     assert [value.name for value in core.graph.output] == ["boxes", "scores"]
     images = np.zeros((1, 3, HEIGHT, WIDTH), np.float32)
@@ -98,7 +100,7 @@ def test_a_second_softmax_and_columns_that_are_no_scores_are_noticed():
     with pytest.raises(RequestError, match=r"head\.background=first or model\.head\.background=last$"):
         GraphNetwork(network([done]), None, "x", Head(layout="joined"))
     masks = np.random.default_rng(0).normal(0, 1, (*scores.shape[:2], 3))
-    with pytest.raises(RequestError, match=r"scores in 5 columns and something else in 3 .*: another model/head$"):
+    with pytest.raises(RequestError, match=r"scores in 5 columns and something else in 3 .*declare .*num_classes=5$"):
         GraphNetwork(network([np.concatenate([boxes, scores, masks], -1)]), None, "x", Head(layout="joined"))
 
 
@@ -129,6 +131,9 @@ def test_what_cannot_be_declared_is_one_line_each():
         ({"objectness": True}, "layout=split has none"),
         ({"layout": "detections", "activation": "sigmoid"}, "have no effect with layout=detections"),
         ({"num_classes": 3}, "says it by its shape"),
+        ({"layout": "joined", "columns": "boxes_last"}, "in layout=split alone"),
+        ({"layout": "split_maps", "objectness": True}, "needs decoding"),
+        ({"layout": "split_maps", "num_classes": 3, "decoding": "dfl", "strides": [8]}, "says it by its shape"),
         ({"preprocessing": {"max": 3}}, "preprocessing"),
     ]:
         with pytest.raises(ValidationError, match=said):
@@ -173,6 +178,21 @@ def test_outputs_that_cannot_be_told_apart_are_asked_for_and_others_do_not_count
     given.graph.node.append(helper.make_node("Cast", ["out1"], ["numbers"], "/Cast", to=TensorProto.INT64))
     given.graph.output.append(helper.make_tensor_value_info("numbers", TensorProto.INT64, scores.shape))
     assert GraphNetwork(given, None, "x.onnx", head).num_classes == 5
+
+
+def test_maps_of_boxes_and_of_classes_are_not_told_apart_by_guessing():
+    head = HEADS["yolox in three maps a stride"]
+    given = network(encoded(head, *known(head, batch=1)))
+    with pytest.raises(RequestError, match=r"reads 9, whose order no shape tells: say which, .*BOXES_8.*CLASSES_8"):
+        GraphNetwork(given, None, "x.onnx", head)
+    with pytest.raises(RequestError, match=r"has 3 names, and layout=split_maps reads 9"):
+        GraphNetwork(given, ["out0", "out1", "out2"], "x.onnx", head)
+
+
+def test_more_classes_than_there_are_numbers():
+    head = HEADS["masks behind"].model_copy(update={"num_classes": 13})
+    with pytest.raises(MisdeclaredError, match=r"12 numbers behind the place of a box, and .*num_classes needs 13"):
+        decode(head, encoded(HEADS["masks behind"], *known(head, batch=1)), HEIGHT, WIDTH)
 
 
 def test_detections_need_the_number_of_classes():

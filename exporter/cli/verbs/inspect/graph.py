@@ -95,19 +95,25 @@ def inspected(path: Path) -> tuple[list[str], Taken | None]:
     height, width, sizes = _sizes(file.model, metadata)
     preset = presets()[head]
     of_the_head = {}
-    if not names and preset.layout == "detections":
-        of_the_head["num_classes"] = fit[head]
+    counted, of_detections = fit[head].of_the_head, preset.layout == "detections"
+    if counted is not None and not (names and of_detections):
+        of_the_head["num_classes"] = counted
     if (multiple := math.gcd(height, width, preset.size_multiple)) != preset.size_multiple:
         of_the_head["size_multiple"] = multiple
     dims = walk.inputs(model.graph)[0].type.tensor_type.shape.dim
     taken = Taken(head, path, dims[0].dim_value or 1, height, width, of_the_head)
     unread = names_of(model, None, preset, str(path)).unread(model)
     others = [name for name in fit if name != head]
+    behind = [f"what follows {counted} classes of each box"] if counted is not None and not of_detections else []
     lines += [
         row("head", f"{head}: {'as the file says itself' if told else 'guessed from shapes and values'}"),
         *([row("", f"equally possible: {', '.join(others)}")] if others else []),
         row("sure", f"what the outputs are does not contradict model/head={head}, on images in 0..1 and in 0..255"),
-        *([row("not read", f"{', '.join(unread)}: see that they are no part of the detections")] if unread else []),
+        *(
+            [row("not read", f"{', '.join([*behind, *unread])}: see that it is no part of the detections")]
+            if behind or unread
+            else []
+        ),
         row(
             "guessed",
             f"what it is fed: {preset.fed or 'not known, set preprocessing'} (the file does not say)",
@@ -115,7 +121,8 @@ def inspected(path: Path) -> tuple[list[str], Taken | None]:
         row("", f"size {height} × {width}: {sizes}"),
         row(
             "classes",
-            f"{fit[head]}: " + ("named in the file" if names else "not named in the file: class_0, class_1, …"),
+            f"{fit[head].num_classes}: "
+            + ("named in the file" if names else "not named in the file: class_0, class_1, …"),
         ),
         row("build", "exporter " + shlex.join(taken.overrides)),
     ]
@@ -167,7 +174,7 @@ def _why_none(model: onnx.ModelProto, path: Path, names: tuple[str, ...] | None,
         return f"the file says that it is for another task than detection: {metadata['task'][:LONGEST]}"
     others = fitting(model, str(path), None) if names else {}
     if names and others:
-        name, count = next(iter(others.items()))
+        name, count = next((name, found.num_classes) for name, found in others.items())
         return (
             f"it names {len(names)} classes, and as {name} it gives scores of {count}: model/head={name} and"
             f" model.class_names with {count} names"
