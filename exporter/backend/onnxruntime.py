@@ -123,8 +123,10 @@ class OnnxRuntime(BackendNode):
         from exporter.graph.pool_as_conv import pool_as_conv
         from exporter.graph.resize_by_copies import resize_by_copies
 
-        for faster in (align_channels, pool_as_conv, resize_by_copies, last_softmax):
-            model = faster(model)
+        there = {node.op_type for node in model.graph.node}
+        forms = {"Conv": align_channels, "AveragePool": pool_as_conv, "Resize": resize_by_copies, "Softmax": last_softmax}
+        for operator, form in forms.items():
+            model = form(model) if operator in there else model
         return strip_metadata(model)
 
     def section(self, model: "onnx.ModelProto", input: "InputSection") -> "BackendSection":
