@@ -1,19 +1,27 @@
 """An average over windows, on integers, as a depthwise convolution: weights of 1 with the scale 1 / (height · width).
 
-The same sums, and one rounding. ONNX Runtime's integer AveragePool goes element by element: of [1, 32, 160, 160] it
-took 3.5 ms, its depthwise convolution 0.8 (2 threads). YOLOv9 has five of them.
+The same sums, and one rounding (of ties to the other side at times). ONNX Runtime's integer AveragePool goes element by
+element: of [1, 32, 160, 160] it took 3.5 ms, its depthwise convolution 0.8 (2 threads). YOLOv9 has five of them.
 """
+
+import math
 
 import numpy as np
 import onnx
 import onnx_ir as ir
 
+from exporter.graph.came_quantized import came_quantized
 from exporter.graph.initializers import constant
+
+ONES = "/ones/dequantized"
+"""How the weights that such a Conv reads are called: it has learnt nothing, and is not counted among convolutions."""
+LARGEST = 25  # numbers of a window; beyond it AveragePool is as fast, and the weights are many
 
 
 def pool_as_conv(model: onnx.ModelProto) -> onnx.ModelProto:
     """A copy of a quantized graph (see `quantization.qdq`) in which each AveragePool between DequantizeLinear and
-    QuantizeLinear, without padding, of a known number of channels, is such a Conv of the same name."""
+    QuantizeLinear, without padding, of a small window and a known number of channels, is such a Conv of the same name.
+    One that came quantized stays: it would be rounded otherwise than in the file."""
     changed = ir.from_proto(model)
     for node in list(changed.graph):
         if node.op_type == "AveragePool" and _is_on_integers(node) and _is_plain(node):
@@ -24,7 +32,8 @@ def pool_as_conv(model: onnx.ModelProto) -> onnx.ModelProto:
 def _is_on_integers(node: ir.Node) -> bool:
     read = node.inputs[0].producer() if node.inputs[0] is not None else None
     users = [user.op_type for user, _ in node.outputs[0].uses()]
-    return read is not None and read.op_type == "DequantizeLinear" and users == ["QuantizeLinear"]
+    ours = read is not None and read.op_type == "DequantizeLinear" and not came_quantized(read)
+    return ours and users == ["QuantizeLinear"]
 
 
 def _is_plain(node: ir.Node) -> bool:
@@ -33,6 +42,7 @@ def _is_plain(node: ir.Node) -> bool:
         shape is not None
         and len(shape) == 4
         and shape.is_static(1)
+        and math.prod(given.get_ints("kernel_shape", ())) <= LARGEST
         and not any(given.get_ints("pads", ()))
         and not given.get_int("ceil_mode", 0)
         and given.get_string("auto_pad", "NOTSET") in ("NOTSET", "VALID")
@@ -43,7 +53,7 @@ def _is_plain(node: ir.Node) -> bool:
 def _replace(graph: ir.Graph, node: ir.Node) -> None:
     result, kernel = node.outputs[0], node.attributes["kernel_shape"].as_ints()
     assert result.shape is not None
-    channels, name = result.shape[1], f"{result.name}/ones"
+    channels, name = result.shape[1], f"{result.name}{ONES.removesuffix('/dequantized')}"
     assert isinstance(channels, int)
     ones = constant(graph, name, np.ones((channels, 1, *kernel), np.int8))
     scale = constant(graph, f"{name}/scale", np.array(1 / np.prod(kernel), np.float32))

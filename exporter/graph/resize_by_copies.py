@@ -41,9 +41,11 @@ def _pair_around(node: ir.Node) -> tuple[ir.Node, ir.Node] | None:
     users = [user for user, _ in node.outputs[0].uses()]
     if read is None or len(users) != 1 or [read.op_type, users[0].op_type] != ["DequantizeLinear", "QuantizeLinear"]:
         return None
+    if read.outputs[0].is_graph_output() or node.outputs[0].is_graph_output():
+        return None
     parameters = [[value.const_value if value else None for value in each.inputs[1:]] for each in (read, users[0])]
-    same = len(parameters[0]) == len(parameters[1]) and all(
-        a is not None and b is not None and np.array_equal(a.numpy(), b.numpy())
+    same = len(parameters[0]) == len(parameters[1]) == 2 and all(
+        a is not None and b is not None and a.dtype == b.dtype and np.array_equal(a.numpy(), b.numpy())
         for a, b in zip(*parameters, strict=True)
     )
     return (read, users[0]) if same else None

@@ -35,7 +35,9 @@ RANGES = (1 / 255, 1.0)  # of 0..255: how the network was trained is not known h
 
 class DeclaredNetwork(ABC):
     """images float32 [B, 3, H, W] → boxes [B, N, 4] xyxy in input pixels, scores [B, N, C], float32 tensors.
-    `num_classes` is C."""
+    `num_classes` is C; `more_scores`: whether what follows the classes that its head counts may be scores too."""
+
+    more_scores = False
 
     def __init__(
         self, head: Head, label: str, num_outputs: int, batch: int | None, sides: Sequence[int | None],
@@ -134,6 +136,9 @@ class DeclaredNetwork(ABC):
             seems = misdeclared(self._head, read, height, width)
         except MisdeclaredError as error:  # it has made sense at another size
             raise RequestError(f"{there} it gives {error}") from error
+        if self._head.num_read is not None:
+            every = read(self._head.model_copy(update={"num_classes": None}))
+            self.more_scores = probe.leading_scores(every) != self._read(*raw[0][0])[1].shape[2]
         if seems:
             may_be_told = suggests and self._num_outputs == self._head.num_outputs
             fit = declarations_that_fit(self._head, read, height, width) if may_be_told else []

@@ -4,7 +4,8 @@ By default every convolution but the last ones before the outputs, whose results
 over all of them would round small scores to zero. With `linear_layers` so do linear layers, those that predict left out
 in the same way. `exclude` keeps more in float; `include` says exactly what to quantize, the last layers too if they
 match; `first_n` and `last_n` keep so many of those that are left in float, counted from either end in graph order.
-Operators between quantized convolutions go along, so that no tensor becomes float on the way.
+Operators between quantized convolutions go along, so that no tensor becomes float on the way; for an engine that fuses
+activations all but those.
 
 A pattern (`fnmatch`) matches a node by the path of its torch module or of any module above it (`heads`, `neck.*`), by
 its full name (`neck.neck1.upsample/ConvTranspose`) or by its operator (`ConvTranspose`).

@@ -28,8 +28,8 @@ class Scheme:
     int32_bias: biases are stored as integers, scaled like the accumulator (input scale · weight scale).
     per_channel: weights have a scale for each output channel, else one for all.
     reduced: weights are so small that no pair of products saturates, see `PAIR_RANGE`.
-    fused: results become integers only where an operator on integers reads them, and activations stay in float: for
-    engines that compute what follows a convolution within it. Else every result of an operator on integers does."""
+    fused: what an operator on integers computes becomes integers only where another one reads it, and activations are
+    computed in float: for engines that do so within the convolution before. Else every result becomes integers."""
 
     name: str
     symmetric: bool

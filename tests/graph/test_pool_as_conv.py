@@ -2,13 +2,16 @@
 
 import numpy as np
 import onnx
+import onnx_ir as ir
 import onnxruntime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.lib.stride_tricks import sliding_window_view
 
+from exporter.graph.came_quantized import mark
 from exporter.graph.pool_as_conv import pool_as_conv
+from exporter.quantization.summary import summarize
 
 CHANNELS, SCALES = 3, (0.05, 0.04)
 
@@ -46,8 +49,21 @@ def test_means_of_windows(height, width, stride, counted, seed):
         ("kernel_shape = [2, 2], strides = [2, 2], ceil_mode = 1", "y = QuantizeLinear(p, so, zo)"),
         ("kernel_shape = [2, 2], auto_pad = \"SAME_UPPER\"", "y = QuantizeLinear(p, so, zo)"),
         ("kernel_shape = [2, 2]", "y = Neg(p)"),  # in float, where ONNX Runtime is fast
+        ("kernel_shape = [6, 5]", "y = QuantizeLinear(p, so, zo)"),  # a window of 30
     ],
 )  # fmt: skip
 def test_others_stay_as_they_are(pool, after):
     given = graph(pool, after)
     assert operators(pool_as_conv(given)) == operators(given)
+
+
+def test_what_came_quantized_is_rounded_as_it_was():
+    given = ir.from_proto(graph("kernel_shape = [2, 2]"))
+    for node in given.graph:
+        mark(node)
+    assert "AveragePool" in operators(pool_as_conv(ir.to_proto(given)))
+
+
+def test_it_is_not_counted_among_convolutions():
+    changed = pool_as_conv(graph("kernel_shape = [2, 2]"))
+    assert "Conv" in operators(changed) and summarize(changed).convolutions.int8 == 0

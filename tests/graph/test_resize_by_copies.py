@@ -12,10 +12,16 @@ from exporter.graph.resize_by_copies import resize_by_copies
 COPIES = 'mode = "nearest", coordinate_transformation_mode = "asymmetric", nearest_mode = "floor"'
 
 
-def graph(scales: tuple[float, ...], how: str = COPIES, after: str = "QuantizeLinear(r, s, z)", shape: str = "b,3,h,5"):
+def graph(
+    scales: tuple[float, ...],
+    how: str = COPIES,
+    after: str = "QuantizeLinear(r, s, z)",
+    shape: str = "b,3,h,5",
+    kind="uint8",
+):
     model = onnx.parser.parse_model(f"""<ir_version: 8, opset_import: ["" : 18]>
-        g (uint8[{shape}] x) => ({"uint8" if "Quantize" in after else "float"}[b,c,i,j] y)
-        <float s = {{0.05}}, uint8 z = {{3}}, float other = {{0.06}}, float[4] scales = {{{", ".join(map(str, scales))}}}>
+        g (uint8[{shape}] x) => ({kind if "Quantize" in after else "float"}[b,c,i,j] y)
+        <float s = {{0.05}}, uint8 z = {{3}}, int8 signed = {{3}}, float other = {{0.06}}, float[4] scales = {{{", ".join(map(str, scales))}}}>
         {{ d = DequantizeLinear(x, s, z) r = Resize<{how}>(d, , scales) y = {after} }}""")
     return onnx.shape_inference.infer_shapes(model, data_prop=True)
 
@@ -44,10 +50,18 @@ def test_every_pixel_is_copied(tall, wide, batch, height):
         {"how": 'mode = "nearest", coordinate_transformation_mode = "align_corners", nearest_mode = "floor"'},
         {"how": 'mode = "nearest", coordinate_transformation_mode = "asymmetric", nearest_mode = "ceil"'},
         {"after": "QuantizeLinear(r, other, z)"},  # another scale: other integers
+        {"after": "QuantizeLinear(r, s, signed)", "kind": "int8"},  # of another type
         {"after": "Neg(r)"},
         {"shape": "b,3,h,w"},  # of the width nothing is known
     ],
 )
 def test_others_stay_as_they_are(changes):
     given = graph(**{"scales": (1, 1, 2, 2), **changes})
+    assert operators(resize_by_copies(given)) == operators(given)
+
+
+@pytest.mark.parametrize("name", ["d", "r"])
+def test_neither_do_those_whose_reals_are_read_from_outside(name):
+    given = graph((1, 1, 2, 2))
+    given.graph.output.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, list("bchw")))
     assert operators(resize_by_copies(given)) == operators(given)

@@ -60,8 +60,8 @@ def declarations_that_fit(head: Head, read: Read, height: int, width: int) -> li
 def _others(head: Head, read: Read) -> Iterator[tuple[Head, dict[str, str]]]:
     """Heads that differ in what no shape tells, and in what."""
     if head.num_read is None and head.layout in ("joined", "maps"):
-        scores = probe.leading_scores(read(_as_it_is(head)))
-        if scores:
+        scores = probe.leading_scores(read(_as_it_is(head))) - (head.background != "none")
+        if scores > 0:
             yield head.model_copy(update={"num_classes": scores}), {"num_classes": str(scores)}
     if head.layout == "detections":
         activations: Sequence[tuple[str, str]] = ((head.activation, head.background),)

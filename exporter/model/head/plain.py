@@ -23,6 +23,20 @@ def decode(head: Head, outputs: Sequence[np.ndarray], height: int, width: int) -
 
     outputs: as the network gives them, in the order of the head's. Raises MisdeclaredError."""
     outputs = [np.asarray(output, np.float32) for output in outputs]
+    places, rest = _parts(head, outputs, height, width)
+    _check(head, places, rest, height, width)
+    if head.num_read is not None:
+        if rest.shape[2] < head.num_read:
+            raise MisdeclaredError(
+                f"{rest.shape[2]} numbers behind the place of a box, and model.head.num_classes needs {head.num_read}:"
+                " fewer classes, or another model.head.columns"
+            )
+        rest = rest[..., : head.num_read]
+    return _boxes(head, places, height, width), _scores(head, rest)
+
+
+def _parts(head: Head, outputs: Sequence[np.ndarray], height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """What has the place of each box [B, N, K], and all that follows it [B, N, R]."""
     if head.layout == "split":
         places, rest = (_columns_last(head, *each) for each in zip(outputs, head.columns_axes, strict=True))
         if places.shape[1] != rest.shape[1]:
@@ -33,21 +47,18 @@ def decode(head: Head, outputs: Sequence[np.ndarray], height: int, width: int) -
     elif head.layout == "split_maps":
         every = range(0, len(outputs), len(head.strides))
         places, *rest = (_of_maps(head, outputs[i : i + len(head.strides)], height, width) for i in every)
+        if head.objectness and rest[0].shape[2] != 1:
+            raise MisdeclaredError(
+                f"{rest[0].shape[2]} numbers a box where one, objectness, is wanted: model.head.outputs are first the"
+                " boxes of all strides, then the objectness of all, then the classes"
+            )
         rest = np.concatenate(rest, axis=2)
     else:
         in_maps = head.layout == "maps"
         axis = head.columns_axes[0]
         rows = _of_maps(head, outputs, height, width) if in_maps else _columns_last(head, outputs[0], axis)
         places, rest = rows[..., : head.box_columns], rows[..., head.box_columns :]
-    if head.num_read is not None:
-        if rest.shape[2] < head.num_read:
-            raise MisdeclaredError(
-                f"{rest.shape[2]} numbers behind the place of a box, and model.head.num_classes needs {head.num_read}:"
-                " fewer classes, or another model.head.columns"
-            )
-        rest = rest[..., : head.num_read]
-    _check(head, places, rest, height, width)
-    return _boxes(head, places, height, width), _scores(head, rest)
+    return places, rest
 
 
 def _columns_last(head: Head, output: np.ndarray, axis: int) -> np.ndarray:
@@ -93,7 +104,7 @@ def _check(head: Head, places: np.ndarray, rest: np.ndarray, height: int, width:
             f"{rest.shape[2] + places.shape[2]} numbers a box leave none for classes: model.head.columns, objectness,"
             " background or layout must be another"
         )
-    if rest.shape[2] > MOST_CLASSES * rest.shape[1] and head.layout != "split":
+    if rest.shape[2] > MOST_CLASSES * rest.shape[1] and head.layout in ("joined", "detections"):
         other = "first" if head.columns == "last" else "last"
         raise MisdeclaredError(
             f"{rest.shape[1]} boxes of {rest.shape[2] - head.objectness} classes: model.head.columns={other} would give"

@@ -63,10 +63,11 @@ def _fit(given: onnx.ModelProto, label: str, head: Head, named: int | None) -> F
         told.append(head.model_copy(update={"num_classes": named}))
     for each in told:
         try:
-            count = GraphNetwork(given, None, label, each, suggests=False).num_classes
+            network = GraphNetwork(given, None, label, each, suggests=False)
         except RequestError:
             continue
-        return Fit(count, each.num_classes) if named in (None, count) else None
+        fits = named in (None, network.num_classes) and not network.more_scores
+        return Fit(network.num_classes, each.num_classes) if fits else None
     return None
 
 

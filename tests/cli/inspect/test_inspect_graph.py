@@ -103,6 +103,13 @@ def test_a_file_for_another_task_is_told_so(tmp_path, capsys):
 def test_names_of_another_number_are_why_no_head_fits(tmp_path, capsys):
     assert main(["inspect", saved(tmp_path, "detr", names="{0: 'a', 1: 'b'}")]) == 0
     assert "it names 2 classes, and as detr it gives scores of 5: model/head=detr and" in capsys.readouterr().out
+    boxes, scores = known(HEADS["yolov5"], batch=1)
+    first = 1 - scores.sum(-1, keepdims=True)  # the background: what follows the first five columns is a score too
+    model = network([np.concatenate([boxes, first, scores], -1).transpose(0, 2, 1)])
+    onnx.helper.set_model_props(model, {"names": NAMES})
+    onnx.save(model, tmp_path / "x.onnx")
+    assert main(["inspect", str(tmp_path / "x.onnx")]) == 0
+    assert "not recognised" in capsys.readouterr().out
     # Five columns of scores are five classes, also where the first two could be read alone.
     assert main(["inspect", saved(tmp_path, "yolov8", names="{0: 'a', 1: 'b'}")]) == 0
     assert "it names 2 classes, and as yolo11 it gives scores of 5" in capsys.readouterr().out

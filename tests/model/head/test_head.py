@@ -100,8 +100,15 @@ def test_a_second_softmax_and_columns_that_are_no_scores_are_noticed():
     with pytest.raises(RequestError, match=r"head\.background=first or model\.head\.background=last$"):
         GraphNetwork(network([done]), None, "x", Head(layout="joined"))
     masks = np.random.default_rng(0).normal(0, 1, (*scores.shape[:2], 3))
-    with pytest.raises(RequestError, match=r"scores in 5 columns and something else in 3 .*declare .*num_classes=5$"):
-        GraphNetwork(network([np.concatenate([boxes, scores, masks], -1)]), None, "x", Head(layout="joined"))
+    for background, columns in (
+        ("none", scores),
+        ("last", np.concatenate([scores, 1 - scores.sum(-1, keepdims=True)], -1)),
+    ):
+        given = Head(layout="joined", background=background)
+        with pytest.raises(
+            RequestError, match=r"scores in \d columns and something else in \d .*declare .*num_classes=5$"
+        ):
+            GraphNetwork(network([np.concatenate([boxes, columns, masks], -1)]), None, "x", given)
 
 
 def test_a_reading_that_fails_at_another_size_alone_is_one_line():
@@ -187,6 +194,16 @@ def test_maps_of_boxes_and_of_classes_are_not_told_apart_by_guessing():
         GraphNetwork(given, None, "x.onnx", head)
     with pytest.raises(RequestError, match=r"has 3 names, and layout=split_maps reads 9"):
         GraphNetwork(given, ["out0", "out1", "out2"], "x.onnx", head)
+
+
+def test_maps_of_many_classes_and_those_in_another_order():
+    many = Head(layout="split_maps", decoding="distances", strides=(16, 32))
+    outputs = [np.ones((1, k, 64 // s, 64 // s), np.float32) for k in (4, 80) for s in (16, 32)]
+    assert decode(many, outputs, 64, 64)[1].shape == (1, 20, 80)
+    head = HEADS["yolox in three maps a stride"]
+    maps = encoded(head, *known(head, batch=1))
+    with pytest.raises(MisdeclaredError, match="5 numbers a box where one, objectness, is wanted"):
+        decode(head, [*maps[:3], *maps[6:], *maps[3:6]], HEIGHT, WIDTH)
 
 
 def test_more_classes_than_there_are_numbers():

@@ -178,6 +178,7 @@ def _why_none(model: onnx.ModelProto, path: Path, names: tuple[str, ...] | None,
         return (
             f"it names {len(names)} classes, and as {name} it gives scores of {count}: model/head={name} and"
             f" model.class_names with {count} names"
+            + (f", or model.head.num_classes={len(names)} if what follows is no class" if count > len(names) else "")
         )
     return seems(model.graph) or "no head that is known by name fits what it gives: set the keys of model.head"
 
