@@ -1,5 +1,10 @@
 """Takes out of a graph what is not the network: traces of tools and machines, work that can be done once."""
 
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
 import onnx
 
 from exporter.common.errors import BuildError
@@ -37,7 +42,8 @@ def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
     import onnxsim
 
     weights = _weights_aside(model)
-    simplified, same = onnxsim.simplify(_with_inputs_for(weights, model), check_n=0)
+    with _unsaid():
+        simplified, same = onnxsim.simplify(_with_inputs_for(weights, model), check_n=0)
     if not same:
         raise BuildError("onnxsim changed what the graph computes: set export.simplify=false and report the network")
     own = [value for value in simplified.graph.input if value.name not in {weight.name for weight in weights}]
@@ -45,6 +51,24 @@ def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
     simplified.graph.input.extend(own)
     simplified.graph.initializer.extend(weights)
     return strip_metadata(simplified)
+
+
+@contextlib.contextmanager
+def _unsaid() -> Iterator[None]:
+    """Standard error of the whole process goes nowhere meanwhile: onnxsim's C++ writes there what it did not fold, in
+    between the lines of the progress."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # it is closed: nobody listens
+        yield
+        return
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _weights_aside(model: onnx.ModelProto) -> list[onnx.TensorProto]:

@@ -1,5 +1,10 @@
 """Simplification with the weights standing aside gives what onnxsim gives with all of them in place."""
 
+import contextlib
+import os
+import subprocess
+import sys
+
 import numpy as np
 import onnx
 import onnxsim
@@ -32,6 +37,26 @@ def test_the_same_graph_as_with_the_weights_in_it(model):
     images = np.concatenate(made_images(2))
     for want, got in zip(run(expected, images), run(simplified, images), strict=True):
         np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_onnxsim_writes_is_not_said_and_what_follows_is(monkeypatch, capfd, fails):
+    def noisy(model, check_n):
+        os.write(2, b'WARNING: failed to run "Exp" op\n')
+        if fails:
+            raise RuntimeError("within")
+        return model, True
+
+    monkeypatch.setattr(onnxsim, "simplify", noisy)
+    with pytest.raises(RuntimeError) if fails else contextlib.nullcontext():
+        simplify(detector())
+    os.write(2, b"after\n")
+    assert capfd.readouterr().err == "after\n"
+
+
+def test_a_closed_standard_error_is_no_obstacle():
+    program = "import os; os.close(2); from exporter.graph.clean import simplify; from tests.quantization.networks import detector; simplify(detector())"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
 def test_a_batch_norm_is_folded_into_its_convolution():
