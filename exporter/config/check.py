@@ -67,7 +67,8 @@ def check(composed: Composed, model: Any = None, digest: str | None = None, as_d
             problems += list(network.problems()) or [str(error)]  # of what is no file nothing else is worth saying
     values, others = _values(config, [name for name in GROUPS if name != "model"])
     _opset(config, values.get("quantization"), network.own_opset if network is not None else None)
-    settings, more = _values(config, SETTINGS, {"multiple": network.size_multiple} if network is not None else {})
+    facts = {} if network is None else {"multiple": network.size_multiple, "declared": network.declared is not None}
+    settings, more = _values(config, SETTINGS, facts)
     values |= settings
     problems += others + more
     problems += [f"{key}: {one_of('no such key', key, KEYS)}" for key in config if key not in KEYS]

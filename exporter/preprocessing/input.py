@@ -13,12 +13,15 @@ Side = Annotated[
 ]
 """In a recipe also auto, in whose place the size of the training stands before it is checked."""
 
+USUAL, SAID = "the network's largest stride", "model.head.size_multiple"
+"""Who says what sizes have to be multiples of."""
 
-def _multiple(value: int, stride: int) -> int:
+
+def _multiple(value: int, stride: int, of: str = USUAL) -> int:
     if value < stride or value % stride:
         low = max(value // stride * stride, stride)
         near = f"{low} or {low + stride}" if value > stride else str(stride)
-        raise ValueError(f"must be a multiple of {stride} pixels, the network's largest stride: take {near}")
+        raise ValueError(f"must be a multiple of {stride} pixels, {of}: take {near}")
     return value
 
 
@@ -45,8 +48,12 @@ class Input(Settings):
     @field_validator("size", "height", "width")
     @classmethod
     def _multiple_of_the_largest_stride(cls, value: int | str, info: ValidationInfo) -> int | str:
-        """The network's own, which whoever checks the recipe gives as the context `multiple`."""
-        return value if isinstance(value, str) else _multiple(value, (info.context or {}).get("multiple", STRIDE))
+        """The network's own, which whoever checks the recipe gives as the context `multiple`, with `declared` where the
+        recipe says it itself."""
+        if isinstance(value, str):
+            return value
+        facts = info.context or {}
+        return _multiple(value, facts.get("multiple", STRIDE), SAID if facts.get("declared") else USUAL)
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:

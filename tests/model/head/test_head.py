@@ -1,6 +1,7 @@
 """A declared head: known boxes come back from each encoding, out of the numpy decode and out of the graph."""
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
@@ -8,6 +9,8 @@ from onnx import TensorProto, helper
 from pydantic import ValidationError
 
 from exporter.common.errors import RequestError
+from exporter.config.check import check
+from exporter.config.compose import compose
 from exporter.model.declared_network import DeclaredNetwork
 from exporter.model.graph_network import GraphNetwork
 from exporter.model.head import Head
@@ -210,6 +213,18 @@ def test_more_classes_than_there_are_numbers():
     head = HEADS["masks behind"].model_copy(update={"num_classes": 13})
     with pytest.raises(MisdeclaredError, match=r"12 numbers behind the place of a box, and .*num_classes needs 13"):
         decode(head, encoded(HEADS["masks behind"], *known(head, batch=1)), HEIGHT, WIDTH)
+
+
+def test_a_size_that_is_no_multiple_is_said_with_the_key_that_says_it(tmp_path):
+    head = HEADS["rfdetr"]
+    onnx.save(network(encoded(head, *known(head, batch=1))), tmp_path / "x.onnx")
+    chosen = ["model=onnx", "model/head=rfdetr", f"model.weights={tmp_path / 'x.onnx'}", "input.size=100"]
+    with pytest.raises(
+        RequestError, match=r"input\.size=100: must be a multiple of 16 pixels, model\.head\.size_multiple"
+    ):
+        check(compose(chosen))
+    with pytest.raises(RequestError, match=r"a multiple of 32 pixels, the network's largest stride: take 96 or 128"):
+        check(compose(["+recipe=yolo_nas_s", "input.size=100"]))
 
 
 def test_detections_need_the_number_of_classes():
