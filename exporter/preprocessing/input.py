@@ -49,8 +49,8 @@ class Input(Settings):
     @classmethod
     def _multiple_of_the_largest_stride(cls, value: int | str, info: ValidationInfo) -> int | str:
         """The network's own, which whoever checks the recipe gives as the context `multiple`, with `declared` where the
-        recipe says it itself."""
-        if isinstance(value, str):
+        recipe says it itself. Of a wrong `size`, which the sides usually are, nothing more is said."""
+        if isinstance(value, str) or (info.field_name != "size" and "size" not in info.data):
             return value
         facts = info.context or {}
         return _multiple(value, facts.get("multiple", STRIDE), SAID if facts.get("declared") else USUAL)
