@@ -19,7 +19,10 @@ CHECK = (
     "check that the preprocessing (normalisation, channel order) is the one the network was trained with, and that the"
     " weights belong to these labels"
 )
-LESS = "leave more layers in float (quantization.exclude) or calibrate on other images"
+LESS = (
+    "leave more layers in float (quantization.exclude), or calibrate with another calibration.method (percentile) or on"
+    " other images"
+)
 
 
 def evaluate(
