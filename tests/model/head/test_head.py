@@ -223,7 +223,9 @@ def test_a_size_that_is_no_multiple_is_said_with_the_key_that_says_it(tmp_path):
         RequestError, match=r"input\.size=100: must be a multiple of 16 pixels, model\.head\.size_multiple"
     ):
         check(compose(chosen))
-    with pytest.raises(RequestError, match=r"^input\.size=100: must be a multiple of 32 pixels, .* stride: take 96 or 128$"):
+    with pytest.raises(
+        RequestError, match=r"^input\.size=100: must be a multiple of 32 pixels, .* stride: take 96 or 128$"
+    ):
         check(compose(["+recipe=yolo_nas_s", "input.size=100"]))
 
 
