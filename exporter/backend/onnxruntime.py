@@ -124,8 +124,13 @@ class OnnxRuntime(BackendNode):
         from exporter.graph.resize_by_copies import resize_by_copies
 
         there = {node.op_type for node in model.graph.node}
-        forms = {"AveragePool": pool_as_conv, "Resize": resize_by_copies, "Softmax": last_softmax}
-        for operator, form in {"Conv": align_channels, **forms}.items():
+        forms = {
+            "Conv": align_channels,
+            "AveragePool": pool_as_conv,
+            "Resize": resize_by_copies,
+            "Softmax": last_softmax,
+        }
+        for operator, form in forms.items():
             model = form(model) if operator in there else model
         return strip_metadata(model)
 

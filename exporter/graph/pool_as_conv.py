@@ -13,8 +13,7 @@ import onnx_ir as ir
 from exporter.graph.came_quantized import came_quantized
 from exporter.graph.initializers import constant
 
-ONES = "/ones/dequantized"
-"""How the weights that such a Conv reads are called: it has learnt nothing, and is not counted among convolutions."""
+_ONES = "/ones"  # the names of the weights end so
 LARGEST = 25  # numbers of a window; beyond it AveragePool is as fast, and the weights are many
 
 
@@ -27,6 +26,11 @@ def pool_as_conv(model: onnx.ModelProto) -> onnx.ModelProto:
         if node.op_type == "AveragePool" and _is_on_integers(node) and _is_plain(node):
             _replace(changed.graph, node)
     return ir.to_proto(changed)
+
+
+def is_average(node: onnx.NodeProto) -> bool:
+    """Whether a convolution is one of those: it has learnt nothing, and is not counted among the network's."""
+    return node.input[1].endswith(f"{_ONES}/dequantized")
 
 
 def _is_on_integers(node: ir.Node) -> bool:
@@ -53,10 +57,10 @@ def _is_plain(node: ir.Node) -> bool:
 def _replace(graph: ir.Graph, node: ir.Node) -> None:
     result, kernel = node.outputs[0], node.attributes["kernel_shape"].as_ints()
     assert result.shape is not None
-    channels, name = result.shape[1], f"{result.name}{ONES.removesuffix('/dequantized')}"
+    channels, name = result.shape[1], f"{result.name}{_ONES}"
     assert isinstance(channels, int)
     ones = constant(graph, name, np.ones((channels, 1, *kernel), np.int8))
-    scale = constant(graph, f"{name}/scale", np.array(1 / np.prod(kernel), np.float32))
+    scale = constant(graph, f"{name}/scale", np.array(1 / math.prod(kernel), np.float32))
     weight = ir.node("DequantizeLinear", [ones, scale], name=f"{name}/DequantizeLinear")
     weight.outputs[0].name = f"{name}/dequantized"
     graph.insert_before(node, weight)

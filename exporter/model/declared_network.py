@@ -138,7 +138,7 @@ class DeclaredNetwork(ABC):
             raise RequestError(f"{there} it gives {error}") from error
         if self._head.num_read is not None:
             every = read(self._head.model_copy(update={"num_classes": None}))
-            self.more_scores = probe.leading_scores(every) != self._read(*raw[0][0])[1].shape[2]
+            self.more_scores = probe.leading_scores(every) != self.num_classes
         if seems:
             may_be_told = suggests and self._num_outputs == self._head.num_outputs
             fit = declarations_that_fit(self._head, read, height, width) if may_be_told else []

@@ -129,11 +129,11 @@ def sized(core: onnx.ModelProto, sizes: Mapping[str, int | None], label: str) ->
 
 
 def shaped(
-    core: onnx.ModelProto, outputs: Sequence[np.ndarray], any_size: bool, boxes_axes: Sequence[int] = (1, 1)
+    core: onnx.ModelProto, outputs: Sequence[np.ndarray], any_size: bool, boxes_axes: Sequence[int]
 ) -> onnx.ModelProto:
     """A copy whose outputs have the shapes of those that it gave, but for the batch and, where it takes images of
     `any_size`, the number of boxes, then called "predictions". Shapes between are inferred anew. boxes_axes: where that
-    number stands in outputs of somebody else's names; the last one stands for all that follow.
+    number stands in outputs of somebody else's names.
 
     Many a graph says less of itself, or what was true for the size it was exported with."""
     model = onnx.ModelProto()
@@ -145,7 +145,7 @@ def shaped(
         if value.name != "anchors":
             dims[0] = batch.dim_param or batch.dim_value
         if any_size:
-            dims[BOXES_AXIS.get(value.name, boxes_axes[min(i, len(boxes_axes) - 1)])] = "predictions"
+            dims[BOXES_AXIS[value.name] if value.name in BOXES_AXIS else boxes_axes[i]] = "predictions"
         value.CopyFrom(onnx.helper.make_tensor_value_info(value.name, onnx.TensorProto.FLOAT, dims))
     return onnx.shape_inference.infer_shapes(model, data_prop=True)
 

@@ -10,7 +10,7 @@ import onnx
 from onnx import numpy_helper
 
 from exporter.graph.operators import LINEAR, WEIGHTED
-from exporter.graph.pool_as_conv import ONES
+from exporter.graph.pool_as_conv import is_average
 from exporter.quantization.section import Fp16Counts, IntegerCounts, LayerCounts
 
 COUNTED = (*WEIGHTED, *LINEAR, "QuantizeLinear", "DequantizeLinear", "Constant")
@@ -40,7 +40,7 @@ def summarize(model: onnx.ModelProto) -> IntegerCounts:
     def operands(nodes: Iterable[onnx.NodeProto]) -> dict[str, Operands | None]:
         return {node.name: _operands(node, producers, constants) for node in nodes}
 
-    learnt = (node for node in model.graph.node if node.op_type in CONVOLUTIONS and not node.input[1].endswith(ONES))
+    learnt = (node for node in model.graph.node if node.op_type in CONVOLUTIONS and not is_average(node))
     convolutions = operands(learnt)
     linear = (node for node in model.graph.node if node.op_type in LINEAR_LAYERS)
     linear_layers = operands(node for node in linear if _has_weights(node, producers, constants))

@@ -189,9 +189,8 @@ def test_integers_and_float16_are_all_that_the_network_computes_with(artifact):
     assert (summary["float16_convolutions"], summary["float32_convolutions"]) == (2, 0)
     stored = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     pairs = [node for node in model.graph.node if node.op_type in ("QuantizeLinear", "DequantizeLinear")]
-    assert (
-        len(pairs) == 6
-    )  # of both convolutions what they read and their weights; what only float layers read has none
+    # Of both convolutions what they read and their weights; what only float layers read has none.
+    assert len(pairs) == 6
     for node in pairs:
         scale, zero_point = (stored[name] for name in node.input[1:])
         assert scale.dtype == np.float16 and (scale > 0).all() and zero_point.dtype == np.int8 and not zero_point.any()

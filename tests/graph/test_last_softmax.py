@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.graph.last_softmax import last_softmax
+from tests.quantization.networks import operators
 
 
 def run(model: onnx.ModelProto, x: np.ndarray) -> list[np.ndarray]:
@@ -20,14 +21,9 @@ def run(model: onnx.ModelProto, x: np.ndarray) -> list[np.ndarray]:
 
 
 def graph(body: str, outputs: str = "float[d,e,f,g] y") -> onnx.ModelProto:
-    model = onnx.parser.parse_model(
+    return onnx.parser.parse_model(
         f'<ir_version: 8, opset_import: ["" : 18]> g (float[1,a,b,c] x) => ({outputs}) {{{body}}}'
     )
-    return model
-
-
-def operators(model: onnx.ModelProto) -> list[str]:
-    return [node.op_type for node in model.graph.node]
 
 
 @given(st.sampled_from(list(itertools.permutations(range(4)))), st.integers(-4, 3))

@@ -12,6 +12,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from exporter.graph.came_quantized import mark
 from exporter.graph.pool_as_conv import pool_as_conv
 from exporter.quantization.summary import summarize
+from tests.quantization.networks import operators
 
 CHANNELS, SCALES = 3, (0.05, 0.04)
 
@@ -22,10 +23,6 @@ def graph(pool: str, after: str = "y = QuantizeLinear(p, so, zo)") -> onnx.Model
         <float si = {{{SCALES[0]}}}, uint8 zi = {{3}}, float so = {{{SCALES[1]}}}, uint8 zo = {{7}}>
         {{ d = DequantizeLinear(x, si, zi) p = AveragePool<{pool}>(d) {after} }}""")
     return onnx.shape_inference.infer_shapes(model)
-
-
-def operators(model: onnx.ModelProto) -> list[str]:
-    return [node.op_type for node in model.graph.node]
 
 
 @given(st.integers(1, 3), st.integers(1, 3), st.integers(1, 2), st.integers(0, 1), st.integers(0, 99))

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.graph.resize_by_copies import resize_by_copies
+from tests.quantization.networks import operators
 
 COPIES = 'mode = "nearest", coordinate_transformation_mode = "asymmetric", nearest_mode = "floor"'
 
@@ -24,10 +25,6 @@ def graph(
         <float s = {{0.05}}, uint8 z = {{3}}, int8 signed = {{3}}, float other = {{0.06}}, float[4] scales = {{{", ".join(map(str, scales))}}}>
         {{ d = DequantizeLinear(x, s, z) r = Resize<{how}>(d, , scales) y = {after} }}""")
     return onnx.shape_inference.infer_shapes(model, data_prop=True)
-
-
-def operators(model: onnx.ModelProto) -> list[str]:
-    return [node.op_type for node in model.graph.node]
 
 
 @given(st.integers(1, 3), st.integers(1, 3), st.integers(1, 2), st.integers(1, 6))

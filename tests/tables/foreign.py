@@ -1,5 +1,6 @@
 """`python -m tests.tables.foreign [NAME…]`: networks of other packages, exported to ONNX by their own tools with random weights
-at 320 × 320, taken with a preset of `model/head`, in FP32, in INT8 and for OpenVINO, against their own post-processing.
+at 320 × 320 (FOREIGN_SIZE: another size), taken with a preset of `model/head`, in FP32, in INT8 and for OpenVINO, against their
+own post-processing.
 
 Each package is installed into an environment of its own (`foreign_environment.py`), in which `foreign_tools.py` exports and reads;
 one that cannot be installed or imported is a row that says so. Random weights detect nothing: see `livened` there; the threshold

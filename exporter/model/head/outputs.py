@@ -7,7 +7,7 @@ import onnx
 from exporter.common.errors import RequestError
 from exporter.graph import walk
 from exporter.model.graph_outputs import shown
-from exporter.model.head import CORNERS, MAPS, Head
+from exporter.model.head import CORNERS, Head
 
 NAMES = {
     "split": "BOXES,SCORES", "maps": "NAME,…",
@@ -18,7 +18,7 @@ FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)
 
 
 def outputs_of(graph: onnx.GraphProto, head: Head, told: Sequence[str] | None, label: str) -> tuple[str, ...]:
-    """The names in the order that the head reads them: boxes and scores; or one map a stride; or the one output.
+    """The names in the order that the head reads them: boxes and scores; one map a stride, or several; or the only one.
 
     told: by the recipe, None where they are to be found by their shapes. Raises RequestError that shows what there is
     where that is not sure."""
@@ -31,13 +31,13 @@ def outputs_of(graph: onnx.GraphProto, head: Head, told: Sequence[str] | None, l
         if len(told) != count:
             raise RequestError(f"{there}: model.outputs has {len(told)} names, and layout={head.layout} reads {count}")
         return tuple(told)
-    ranks = (4, 5) if head.layout in MAPS else (3,)
-    fit = [name for name, value in found.items() if _may_be(value, ranks)]
-    if head.layout == "split" and len(fit) == count:
-        fit = _boxes_first(fit, found, head)
     wanted = f"say which, model.head.outputs=[{NAMES.get(head.layout, 'NAME')}], or another model/head"
     if head.layout == "split_maps":  # 64 classes, or one, look like places, or objectness
         raise RequestError(f"{there}: layout=split_maps reads {count}, whose order no shape tells: {wanted}")
+    ranks = (4, 5) if head.layout == "maps" else (3,)
+    fit = [name for name, value in found.items() if _may_be(value, ranks)]
+    if head.layout == "split" and len(fit) == count:
+        fit = _boxes_first(fit, found, head)
     if len(fit) != count:
         raise RequestError(
             f"{there}: the head reads {count} of rank {' or '.join(map(str, ranks))} (layout={head.layout}), and"

@@ -34,7 +34,7 @@ def _place(path: Path) -> tuple[bool, bool, str]:
 
 class Fit(NamedTuple):
     """num_classes: how many the graph has with a head; of_the_head: how many the head has to say that there are, None:
-    shapes say it."""
+    the file says it, by a shape or by names."""
 
     num_classes: int
     of_the_head: int | None
@@ -67,7 +67,8 @@ def _fit(given: onnx.ModelProto, label: str, head: Head, named: int | None) -> F
         except RequestError:
             continue
         fits = named in (None, network.num_classes) and not network.more_scores
-        return Fit(network.num_classes, each.num_classes) if fits else None
+        by_file = named is not None and head.layout == "detections"
+        return Fit(network.num_classes, None if by_file else each.num_classes) if fits else None
     return None
 
 

@@ -95,8 +95,7 @@ def inspected(path: Path) -> tuple[list[str], Taken | None]:
     height, width, sizes = _sizes(file.model, metadata)
     preset = presets()[head]
     of_the_head = {}
-    counted, of_detections = fit[head].of_the_head, preset.layout == "detections"
-    if counted is not None and not (names and of_detections):
+    if (counted := fit[head].of_the_head) is not None:
         of_the_head["num_classes"] = counted
     if (multiple := math.gcd(height, width, preset.size_multiple)) != preset.size_multiple:
         of_the_head["size_multiple"] = multiple
@@ -104,16 +103,13 @@ def inspected(path: Path) -> tuple[list[str], Taken | None]:
     taken = Taken(head, path, dims[0].dim_value or 1, height, width, of_the_head)
     unread = names_of(model, None, preset, str(path)).unread(model)
     others = [name for name in fit if name != head]
-    behind = [f"what follows {counted} classes of each box"] if counted is not None and not of_detections else []
+    more = counted is not None and preset.layout != "detections"
+    aside = [*([f"what follows {counted} classes of each box"] if more else []), *unread]
     lines += [
         row("head", f"{head}: {'as the file says itself' if told else 'guessed from shapes and values'}"),
         *([row("", f"equally possible: {', '.join(others)}")] if others else []),
         row("sure", f"what the outputs are does not contradict model/head={head}, on images in 0..1 and in 0..255"),
-        *(
-            [row("not read", f"{', '.join([*behind, *unread])}: see that it is no part of the detections")]
-            if behind or unread
-            else []
-        ),
+        *([row("not read", f"{', '.join(aside)}: see that it is no part of the detections")] if aside else []),
         row(
             "guessed",
             f"what it is fed: {preset.fed or 'not known, set preprocessing'} (the file does not say)",
