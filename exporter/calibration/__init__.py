@@ -26,15 +26,15 @@ Tell = Callable[[Mapping[str, int]], object]
 
 class CalibrationNode(Node, ABC):
     """Base of the sets of calibration images. The methods are those of `exporter.quantization.ranges`; `percentile` is
-    read by the method of that name. users: whether the images are the user's own, not the demo's; moved: by the flag of
-    `exporter rebuild` that says where files lie now, the key that it sets."""
+    read by the method of that name, and by `measure`, which tries it too. users: whether the images are the user's own,
+    not the demo's; moved: by the flag of `exporter rebuild` that says where files lie now, the key that it sets."""
 
     place: ClassVar[str] = "calibration"
     users: ClassVar[bool] = True
     moved: ClassVar[Mapping[str, str]] = {}
 
     num_images: int = Field(ge=1)
-    method: Literal["minmax", "moving_average", "percentile", "mse", "entropy"]
+    method: Literal["minmax", "moving_average", "percentile", "mse", "entropy", "measure"]
     percentile: float = Field(99.99, gt=50, le=100)
 
     def problems(self, weights: str) -> Iterator[str]:

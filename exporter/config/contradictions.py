@@ -76,7 +76,7 @@ def _quantization_problems(recipe: "Recipe", composed: Composed) -> Iterator[str
     # In a sweep over precisions the images are for those runs that need them.
     if not quantization.needs_calibration and composed.said("calibration") and not composed.sweeping:
         yield f"calibration: has no effect with quantization={chosen}, which needs no images: leave it out"
-    if composed.said("calibration.percentile") and recipe.calibration.method != "percentile":
+    if composed.said("calibration.percentile") and recipe.calibration.method not in ("percentile", "measure"):
         yield f"calibration.percentile: has no effect with calibration.method={recipe.calibration.method}: leave it out"
     if quantization.needs_calibration:
         yield from recipe.calibration.problems(recipe.model.weights_given)

@@ -20,8 +20,8 @@ CHECK = (
     " weights belong to these labels"
 )
 LESS = (
-    "leave more layers in float (quantization.exclude), or calibrate with another calibration.method (percentile) or on"
-    " other images"
+    "leave more layers in float (quantization.exclude), or calibrate by all methods (calibration.method=measure) or"
+    " on other images"
 )
 
 

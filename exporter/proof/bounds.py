@@ -39,8 +39,8 @@ def bounds_of(
     return bounds | {key: value for key, value in own.items() if value != "auto"}
 
 
-def hold(proof: Proof, problems: Iterable[str]) -> None:
-    """Raises BuildError that names every metric beyond its bound, and the problems."""
+def hold(proof: Proof, problems: Iterable[str], beyond_bounds: str) -> None:
+    """Raises BuildError that names every metric beyond its bound with what may help, and the problems."""
     metrics: dict[str, float | None] = {**proof.network.model_dump()}
     if isinstance(proof.detections, DetectionErrors):
         metrics["max_map_drop"] = proof.detections.map_drop
@@ -50,6 +50,8 @@ def hold(proof: Proof, problems: Iterable[str]) -> None:
         for key, bound in proof.bounds.items()
         if (metric := metrics.get(key)) is not None and not metric <= bound  # NaN is beyond every bound
     ]
+    if beyond and beyond_bounds:
+        beyond.append(beyond_bounds)
     rows = proof.postprocessing
     if rows and rows.unexplained:
         beyond.append(f"{rows.unexplained} of {rows.rows} detections are not what the contract of the NMS gives")

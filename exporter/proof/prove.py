@@ -100,7 +100,7 @@ def prove(
     problems = [*given_problems(tensors, shown, request, plugin=has_plugin(graph), margins=margins)]
     if quantization.quantizes:
         problems += channel_problems(tensors, shown, _normalised(outputs, request), proof.network, model.unordered)
-    hold(proof, problems)
+    hold(proof, problems, quantization.beyond_bounds)
     return proof
 
 

@@ -23,7 +23,8 @@ class QuantizationNode(Node, ABC):
     quantizes: whether it changes the precision; needs_calibration: whether `quantize` goes through images;
     needs_network: whether it works on the torch network rather than on its graph; weighs_detections: whether it looks
     at what the artifact would detect.
-    bounds: of the proof's metrics, see `exporter.proof.bounds`; beyond them the artifact is not the network.
+    bounds: of the proof's metrics, see `exporter.proof.bounds`; beyond them the artifact is not the network;
+    beyond_bounds: what a user may do then.
     minimum_opset: of the graph; package: on the index, for `versions` in the manifest, where another one does the work.
     only_for, instead: the backends that can take it, none: all, and what others take in its place.
     """
@@ -34,6 +35,7 @@ class QuantizationNode(Node, ABC):
     needs_network: ClassVar[bool] = False
     weighs_detections: ClassVar[bool] = False
     bounds: ClassVar[dict[str, float]]
+    beyond_bounds: ClassVar[str] = ""
     minimum_opset: ClassVar[int] = 18
     package: ClassVar[str | None] = None
     only_for: ClassVar[tuple[str, ...]] = ()

@@ -15,6 +15,10 @@ class Int8(LayerSelection):
     bounds: ClassVar[dict[str, float]] = {
         "mean_score_error": 0.01, "mean_box_error": 8.0, "max_map_drop": 1.0, "max_score_shift": 0.05,
     }  # fmt: skip
+    beyond_bounds: ClassVar[str] = (
+        "try other ranges (calibration.method=measure) or leave layers in float (quantization.exclude, or"
+        " quantization=mixed)"
+    )
 
     scheme: Literal["auto", "u8s8", "s8s8"] = "auto"
     per_channel: bool = True
@@ -46,7 +50,7 @@ class Int8(LayerSelection):
         from exporter.quantization.summary import summarize
 
         full = plan(task, self, self.per_channel, self.bias_correction, self.linear_layers)
-        known, reduce_range = decided(full, self.reduce_range, task.images)
+        known, reduce_range = decided(full, self.reduce_range, task)
         model = known.model(known.layers)
         return Quantized(
             model,

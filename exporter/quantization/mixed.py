@@ -56,7 +56,7 @@ class Mixed(Int8):
         progress = task.progress
         with progress.stage("  collect statistics"):
             full = plan(task, self, self.per_channel, self.bias_correction, self.linear_layers)
-            known, reduce_range = decided(full, self.reduce_range, task.images)
+            known, reduce_range = decided(full, self.reduce_range, task)
         with progress.stage("  score the float network"):
             held = reference_evaluator(task, self.num_drop_images)
         count = len(known.layers)

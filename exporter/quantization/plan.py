@@ -1,6 +1,6 @@
 """Everything that INT8 of a core needs to know, found out once; then any of the layers can be put on integers."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,7 +10,9 @@ from exporter.common.errors import RequestError
 from exporter.graph.operators import WEIGHTED
 from exporter.quantization import policy, pooling, qdq, ranges, statistics, upsample
 from exporter.quantization.degenerate_range import check_filled
+from exporter.quantization.error import errors
 from exporter.quantization.scheme import SCHEMES, Scheme
+from exporter.quantization.section import MeasuredRanges
 from exporter.quantization.selection import LayerSelection, selected
 from exporter.quantization.task import Task
 
@@ -20,8 +22,8 @@ class Plan:
     """core: float32, with upsampling and pooling in a form that engines run on integers; layers: the names of those
     that may become INT8, in graph order; excluded: nodes that stay in float; ranges: of every tensor that any of them
     needs; means: of what convolutions read, empty without bias correction; choices, JSON-able, for the manifest:
-    whether biases were corrected, the layers that `include`, `exclude`, `first_n` and `last_n` came to, and in
-    `always_zero` the tensors in which no image left anything."""
+    whether biases were corrected, the layers that `include`, `exclude`, `first_n` and `last_n` came to, in
+    `always_zero` the tensors in which no image left anything, and in `measured_ranges` what was measured of methods."""
 
     core: onnx.ModelProto
     layers: Sequence[str]
@@ -66,16 +68,36 @@ def plan(
     read = _read_by(core, layers) if bias_correction else []
     histograms = task.method in ranges.HISTOGRAM_METHODS
     seen = (task.collect or statistics.collect)(core, tensors, task.images, histograms, averaged=read)
-    chosen = {tensor: ranges.choose(seen[tensor], task.method, scheme, task.percentile) for tensor in tensors}
     name = core.graph.input[0].name
+    own = {}
     if task.input_range is not None and name in seen:
         statistics.check_input(seen[name], task.input_range)
-        chosen[name] = task.input_range
+        own[name] = task.input_range
     if task.normalization is not None:
         check_filled(task, core, seen)
     choices = {"bias_correction": bias_correction, **choices, "always_zero": statistics.always_zero(seen)}
     means = {tensor: mean for tensor in read if (mean := seen[tensor].channel_means) is not None}
-    return Plan(core, layers, excluded, chosen, means, scheme, choices)
+
+    def by(method: str) -> Plan:
+        chosen = {tensor: ranges.choose(seen[tensor], method, scheme, task.percentile) for tensor in tensors}
+        return Plan(core, layers, excluded, chosen | own, means, scheme, choices)
+
+    if task.method == ranges.MEASURE:
+        return _nearest({method: by(method) for method in ranges.METHODS}, task)
+    return by(task.method)
+
+
+def _nearest(plans: Mapping[str, Plan], task: Task) -> Plan:
+    """Of plans by method the one with the least error on the task's images, of equal ones the first. Weights are so
+    small that no processor's sums saturate, which would hide what the ranges do."""
+    assert task.images is not None
+    reduced = not next(iter(plans.values())).scheme.symmetric
+    safe = ((method, replace(each, scheme=replace(each.scheme, reduced=reduced))) for method, each in plans.items())
+    models = {method: each.model(each.layers) for method, each in safe}
+    error = errors(task.core, models, task.images, task.unordered)
+    chosen = min(error, key=lambda method: error[method])
+    measured = MeasuredRanges(chosen=chosen, error=error)
+    return replace(plans[chosen], choices={**plans[chosen].choices, "measured_ranges": measured})
 
 
 def _nodes(core: onnx.ModelProto, layers: Collection[str], excluded: Collection[str], scheme: Scheme) -> list[str]:

@@ -5,6 +5,7 @@
 - mse, entropy: of the whole range, shrunk percent by percent down to a tenth, the one with the least mean squared error
   of the rounded values; or the one that keeps most of the distribution (least Kullback-Leibler divergence between the
   saturated values and the rounded ones; Migacz 2017, "8-bit inference with TensorRT").
+- measure: by each of these, and the one is kept whose network is nearest to the float one on the calibration images.
 """
 
 import numpy as np
@@ -13,7 +14,8 @@ from exporter.quantization.scheme import Scheme, activation
 from exporter.quantization.statistics import Histogram, Statistics
 
 METHODS = ("minmax", "moving_average", "percentile", "mse", "entropy")
-HISTOGRAM_METHODS = METHODS[2:]
+MEASURE = "measure"
+HISTOGRAM_METHODS = (*METHODS[2:], MEASURE)
 
 
 def choose(statistics: Statistics, method: str, scheme: Scheme, percentile: float = 99.99) -> tuple[float, float]:

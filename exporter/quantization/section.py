@@ -83,6 +83,13 @@ class ReducedRange(Section):
     error: dict[str, float] | None
 
 
+class MeasuredRanges(Section):
+    """The method that ranges were chosen by, and the error of each that was tried."""
+
+    chosen: str
+    error: dict[str, float]
+
+
 class Package(Section):
     """The package that chose the ranges."""
 
@@ -100,6 +107,7 @@ class Int8(Quantization, IntegerCounts):
     precision: str = _precision("int8")
     scheme: str
     reduce_range: ReducedRange | None = None
+    measured_ranges: MeasuredRanges | None = None
     bias_correction: bool | None = None
     include: dict[str, list[str]] | None = None
     exclude: dict[str, list[str]] | None = None

@@ -44,7 +44,7 @@ INT8 = [
     one("quantization.first_n", 0, 1, 99), one("quantization.last_n", 0, 1),
 ]  # fmt: skip
 CALIBRATION = [
-    one("calibration.method", "minmax", "moving_average", "percentile", "mse", "entropy"),
+    one("calibration.method", "minmax", "moving_average", "percentile", "mse", "entropy", "measure"),
     one("calibration.seed", 0, 3),
     one("calibration.num_images", 1, 3),
 ]

@@ -59,7 +59,7 @@ def test_int8_that_squeezes_confidences_fails(parts):
     overrides = ["+recipe=yolo_nas_s_int8", "input.size=96", "proof.num_images=1", "proof.num_scenes=16"]
     recipe = check(compose([*overrides, "proof.max_map_drop=100", "proof.mean_score_error=1"]))
     artifact = attach(squeezed(core, 0.8), recipe).SerializeToString()
-    with pytest.raises(BuildError, match=r"network: max_score_shift is 0\.1\d+, allowed 0\.05; nothing"):
+    with pytest.raises(BuildError, match=r"network: max_score_shift is 0\.1\d+, allowed 0\.05; try other ranges"):
         prove(artifact, loaded, recipe, partial(torch_outputs, loaded))
     wide = replace(recipe, proof=recipe.proof.model_copy(update={"max_score_shift": 1.0}))
     section = prove(artifact, loaded, wide, partial(torch_outputs, loaded)).detections

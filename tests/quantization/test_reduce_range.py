@@ -5,8 +5,8 @@ import onnxruntime as ort
 import pytest
 from onnx import helper
 
+from exporter.quantization.error import quantization_error
 from exporter.quantization.int8 import Int8
-from exporter.quantization.sensitivity import quantization_error
 from exporter.quantization.task import Task
 from exporter.runtime.openvino import OpenVinoEngine
 from tests.quantization.networks import Builder, constants, made_images, relative_error, run

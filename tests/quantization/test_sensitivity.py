@@ -9,10 +9,11 @@ from exporter.evaluation.examples import GroundTruth
 from exporter.postprocessing import reference
 from exporter.postprocessing.nms.onnx import OnnxNms
 from exporter.proof.tensors import Tensors
+from exporter.quantization.error import in_place, quantization_error
 from exporter.quantization.int8 import Int8
 from exporter.quantization.plan import plan
 from exporter.quantization.reference_evaluator import reference_evaluator
-from exporter.quantization.sensitivity import in_place, quantization_error, ranking
+from exporter.quantization.sensitivity import ranking
 from exporter.quantization.task import Task
 from tests.quantization.networks import made_images, run
 from tests.quantization.outliers import as_a_set, contract_core, plant
