@@ -41,8 +41,8 @@ def test_eight_overlapping_builds_at_once(tmp_path):
     for i in range(8):
         assert file_digest(tmp_path / f"out{i}" / "model.onnx") == alone[THRESHOLDS[i % 2]]
         for stage in read_manifest(tmp_path / f"out{i}").run.stages:
-            if stage["state"] == "built" and stage["name"] != "load weights":  # which nobody keeps
-                built.setdefault(stage["key"], []).append(stage["name"])
+            if stage.state == "built" and stage.name != "load weights":  # which nobody keeps
+                built.setdefault(stage.key, []).append(stage.name)
     assert [names for names in built.values() if len(names) > 1] == []
     assert sorted(name for (name,) in built.values()).count("trace") == 1
 
