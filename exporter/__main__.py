@@ -2,6 +2,6 @@
 
 import sys
 
-from exporter.cli import main
+from exporter.cli import program
 
-sys.exit(main())
+sys.exit(program())

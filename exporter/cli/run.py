@@ -15,12 +15,17 @@ MAX_LINE = 4000
 """Characters of a message: it may show a stranger's words."""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command and returns its exit code; errors are one line on standard error."""
-    argv = list(sys.argv[1:] if arguments is None else arguments)
+def program() -> int:
+    """`main` in a process of its own."""
     # torch's threads wait for each other asleep, not spinning: two builds beside each other are proved in 28 s, not 68,
     # and one alone is as fast. It is read once, when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    return main()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit code; errors are one line on standard error."""
+    argv = list(sys.argv[1:] if arguments is None else arguments)
     from exporter.common.errors import BuildError, RequestError
     from exporter.common.interrupts import end, heeded, insisting
 

@@ -6,6 +6,7 @@ Letters: B images, N boxes, C classes, K numbers of a box, A anchors of a cell.
 """
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -23,7 +24,7 @@ class Head(Settings):
 
     layout: Literal["split", "joined", "maps", "split_maps", "detections"] = "split"
     outputs: tuple[str, ...] | Literal["auto"] = "auto"
-    columns: Literal["last", "first", "boxes_last"] = "last"
+    columns: Literal["last", "first", "boxes_last", "classes_first"] = "last"
     boxes: Literal["xyxy", "xywh", "cxcywh"] = "xyxy"
     unit: Literal["pixels", "relative"] = "pixels"
     decoding: Literal["none", "yolox", "yolov5", "distances", "dfl"] = "none"
@@ -33,6 +34,7 @@ class Head(Settings):
     strides: tuple[int, ...] = ()
     anchors: tuple[tuple[tuple[float, float], ...], ...] = ()
     bins: int = Field(16, ge=2, le=256)
+    origin: float = Field(0.5, ge=0, le=1)
     num_classes: int | None = Field(None, ge=1)
     suppressed: bool = False
     size_multiple: int = Field(32, ge=1, le=1024)
@@ -49,11 +51,11 @@ class Head(Settings):
 
     @model_validator(mode="after")
     def _can_be(self) -> Self:
-        if wrong := next(self._contradictions(), None):
+        if wrong := next(chain(self._about_places(), self._about_columns()), None):
             raise ValueError(wrong)
         return self
 
-    def _contradictions(self) -> Iterator[str]:
+    def _about_places(self) -> Iterator[str]:
         raw = self.decoding != "none"
         if raw and not self.strides:
             yield f"decoding={self.decoding} needs strides, those of the maps in their order: [8, 16, 32]"
@@ -72,10 +74,21 @@ class Head(Settings):
             len(self.anchors) != len(self.strides) or len({len(of_map) for of_map in self.anchors}) != 1
         ):
             yield "decoding=yolov5 needs anchors, as many (width, height) in pixels for each of the strides"
-        if any(stride < 1 or self.size_multiple % stride for stride in self.strides):
-            yield f"strides={list(self.strides)}: size_multiple={self.size_multiple} must be a multiple of each of them"
+        if any(stride < 1 or (self.size_multiple % stride and stride % self.size_multiple) for stride in self.strides):
+            yield (
+                f"strides={list(self.strides)}: size_multiple={self.size_multiple} must be a multiple of each of them,"
+                " or go into it"
+            )
+        if self.origin != 0.5 and self.decoding not in ("distances", "dfl"):
+            yield "origin: only decoding=distances and dfl start at a point of a cell: leave it out"
+
+    def _about_columns(self) -> Iterator[str]:
         if self.columns == "boxes_last" and self.layout != "split":
             yield f"columns=boxes_last: boxes and scores are two outputs in layout=split alone: layout={self.layout}"
+        if self.columns == "classes_first" and self.layout not in ("joined", "maps"):
+            yield f"columns=classes_first: classes and box are one output, joined or maps: layout={self.layout}"
+        if self.columns == "classes_first" and (self.num_classes or self.objectness):
+            yield "num_classes, objectness: with columns=classes_first all before the box is classes: leave them"
         if self.objectness and self.layout not in ("joined", *MAPS):
             yield f"objectness: stands between box and classes in layout=joined or maps: layout={self.layout} has none"
         if self.objectness and self.activation == "softmax":
@@ -118,7 +131,7 @@ class Head(Settings):
     @property
     def columns_axes(self) -> tuple[int, int]:
         """Which axis of an output of rank 3 the numbers of a box stand in: of what has its place, and of its scores."""
-        return {"last": (2, 2), "first": (1, 1), "boxes_last": (2, 1)}[self.columns]
+        return {"first": (1, 1), "boxes_last": (2, 1)}.get(self.columns, (2, 2))
 
     @property
     def num_read(self) -> int | None:
@@ -133,5 +146,5 @@ class Head(Settings):
         return None if self.preprocessing is None else Declared.model_validate(self.preprocessing)
 
     def num_cells(self, height: int, width: int) -> list[tuple[int, int]]:
-        """Rows and columns of the map of each stride, for an input of that size."""
-        return [(height // stride, width // stride) for stride in self.strides]
+        """Rows and columns of the map of each stride, for an input of that size: what is left over has a cell too."""
+        return [(-(-height // stride), -(-width // stride)) for stride in self.strides]

@@ -45,17 +45,26 @@ def _tail(op: Op, head: Head, outputs: list[Tensor], images: Tensor, sides: list
     else:
         axis = head.columns_axes[0]
         rows = _of_maps(op, head, outputs) if head.layout == "maps" else _columns_last(op, outputs[0], axis)
-        sizes = [head.box_columns, rows.shape[2] - head.box_columns]
-        if head.num_read is not None and head.num_read < sizes[1]:
-            sizes = [head.box_columns, head.num_read, sizes[1] - head.num_read]
-        places, rest = op.Split(rows, sizes, axis=2, _outputs=len(sizes))[:2]
+        places, rest = _of_rows(op, head, rows)
     batch, count = outputs[0].shape[0], places.shape[1]
     boxes, scores = _boxes(op, head, places, images, sides), _scores(op, head, rest)
     names = zip(DECODED_OUTPUTS, (boxes, scores), (4, scores.shape[2]), strict=True)
     return {name: (value, [batch, count, last]) for name, value, last in names}
 
 
+def _of_rows(op: Op, head: Head, rows: Tensor) -> Any:
+    """What has the place of each box [B, N, K], and its scores [B, N, R]."""
+    place, other = head.box_columns, rows.shape[2] - head.box_columns
+    if head.columns == "classes_first":
+        return op.Split(rows, [other, place], axis=2, _outputs=2)[::-1]
+    read = other if head.num_read is None else min(head.num_read, other)
+    sizes = [place, read, other - read] if read < other else [place, read]
+    return op.Split(rows, sizes, axis=2, _outputs=len(sizes))[:2]
+
+
 def _columns_last(op: Op, output: Tensor, axis: int) -> Tensor:
+    if len(output.shape) == 4:
+        output = op.Squeeze(output, [2])
     return output if axis == 2 else op.Transpose(output, perm=[0, 2, 1])
 
 
@@ -76,10 +85,10 @@ def _of_maps(op: Op, head: Head, outputs: list[Tensor]) -> Tensor:
 
 def _boxes(op: Op, head: Head, places: Tensor, images: Tensor, sides: list[int | None]) -> Tensor:
     if head.decoding in ("distances", "dfl"):
-        middles, strides, _ = _grid(head, sides, middle=0.5)
+        starts, strides, _ = _grid(head, sides, head.origin)
         distances = _expected(op, head, places) if head.decoding == "dfl" else places
         outwards = _constant(strides * np.array([-1, -1, 1, 1]), "outwards")
-        return op.Add(op.Mul(distances, outwards), _constant(np.tile(middles, 2), "middles"))
+        return op.Add(op.Mul(distances, outwards), _constant(np.tile(starts, 2), "starts"))
     if head.decoding != "none":
         return _around_cells(op, head, places, sides)
     first, second = _halves(op, places)
@@ -98,7 +107,7 @@ def _boxes(op: Op, head: Head, places: Tensor, images: Tensor, sides: list[int |
 
 
 def _around_cells(op: Op, head: Head, places: Tensor, sides: list[int | None]) -> Tensor:
-    parts = zip(_grid(head, sides, middle=0.0), ("cells", "strides", "anchors"), strict=True)
+    parts = zip(_grid(head, sides, 0.0), ("cells", "strides", "anchors"), strict=True)
     corner, stride, anchor = (_constant(values, name) for values, name in parts)
     if head.decoding == "yolov5":
         doubled = op.Mul(op.Sigmoid(places), 2.0)
@@ -118,14 +127,15 @@ def _expected(op: Op, head: Head, places: Tensor) -> Tensor:
     return op.ReduceSum(op.Mul(weights, _constant(np.arange(head.bins), "bins")), [3], keepdims=0)
 
 
-def _grid(head: Head, sides: list[int | None], middle: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A point of each cell in pixels [1, N, 2], the cell's stride [1, N, 1], and the sides of its anchor [1, N, 2]."""
+def _grid(head: Head, sides: list[int | None], origin: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The point `origin` of each cell in pixels [1, N, 2], the cell's stride [1, N, 1], and its anchor's sides
+    [1, N, 2]."""
     height, width = sides
     assert height is not None and width is not None  # `ModelNode.problems` says so
     points, strides, anchors = [], [], []
-    for level, stride in enumerate(head.strides):
-        ys, xs = np.mgrid[: height // stride, : width // stride]
-        cells = (np.stack([xs, ys], axis=-1).reshape(-1, 2) + middle) * stride
+    for level, (stride, (rows, columns)) in enumerate(zip(head.strides, head.num_cells(height, width), strict=True)):
+        ys, xs = np.mgrid[:rows, :columns]
+        cells = (np.stack([xs, ys], axis=-1).reshape(-1, 2) + origin) * stride
         for anchor in head.anchors[level] if head.anchors else [(0.0, 0.0)]:
             points.append(cells)
             strides.append(np.full((len(cells), 1), stride))

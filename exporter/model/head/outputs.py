@@ -49,13 +49,18 @@ def outputs_of(graph: onnx.GraphProto, head: Head, told: Sequence[str] | None, l
 def _boxes_first(names: list[str], found: dict[str, onnx.ValueInfoProto], head: Head) -> list[str]:
     """Of two the one with as many numbers as a box has, in the right place, is boxes; none where that is not sure."""
     wanted = head.box_columns if head.decoding != "none" else CORNERS
-    are = [(walk.shape_of(found[name]) or (None,) * 3)[head.columns_axes[0]] == wanted for name in names]
+    axis = head.columns_axes[0]
+    # [B, N, 1, 4] has its columns last too
+    are = [(walk.shape_of(found[name]) or (None,) * 3)[-1 if axis == 2 else axis] == wanted for name in names]
     if sum(are) != 1:
         return []
     return names if are[0] else names[::-1]
 
 
 def _may_be(value: onnx.ValueInfoProto, ranks: Sequence[int]) -> bool:
+    """Of one of these ranks; 3 is also [B, N, 1, K], as YOLOv4 gives its boxes."""
     kind = value.type.tensor_type
-    known = kind.HasField("shape")
-    return kind.elem_type in FLOATS and known and len(kind.shape.dim) in ranks
+    if kind.elem_type not in FLOATS or not kind.HasField("shape"):
+        return False
+    dims = kind.shape.dim
+    return len(dims) in ranks or (3 in ranks and len(dims) == 4 and dims[2].dim_value == 1)

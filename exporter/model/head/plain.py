@@ -57,11 +57,16 @@ def _parts(head: Head, outputs: Sequence[np.ndarray], height: int, width: int) -
         in_maps = head.layout == "maps"
         axis = head.columns_axes[0]
         rows = _of_maps(head, outputs, height, width) if in_maps else _columns_last(head, outputs[0], axis)
-        places, rest = rows[..., : head.box_columns], rows[..., head.box_columns :]
+        split = rows.shape[2] - head.box_columns if head.columns == "classes_first" else head.box_columns
+        places, rest = rows[..., :split], rows[..., split:]
+        if head.columns == "classes_first":
+            places, rest = rest, places
     return places, rest
 
 
 def _columns_last(head: Head, output: np.ndarray, axis: int) -> np.ndarray:
+    if output.ndim == 4 and output.shape[axis] == 1:  # YOLOv4's boxes, [B, N, 1, 4]
+        output = output[:, :, 0]
     if output.ndim == 2 and head.layout != "split":  # one image, and no dimension for it
         output = output[None]
     if output.ndim != 3:
@@ -136,7 +141,7 @@ def _levels(head: Head, places: np.ndarray, height: int, width: int):  # noqa: A
     """Boxes xyxy in pixels, level after level and anchor after anchor.
 
     yolox (Ge et al. 2021, arXiv:2107.08430): centre (t + cell) · s, sides eᵗ · s. yolov5 (since release 2.0): centre
-    (2σ(t) - 0.5 + cell) · s, sides (2σ(t))² · anchor. distances: left, top, right and bottom of the cell's middle, in
+    (2σ(t) - 0.5 + cell) · s, sides (2σ(t))² · anchor. distances: left, top, right and bottom of a point of the cell, in
     strides. dfl (Li et al. 2020, arXiv:2006.04388): the same, each the mean of a softmax over 0 … bins-1."""
     start = 0
     for level, (h, w) in enumerate(head.num_cells(height, width)):
@@ -151,8 +156,8 @@ def _levels(head: Head, places: np.ndarray, height: int, width: int):  # noqa: A
                     logits = t.reshape(*t.shape[:2], 4, head.bins).astype(np.float64)
                     weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
                     t = (weights * np.arange(head.bins)).sum(axis=-1) / weights.sum(axis=-1)
-                middle = cell + 0.5
-                yield np.concatenate([middle - t[..., :2], middle + t[..., 2:]], axis=-1) * stride
+                start_at = cell + head.origin
+                yield np.concatenate([start_at - t[..., :2], start_at + t[..., 2:]], axis=-1) * stride
                 continue
             if head.decoding == "yolov5":
                 t = 2 / (1 + np.exp(-t))

@@ -22,7 +22,7 @@ def preset(name: str, **changes) -> Head:
 
 
 HEADS = {
-    **{name: preset(name) for name in ("yolov8", "yolo11", "yolov9", "yolov5", "yolox", "rfdetr", "dfine", "rtdetr", "detr", "libreyolo9", "libreyolox", "paddle")},
+    **{name: preset(name) for name in ("yolov8", "yolo11", "yolov9", "yolov5", "yolox", "rfdetr", "dfine", "rtdetr", "detr", "libreyolo9", "libreyolox", "paddle", "yolov4", "nanodet")},
     "yolo26": preset("yolo26", num_classes=CLASSES),
     "rtdetr_ultralytics": preset("rtdetr_ultralytics", num_classes=CLASSES),
     "yolox decoded": preset("yolox", decoding="none", boxes="cxcywh"),
@@ -36,6 +36,7 @@ HEADS = {
     "keypoints behind objectness": preset("yolov5", num_classes=CLASSES),
     "more behind a background": Head(layout="joined", background="last", activation="softmax", num_classes=CLASSES),
     "dfl joined": preset("yolov8", boxes="xyxy", decoding="dfl", strides=(8, 16, 32), bins=8, activation="sigmoid"),
+    "classes before boxes in maps": Head(layout="maps", columns="classes_first", decoding="dfl", strides=(8, 16, 32), activation="sigmoid", origin=0.25),
     "distances split": Head(layout="split", decoding="distances", strides=(16, 32), columns="first"),
     "xywh relative": Head(layout="joined", boxes="xywh", unit="relative"),
     "objectness and background": Head(layout="joined", objectness=True, activation="sigmoid", background="last"),
@@ -48,7 +49,7 @@ def cells(head: Head) -> list[tuple[float, float, int, tuple[float, float]]]:
     rows = []
     for level, stride in enumerate(head.strides):
         for anchor in head.anchors[level] if head.anchors else [(1.0, 1.0)]:
-            rows += [(x, y, stride, anchor) for y in range(HEIGHT // stride) for x in range(WIDTH // stride)]
+            rows += [(x, y, stride, anchor) for y in range(-(-HEIGHT // stride)) for x in range(-(-WIDTH // stride))]
     return rows
 
 
@@ -64,7 +65,8 @@ def known(head: Head, batch: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray
     else:
         x, y, stride, anchor = (np.array(each, float) for each in zip(*cells(head), strict=True))
         corner = np.stack([x, y], -1)
-        centre = (corner + rng.uniform(0.2, 0.8, (batch, count, 2))) * stride[:, None]
+        near = head.origin + rng.uniform(-0.3, 0.3, (batch, count, 2))  # no distance is below 0
+        centre = (corner + near) * stride[:, None]
         sides = rng.uniform(1.2, 3, (batch, count, 2)) * (anchor if head.decoding == "yolov5" else stride[:, None])
     scores = rng.uniform(0.01, 0.18, (batch, count, CLASSES))
     if head.layout == "detections":
@@ -81,16 +83,22 @@ def encoded(head: Head, boxes: np.ndarray, scores: np.ndarray) -> list[np.ndarra
     boxes, scores = boxes.astype(np.float64), scores.astype(np.float64)
     places, rest = _places(head, boxes), _rest(head, scores)
     if head.layout == "split":
+        if (head.unit, head.boxes, head.nms_threshold) == (
+            "relative",
+            "xyxy",
+            0.6,
+        ):  # YOLOv4's boxes have one dimension more
+            return [places[:, :, None], rest]
         first = [each.transpose(0, 2, 1) for each in (places, rest)]
         return {"last": [places, rest], "first": first, "boxes_last": [places, first[1]]}[head.columns]
     if head.layout == "split_maps":
         parts = [rest[..., :1], rest[..., 1:]] if head.objectness else [rest]
         return [each for part in (places, *parts) for each in _maps(head, part)]
-    rows = np.concatenate([places, rest], axis=2)
+    rows = np.concatenate([rest, places] if head.columns == "classes_first" else [places, rest], axis=2)
     if head.num_classes and head.layout == "joined":
         rows = np.concatenate([rows, np.random.default_rng(1).normal(0, 2, (*rows.shape[:2], 7))], axis=2)
     if head.layout != "maps":
-        return [rows if head.columns == "last" else rows.transpose(0, 2, 1)]
+        return [rows.transpose(0, 2, 1) if head.columns == "first" else rows]
     return _maps(head, rows)
 
 
@@ -117,8 +125,8 @@ def _places(head: Head, boxes: np.ndarray) -> np.ndarray:
         return np.concatenate([centre / stride - corner, np.log(sides / stride)], -1)
     if head.decoding == "yolov5":
         return np.concatenate([logit((centre / stride - corner + 0.5) / 2), logit(np.sqrt(sides / anchor) / 2)], -1)
-    middle = (corner + 0.5) * stride
-    distances = np.concatenate([middle - low, high - middle], -1) / stride
+    start = (corner + head.origin) * stride
+    distances = np.concatenate([start - low, high - start], -1) / stride
     if head.decoding == "distances":
         return distances
     # all of the weight on the two bins around the distance
