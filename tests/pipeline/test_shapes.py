@@ -290,7 +290,7 @@ def test_the_geometry_inside_costs_no_accuracy(tmp_path, quantization):
             "input.size=320",
         ]
         manifest = exporter.build(overrides=[*overrides, "proof.num_scenes=0", f"output_dir={folder}"])
-        rows = detector_of(folder, manifest)([each.image for each in synthetic])
+        rows = list(detector_of(folder, manifest)([each.image for each in synthetic]))
         found.append(scores(rows, ground_truths, len(CLASS_NAMES)).map)
     assert found[0] - found[1] <= 0.2
     assert quantization == "int8" or abs(found[0] - found[1]) <= 0.2
