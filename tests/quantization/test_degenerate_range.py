@@ -6,9 +6,12 @@ import pytest
 from exporter.common.errors import RequestError
 from exporter.demo.scenes import scene
 from exporter.preprocessing.yolo_nas import YoloNas
+from exporter.quantization.degenerate_range import check_filled
 from exporter.quantization.int8 import Int8
+from exporter.quantization.probes import NUM_SYNTHETIC
+from exporter.quantization.statistics import Statistics
 from exporter.quantization.task import Task
-from tests.quantization.networks import Builder, detector
+from tests.quantization.networks import Builder, detector, run
 
 SIZE = 64
 NORMALIZATION = YoloNas().normalization
@@ -59,6 +62,34 @@ def test_a_layer_that_only_these_images_leave_without_extent_is_named_and_a_dead
     with pytest.raises(RequestError, match=r"bright/Relu") as refusal:
         quantize(synthetic(4) // 2, core)
     assert "dead" not in str(refusal.value)
+
+
+def spans(core, tensors):
+    """Of each tensor, over the synthetic images that layers are tried on, by ONNX Runtime alone."""
+    images = [
+        NORMALIZATION.apply(scene("calibration", i, SIZE, SIZE).image.transpose(2, 0, 1)[None])
+        for i in range(NUM_SYNTHETIC)
+    ]
+    held = [run(core, image, *tensors, optimize=False) for image in images]
+    return [max(a.max() for a in each) - min(a.min() for a in each) for each in zip(*held, strict=True)]
+
+
+@pytest.mark.parametrize("short", [1, 4, 5])
+def test_the_limit_is_an_eighth_of_what_synthetic_images_span(short):
+    core = detector(SIZE)
+    tensors = [node.output[0] for node in core.graph.node if node.op_type in ("Conv", "Relu")][:5]
+    whole = spans(core, tensors)
+    seen = {
+        name: Statistics(1.0, 1.0 + float(span) / 7.95, 0, 0, None) for name, span in zip(tensors, whole, strict=True)
+    }
+    task = Task(core, NORMALIZATION)
+    check_filled(task, core, seen)
+    for name, span in list(zip(tensors, whole, strict=True))[:short]:
+        seen[name] = Statistics(1.0, 1.0 + float(span) / 8.05, 0, 0, None)
+    with pytest.raises(RequestError, match=f"in {short} of 5 layers ") as refusal:
+        check_filled(task, core, seen)
+    listed = ", ".join(tensors[: min(short, 4)]) + (" …" if short > 4 else "")
+    assert f"({listed})" in str(refusal.value)
 
 
 def test_what_only_noise_or_white_fills_is_no_fault_of_the_images():
