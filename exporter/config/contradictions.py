@@ -39,6 +39,7 @@ def contradictions(recipe: "Recipe", composed: Composed) -> Iterator[str]:
     yield from recipe.backend.problems(recipe.request, recipe.scheme)
     if slow := recipe.backend.slow_opset(recipe.export.opset):
         yield f"export.opset={recipe.export.opset}: {slow}"
+    yield from _images_problems(recipe, composed)
     yield from _gate_problems(recipe)
     if composed.said("sweep") and not composed.sweeping:
         yield "sweep: has no effect on a single build: leave it out, or sweep with -m"
@@ -87,6 +88,23 @@ def _quantization_problems(recipe: "Recipe", composed: Composed) -> Iterator[str
         yield (
             f"export.opset={recipe.export.opset}: quantization={chosen} needs {quantization.minimum_opset} or later:"
             " leave it auto"
+        )
+
+
+def _images_problems(recipe: "Recipe", composed: Composed) -> Iterator[str]:
+    """Of what shows images to a network of which nobody knows how one becomes its input."""
+    known = recipe.preprocessing if recipe.preprocessing.inside_graph else recipe.trained.preprocessing
+    if known is not None and known.normalization is not None:
+        return
+    showing = {
+        "quantization": recipe.quantization.quantizes,
+        "evaluation": recipe.evaluation.measures,
+        "benchmark": recipe.benchmark.measures,
+    }
+    for group in (group for group, shows in showing.items() if shows):
+        yield (
+            f"{group}={composed.choices[group]}: shows the network images, and how one becomes its input is not known:"
+            " choose the preprocessing that it was trained with"
         )
 
 

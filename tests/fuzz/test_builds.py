@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import exporter
 import exporter.pipeline.build
 from exporter.artifact.verify import verify
-from exporter.common.errors import RequestError
+from exporter.common.errors import BuildError, RequestError
 from tests.fuzz.campaign import fuzz
 from tests.small_network import SmallDetector
 
@@ -128,6 +128,10 @@ def test_what_passes_the_check_builds(said: list[str], tmp_path: Path, monkeypat
             )
         ), error
         OUTCOMES["refused"] += 1
+        return
+    except BuildError as error:  # a random network, calibrated on an image or three, may be another one in INT8
+        assert "mean_" in str(error) and any("calibration" in each for each in said) and not out.exists()
+        OUTCOMES["not proved"] += 1
         return
     assert network.training
     assert list(verify(out))

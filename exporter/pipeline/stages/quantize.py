@@ -67,10 +67,11 @@ def quantize(
     backend.check_core(core)
     if calibration is None:
         return Calibrated(quantization.quantize(task), None)
-    if section.normalization is None or section.geometry is None:
+    assert section.normalization is not None  # the recipe's check says so
+    if section.geometry is None:
         raise RequestError(
-            "preprocessing=none: how this network was trained is not known, so no images can calibrate it: choose the"
-            " preprocessing it was trained with"
+            f"preprocessing={preprocessing.name}: says nothing of resize and padding, so no image can calibrate:"
+            " choose the preprocessing that the network was trained with"
         )
     images = calibration.images(section.geometry, section.normalization)
     if line := images.depth.said("calibration", "calibration.bit_depth="):
