@@ -25,9 +25,9 @@ Tell = Callable[[Mapping[str, int]], object]
 
 
 class CalibrationNode(Node, ABC):
-    """Base of the sets of calibration images. The methods are those of `exporter.quantization.ranges`; `percentile` is
-    read by the method of that name, and by `measure`, which tries it too. users: whether the images are the user's own,
-    not the demo's; moved: by the flag of `exporter rebuild` that says where files lie now, the key that it sets."""
+    """Base of the sets of calibration images. The methods are those of `exporter.quantization.ranges`. users: whether
+    the images are the user's own, not the demo's; moved: by the flag of `exporter rebuild` that says where files lie
+    now, the key that it sets."""
 
     place: ClassVar[str] = "calibration"
     users: ClassVar[bool] = True
@@ -36,6 +36,11 @@ class CalibrationNode(Node, ABC):
     num_images: int = Field(ge=1)
     method: Literal["minmax", "moving_average", "percentile", "mse", "entropy", "measure"]
     percentile: float = Field(99.99, gt=50, le=100)
+
+    @property
+    def reads_percentile(self) -> bool:
+        """Whether the method takes a percentile: the one of that name, and `measure`, which tries it too."""
+        return self.method in ("percentile", "measure")
 
     def problems(self, weights: str) -> Iterator[str]:
         """Clauses for images that cannot be had, or that do not belong to these weights; as far as that can be told

@@ -77,7 +77,7 @@ def _quantization_problems(recipe: "Recipe", composed: Composed) -> Iterator[str
     # In a sweep over precisions the images are for those runs that need them.
     if not quantization.needs_calibration and composed.said("calibration") and not composed.sweeping:
         yield f"calibration: has no effect with quantization={chosen}, which needs no images: leave it out"
-    if composed.said("calibration.percentile") and recipe.calibration.method not in ("percentile", "measure"):
+    if composed.said("calibration.percentile") and not recipe.calibration.reads_percentile:
         yield f"calibration.percentile: has no effect with calibration.method={recipe.calibration.method}: leave it out"
     if quantization.needs_calibration:
         yield from recipe.calibration.problems(recipe.model.weights_given)
@@ -93,8 +93,7 @@ def _quantization_problems(recipe: "Recipe", composed: Composed) -> Iterator[str
 
 def _images_problems(recipe: "Recipe", composed: Composed) -> Iterator[str]:
     """Of what shows images to a network of which nobody knows how one becomes its input."""
-    known = recipe.preprocessing if recipe.preprocessing.inside_graph else recipe.trained.preprocessing
-    if known is not None and known.normalization is not None:
+    if recipe.request.normalization is not None:
         return
     showing = {
         "quantization": recipe.quantization.quantizes,

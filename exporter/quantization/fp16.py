@@ -40,8 +40,7 @@ class Fp16(QuantizationNode):
 
         Synthetic images, noise, black and white go through the core, normalised as the task says; which images does not
         matter much, for no range is taken from them.
-        Raises RequestError for patterns that match nothing or leave nothing, and where the normalisation is not known,
-        BuildError for values that are not finite.
+        Raises RequestError for patterns that match nothing or leave nothing, BuildError for values that are not finite.
         """
         from exporter.common.errors import RequestError
         from exporter.graph import fp16
@@ -72,16 +71,10 @@ class Fp16(QuantizationNode):
 def beyond(task: Task, nodes: list[str]) -> dict[str, str]:
     """Those of the core's nodes of these names that read or write what float16 cannot hold, and why; see
     `Fp16.quantize` for the images that are tried, and what is raised."""
-    from exporter.common.errors import RequestError
     from exporter.quantization import probes
 
-    core, normalization = task.core, task.normalization
-    if normalization is None:
-        raise RequestError(
-            "quantization: nobody knows how an image becomes this network's input, so values that float16 cannot hold"
-            " cannot be looked for: choose a preprocessing"
-        )
-    return _beyond(core, nodes, probes.probes(core, task.size, normalization))
+    assert task.normalization is not None  # a recipe without one is refused at composition
+    return _beyond(task.core, nodes, probes.probes(task.core, task.size, task.normalization))
 
 
 def _beyond(core: "onnx.ModelProto", nodes: list[str], probes: "Iterable[np.ndarray]") -> dict[str, str]:

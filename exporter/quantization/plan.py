@@ -38,6 +38,24 @@ class Plan:
         nodes = _nodes(self.core, layers, self.excluded, self.scheme)
         return qdq.insert(self.core, nodes, self.ranges, self.scheme, self.means)
 
+    @property
+    def reduced(self) -> "Plan":
+        """With weights so small that no processor's sums saturate, see `PAIR_RANGE`."""
+        return replace(self, scheme=replace(self.scheme, reduced=True))
+
+    @property
+    def safe(self) -> "Plan":
+        """With reduced weights where those of its scheme can saturate."""
+        return self if self.scheme.symmetric else self.reduced
+
+
+def errors_of(plans: Mapping[str, Plan], task: Task) -> dict[str, float]:
+    """The error of each on the task's images with all layers in INT8, see `exporter.quantization.error`."""
+    assert task.images is not None  # `needs_calibration` says so
+    core = next(iter(plans.values())).core
+    models = {name: each.model(each.layers) for name, each in plans.items()}
+    return errors(core, models, task.images, task.unordered)
+
 
 def plan(
     task: Task,
@@ -88,14 +106,10 @@ def plan(
 
 
 def _nearest(plans: Mapping[str, Plan], task: Task) -> Plan:
-    """Of plans by method the one with the least error on the task's images, of equal ones the first. Weights are so
-    small that no processor's sums saturate, which would hide what the ranges do."""
-    assert task.images is not None
-    reduced = not next(iter(plans.values())).scheme.symmetric
-    safe = ((method, replace(each, scheme=replace(each.scheme, reduced=reduced))) for method, each in plans.items())
-    models = {method: each.model(each.layers) for method, each in safe}
-    error = errors(task.core, models, task.images, task.unordered)
-    chosen = min(error, key=lambda method: error[method])
+    """Of plans by method the one with the least error, of equal ones the first. Sums that saturate would hide what
+    the ranges do."""
+    error = errors_of({method: each.safe for method, each in plans.items()}, task)
+    chosen = min(error, key=error.__getitem__)
     measured = MeasuredRanges(chosen=chosen, error=error)
     return replace(plans[chosen], choices={**plans[chosen].choices, "measured_ranges": measured})
 

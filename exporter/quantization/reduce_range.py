@@ -3,11 +3,9 @@ full ones saturate, which costs these networks a third of their mAP; on others t
 meet either, so small ones are the default wherever products with uint8 are. Of each output channel the largest weight
 is then some 90 of 127, which costs hundredths of a point; 64 for all, the usual fix, costs tenths."""
 
-from dataclasses import replace
 from typing import Literal
 
-from exporter.quantization.error import errors
-from exporter.quantization.plan import Plan
+from exporter.quantization.plan import Plan, errors_of
 from exporter.quantization.section import ReducedRange
 from exporter.quantization.task import Task
 
@@ -17,13 +15,10 @@ def decided(plan: Plan, wanted: bool | Literal["auto", "measure"], task: Task) -
     error of either, see `exporter.quantization.error`, with all layers on integers. Equal errors leave the full range.
     "auto" reduces where the scheme can saturate. The task's images are gone through for "measure" only.
     """
-    reduced = replace(plan, scheme=replace(plan.scheme, reduced=True))
     if wanted == "auto":
-        wanted = not plan.scheme.symmetric
+        return plan.safe, ReducedRange(chosen=plan.safe.scheme.reduced, error=None)
     if wanted != "measure":
-        return (reduced if wanted else plan), ReducedRange(chosen=wanted, error=None)
-    assert task.images is not None  # `needs_calibration` says so
-    models = {name: each.model(each.layers) for name, each in (("full", plan), ("reduced", reduced))}
-    error = errors(plan.core, models, task.images, task.unordered)
+        return (plan.reduced if wanted else plan), ReducedRange(chosen=wanted, error=None)
+    error = errors_of({"full": plan, "reduced": plan.reduced}, task)
     better = error["reduced"] < error["full"]
-    return (reduced if better else plan), ReducedRange(chosen=better, error=error)
+    return (plan.reduced if better else plan), ReducedRange(chosen=better, error=error)

@@ -38,9 +38,8 @@ def test_the_best_of_all_is_taken_and_each_error_is_that_of_the_methods_own_file
     expected = {method: quantization_error(outputs(contract_core()), outputs(each)) for method, each in files.items()}
     assert measured.error == pytest.approx(expected, rel=1e-4)
     assert measured.chosen == min(METHODS, key=measured.error.__getitem__)
-    assert (
-        measured.error["minmax"] > 1.3 * measured.error[measured.chosen]
-    )  # the one value costs the most common method
+    # The one value costs the most common method.
+    assert measured.error["minmax"] > 1.3 * measured.error[measured.chosen]
     assert model == files[measured.chosen]
 
 

@@ -85,10 +85,10 @@ def _of_maps(op: Op, head: Head, outputs: list[Tensor]) -> Tensor:
 
 def _boxes(op: Op, head: Head, places: Tensor, images: Tensor, sides: list[int | None]) -> Tensor:
     if head.decoding in ("distances", "dfl"):
-        starts, strides, _ = _grid(head, sides, head.origin)
+        points, strides, _ = _grid(head, sides, head.origin)
         distances = _expected(op, head, places) if head.decoding == "dfl" else places
         outwards = _constant(strides * np.array([-1, -1, 1, 1]), "outwards")
-        return op.Add(op.Mul(distances, outwards), _constant(np.tile(starts, 2), "starts"))
+        return op.Add(op.Mul(distances, outwards), _constant(np.tile(points, 2), "starts"))
     if head.decoding != "none":
         return _around_cells(op, head, places, sides)
     first, second = _halves(op, places)

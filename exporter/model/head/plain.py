@@ -57,15 +57,14 @@ def _parts(head: Head, outputs: Sequence[np.ndarray], height: int, width: int) -
         in_maps = head.layout == "maps"
         axis = head.columns_axes[0]
         rows = _of_maps(head, outputs, height, width) if in_maps else _columns_last(head, outputs[0], axis)
-        split = rows.shape[2] - head.box_columns if head.columns == "classes_first" else head.box_columns
-        places, rest = rows[..., :split], rows[..., split:]
         if head.columns == "classes_first":
-            places, rest = rest, places
+            rows = np.roll(rows, head.box_columns, axis=2)
+        places, rest = rows[..., : head.box_columns], rows[..., head.box_columns :]
     return places, rest
 
 
 def _columns_last(head: Head, output: np.ndarray, axis: int) -> np.ndarray:
-    if output.ndim == 4 and output.shape[axis] == 1:  # YOLOv4's boxes, [B, N, 1, 4]
+    if output.ndim == 4 and axis == 2 and output.shape[2] == 1:  # YOLOv4's boxes, [B, N, 1, 4]
         output = output[:, :, 0]
     if output.ndim == 2 and head.layout != "split":  # one image, and no dimension for it
         output = output[None]
@@ -156,8 +155,8 @@ def _levels(head: Head, places: np.ndarray, height: int, width: int):  # noqa: A
                     logits = t.reshape(*t.shape[:2], 4, head.bins).astype(np.float64)
                     weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
                     t = (weights * np.arange(head.bins)).sum(axis=-1) / weights.sum(axis=-1)
-                start_at = cell + head.origin
-                yield np.concatenate([start_at - t[..., :2], start_at + t[..., 2:]], axis=-1) * stride
+                point = cell + head.origin
+                yield np.concatenate([point - t[..., :2], point + t[..., 2:]], axis=-1) * stride
                 continue
             if head.decoding == "yolov5":
                 t = 2 / (1 + np.exp(-t))

@@ -8,7 +8,7 @@ from exporter.cli import main
 from exporter.config.check import check
 from exporter.config.compose import compose
 from tests.model.graphs import detector
-from tests.model.head.encoded import HEADS, encoded, known, network
+from tests.model.head.encoded import HEADS, encoded, known, network, one_dimension_more
 
 NAMES = "{0: 'a', 1: 'b', 2: 'c', 3: 'd', 4: 'e'}"
 LIBRE = {"libreyolo_version": "1.6.0", "names": NAMES}
@@ -43,6 +43,13 @@ def test_what_fits_is_said_with_what_is_sure_and_what_is_guessed(tmp_path, capsy
     for text in said:
         assert text in shown
     assert "guessed         what it is fed" in shown and "build           exporter model=onnx model/head=" in shown
+
+
+def test_boxes_with_one_dimension_more_are_those_of_yolov4(tmp_path, capsys):
+    head = HEADS["yolov4"]
+    onnx.save(network(one_dimension_more(encoded(head, *known(head, batch=1)))), tmp_path / "x.onnx")
+    assert main(["inspect", str(tmp_path / "x.onnx")]) == 0
+    assert "yolov4: guessed" in capsys.readouterr().out
 
 
 def test_save_writes_a_recipe_that_builds_from_the_file(tmp_path, capsys, monkeypatch):

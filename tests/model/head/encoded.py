@@ -83,12 +83,6 @@ def encoded(head: Head, boxes: np.ndarray, scores: np.ndarray) -> list[np.ndarra
     boxes, scores = boxes.astype(np.float64), scores.astype(np.float64)
     places, rest = _places(head, boxes), _rest(head, scores)
     if head.layout == "split":
-        if (head.unit, head.boxes, head.nms_threshold) == (
-            "relative",
-            "xyxy",
-            0.6,
-        ):  # YOLOv4's boxes have one dimension more
-            return [places[:, :, None], rest]
         first = [each.transpose(0, 2, 1) for each in (places, rest)]
         return {"last": [places, rest], "first": first, "boxes_last": [places, first[1]]}[head.columns]
     if head.layout == "split_maps":
@@ -111,6 +105,12 @@ def _maps(head: Head, rows: np.ndarray) -> list[np.ndarray]:
         # five dimensions as YOLOv5's raw head has them, four as every convolution gives them
         maps.append(of_map if level == 0 and a > 1 else of_map.transpose(0, 1, 4, 2, 3).reshape(len(rows), -1, h, w))
     return maps
+
+
+def one_dimension_more(outputs: list[np.ndarray]) -> list[np.ndarray]:
+    """As YOLOv4 writes them: boxes [B, N, 1, 4]."""
+    boxes, scores = outputs
+    return [boxes[:, :, None], scores]
 
 
 def _places(head: Head, boxes: np.ndarray) -> np.ndarray:

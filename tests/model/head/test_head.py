@@ -16,7 +16,7 @@ from exporter.model.graph_network import GraphNetwork
 from exporter.model.head import Head
 from exporter.model.head.operators import attach, output_names
 from exporter.model.head.plain import MisdeclaredError, decode
-from tests.model.head.encoded import HEADS, HEIGHT, WIDTH, encoded, known, network
+from tests.model.head.encoded import HEADS, HEIGHT, WIDTH, encoded, known, network, one_dimension_more
 
 
 def close(got, want, pixels=1e-3, score=1e-6):
@@ -48,6 +48,22 @@ def test_the_graph_gives_what_numpy_gives(what):
     close([each.numpy() for each in given(torch.from_numpy(images))], want)
     shapes = [[dim.dim_value for dim in value.type.tensor_type.shape.dim] for value in core.graph.output]
     assert shapes == [list(each.shape) for each in got]
+
+
+def test_boxes_of_yolov4_have_one_dimension_more():
+    head = HEADS["yolov4"]
+    want = known(head, batch=1)
+    outputs = one_dimension_more(encoded(head, *want))
+    close(decode(head, outputs, HEIGHT, WIDTH), want)
+    core = GraphNetwork(network(outputs), None, "x.onnx", head).core(18, 1, HEIGHT, WIDTH)
+    images = np.zeros((1, 3, HEIGHT, WIDTH), np.float32)
+    close(onnxruntime.InferenceSession(core.SerializeToString()).run(None, {"images": images}), want)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 9, 40), (1, 9, 1, 40), (1, 9, 40, 1)])
+def test_no_other_dimension_of_one_is_dropped(shape):
+    with pytest.raises(MisdeclaredError, match="has not three dimensions"):
+        decode(Head(layout="joined", columns="first"), [np.zeros(shape, np.float32)], HEIGHT, WIDTH)
 
 
 def test_relative_boxes_are_of_each_image_where_sizes_are_free():
