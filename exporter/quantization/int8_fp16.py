@@ -51,10 +51,8 @@ def _pairs_about(model: "onnx.ModelProto", left: Collection[str]) -> set[str]:
     read = {name for node in model.graph.node if node.name in left for name in node.input}
     pairs = {node.name for node in quantizing if node.op_type == "DequantizeLinear" and node.output[0] in read}
     pairs |= {node.name for node in quantizing if node.input[1] in large}
-    for node in model.graph.node:
+    for node in quantizing:
         source = producers.get(node.input[0])
-        if node.op_type == "QuantizeLinear" and source is not None and source.name in left:
-            pairs.add(node.name)
-        if node.op_type == "DequantizeLinear" and source is not None and source.name in pairs:
+        if source is not None and source.name in (left if node.op_type == "QuantizeLinear" else pairs):
             pairs.add(node.name)
     return pairs

@@ -71,3 +71,15 @@ def test_the_yaml_takes_every_default_from_int8s():
     overrides = ["quantization=int8_fp16", "export.opset=19", "backend=tensorrt"]
     chosen = check(compose(["+recipe=yolo_nas_s", *overrides])).quantization
     assert isinstance(chosen, Int8Fp16) and chosen == Int8Fp16()
+
+
+def test_a_node_without_inputs_is_no_obstacle(quantized):
+    """An exporter that optimizes nothing leaves constants as nodes."""
+    given = task()
+    value = given.core.graph.initializer.pop()
+    given.core.graph.node.insert(0, onnx.helper.make_node("Constant", [], [value.name], "constant", value=value))
+    (image,) = made_images(1, seed=5)
+    models = (Int8Fp16().quantize(given).model, quantized.model)
+    got, want = (session(each.SerializeToString()).run(None, {"images": image}) for each in models)
+    for one, other in zip(got, want, strict=True):
+        np.testing.assert_array_equal(one, other)
