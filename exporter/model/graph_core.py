@@ -20,7 +20,7 @@ from exporter.graph.scopes import PREFIXES, TENSORS
 from exporter.model.graph_outputs import UNFIT_INPUT, WANTED, nms_inside, seems, shown, suppresses
 from exporter.model.head import Head
 from exporter.model.head.operators import output_names
-from exporter.model.head.outputs import outputs_of
+from exporter.model.head.outputs import ShapeOf, outputs_of
 
 PAIRS = (DECODED_OUTPUTS, ("pred_boxes", "pred_scores"))
 BOXES_AXIS = {"boxes": 1, "scores": 1, "box_logits": 2, "class_logits": 2, "anchors": 0}
@@ -40,20 +40,25 @@ class Names:
         return [value.name for value in given.graph.output if value.name not in self.outputs]
 
 
-def names_of(given: onnx.ModelProto, outputs: Sequence[str] | None, head: Head, label: str) -> Names:
-    """Finds input and outputs: by the names `outputs` (boxes, then scores) or the exporter's own names, else by their
-    shapes. label: what the lines begin with. Raises RequestError that shows what there is."""
-    graph = given.graph
+def image_input(graph: onnx.GraphProto, label: str) -> onnx.ValueInfoProto:
+    """The only input, images. label: what the line begins with. Raises RequestError that shows what there is."""
     inputs = walk.inputs(graph)
-    there, wanted = f"{label}: {shown(graph)}", seems(graph) or f"wanted is {WANTED}"
     if len(inputs) != 1 or not _is_image(inputs[0]):
         told = nms_inside(graph) if suppresses(graph) else UNFIT_INPUT
-        raise RequestError(f"{there}: {told}")
+        raise RequestError(f"{label}: {shown(graph)}: {told}")
+    return inputs[0]
+
+
+def names_of(given: onnx.ModelProto, outputs: Sequence[str] | None, head: Head, label: str, shape_of: ShapeOf) -> Names:
+    """Finds input and outputs: by the names `outputs` (boxes, then scores) or the exporter's own names, else by their
+    shapes. label: what the lines begin with. Raises RequestError that shows what there is."""
+    graph, images = given.graph, image_input(given.graph, label).name
+    there, wanted = f"{label}: {shown(graph)}", seems(graph) or f"wanted is {WANTED}"
     if not head.is_contract:
-        chosen = outputs_of(graph, head, outputs, label)
+        chosen = outputs_of(graph, head, outputs, label, shape_of)
         if suppresses(graph, chosen):
             raise RequestError(f"{there}: {nms_inside(graph)}")
-        return Names(inputs[0].name, chosen, output_names(len(chosen)))
+        return Names(images, chosen, output_names(len(chosen)))
     found = {value.name: value for value in graph.output}
     if outputs is not None:
         if missing := [name for name in outputs if name not in found]:
@@ -62,14 +67,14 @@ def names_of(given: onnx.ModelProto, outputs: Sequence[str] | None, head: Head, 
     elif set(RAW_OUTPUTS) <= set(found):
         chosen = RAW_OUTPUTS
     else:
-        chosen = next((pair for pair in PAIRS if set(pair) <= set(found)), None) or _by_shape(list(found.values()))
+        chosen = next((pair for pair in PAIRS if set(pair) <= set(found)), None) or _by_shape(found, shape_of)
     if not chosen:
         told = seems(graph) or "say which are boxes and scores, model.outputs=[BOXES,SCORES]"
         raise RequestError(f"{there}: {told}")
     unfit = any(not _may_be(found[name], 2 if name == "anchors" else 3) for name in chosen)
     if unfit or suppresses(graph, chosen):
         raise RequestError(f"{there}: {wanted}")
-    return Names(inputs[0].name, chosen, RAW_OUTPUTS if len(chosen) == len(RAW_OUTPUTS) else DECODED_OUTPUTS)
+    return Names(images, chosen, RAW_OUTPUTS if len(chosen) == len(RAW_OUTPUTS) else DECODED_OUTPUTS)
 
 
 def named_apart(given: onnx.ModelProto) -> onnx.ModelProto:
@@ -193,12 +198,12 @@ def _may_be(value: onnx.ValueInfoProto, rank: int) -> bool:
     return kind.elem_type == onnx.TensorProto.FLOAT and (unknown or len(kind.shape.dim) == rank)
 
 
-def _by_shape(values: list[onnx.ValueInfoProto]) -> tuple[str, str] | None:
+def _by_shape(found: Mapping[str, onnx.ValueInfoProto], shape_of: ShapeOf) -> tuple[str, str] | None:
     """Of two outputs the one with rows of four is boxes, where only one has them."""
-    if len(values) != 2:
+    if len(found) != 2:
         return None
-    fours = [len(v.type.tensor_type.shape.dim) == 3 and v.type.tensor_type.shape.dim[2].dim_value == 4 for v in values]
+    fours = [len(shape := shape_of(value) or ()) == 3 and shape[2] == 4 for value in found.values()]
     if sum(fours) != 1:
         return None
-    first, second = values if fours[0] else values[::-1]
-    return first.name, second.name
+    first, second = found if fours[0] else reversed(list(found))
+    return first, second

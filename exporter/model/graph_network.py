@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,12 @@ import onnx
 
 from exporter.common.errors import BuildError, RequestError
 from exporter.common.geometry import MAX_PIXELS
-from exporter.model.declared_network import DeclaredNetwork, Sizes
-from exporter.model.graph_core import converted, named_apart, names_of, renamed, sized
+from exporter.common.messages import in_one_line
+from exporter.graph import walk
+from exporter.model.declared_network import TRIED, DeclaredNetwork, Sizes
+from exporter.model.graph_core import converted, image_input, named_apart, names_of, renamed, sized
 from exporter.model.head import Head
-from exporter.runtime.engine import limits
+from exporter.runtime.engine import Session, limits
 from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
 
 
@@ -31,22 +34,48 @@ class GraphNetwork(DeclaredNetwork):
         Raises RequestError where the graph is not of the contract, judged by its shapes too."""
         head = head or Head()
         self._given = named_apart(given)
-        self._names = names_of(given, outputs, head, label)
+        self._label = label
+        self._names = names_of(given, outputs, head, label, self._shape_of)
         self.unread = self._names.unread(given)
-        try:
-            data = self._given.SerializeToString()
-            self._session = OnnxRuntimeEngine().session(data, limits=limits(len(data), MAX_PIXELS, label))
-        except BuildError as error:
-            raise RequestError(f"{label}: {error}") from error
-        (value,) = (value for value in given.graph.input if value.name == self._names.input)
-        dims = value.type.tensor_type.shape.dim
-        batch, _, *sides = (dim.dim_value or None for dim in dims)
+        _ = self._session  # what cannot be run is refused here, and not as the failure of a run
+        batch, _, *sides = self._sizes
         super().__init__(head, label, len(self._names.outputs), batch, sides, suggests)
         self.parameters = sum(
             math.prod(tensor.dims)
             for tensor in given.graph.initializer
             if tensor.data_type in (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE)
         )
+
+    @cached_property
+    def _session(self) -> Session:
+        data = self._given.SerializeToString()
+        try:
+            return OnnxRuntimeEngine().session(data, limits=limits(len(data), MAX_PIXELS, self._label))
+        except BuildError as error:
+            raise RequestError(f"{self._label}: {error}") from error
+
+    @property
+    def _sizes(self) -> list[int | None]:
+        """[batch, 3, height, width] of its input, None for a free one."""
+        dims = image_input(self._given.graph, self._label).type.tensor_type.shape.dim
+        return [dim.dim_value or None for dim in dims]
+
+    @cached_property
+    def _shapes(self) -> dict[str, walk.Shape]:
+        """Of all outputs for a blank image, by name."""
+        graph = self._given.graph
+        batch, _, height, width = self._sizes
+        blank = np.zeros((batch or 1, 3, height or TRIED, width or TRIED), np.float32)
+        try:
+            given = self._session.run(None, {image_input(graph, self._label).name: blank})
+        except BuildError as error:
+            raise RequestError(f"{self._label}: on a blank image it fails: {in_one_line(error)}") from error
+        return {value.name: array.shape for value, array in zip(graph.output, given, strict=True)}
+
+    def _shape_of(self, value: onnx.ValueInfoProto) -> walk.Shape | None:
+        """As the graph says it, or where it leaves open how many columns there are, as it is."""
+        said = walk.shape_of(value)
+        return said if said and isinstance(said[-1], int) else self._shapes[value.name]
 
     def _graph(self, opset: int, sizes: Sizes, options: dict[str, Any] | None, device: str) -> onnx.ModelProto:
         """The given one; tracing is done already. Raises RequestError where it is fixed to other sizes, or cannot be

@@ -51,15 +51,14 @@ def network_errors(
 
 def nearest(boxes: np.ndarray, scores: np.ndarray, wanted_boxes: np.ndarray, wanted_scores: np.ndarray) -> np.ndarray:
     """[N] int: for each wanted row the row of boxes [N, 4] and scores [N, C] that stands for it, each once. The wanted
-    rows choose in the order of their best scores: the nearest of the same class, by the largest difference of a
-    coordinate, of the picture's largest, and of the score."""
+    rows choose in the order of their best scores: the nearest, by the largest difference of a coordinate, of the
+    picture's largest, and of a score."""
     size = float(np.abs(wanted_boxes).max(initial=1))
-    classes = scores.argmax(axis=1)
 
     def far(row: int) -> np.ndarray:
         of_box = np.abs(boxes - wanted_boxes[row]).max(axis=1) / size
         of_scores = np.abs(scores - wanted_scores[row]).max(axis=1)
-        return np.maximum(of_box, of_scores) + (classes != wanted_scores[row].argmax())
+        return np.maximum(of_box, of_scores)
 
     return assigned(wanted_scores.max(axis=1), len(boxes), far)
 

@@ -53,6 +53,15 @@ def test_the_surest_row_chooses_first():
     assert nearest(given, np.array([[0.7, 0.2]] * 2, np.float32), wanted, sure).tolist() == [1, 0]
 
 
+def test_two_classes_that_rounding_exchanges_leave_a_row_where_it_is():
+    wanted = np.array([[0, 0, 10, 10], [200, 200, 300, 300]], np.float32)
+    scores = np.array([[0.51, 0.509, 0.1], [0.1, 0.6, 0.2]], np.float32)
+    rounded = np.array(
+        [[0.509, 0.51, 0.1], [0.6, 0.1, 0.2]], np.float32
+    )  # the second is another's, of the first's class
+    assert nearest(wanted, rounded, wanted, scores).tolist() == [0, 1]
+
+
 def test_where_the_network_sees_nothing_no_box_means_anything():
     boxes, _ = rows(1)
     nothing = np.zeros((20, 5), np.float32)

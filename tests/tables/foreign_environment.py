@@ -37,10 +37,10 @@ def python_with(requirement: str) -> Path:
     return python
 
 
-def run_tools(requirement: str, *arguments: object, folder: Path) -> None:
-    """`foreign_tools.py` with these arguments in that environment and that working directory. Raises BuildError with the
+def run_tools(requirement: str, *arguments: object, folder: Path, tools: Path = TOOLS) -> None:
+    """The program `tools` with these arguments in that environment and that working directory. Raises BuildError with the
     last line that it says where it fails, or there is no such environment."""
-    _run([python_with(requirement), TOOLS, *arguments], folder)
+    _run([python_with(requirement), tools, *arguments], folder)
 
 
 def _run(command: Sequence[object], folder: Path | None = None) -> None:

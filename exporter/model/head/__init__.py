@@ -7,7 +7,7 @@ Letters: B images, N boxes, C classes, K numbers of a box, A anchors of a cell.
 
 from collections.abc import Iterator
 from itertools import chain
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -36,6 +36,7 @@ class Head(Settings):
     bins: int = Field(16, ge=2, le=256)
     origin: float = Field(0.5, ge=0, le=1)
     num_classes: int | None = Field(None, ge=1)
+    classes: tuple[Annotated[int, Field(ge=0)], ...] = ()
     suppressed: bool = False
     size_multiple: int = Field(32, ge=1, le=1024)
     confidence_threshold: float = Field(0.25, ge=0, le=1)
@@ -95,6 +96,8 @@ class Head(Settings):
             yield "objectness: is one number, and activation=softmax is over classes: take sigmoid or none"
         if self.layout == "detections" and (self.columns, self.activation, self.background) != ("last", "none", "none"):
             yield "columns, activation, background: have no effect with layout=detections: leave them out"
+        if self.classes and self.layout == "detections":
+            yield "classes: a detection holds the number of its class, and has no columns to choose from: leave it out"
         if self.num_classes and self.layout in ("split", "split_maps"):
             yield f"num_classes: layout={self.layout} says it by its shape: leave it out"
 

@@ -48,6 +48,8 @@ def _tail(op: Op, head: Head, outputs: list[Tensor], images: Tensor, sides: list
         places, rest = _of_rows(op, head, rows)
     batch, count = outputs[0].shape[0], places.shape[1]
     boxes, scores = _boxes(op, head, places, images, sides), _scores(op, head, rest)
+    if head.classes:
+        scores = op.Gather(scores, ir.tensor(np.array(head.classes), name="classes"), axis=2)
     names = zip(DECODED_OUTPUTS, (boxes, scores), (4, scores.shape[2]), strict=True)
     return {name: (value, [batch, count, last]) for name, value, last in names}
 

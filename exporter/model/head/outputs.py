@@ -1,6 +1,6 @@
 """Which outputs of a graph that somebody else made a declared head is read from."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import onnx
 
@@ -14,10 +14,14 @@ NAMES = {
     "split_maps": "BOXES_8,BOXES_16,…,CLASSES_8,CLASSES_16,…",
 }  # fmt: skip
 """What to write where names are wanted, by layout."""
+ShapeOf = Callable[[onnx.ValueInfoProto], walk.Shape | None]
+"""Of an output; what the graph leaves open may be known from elsewhere."""
 FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)
 
 
-def outputs_of(graph: onnx.GraphProto, head: Head, told: Sequence[str] | None, label: str) -> tuple[str, ...]:
+def outputs_of(
+    graph: onnx.GraphProto, head: Head, told: Sequence[str] | None, label: str, shape_of: ShapeOf
+) -> tuple[str, ...]:
     """The names in the order that the head reads them: boxes and scores; one map a stride, or several; or the only one.
 
     told: by the recipe, None where they are to be found by their shapes. Raises RequestError that shows what there is
@@ -37,7 +41,7 @@ def outputs_of(graph: onnx.GraphProto, head: Head, told: Sequence[str] | None, l
     ranks = (4, 5) if head.layout == "maps" else (3,)
     fit = [name for name, value in found.items() if _may_be(value, ranks)]
     if head.layout == "split" and len(fit) == count:
-        fit = _boxes_first(fit, found, head)
+        fit = _boxes_first({name: shape_of(found[name]) for name in fit}, head)
     if len(fit) != count:
         raise RequestError(
             f"{there}: the head reads {count} of rank {' or '.join(map(str, ranks))} (layout={head.layout}), and"
@@ -46,15 +50,15 @@ def outputs_of(graph: onnx.GraphProto, head: Head, told: Sequence[str] | None, l
     return tuple(fit)
 
 
-def _boxes_first(names: list[str], found: dict[str, onnx.ValueInfoProto], head: Head) -> list[str]:
+def _boxes_first(shapes: Mapping[str, walk.Shape | None], head: Head) -> list[str]:
     """Of two the one with as many numbers as a box has, in the right place, is boxes; none where that is not sure."""
     wanted = head.box_columns if head.decoding != "none" else CORNERS
     axis = head.columns_axes[0]
     # [B, N, 1, 4] has its columns last too
-    are = [(walk.shape_of(found[name]) or (None,) * 3)[-1 if axis == 2 else axis] == wanted for name in names]
+    are = [(shape or (None,) * 3)[-1 if axis == 2 else axis] == wanted for shape in shapes.values()]
     if sum(are) != 1:
         return []
-    return names if are[0] else names[::-1]
+    return list(shapes) if are[0] else list(shapes)[::-1]
 
 
 def _may_be(value: onnx.ValueInfoProto, ranks: Sequence[int]) -> bool:

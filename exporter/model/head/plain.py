@@ -11,6 +11,7 @@ import numpy as np
 from exporter.model.head import CORNERS, Head
 
 DETECTION = 6  # numbers: a box, its score, its class
+ROUNDED = 0.01  # so far may float16 and integers be beyond 0..1
 MOST_CLASSES = 2  # for each box: who has more has taken one for the other
 
 
@@ -32,7 +33,12 @@ def decode(head: Head, outputs: Sequence[np.ndarray], height: int, width: int) -
                 " fewer classes, or another model.head.columns"
             )
         rest = rest[..., : head.num_read]
-    return _boxes(head, places, height, width), _scores(head, rest)
+    scores = _scores(head, rest)
+    if head.classes and max(head.classes) >= scores.shape[2]:
+        raise MisdeclaredError(
+            f"scores of {scores.shape[2]} classes, of which model.head.classes reads number {max(head.classes)}"
+        )
+    return _boxes(head, places, height, width), scores[..., list(head.classes)] if head.classes else scores
 
 
 def _parts(head: Head, outputs: Sequence[np.ndarray], height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
@@ -122,6 +128,15 @@ def _check(head: Head, places: np.ndarray, rest: np.ndarray, height: int, width:
                 f"{places.shape[1]} boxes, and strides {list(head.strides)} give {wanted} at {width} × {height}:"
                 " model.head.strides or anchors must be others"
             )
+    if head.objectness and head.activation == "none" and not _in_unit(rest[..., 0]):
+        raise MisdeclaredError(
+            f"numbers from {rest[..., 0].min():.4g} to {rest[..., 0].max():.4g} where objectness is wanted, in 0..1: it"
+            " is none, or model.head.activation=sigmoid"
+        )
+
+
+def _in_unit(numbers: np.ndarray) -> bool:
+    return not ((numbers < -ROUNDED) | (numbers > 1 + ROUNDED)).any()
 
 
 def _boxes(head: Head, places: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -34,10 +34,11 @@ def _place(path: Path) -> tuple[bool, bool, str]:
 
 class Fit(NamedTuple):
     """num_classes: how many the graph has with a head; of_the_head: how many the head has to say that there are, None:
-    the file says it, by a shape or by names."""
+    the file says it, by a shape or by names; unread: the outputs that it leaves aside."""
 
     num_classes: int
     of_the_head: int | None
+    unread: list[str]
 
 
 def fitting(given: onnx.ModelProto, label: str, classes: int | None) -> dict[str, Fit]:
@@ -50,14 +51,15 @@ def fitting(given: onnx.ModelProto, label: str, classes: int | None) -> dict[str
     for name, head in presets().items():
         reading = head.model_dump_json(exclude=NOT_READING)
         if reading not in known:
-            known[reading] = _fit(given, label, head, classes)
+            known[reading] = fit_of(given, label, head, classes)
         found = known[reading]
         if found is not None:
             fit[name] = found
     return fit
 
 
-def _fit(given: onnx.ModelProto, label: str, head: Head, named: int | None) -> Fit | None:
+def fit_of(given: onnx.ModelProto, label: str, head: Head, named: int | None) -> Fit | None:
+    """How the head fits, None where the graph contradicts it; see `fitting`."""
     told = [head.counted(named or USUAL_CLASSES)]
     if named and head.layout == "joined":  # what no scores can be may follow the classes
         told.append(head.model_copy(update={"num_classes": named}))
@@ -68,7 +70,7 @@ def _fit(given: onnx.ModelProto, label: str, head: Head, named: int | None) -> F
             continue
         fits = named in (None, network.num_classes) and not network.more_scores
         by_file = named is not None and head.layout == "detections"
-        return Fit(network.num_classes, None if by_file else each.num_classes) if fits else None
+        return Fit(network.num_classes, None if by_file else each.num_classes, network.unread) if fits else None
     return None
 
 

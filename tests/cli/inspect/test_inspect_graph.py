@@ -1,14 +1,19 @@
 """`exporter inspect FILE.onnx`: what a stranger's graph gives, and the recipe that it is taken for."""
 
+import shlex
+
 import numpy as np
 import onnx
 import pytest
+import torch
 
 from exporter.cli import main
 from exporter.config.check import check
 from exporter.config.compose import compose
+from exporter.model.head import Head
+from exporter.model.head.libreyolo import COCO_IDS
 from tests.model.graphs import detector
-from tests.model.head.encoded import HEADS, encoded, known, network, one_dimension_more
+from tests.model.head.encoded import HEADS, HEIGHT, WIDTH, encoded, known, network, one_dimension_more, preset
 
 NAMES = "{0: 'a', 1: 'b', 2: 'c', 3: 'd', 4: 'e'}"
 LIBRE = {"libreyolo_version": "1.6.0", "names": NAMES}
@@ -31,7 +36,7 @@ def saved(tmp_path, what: str, outputs=None, /, **metadata: str):
         ("detr", {"names": NAMES}, ["detr", "size 64 × 96: fixed in the file"]),
         ("yolo26", {}, ["yolo26: guessed", "model.head.num_classes=80"]),
         ("rtdetr_ultralytics", {"description": "Ultralytics rtdetr-l", "names": NAMES}, ["rtdetr_ultralytics: as the file says itself"]),
-        ("libreyolox", LIBRE | {"model_family": "yolox"}, ["libreyolox: as the file says itself", "yolov5", "BGR 0..255"]),
+        ("libreyolox", LIBRE | {"model_family": "yolox"}, ["libreyolox: as the file says itself", "BGR 0..255"]),
         ("masks behind", {"names": NAMES, "task": "segment"}, ["model.head.num_classes=5", "not read        what follows 5 classes of each box"]),
         ("paddle", {}, ["paddle: guessed", "what it is fed: not known, set preprocessing"]),
         ("libreyolo9", LIBRE | {"model_family": "yolo9"}, ["libreyolo9: as the file says itself", "bottom right"]),
@@ -42,7 +47,8 @@ def test_what_fits_is_said_with_what_is_sure_and_what_is_guessed(tmp_path, capsy
     shown = capsys.readouterr().out
     for text in said:
         assert text in shown
-    assert "guessed         what it is fed" in shown and "build           exporter model=onnx model/head=" in shown
+    sure = "known" if "libreyolo_version" in metadata else "guessed"
+    assert f"{sure:<16}what it is fed" in shown and "build           exporter model=onnx model/head=" in shown
 
 
 def test_boxes_with_one_dimension_more_are_those_of_yolov4(tmp_path, capsys):
@@ -142,3 +148,51 @@ def test_a_side_that_the_file_fixes_is_kept_where_the_other_is_free(tmp_path, ca
     onnx.save(model, file)
     assert main(["inspect", file]) == 0
     assert "size 64 × 640: guessed" in capsys.readouterr().out
+
+
+def of_libreyolo(tmp_path, family: str, outputs: list[np.ndarray], names: int, **metadata: str) -> str:
+    model = network(outputs)
+    said = {str(i): f"name{i}" for i in range(names)}
+    onnx.helper.set_model_props(model, {**LIBRE, "model_family": family, "names": str(said), **metadata})
+    onnx.save(model, tmp_path / "x.onnx")
+    return str(tmp_path / "x.onnx")
+
+
+@pytest.mark.parametrize(
+    ("family", "head", "names", "fed", "metadata"),
+    [
+        ("picodet", Head(layout="joined"), 5, "RGB (x - [123.675, 116.28, 103.53]) / [58.395, 57.12, 57.375], stretched", {}),
+        ("rtmdet", Head(layout="joined"), 5, "BGR (x - [103.53, 116.28, 123.675]) / [57.375, 57.12, 58.395], proportions kept, padding bottom right with 114", {}),
+        ("yolo3", preset("libreyolo9"), 5, "RGB 0..1, proportions kept, padding bottom right with 128", {}),
+        ("yolo9", preset("libreyolo9"), 5, "RGB 0..1, proportions kept, padding center with 114", {"letterbox_pad": "center"}),
+        ("deimv2", preset("dfine"), 5, "RGB 0..1, stretched", {"size": "atto"}),
+        ("deimv2", preset("dfine"), 5, "RGB (x - [123.675, 116.28, 103.53]) / [58.395, 57.12, 57.375], stretched", {"size": "x"}),
+        ("yolonas", Head(), 5, "preprocessing=yolo_nas", {}),
+        ("dinodetr", preset("dfine", classes=COCO_IDS), 80, "RGB (x - [123.675, 116.28, 103.53]) / [58.395, 57.12, 57.375], stretched", {}),
+    ],
+)  # fmt: skip
+def test_what_libreyolo_calls_its_family_says_what_is_fed_and_how_it_is_read(
+    tmp_path, capsys, monkeypatch, family, head, names, fed, metadata
+):
+    monkeypatch.chdir(tmp_path)
+    want = known(head, batch=1, classes=names)
+    file = of_libreyolo(tmp_path, family, encoded(head, *want), names, **metadata)
+    assert main(["inspect", file, "--save", "theirs"]) == 0
+    shown = capsys.readouterr().out
+    assert "as the file says itself" in shown and f"what it is fed: {fed} (as LibreYOLO feeds its {family})" in shown
+    build = next(line for line in shown.splitlines() if line.strip().startswith("build"))
+    for overrides in (["+recipe=theirs"], shlex.split(build)[2:]):
+        loaded = check(compose(overrides)).model.load()
+        boxes, scores = (each.numpy() for each in loaded.network(torch.zeros(1, 3, HEIGHT, WIDTH)))
+        assert np.abs(boxes - want[0]).max() < 1e-3 and np.abs(scores - want[1]).max() < 1e-6
+
+
+def test_which_output_has_boxes_is_seen_where_the_graph_leaves_their_columns_open(tmp_path, capsys):
+    head = HEADS["dfine"]
+    model = network(encoded(head, *known(head, batch=1))[::-1])
+    for value in model.graph.output:
+        value.type.tensor_type.shape.dim[2].dim_param = f"columns_of_{value.name}"
+    onnx.save(model, tmp_path / "x.onnx")
+    assert main(["inspect", str(tmp_path / "x.onnx")]) == 0
+    shown = capsys.readouterr().out
+    assert "guessed from shapes and values" in shown and "dfine" in shown

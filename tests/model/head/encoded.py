@@ -36,6 +36,8 @@ HEADS = {
     "keypoints behind objectness": preset("yolov5", num_classes=CLASSES),
     "more behind a background": Head(layout="joined", background="last", activation="softmax", num_classes=CLASSES),
     "dfl joined": preset("yolov8", boxes="xyxy", decoding="dfl", strides=(8, 16, 32), bins=8, activation="sigmoid"),
+    "some of the classes": preset("dfine", classes=(3, 0, 6, 1, 7)),
+    "some of the classes and no object": preset("detr", classes=(5, 3, 2, 1, 0)),
     "classes before boxes in maps": Head(layout="maps", columns="classes_first", decoding="dfl", strides=(8, 16, 32), activation="sigmoid", origin=0.25),
     "distances split": Head(layout="split", decoding="distances", strides=(16, 32), columns="first"),
     "xywh relative": Head(layout="joined", boxes="xywh", unit="relative"),
@@ -53,7 +55,7 @@ def cells(head: Head) -> list[tuple[float, float, int, tuple[float, float]]]:
     return rows
 
 
-def known(head: Head, batch: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def known(head: Head, batch: int, seed: int = 0, classes: int = CLASSES) -> tuple[np.ndarray, np.ndarray]:
     """Boxes [B, N, 4] xyxy in pixels that the head can say, and scores [B, N, C] in 0..1."""
     rng = np.random.default_rng(seed)
     count = len(cells(head)) if head.decoding != "none" else 40
@@ -68,9 +70,9 @@ def known(head: Head, batch: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray
         near = head.origin + rng.uniform(-0.3, 0.3, (batch, count, 2))  # no distance is below 0
         centre = (corner + near) * stride[:, None]
         sides = rng.uniform(1.2, 3, (batch, count, 2)) * (anchor if head.decoding == "yolov5" else stride[:, None])
-    scores = rng.uniform(0.01, 0.18, (batch, count, CLASSES))
+    scores = rng.uniform(0.01, 0.18, (batch, count, classes))
     if head.layout == "detections":
-        scores *= np.eye(CLASSES)[rng.integers(0, CLASSES, (batch, count))]
+        scores *= np.eye(classes)[rng.integers(0, classes, (batch, count))]
     return np.concatenate([centre - sides / 2, centre + sides / 2], -1).astype(np.float32), scores.astype(np.float32)
 
 
@@ -81,6 +83,10 @@ def logit(p: np.ndarray) -> np.ndarray:
 def encoded(head: Head, boxes: np.ndarray, scores: np.ndarray) -> list[np.ndarray]:
     """The outputs of a network with this head that found these boxes with these scores."""
     boxes, scores = boxes.astype(np.float64), scores.astype(np.float64)
+    if head.classes:
+        of_all = np.full((*scores.shape[:2], max(head.classes) + 1), 0.02)
+        of_all[..., head.classes] = scores
+        scores = of_all
     places, rest = _places(head, boxes), _rest(head, scores)
     if head.layout == "split":
         first = [each.transpose(0, 2, 1) for each in (places, rest)]

@@ -235,6 +235,20 @@ def test_more_classes_than_there_are_numbers():
         decode(head, encoded(HEADS["masks behind"], *known(head, batch=1)), HEIGHT, WIDTH)
 
 
+def test_a_class_that_there_is_not():
+    head = HEADS["dfine"].model_copy(update={"classes": (0, 5)})
+    with pytest.raises(MisdeclaredError, match=r"scores of 5 classes, .*model.head.classes reads number 5"):
+        decode(head, encoded(HEADS["dfine"], *known(HEADS["dfine"], batch=1)), HEIGHT, WIDTH)
+
+
+def test_objectness_is_in_0_to_1():
+    head = HEADS["yolov5"]
+    (rows,) = encoded(head, *known(head, batch=1))
+    rows[0, 7, 4] = 3  # the number of a map, say
+    with pytest.raises(MisdeclaredError, match=r"from 0.5 to 3 where objectness is wanted, in 0\.\.1"):
+        decode(head, [rows], HEIGHT, WIDTH)
+
+
 def test_a_size_that_is_no_multiple_is_said_with_the_key_that_says_it(tmp_path):
     head = HEADS["rfdetr"]
     onnx.save(network(encoded(head, *known(head, batch=1))), tmp_path / "x.onnx")

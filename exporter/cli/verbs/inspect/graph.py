@@ -1,27 +1,27 @@
 """What an ONNX file of somebody else's gives, line by line, and the recipe that it is taken for."""
 
-import json
 import math
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import onnx
 
+from exporter.cli.verbs.inspect.recognised import Recognised, recognised
 from exporter.cli.verbs.inspect.rows import row
+from exporter.cli.verbs.inspect.taken import Taken
 from exporter.common.errors import BuildError, RequestError
 from exporter.graph import facts, walk
 from exporter.graph.float32 import in_float32
 from exporter.model import probe
 from exporter.model.declared_network import PROBED
-from exporter.model.graph_core import names_of
 from exporter.model.graph_file import GraphFile, read_graph
 from exporter.model.graph_names import class_names
 from exporter.model.graph_outputs import seems, shown
 from exporter.model.graph_said import fixed_sides, size_of
-from exporter.model.head.presets import by_name, fitting, presets
+from exporter.model.head.presets import fitting
+from exporter.preprocessing.declared import Declared
 from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
 
 TOLD = ("description", "model_family", "letterbox_pad", "task", "stride", "imgsz", "end2end", "producer", "version")
@@ -30,99 +30,58 @@ USUAL_SIDE = 640  # pixels
 LONGEST = 80  # characters of a value
 
 
-@dataclass(frozen=True)
-class Taken:
-    """The recipe that a file is taken for: overrides of a command line, with `weights` as they were given. batch: what
-    the file is fixed to, 1 else; of_the_head: keys of `model.head` that it has to say."""
-
-    head: str
-    weights: Path
-    batch: int
-    height: int
-    width: int
-    of_the_head: dict[str, int]
-
-    @property
-    def overrides(self) -> list[str]:
-        size = [f"input.size={self.height}"]
-        if self.height != self.width:
-            size = [f"input.height={self.height}", f"input.width={self.width}"]
-        batch = [] if self.batch == 1 else [f"input.batch={self.batch}"]
-        keys = [f"model.head.{key}={value}" for key, value in self.of_the_head.items()]
-        return ["model=onnx", f"model/head={self.head}", f"model.weights={self.weights}", *batch, *size, *keys]
-
-    def recipe(self, name: str) -> str:
-        """The text of a recipe of that name."""
-        lines = [
-            "# @package _global_",
-            f"# {self.weights.name}, as exporter inspect took it; what it is fed is the usual of its head.",
-            f"#   python -m exporter +recipe={name}",
-            "defaults:",
-            "  - override /model: onnx",
-            f"  - override /model/head: {self.head}",
-            "",
-            "model:",
-            f"  weights: {json.dumps(str(self.weights.resolve()))}",
-            *(["  head:"] if self.of_the_head else []),
-            *(f"    {key}: {value}" for key, value in self.of_the_head.items()),
-            "input:",
-            *([] if self.batch == 1 else [f"  batch: {self.batch}"]),
-            f"  height: {self.height}",
-            f"  width: {self.width}",
-        ]
-        return "\n".join(lines) + "\n"
-
-
 def inspected(path: Path) -> tuple[list[str], Taken | None]:
     """Lines that say what the file holds, and the recipe that it is taken for, None where none fits. The graph is run
     on a few images. Raises RequestError where it cannot be read."""
     file = read_graph(path, str(path))
     metadata = {each.key: each.value for each in file.model.metadata_props}
-    lines, taken = list(_lines(path, file)), None
+    lines = list(_lines(path, file))
     try:
         names = class_names(metadata, str(path))
     except RequestError:
         names = None
     lines += list(_of_metadata(metadata, names))
     model = in_float32(file.model)
-    fit = fitting(model, str(path), len(names) if names else None)
-    if not fit:
+    found = recognised(model, str(path), metadata, len(names) if names else None)
+    if found is None:
         why = _why_none(model, path, names, metadata)
         return [*lines, row("head", f"not recognised: {why}")], None
-    outputs = [value.name for value in file.model.graph.output]
-    told = by_name(list(fit), _said(metadata), outputs)
-    head = told or next(iter(fit))
     height, width, sizes = _sizes(file.model, metadata)
-    preset = presets()[head]
-    of_the_head = {}
-    if (counted := fit[head].of_the_head) is not None:
-        of_the_head["num_classes"] = counted
-    if (multiple := math.gcd(height, width, preset.size_multiple)) != preset.size_multiple:
-        of_the_head["size_multiple"] = multiple
+    keys = dict(found.keys)
+    if (counted := found.fit.of_the_head) is not None:
+        keys["num_classes"] = counted
+    multiple = math.gcd(height, width, found.head.size_multiple)
+    if multiple != found.head.size_multiple:
+        keys["size_multiple"] = multiple
     dims = walk.inputs(model.graph)[0].type.tensor_type.shape.dim
-    taken = Taken(head, path, dims[0].dim_value or 1, height, width, of_the_head)
-    unread = names_of(model, None, preset, str(path)).unread(model)
-    others = [name for name in fit if name != head]
-    more = counted is not None and preset.layout != "detections"
-    aside = [*([f"what follows {counted} classes of each box"] if more else []), *unread]
-    lines += [
-        row("head", f"{head}: {'as the file says itself' if told else 'guessed from shapes and values'}"),
-        *([row("", f"equally possible: {', '.join(others)}")] if others else []),
-        row("sure", f"what the outputs are does not contradict model/head={head}, on images in 0..1 and in 0..255"),
-        *([row("not read", f"{', '.join(aside)}: see that it is no part of the detections")] if aside else []),
-        row(
-            "guessed",
-            f"what it is fed: {preset.fed or 'not known, set preprocessing'} (the file does not say)",
-        ),
-        row("", f"size {height} × {width}: {sizes}"),
-        row(
-            "classes",
-            f"{fit[head].num_classes}: "
-            + ("named in the file" if names else "not named in the file: class_0, class_1, …"),
-        ),
-        row("build", "exporter " + shlex.join(taken.overrides)),
-    ]
-    return lines, taken
+    taken = Taken(found.preset, found.preprocessing, path, dims[0].dim_value or 1, height, width, keys)
+    return [*lines, *_of_the_recipe(taken, found, bool(names), sizes)], taken
+
+
+def _of_the_recipe(taken: Taken, found: Recognised, names: bool, sizes: str) -> Iterator[str]:
+    """names: whether the file names the classes; sizes: who says the size."""
+    preset, fit, head = found.preset, found.fit, found.head
+    yield row("head", f"{preset}: {'as the file says itself' if found.said else 'guessed from shapes and values'}")
+    if found.others:
+        yield row("", f"equally possible: {', '.join(found.others)}")
+    yield row("sure", f"what the outputs are does not contradict model/head={preset}, on images in 0..1 and in 0..255")
+    more = fit.of_the_head is not None and head.layout != "detections"
+    if aside := [*([f"what follows {fit.of_the_head} classes of each box"] if more else []), *fit.unread]:
+        yield row("not read", f"{', '.join(aside)}: see that it is no part of the detections")
+    fed = f"what it is fed: {_fed(found) or 'not known, set preprocessing'}"
+    if found.family:
+        yield row("known", f"{fed} (as LibreYOLO feeds its {found.family})")
+    else:
+        yield row("guessed", f"{fed} (the file does not say)")
+    yield row("", f"size {taken.height} × {taken.width}: {sizes}")
+    said = "named in the file" if names else "not named in the file: class_0, class_1, …"
+    yield row("classes", f"{fit.num_classes}: {said}")
+    yield row("build", "exporter " + shlex.join(taken.overrides))
+
+
+def _fed(found: Recognised) -> object:
+    option, keys = found.preprocessing or ("", {})
+    return Declared.model_validate(keys) if keys else (option and f"preprocessing={option}") or found.head.fed
 
 
 def _lines(path: Path, file: GraphFile) -> Iterator[str]:
@@ -177,12 +136,6 @@ def _why_none(model: onnx.ModelProto, path: Path, names: tuple[str, ...] | None,
             + (f", or model.head.num_classes={len(names)} if what follows is no class" if count > len(names) else "")
         )
     return seems(model.graph) or "no head that is known by name fits what it gives: set the keys of model.head"
-
-
-def _said(metadata: dict[str, str]) -> str:
-    """What the file calls its network: Ultralytics' description, or LibreYOLO's family."""
-    family = f"libre{metadata['model_family']}" if {"libreyolo_version", "model_family"} <= set(metadata) else ""
-    return metadata.get("description", family)
 
 
 def _sizes(model: onnx.ModelProto, metadata: dict[str, str]) -> tuple[int, int, str]:
