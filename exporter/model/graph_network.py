@@ -33,8 +33,7 @@ class GraphNetwork(DeclaredNetwork):
 
         Raises RequestError where the graph is not of the contract, judged by its shapes too."""
         head = head or Head()
-        self._given = named_apart(given)
-        self._label = label
+        self._given, self._label, self._images = named_apart(given), label, image_input(given.graph, label)
         self._names = names_of(given, outputs, head, label, self._shape_of)
         self.unread = self._names.unread(given)
         _ = self._session  # what cannot be run is refused here, and not as the failure of a run
@@ -57,20 +56,18 @@ class GraphNetwork(DeclaredNetwork):
     @property
     def _sizes(self) -> list[int | None]:
         """[batch, 3, height, width] of its input, None for a free one."""
-        dims = image_input(self._given.graph, self._label).type.tensor_type.shape.dim
-        return [dim.dim_value or None for dim in dims]
+        return [dim.dim_value or None for dim in self._images.type.tensor_type.shape.dim]
 
     @cached_property
     def _shapes(self) -> dict[str, walk.Shape]:
         """Of all outputs for a blank image, by name."""
-        graph = self._given.graph
         batch, _, height, width = self._sizes
         blank = np.zeros((batch or 1, 3, height or TRIED, width or TRIED), np.float32)
         try:
-            given = self._session.run(None, {image_input(graph, self._label).name: blank})
+            given = self._session.run(None, {self._images.name: blank})
         except BuildError as error:
             raise RequestError(f"{self._label}: on a blank image it fails: {in_one_line(error)}") from error
-        return {value.name: array.shape for value, array in zip(graph.output, given, strict=True)}
+        return {value.name: array.shape for value, array in zip(self._given.graph.output, given, strict=True)}
 
     def _shape_of(self, value: onnx.ValueInfoProto) -> walk.Shape | None:
         """As the graph says it, or where it leaves open how many columns there are, as it is."""
