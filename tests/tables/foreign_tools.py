@@ -100,13 +100,13 @@ def livened(network: torch.nn.Module, last: Last) -> torch.nn.Module:
     return network
 
 
-def _ultralytics(yaml: str, **options) -> Callable[[Path], None]:
+def _ultralytics(yaml: str, last: Last = YOLO, **options) -> Callable[[Path], None]:
     def export(path: Path) -> None:
-        from ultralytics import YOLO as Tool
+        import ultralytics
 
         torch.manual_seed(0)
-        model = Tool(yaml)
-        livened(model.model, YOLO)
+        model = (ultralytics.RTDETR if yaml.startswith("rtdetr") else ultralytics.YOLO)(yaml)
+        livened(model.model, last)
         Path(model.export(format="onnx", imgsz=SIZE, opset=17, simplify=False, **options)).rename(path)
 
     return export
@@ -220,6 +220,15 @@ def end_to_end(outputs: list[np.ndarray], confidence: float, overlap: float) -> 
     return non_max_suppression(torch.from_numpy(outputs[0]), confidence, overlap, end2end=True)[0].numpy()
 
 
+def rtdetr_chosen(outputs: list[np.ndarray], confidence: float, overlap: float) -> Rows:
+    """As `RTDETRPredictor.postprocess` reads [1, N, 6] for an image of the input's size."""
+    from ultralytics.utils.ops import xywh2xyxy
+
+    boxes, scores, labels = torch.from_numpy(outputs[0][0]).split((4, 1, 1), dim=-1)
+    rows = torch.cat([xywh2xyxy(boxes) * SIZE, scores, labels], dim=-1).numpy()
+    return rows[rows[:, 4] > confidence]
+
+
 def yolox_nms(outputs: list[np.ndarray], confidence: float, overlap: float) -> Rows:
     """YOLOX's own decoding, then its own suppression, which keeps a box's best class."""
     from yolox.models import yolo_head
@@ -311,6 +320,8 @@ NETWORKS = {
     "YOLO11-s": Network(ULTRALYTICS, "yolo11", _ultralytics("yolo11s.yaml"), yolo_nms, ROUNDING),
     "YOLO26-n, end to end": Network(ULTRALYTICS, "yolo26", _ultralytics("yolo26n.yaml", nms=False), end_to_end,
                                     (*ROUNDING, "model.head.num_classes=80")),
+    "RT-DETR, R50 of Ultralytics": Network(ULTRALYTICS, "rtdetr_ultralytics", _ultralytics("rtdetr-resnet50.yaml", Last(r"score_head(\.\d+)?$")),
+                                           rtdetr_chosen, ("model.head.num_classes=80",)),
     "YOLOv9-t of LibreYOLO": Network(LIBREYOLO, "libreyolo9", _libreyolo("LibreYOLO9", "t", YOLO), libreyolo9_nms, ROUNDING),
     "YOLOX-Nano of LibreYOLO": Network(LIBREYOLO, "libreyolox", _libreyolo("LibreYOLOX", "n", YOLOX), libreyolox_nms, BEST_CLASS),
     "YOLOX-Nano": Network("pixeltable-yolox==0.4.3", "yolox", _yolox, yolox_nms, BEST_CLASS),
