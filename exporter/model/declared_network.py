@@ -137,8 +137,8 @@ class DeclaredNetwork(ABC):
         except MisdeclaredError as error:  # it has made sense at another size
             raise RequestError(f"{there} it gives {error}") from error
         if self._head.num_read is not None:
-            every = read(self._head.model_copy(update={"num_classes": None}))
-            self.more_scores = probe.leading_scores(every) != self.num_classes
+            every = read(self._head.model_copy(update={"num_classes": None, "classes": ()}))
+            self.more_scores = probe.leading_scores(every) != self._head.num_classes
         if seems:
             may_be_told = suggests and self._num_outputs == self._head.num_outputs
             fit = declarations_that_fit(self._head, read, height, width) if may_be_told else []

@@ -67,12 +67,13 @@ class GraphNetwork(DeclaredNetwork):
             given = self._session.run(None, {self._images.name: blank})
         except BuildError as error:
             raise RequestError(f"{self._label}: on a blank image it fails: {in_one_line(error)}") from error
-        return {value.name: array.shape for value, array in zip(self._given.graph.output, given, strict=True)}
+        shapes = (each.shape if isinstance(each, np.ndarray) else () for each in given)  # a list is a sequence
+        return {value.name: shape for value, shape in zip(self._given.graph.output, shapes, strict=True)}
 
     def _shape_of(self, value: onnx.ValueInfoProto) -> walk.Shape | None:
         """As the graph says it, or where it leaves open how many columns there are, as it is."""
         said = walk.shape_of(value)
-        return said if said and isinstance(said[-1], int) else self._shapes[value.name]
+        return said if said and all(isinstance(dim, int) for dim in said[1:]) else self._shapes[value.name]
 
     def _graph(self, opset: int, sizes: Sizes, options: dict[str, Any] | None, device: str) -> onnx.ModelProto:
         """The given one; tracing is done already. Raises RequestError where it is fixed to other sizes, or cannot be

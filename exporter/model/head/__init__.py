@@ -98,15 +98,16 @@ class Head(Settings):
             yield "columns, activation, background: have no effect with layout=detections: leave them out"
         if self.classes and self.layout == "detections":
             yield "classes: a detection holds the number of its class, and has no columns to choose from: leave it out"
+        if len(set(self.classes)) < len(self.classes):
+            yield "classes: has a number twice: name each class once"
         if self.num_classes and self.layout in ("split", "split_maps"):
             yield f"num_classes: layout={self.layout} says it by its shape: leave it out"
 
     @property
     def is_contract(self) -> bool:
         """Whether the outputs are boxes [B, N, 4] xyxy in pixels and scores [B, N, C] already."""
-        return (self.layout, self.columns, self.boxes, self.unit, self.decoding, self.activation, self.background) == (
-            "split", "last", "xyxy", "pixels", "none", "none", "none",
-        )  # fmt: skip
+        said = (self.layout, self.columns, self.boxes, self.unit, self.decoding, self.activation, self.background)
+        return said == ("split", "last", "xyxy", "pixels", "none", "none", "none") and not self.classes
 
     def counted(self, classes: int | None) -> Self:
         """Itself; where no shape says how many classes there are, with that many, unless it says it itself. Raises
@@ -119,6 +120,11 @@ class Head(Settings):
                 " nor model.class_names says how many there are"
             )
         return self.model_copy(update={"num_classes": classes})
+
+    def names_read(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Of the names of all columns those of `classes`; names of fewer columns are those of the classes already."""
+        by_column = bool(self.classes) and max(self.classes) < len(names)
+        return tuple(names[column] for column in self.classes) if by_column else names
 
     @property
     def box_columns(self) -> int:

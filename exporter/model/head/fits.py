@@ -59,7 +59,8 @@ def declarations_that_fit(head: Head, read: Read, height: int, width: int) -> li
 
 def _others(head: Head, read: Read) -> Iterator[tuple[Head, dict[str, str]]]:
     """Heads that differ in what no shape tells, and in what."""
-    if head.num_read is None and head.layout in ("joined", "maps"):
+    logits = head.objectness and head.activation != "none"  # as they are they are no objectness
+    if head.num_read is None and head.layout in ("joined", "maps") and not logits:
         scores = probe.leading_scores(read(_as_it_is(head))) - (head.background != "none")
         if scores > 0:
             yield head.model_copy(update={"num_classes": scores}), {"num_classes": str(scores)}
@@ -79,7 +80,7 @@ def _others(head: Head, read: Read) -> Iterator[tuple[Head, dict[str, str]]]:
 
 
 def _as_it_is(head: Head) -> Head:
-    return head.model_copy(update={"activation": "none", "background": "none"})
+    return head.model_copy(update={"activation": "none", "background": "none", "classes": ()})
 
 
 def _boxes(read: Read, head: Head, boxes: str) -> list[np.ndarray]:

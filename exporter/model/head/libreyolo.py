@@ -9,6 +9,7 @@ from exporter.model.head.presets import presets
 
 IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}  # of 0..1, RGB
 STRETCHED = {"resize": "stretch", **IMAGENET}
+# What is other than the preset's, mean and deviation in the network's order of channels.
 PADDED = {**IMAGENET, "pad_value": 116}  # there with the mean of each channel: 124, 116, 104
 DARKNET = {"pad_value": 128}
 BGR = {"channels": "bgr", "mean": [0.406, 0.456, 0.485], "std": [0.225, 0.224, 0.229]}
@@ -65,15 +66,20 @@ FAMILIES = {
 }
 
 
+def family_name(metadata: Mapping[str, str]) -> str | None:
+    """As LibreYOLO calls it, None for a file of another tool."""
+    return metadata.get("model_family") if "libreyolo_version" in metadata else None
+
+
 def family(metadata: Mapping[str, str]) -> Family | None:
     """What the file says that it is; None for a file of another tool, and of a family that is not known here."""
-    name = metadata.get("model_family", "") if "libreyolo_version" in metadata else ""
-    found = FAMILIES.get(name)
-    if found is None:
+    name = family_name(metadata)
+    found = FAMILIES.get(name or "")
+    if found is None or metadata.get("task", "detect") != "detect":
         return None
     if name == "deimv2" and metadata.get("size") in DINO_SIZES:
         return found._replace(fed=STRETCHED)
-    if metadata.get("letterbox_pad") == "center":
+    if metadata.get("letterbox_pad") == "center" and found.preset == "libreyolo9" and "resize" not in found.fed:
         return found._replace(fed={**found.fed, "padding": "center"})
     return found
 

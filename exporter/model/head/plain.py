@@ -130,8 +130,8 @@ def _check(head: Head, places: np.ndarray, rest: np.ndarray, height: int, width:
             )
     if head.objectness and head.activation == "none" and not _in_unit(rest[..., 0]):
         raise MisdeclaredError(
-            f"numbers from {rest[..., 0].min():.4g} to {rest[..., 0].max():.4g} where objectness is wanted, in 0..1: it"
-            " is none, or model.head.activation=sigmoid"
+            f"numbers from {rest[..., 0].min():.4g} to {rest[..., 0].max():.4g} where objectness is wanted, in 0..1:"
+            " set model.head.objectness=false, or model.head.activation=sigmoid"
         )
 
 

@@ -1,6 +1,7 @@
 """The heads that a recipe can choose by name, and those among them that fit a graph."""
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ NOT_READING = {"confidence_threshold", "nms_threshold", "preprocessing", "size_m
 USUAL_CLASSES = 80  # of detections whose file does not say how many there are
 
 
+@cache
 def presets() -> dict[str, Head]:
     """By name, the contract's own first, and last those of one tool's exports, which name themselves."""
     base = OmegaConf.load(CONF / "model/head/boxes_scores.yaml")

@@ -196,3 +196,21 @@ def test_which_output_has_boxes_is_seen_where_the_graph_leaves_their_columns_ope
     assert main(["inspect", str(tmp_path / "x.onnx")]) == 0
     shown = capsys.readouterr().out
     assert "guessed from shapes and values" in shown and "dfine" in shown
+
+
+@pytest.mark.parametrize(("family", "outputs"), [("fcos", 1), ("yolo9", 2)])
+def test_a_family_that_is_not_known_or_does_not_fit_is_said(tmp_path, capsys, family, outputs):
+    head = HEADS["libreyolo9" if outputs == 1 else "dfine"]
+    assert main(["inspect", of_libreyolo(tmp_path, family, encoded(head, *known(head, batch=1)), 5)]) == 0
+    shown = capsys.readouterr().out
+    assert f"LibreYOLO's {family}, of which this is not known" in shown and "guessed from shapes and values" in shown
+
+
+def test_an_output_that_is_a_sequence_is_named(tmp_path, capsys):
+    head = HEADS["dfine"]
+    model = network(encoded(head, *known(head, batch=1)))
+    model.graph.node.append(onnx.helper.make_node("SequenceConstruct", ["out0"], ["all"], "/all"))
+    model.graph.output.append(onnx.helper.make_tensor_sequence_value_info("all", onnx.TensorProto.FLOAT, None))
+    onnx.save(model, tmp_path / "x.onnx")
+    assert main(["inspect", str(tmp_path / "x.onnx")]) == 0
+    assert "all: a sequence" in capsys.readouterr().out

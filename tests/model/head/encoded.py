@@ -36,6 +36,7 @@ HEADS = {
     "keypoints behind objectness": preset("yolov5", num_classes=CLASSES),
     "more behind a background": Head(layout="joined", background="last", activation="softmax", num_classes=CLASSES),
     "dfl joined": preset("yolov8", boxes="xyxy", decoding="dfl", strides=(8, 16, 32), bins=8, activation="sigmoid"),
+    "some of the classes of the contract": Head(classes=(3, 0, 6, 1, 7)),
     "some of the classes": preset("dfine", classes=(3, 0, 6, 1, 7)),
     "some of the classes and no object": preset("detr", classes=(5, 3, 2, 1, 0)),
     "classes before boxes in maps": Head(layout="maps", columns="classes_first", decoding="dfl", strides=(8, 16, 32), activation="sigmoid", origin=0.25),

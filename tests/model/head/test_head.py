@@ -241,6 +241,21 @@ def test_a_class_that_there_is_not():
         decode(head, encoded(HEADS["dfine"], *known(HEADS["dfine"], batch=1)), HEIGHT, WIDTH)
 
 
+def test_a_class_is_chosen_once_and_keeps_its_name():
+    with pytest.raises(ValueError, match="classes: has a number twice"):
+        Head(classes=(1, 1))
+    head = Head(classes=(3, 0))
+    assert head.names_read(("a", "b", "c", "d")) == ("d", "a") and head.names_read(("d", "a")) == ("d", "a")
+
+
+def test_logits_of_objectness_are_told_what_is_wrong_with_the_boxes():
+    head = HEADS["yolov5"].model_copy(update={"activation": "sigmoid"})
+    given = network(encoded(head, *known(head, batch=1)))
+    assert GraphNetwork(given, None, "x.onnx", head).num_classes == 5
+    with pytest.raises(RequestError, match="seems to give boxes cx, cy, w, h"):
+        GraphNetwork(given, None, "x.onnx", head.model_copy(update={"boxes": "xyxy"}))
+
+
 def test_objectness_is_in_0_to_1():
     head = HEADS["yolov5"]
     (rows,) = encoded(head, *known(head, batch=1))

@@ -20,6 +20,7 @@ from exporter.model.graph_file import GraphFile, read_graph
 from exporter.model.graph_names import class_names
 from exporter.model.graph_outputs import seems, shown
 from exporter.model.graph_said import fixed_sides, size_of
+from exporter.model.head.libreyolo import family_name
 from exporter.model.head.presets import fitting
 from exporter.preprocessing.declared import Declared
 from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
@@ -43,6 +44,10 @@ def inspected(path: Path) -> tuple[list[str], Taken | None]:
     lines += list(_of_metadata(metadata, names))
     model = in_float32(file.model)
     found = recognised(model, str(path), metadata, len(names) if names else None)
+    family = family_name(metadata)
+    if family and (found is None or not found.family):
+        told = f"LibreYOLO's {family[:LONGEST]}, of which this is not known, or gives something else"
+        lines.append(row("family", f"{told}: nothing below is taken from that name"))
     if found is None:
         why = _why_none(model, path, names, metadata)
         return [*lines, row("head", f"not recognised: {why}")], None
@@ -111,6 +116,9 @@ def _ranges(model: onnx.ModelProto) -> Iterator[str]:
         yield row("values", f"it cannot be run: {' '.join(str(error).split())[:200]}")
         return
     for value, unit, raw in zip(model.graph.output, *found, strict=True):
+        if not isinstance(unit, np.ndarray):
+            yield row("values", f"{value.name}: a sequence")
+            continue
         ranges = [f"{part.min():.4g} to {part.max():.4g}" if part.size else "empty" for part in (unit, raw)]
         yield row("values", f"{value.name} {list(unit.shape)}: {ranges[0]} for images in 0..1, {ranges[1]} in 0..255")
 

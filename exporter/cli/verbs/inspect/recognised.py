@@ -40,7 +40,7 @@ def _of_libreyolo(
         head = Head.model_validate(presets()[family.preset].model_dump() | keys)
         if fit := fit_of(model, label, head, named):
             fed = libreyolo.preprocessing(family)
-            return Recognised(family.preset, head, fit, keys, fed, True, metadata["model_family"], [])
+            return Recognised(family.preset, head, fit, keys, fed, True, libreyolo.family_name(metadata), [])
     return None
 
 

@@ -35,9 +35,10 @@ class Taken:
     def recipe(self, name: str) -> str:
         """The text of a recipe of that name."""
         option, given = self.preprocessing or (None, {})
+        usual = "" if option else "; what it is fed is the usual of its head"
         lines = [
             "# @package _global_",
-            f"# {self.weights.name}, as exporter inspect took it; what it is fed is the usual of its head.",
+            f"# {self.weights.name}, as exporter inspect took it{usual}.",
             f"#   python -m exporter +recipe={name}",
             "defaults:",
             "  - override /model: onnx",
