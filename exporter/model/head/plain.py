@@ -72,8 +72,6 @@ def _parts(head: Head, outputs: Sequence[np.ndarray], height: int, width: int) -
 def _columns_last(head: Head, output: np.ndarray, axis: int) -> np.ndarray:
     if output.ndim == 4 and axis == 2 and output.shape[2] == 1:  # YOLOv4's boxes, [B, N, 1, 4]
         output = output[:, :, 0]
-    if output.ndim == 2 and head.layout != "split":  # one image, and no dimension for it
-        output = output[None]
     if output.ndim != 3:
         raise MisdeclaredError(f"{list(output.shape)} has not three dimensions, as layout={head.layout} has: another"
                                " model.head.layout or model.head.outputs")  # fmt: skip

@@ -60,8 +60,8 @@ def test_boxes_of_yolov4_have_one_dimension_more():
     close(onnxruntime.InferenceSession(core.SerializeToString()).run(None, {"images": images}), want)
 
 
-@pytest.mark.parametrize("shape", [(1, 1, 9, 40), (1, 9, 1, 40), (1, 9, 40, 1)])
-def test_no_other_dimension_of_one_is_dropped(shape):
+@pytest.mark.parametrize("shape", [(1, 1, 9, 40), (1, 9, 1, 40), (1, 9, 40, 1), (9, 40)])
+def test_no_other_dimension_of_one_is_dropped_and_none_is_added(shape):
     with pytest.raises(MisdeclaredError, match="has not three dimensions"):
         decode(Head(layout="joined", columns="first"), [np.zeros(shape, np.float32)], HEIGHT, WIDTH)
 
