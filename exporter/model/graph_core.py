@@ -49,10 +49,11 @@ def image_input(graph: onnx.GraphProto, label: str) -> onnx.ValueInfoProto:
     return inputs[0]
 
 
-def names_of(given: onnx.ModelProto, outputs: Sequence[str] | None, head: Head, label: str, shape_of: ShapeOf) -> Names:
-    """Finds input and outputs: by the names `outputs` (boxes, then scores) or the exporter's own names, else by their
-    shapes. label: what the lines begin with. Raises RequestError that shows what there is."""
-    graph, images = given.graph, image_input(given.graph, label).name
+def names_of(
+    graph: onnx.GraphProto, images: str, outputs: Sequence[str] | None, head: Head, label: str, shape_of: ShapeOf
+) -> Names:
+    """Finds the outputs: by the names `outputs` (boxes, then scores) or the exporter's own names, else by their shapes.
+    images: the input's name; label: what the lines begin with. Raises RequestError that shows what there is."""
     there, wanted = f"{label}: {shown(graph)}", seems(graph) or f"wanted is {WANTED}"
     if not head.is_contract:
         chosen = outputs_of(graph, head, outputs, label, shape_of)
@@ -202,7 +203,7 @@ def _by_shape(found: Mapping[str, onnx.ValueInfoProto], shape_of: ShapeOf) -> tu
     """Of two outputs the one with rows of four is boxes, where only one has them."""
     if len(found) != 2:
         return None
-    fours = [len(shape := shape_of(value) or ()) == 3 and shape[2] == 4 for value in found.values()]
+    fours = [len(shape := shape_of(value, -1) or ()) == 3 and shape[2] == 4 for value in found.values()]
     if sum(fours) != 1:
         return None
     first, second = found if fours[0] else reversed(list(found))

@@ -34,7 +34,7 @@ class GraphNetwork(DeclaredNetwork):
         Raises RequestError where the graph is not of the contract, judged by its shapes too."""
         head = head or Head()
         self._given, self._label, self._images = named_apart(given), label, image_input(given.graph, label)
-        self._names = names_of(given, outputs, head, label, self._shape_of)
+        self._names = names_of(given.graph, self._images.name, outputs, head, label, self._shape_of)
         self.unread = self._names.unread(given)
         _ = self._session  # what cannot be run is refused here, and not as the failure of a run
         batch, _, *sides = self._sizes
@@ -70,10 +70,11 @@ class GraphNetwork(DeclaredNetwork):
         shapes = (each.shape if isinstance(each, np.ndarray) else () for each in given)  # a list is a sequence
         return {value.name: shape for value, shape in zip(self._given.graph.output, shapes, strict=True)}
 
-    def _shape_of(self, value: onnx.ValueInfoProto) -> walk.Shape | None:
-        """As the graph says it, or where it leaves open how many columns there are, as it is."""
+    def _shape_of(self, value: onnx.ValueInfoProto, axis: int) -> walk.Shape | None:
+        """As the graph says it, or where it leaves that axis open, as it is: then the graph has to be run."""
         said = walk.shape_of(value)
-        return said if said and all(isinstance(dim, int) for dim in said[1:]) else self._shapes[value.name]
+        known = said is not None and len(said) > 1 and isinstance(said[axis], int)
+        return said if known else self._shapes[value.name]
 
     def _graph(self, opset: int, sizes: Sizes, options: dict[str, Any] | None, device: str) -> onnx.ModelProto:
         """The given one; tracing is done already. Raises RequestError where it is fixed to other sizes, or cannot be

@@ -13,6 +13,7 @@ from exporter.demo.scenes import scene
 
 NEAR = 0.7  # good files have a tenth of their coordinates near 0 at most, boxes in 0..1 four fifths and more
 FEW = 0.01  # of the boxes; good files have none that end before they begin
+ROUNDED = 0.01  # so far may float16 and integers put a score beyond 0..1
 SLACK = 0.05  # of the image's side
 MOVED = 0.05  # of the image's side, by which what changed lies off the middle
 
@@ -132,14 +133,14 @@ def _scores(scores: np.ndarray) -> str | None:
     low, high = float(scores.min()), float(scores.max())
     if low >= TWICE[0] and high <= TWICE[1]:
         return f"scores from {low:.3g} to {high:.3g}, as a sigmoid of what is in 0..1 already gives"
-    scored = _columns_of_scores(scores, slack=0.01)
+    scored = _columns_of_scores(scores, slack=ROUNDED)
     if MOST * scores.shape[2] < scored < scores.shape[2]:
         return (
             f"scores in {scored} columns and something else in {scores.shape[2] - scored} (masks, keypoints, an angle)"
         )
-    if low < -0.01:
+    if low < -ROUNDED:
         return f"logits (from {low:.3g} to {high:.3g}), scores before the sigmoid"
-    if high > 1.01:
+    if high > 1 + ROUNDED:
         return f"scores from {low:.3g} to {high:.3g}, beyond 0..1"
     if scores.shape[2] > 1 and _add_up(scores):
         return f"scores that add up to 1 in every row, a softmax over {scores.shape[2]} columns with the background"

@@ -16,7 +16,8 @@ def decided(plan: Plan, wanted: bool | Literal["auto", "measure"], task: Task) -
     "auto" reduces where the scheme can saturate. The task's images are gone through for "measure" only.
     """
     if wanted == "auto":
-        return plan.safe, ReducedRange(chosen=plan.safe.scheme.reduced, error=None)
+        safe = plan.safe
+        return safe, ReducedRange(chosen=safe.scheme.reduced, error=None)
     if wanted != "measure":
         return (plan.reduced if wanted else plan), ReducedRange(chosen=wanted, error=None)
     error = errors_of({"full": plan, "reduced": plan.reduced}, task)

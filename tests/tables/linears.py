@@ -22,6 +22,7 @@ from exporter.config.compose import compose
 from exporter.demo.scenes import CLASS_NAMES, Scene, scene
 from exporter.evaluation.examples import GroundTruth
 from exporter.evaluation.scores import scores as scored
+from exporter.graph import walk
 from exporter.model.graph_names import class_names
 from exporter.model.head.outputs import outputs_of
 from exporter.model.head.plain import decode
@@ -73,7 +74,7 @@ def measured(file: Path, head: str, folder: Path) -> list[list[str]]:
 
     model = onnx.load(file)
     (name,) = (value.name for value in model.graph.input)
-    read = outputs_of(model.graph, recipe.model.declared, None, file.name)
+    read = outputs_of(model.graph, recipe.model.declared, None, file.name, lambda value, _: walk.shape_of(value))
     linear = [node for node in model.graph.node if node.op_type in ("Conv", "MatMul", "Gemm")]
     files = {"float": file}
     for variant, wanted in VARIANTS.items():

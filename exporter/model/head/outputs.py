@@ -14,8 +14,8 @@ NAMES = {
     "split_maps": "BOXES_8,BOXES_16,…,CLASSES_8,CLASSES_16,…",
 }  # fmt: skip
 """What to write where names are wanted, by layout."""
-ShapeOf = Callable[[onnx.ValueInfoProto], walk.Shape | None]
-"""Of an output; what the graph leaves open may be known from elsewhere."""
+ShapeOf = Callable[[onnx.ValueInfoProto, int], walk.Shape | None]
+"""Of an output, in which one axis is asked for: where the graph leaves that open it may be known from elsewhere."""
 FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)
 
 
@@ -41,7 +41,7 @@ def outputs_of(
     ranks = (4, 5) if head.layout == "maps" else (3,)
     fit = [name for name, value in found.items() if _may_be(value, ranks)]
     if head.layout == "split" and len(fit) == count:
-        fit = _boxes_first({name: shape_of(found[name]) for name in fit}, head)
+        fit = _boxes_first({name: found[name] for name in fit}, head, shape_of)
     if len(fit) != count:
         raise RequestError(
             f"{there}: the head reads {count} of rank {' or '.join(map(str, ranks))} (layout={head.layout}), and"
@@ -50,15 +50,14 @@ def outputs_of(
     return tuple(fit)
 
 
-def _boxes_first(shapes: Mapping[str, walk.Shape | None], head: Head) -> list[str]:
+def _boxes_first(values: Mapping[str, onnx.ValueInfoProto], head: Head, shape_of: ShapeOf) -> list[str]:
     """Of two the one with as many numbers as a box has, in the right place, is boxes; none where that is not sure."""
     wanted = head.box_columns if head.decoding != "none" else CORNERS
-    axis = head.columns_axes[0]
-    # [B, N, 1, 4] has its columns last too
-    are = [(shape or (None,) * 3)[-1 if axis == 2 else axis] == wanted for shape in shapes.values()]
+    axis = -1 if head.columns_axes[0] == 2 else 1  # [B, N, 1, 4] has its columns last too
+    are = [(shape_of(value, axis) or (None,) * 3)[axis] == wanted for value in values.values()]
     if sum(are) != 1:
         return []
-    return list(shapes) if are[0] else list(shapes)[::-1]
+    return list(values) if are[0] else list(values)[::-1]
 
 
 def _may_be(value: onnx.ValueInfoProto, ranks: Sequence[int]) -> bool:

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from exporter.model.head import CORNERS, Head
+from exporter.model.probe import ROUNDED
 
 DETECTION = 6  # numbers: a box, its score, its class
-ROUNDED = 0.01  # so far may float16 and integers be beyond 0..1
 MOST_CLASSES = 2  # for each box: who has more has taken one for the other
 
 

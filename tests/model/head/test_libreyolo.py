@@ -15,10 +15,9 @@ from exporter.config.compose import compose
 from exporter.demo.scenes import scene
 from exporter.model.head.libreyolo import FAMILIES
 from tests.tables.foreign import exact, fed, rows, session
-from tests.tables.foreign_environment import run_tools
+from tests.tables.foreign_environment import TOOLS, run_tools
 from tests.tables.foreign_tools import LIBREYOLO
 
-TOOLS = Path(exporter.__file__).parents[1] / "tests" / "tables" / "libreyolo_tools.py"
 IMAGES, PAIRS, SHARE = 4, 60, 0.95  # no image has more than 300 of the pairs
 ODD = (190, 333)  # height and width of an image that has to be resized
 RESIZED = {"retinanet": (320, 320)}  # whose input follows the image, its shorter side as long as the input
@@ -37,7 +36,7 @@ ROUNDING = ["proof.max_score_error=1", "proof.max_box_error=1e30"]  # of random 
 
 
 def run_in_libreyolo(*arguments: object, folder: Path) -> None:
-    run_tools(LIBREYOLO, *arguments, folder=folder, tools=TOOLS)
+    run_tools(LIBREYOLO, *arguments, folder=folder, tools=TOOLS.with_name("libreyolo_tools.py"))
 
 
 def clipped(found: np.ndarray, side: int) -> np.ndarray:

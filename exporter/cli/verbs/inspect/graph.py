@@ -85,8 +85,11 @@ def _of_the_recipe(taken: Taken, found: Recognised, names: bool, sizes: str) -> 
 
 
 def _fed(found: Recognised) -> object:
-    option, keys = found.preprocessing or ("", {})
-    return Declared.model_validate(keys) if keys else (option and f"preprocessing={option}") or found.head.fed
+    """In words, None where nobody knows."""
+    if found.preprocessing is None:
+        return found.head.fed
+    option, keys = found.preprocessing
+    return Declared.model_validate(keys) if keys else f"preprocessing={option}"
 
 
 def _lines(path: Path, file: GraphFile) -> Iterator[str]:
