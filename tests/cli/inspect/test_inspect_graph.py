@@ -158,6 +158,13 @@ def of_libreyolo(tmp_path, family: str, outputs: list[np.ndarray], names: int, *
     return str(tmp_path / "x.onnx")
 
 
+def fed_as(recipe) -> str:
+    """What its network is fed, in the words of `inspect`."""
+    node = recipe.request.preprocessing
+    usual = {"auto": str(recipe.request.trained.preprocessing), "yolo_nas": "preprocessing=yolo_nas"}
+    return usual.get(node.name, str(node))
+
+
 @pytest.mark.parametrize(
     ("family", "head", "names", "fed", "metadata"),
     [
@@ -181,8 +188,10 @@ def test_what_libreyolo_calls_its_family_says_what_is_fed_and_how_it_is_read(
     shown = capsys.readouterr().out
     assert "as the file says itself" in shown and f"what it is fed: {fed} (as LibreYOLO feeds its {family})" in shown
     build = next(line for line in shown.splitlines() if line.strip().startswith("build"))
-    for overrides in (["+recipe=theirs"], shlex.split(build)[2:]):
-        loaded = check(compose(overrides)).model.load()
+    recipes = [check(compose(overrides)) for overrides in (["+recipe=theirs"], shlex.split(build)[2:])]
+    assert [fed_as(recipe) for recipe in recipes] == [fed, fed]
+    for recipe in recipes:
+        loaded = recipe.model.load()
         boxes, scores = (each.numpy() for each in loaded.network(torch.zeros(1, 3, HEIGHT, WIDTH)))
         assert np.abs(boxes - want[0]).max() < 1e-3 and np.abs(scores - want[1]).max() < 1e-6
 
