@@ -13,7 +13,7 @@ from exporter.artifact.manifest import Manifest
 from exporter.backend.engine import engine_of
 from exporter.common.errors import BuildError, RequestError
 from exporter.graph.read_model import read_model
-from exporter.graph.walk import graphs
+from exporter.graph.walk import nodes, tensors
 from exporter.runtime.engine import Engine, Session, limits
 
 
@@ -38,19 +38,13 @@ def check_artifact(model: onnx.ModelProto, path: Path) -> None:
     problem = None
     if model.functions:
         problem = "holds functions"
-    for graph in graphs(model.graph):
-        if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in _tensors(graph)):
-            problem = "keeps tensors in other files"
-        if any(isinstance(word, bytes) for node in graph.node for word in (node.name, *node.input, *node.output)):
-            problem = "holds a name that is not UTF-8"
+    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in tensors(model.graph)):
+        problem = "keeps tensors in other files"
+    words = (word for node in nodes(model.graph.node) for word in (node.name, *node.input, *node.output))
+    if any(isinstance(word, bytes) for word in words):
+        problem = "holds a name that is not UTF-8"
     if problem:
         raise RequestError(f"{path}: {problem}, which no artifact does: give one that a build wrote")
-
-
-def _tensors(graph: onnx.GraphProto) -> list[onnx.TensorProto]:
-    sparse = [part for each in graph.sparse_initializer for part in (each.values, each.indices)]
-    inside = [a.t for node in graph.node for a in node.attribute if a.HasField("t")]
-    return [*graph.initializer, *sparse, *inside]
 
 
 def _free(shape: list[Any]) -> list[int | None]:

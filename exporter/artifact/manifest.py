@@ -9,53 +9,19 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from exporter.backend.section import Backend, OpenVinoIr, Profile
-from exporter.benchmark.section import Benchmark, Latency, Ratio, Sizes, Throughput, Times, VariantTimes
+from exporter.backend.section import Backend, Profile
+from exporter.benchmark.section import Benchmark, VariantTimes
 from exporter.calibration.section import Calibration
 from exporter.common.errors import RequestError
 from exporter.common.files import check_file, is_file, is_folder
 from exporter.common.messages import validation_lines
-from exporter.common.section import FileName, Section, StoredFile, Tensor
-from exporter.evaluation.section import Evaluation, Scores, ScoreShift
-from exporter.model.section import Model, Weights
+from exporter.common.section import Section, StoredFile, Tensor
+from exporter.evaluation.section import Evaluation
+from exporter.model.section import Model
 from exporter.postprocessing.section import Postprocessing
-from exporter.preprocessing.section import Allowed, Input, Preprocessing, PreprocessingSource
+from exporter.preprocessing.section import Input, Preprocessing
 from exporter.proof.section import Proof
 from exporter.quantization.section import AnyQuantization
-
-__all__ = [
-    "Allowed",
-    "Artifact",
-    "Backend",
-    "Benchmark",
-    "Calibration",
-    "Engine",
-    "Evaluation",
-    "Input",
-    "Latency",
-    "Manifest",
-    "Model",
-    "OpenVinoIr",
-    "Postprocessing",
-    "Preprocessing",
-    "PreprocessingSource",
-    "Profile",
-    "Proof",
-    "Ratio",
-    "Recipe",
-    "Run",
-    "ScoreShift",
-    "Scores",
-    "Sizes",
-    "StageRun",
-    "StoredFile",
-    "Tensor",
-    "Throughput",
-    "Times",
-    "VariantTimes",
-    "Weights",
-    "read_manifest",
-]  # fmt: skip
 
 SCHEMA_VERSION = 1
 ARTIFACT = "model.onnx"
@@ -64,26 +30,20 @@ MAX_BYTES = 16_000_000
 """Of the manifest: longer ones hold something else."""
 
 
-class Artifact(Section):
+class Artifact(StoredFile):
     """The file and what is in it. `operators` counts nodes by type, `opset` is that of the default domain."""
 
-    file: FileName
-    sha256: str
-    bytes: int
     opset: int
     ir_version: int
     operators: dict[str, int]
 
 
-class Engine(Section):
+class Engine(StoredFile):
     """The serialized engine beside the artifact, if one was built of it: for this version of this library (`tensorrt`)
     and this kind of GPU alone (null where nothing tells which it is), or where it was compiled without one, for GPUs of
     the compute capabilities `targets`. `profile`: the shapes of a free input that it takes. `proof`: how near its
     outputs are to the artifact's, or why that was not looked at."""
 
-    file: FileName
-    sha256: str
-    bytes: int
     tensorrt: str
     gpu: str | None
     cuda: str | None
@@ -134,7 +94,8 @@ class Run(Section):
 
 class Manifest(Section):
     """See the module. Only `run` and `benchmark`, which are measured on the clock, may differ between two builds of one
-    recipe on machines of one instruction set. `evaluation` and `benchmark` are null where the recipe has them off."""
+    recipe on machines of one instruction set. `evaluation` and `benchmark` are null where the recipe has them off.
+    `intermediate`: what the backend made of the artifact beside it (OpenVINO IR), by the ends of the files' names."""
 
     schema_version: Literal[1]
     name: str
@@ -148,13 +109,19 @@ class Manifest(Section):
     calibration: Calibration | None
     backend: Backend
     engine: Engine | None = None
-    intermediate: OpenVinoIr | None = None
+    intermediate: dict[str, StoredFile] | None = None
     proof: Proof
     evaluation: Evaluation | None
     benchmark: Benchmark | None
     recipe: Recipe
     versions: dict[str, str]
     run: Run
+
+    @property
+    def files(self) -> list[StoredFile]:
+        """All that it says the digest of: the artifact, and what was made of it."""
+        engine = [self.engine] if self.engine else []
+        return [self.artifact, *engine, *(self.intermediate or {}).values()]
 
     def write(self, folder: Path) -> None:
         """Writes `manifest.json` into the folder."""

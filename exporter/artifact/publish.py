@@ -24,9 +24,10 @@ from exporter.common.swap import fsync, recover, swap
 MANIFEST, STAGING = "manifest.json", ".exporter-staging"
 ARTIFACT = frozenset({
     "model.onnx", MANIFEST, "preview.png", "report.html", ".hydra/", "sensitivity.png", "tradeoff.png", "model.engine",
-    "model.xml", "model.bin", *signature.NAMES,
+    *signature.NAMES,
 })  # fmt: skip
-"""What an artifact may hold at its top level; directories end with a slash."""
+"""What an artifact may hold at its top level besides the files that a backend wrote, which its manifest names;
+directories end with a slash."""
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 BROKEN = (errno.EIO, errno.EROFS, errno.ESTALE, errno.ENODEV)
 
@@ -109,16 +110,21 @@ def _foreign(output: Path, owned: Collection[str]) -> list[str]:
     """The names in `output` that are not a published artifact's: all of them if there is no manifest of ours."""
     with os.scandir(output) as entries:
         names = sorted(entry.name + "/" * entry.is_dir(follow_symlinks=False) for entry in entries)
-    ours = _is_ours(output / MANIFEST)
-    return [name for name in names if not ours or name not in owned]
+    beside = _backends_files(output / MANIFEST)
+    return [name for name in names if beside is None or name not in (*owned, *beside)]
 
 
-def _is_ours(manifest: Path) -> bool:
+def _backends_files(manifest: Path) -> list[str] | None:
+    """The names of the files that a backend wrote beside an artifact; None where that is no manifest of ours."""
     try:
         content = json.loads(manifest.read_bytes())
     except (OSError, ValueError, RecursionError):
-        return False
-    return isinstance(content, dict) and {"schema_version", "artifact"} <= content.keys()
+        return None
+    if not isinstance(content, dict) or not {"schema_version", "artifact"} <= content.keys():
+        return None
+    beside = content.get("intermediate")
+    stored = beside.values() if isinstance(beside, dict) else ()
+    return [str(each.get("file")) for each in stored if isinstance(each, dict)]
 
 
 def _claim(staging: Path, given: str) -> int:

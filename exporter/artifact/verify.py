@@ -36,15 +36,11 @@ def verify(folder: Path) -> Iterator[str]:
     _same("size in bytes", path.stat().st_size, manifest.artifact.bytes)
     _same("sha256", file_digest(path), manifest.artifact.sha256)
     yield f"{path.name} has the manifest's size and sha256"
-    if manifest.engine is not None:
-        built = folder / manifest.engine.file
-        _same(f"sha256 of {built.name}", file_digest(built) if is_file(built) else None, manifest.engine.sha256)
-        yield f"{built.name} has the manifest's sha256; {_runs_on(manifest.engine)}"
-    if manifest.intermediate is not None:
-        for each in (manifest.intermediate.xml, manifest.intermediate.bin):
-            beside = folder / each.file
-            _same(f"sha256 of {each.file}", file_digest(beside) if beside.is_file() else None, each.sha256)
-            yield f"{each.file} has the manifest's sha256"
+    for each in manifest.files[1:]:
+        beside = folder / each.file
+        _same(f"sha256 of {each.file}", file_digest(beside) if is_file(beside) else None, each.sha256)
+        needs = f"; {_runs_on(each)}" if isinstance(each, Engine) else ""
+        yield f"{each.file} has the manifest's sha256{needs}"
     model = read_model(path)
     check_artifact(model, path)
     with bounded(path, memory_for(path.stat().st_size, 0)):

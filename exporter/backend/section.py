@@ -1,6 +1,6 @@
 """The manifest's sections on the engine that an artifact is for."""
 
-from exporter.common.section import Section, StoredFile
+from exporter.common.section import Section
 
 
 class Profile(Section):
@@ -23,10 +23,3 @@ class Backend(Section):
     profile: Profile | None = None
     build_flags: dict[str, list[str]] = {}  # noqa: RUF012 - pydantic copies it
     settings: dict[str, str] = {}  # noqa: RUF012 - pydantic copies it
-
-
-class OpenVinoIr(Section):
-    """The artifact in OpenVINO IR: the graph, and its weights."""
-
-    xml: StoredFile
-    bin: StoredFile

@@ -3,12 +3,13 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from exporter.artifact.manifest import Artifact, Engine, Manifest
+from exporter.artifact.manifest import Manifest
 from exporter.common.errors import RequestError
 from exporter.common.files import file_digest, is_file
+from exporter.common.section import StoredFile
 
 
-def checked_file(folder: Path, stated: Artifact | Engine) -> Path:
+def checked_file(folder: Path, stated: StoredFile) -> Path:
     """The file of an artifact's folder that a section of its manifest describes. Raises RequestError where it is
     another, or none."""
     file = folder / stated.file

@@ -12,11 +12,13 @@ from pathlib import Path
 
 from exporter.artifact.manifest import Manifest, read_manifest
 from exporter.artifact.publish import publishing
+from exporter.backend.engine import option_of
 from exporter.common.errors import RequestError
 from exporter.deploy.checked import checked_file
 from exporter.deploy.snippet.facts import facts
 from exporter.deploy.snippet.python_engines import own
 from exporter.deploy.triton_model import program
+from exporter.graph.core_outputs import PLUGIN, PLUGIN_DOMAIN
 
 TYPES = {"bool": "TYPE_BOOL", "uint8": "TYPE_UINT8", "int8": "TYPE_INT8", "int32": "TYPE_INT32", "int64": "TYPE_INT64",
          "float16": "TYPE_FP16", "float32": "TYPE_FP32", "float64": "TYPE_FP64"}  # fmt: skip
@@ -25,17 +27,16 @@ BACKENDS = {"onnxruntime": ("platform", "onnxruntime_onnx", "model.onnx"),
             "python": ("backend", "python", "model.onnx")}  # fmt: skip
 """The field by which config.pbtxt names each, what it says there, and the artifact's name in a version's folder."""
 DEFAULT_BATCH = 8
-PLUGIN = "trt.plugins::EfficientNMS_TRT"
 
 
 def write_repository(folder: Path, out: Path, backend: str | None, max_batch_size: int | None) -> str:
     """Writes `out`/NAME/ with the artifact of `folder`, or its engine, as version 1; a line that says so.
 
-    `backend`: one of BACKENDS, None for tensorrt where there is an engine, else onnxruntime. `max_batch_size`: of an
-    artifact whose batch is free; by default that of its profile, else 8. Raises RequestError where Triton cannot serve
-    it so, and where the model is in the repository already."""
+    `backend`: one of BACKENDS, None for tensorrt where there is an engine of it, else onnxruntime. `max_batch_size`:
+    of an artifact whose batch is free; by default that of its profile, else 8. Raises RequestError where Triton cannot
+    serve it so, and where the model is in the repository already."""
     manifest = read_manifest(folder)
-    backend = backend or ("tensorrt" if manifest.engine else "onnxruntime")
+    backend = backend or ("tensorrt" if manifest.engine and _of_tensorrt(manifest) else "onnxruntime")
     source = _source(folder, manifest, backend)
     text = config(manifest, backend, max_batch_size)
     known = facts(manifest, BACKENDS[backend][2])
@@ -97,14 +98,22 @@ def _max_batch_size(manifest: Manifest, backend: str, wanted: int | None) -> int
 
 def _source(folder: Path, manifest: Manifest, backend: str) -> Path:
     """The file to serve, if it is what the manifest says."""
-    if backend != "tensorrt" and PLUGIN in manifest.artifact.operators:
+    if backend != "tensorrt" and f"{PLUGIN_DOMAIN}::{PLUGIN}" in manifest.artifact.operators:
+        raise RequestError(f"{folder}: ONNX Runtime has no {PLUGIN}: build the engine, exporter engine {folder}")
+    if backend == "tensorrt" and not _of_tensorrt(manifest):
         raise RequestError(
-            f"{folder}: ONNX Runtime has no EfficientNMS_TRT: build the engine, exporter engine {folder}"
+            f"{folder}: Triton's tensorrt backend loads engines of TensorRT alone, and this was built for"
+            f" backend={manifest.backend.name}: --backend onnxruntime, or build it with backend=tensorrt"
         )
     stated = manifest.engine if backend == "tensorrt" else manifest.artifact
     if stated is None:
         raise RequestError(f"{folder}: has no engine yet: exporter engine {folder}, on a machine with the server's GPU")
     return checked_file(folder, stated)
+
+
+def _of_tensorrt(manifest: Manifest) -> bool:
+    """Whether its engine is one of TensorRT itself, the only library that Triton's backend of that name links."""
+    return option_of(manifest.backend).compiler == "tensorrt"
 
 
 def _tensor(kind: str, name: str, dtype: str, shape: list[int | str], limit: int) -> Iterator[str]:

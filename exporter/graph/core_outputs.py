@@ -16,6 +16,8 @@ PLUGIN = "EfficientNMS_TRT"
 """TensorRT's operator, whose outputs mean something else in rows that are not used."""
 PLUGIN_DOMAIN = "trt.plugins"
 """ONNX's checker refuses an operator that it does not know in the default domain; TensorRT looks plugins up by name."""
+PLUGIN_SELECTS = 4096
+"""Pairs of an image that enter its suppression: its kernels' own limit."""
 
 
 def displaced(name: str) -> str:

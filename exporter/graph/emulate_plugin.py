@@ -23,10 +23,7 @@ import onnx_ir as ir
 from exporter.common.errors import BuildError
 from exporter.graph import facts
 from exporter.graph.append import Op, Outputs, Tensor, written
-from exporter.graph.core_outputs import PLUGIN, PLUGIN_DOMAIN
-
-MAX_SELECTED = 4096
-"""Pairs of an image that enter suppression."""
+from exporter.graph.core_outputs import PLUGIN, PLUGIN_DOMAIN, PLUGIN_SELECTS
 
 
 @dataclass(frozen=True)
@@ -103,7 +100,7 @@ def _tail(op: Op, inputs: dict[str, Tensor], attributes: Attributes, names: list
     batch, num_boxes, num_classes = scores.shape
     limit, fixed = attributes.max_output_boxes, isinstance(num_boxes, int)
     pairs = op.Reshape(scores, [0, -1])  # [B, N·C]
-    k = [min(MAX_SELECTED, num_boxes * num_classes)] if fixed else op.Min([MAX_SELECTED], op.Shape(pairs, start=1))
+    k = [min(PLUGIN_SELECTS, num_boxes * num_classes)] if fixed else op.Min([PLUGIN_SELECTS], op.Shape(pairs, start=1))
     best, index = op.TopK(pairs, k, axis=1, _outputs=2)  # [B, K], ties by box and then by class
     box = op.Unsqueeze(op.Div(index, num_classes), [2])
     corners = op.GatherND(boxes, box, batch_dims=1)  # [B, K, 4]
@@ -114,7 +111,7 @@ def _tail(op: Op, inputs: dict[str, Tensor], attributes: Attributes, names: list
         own = op.Equal(op.Unsqueeze(classes, [1]), ir.tensor(np.arange(num_classes)[:, None], name="classes"))
         rivals = op.Where(own, rivals, _LOWEST)  # [B, C, K]
     least, overlap = _below(threshold_of(attributes)), _below(np.float32(attributes.iou_threshold))
-    rows = op.NonMaxSuppression(corners, rivals, MAX_SELECTED, overlap, least)  # [kept, 3]: image, class, pair
+    rows = op.NonMaxSuppression(corners, rivals, PLUGIN_SELECTS, overlap, least)  # [kept, 3]: image, class, pair
     places = op.Gather(rows, [0, 2], axis=1)  # a pair is of one class, so image and pair say which it is
     ones = op.Expand(ir.tensor(np.array([1], np.int64), name="one"), op.Shape(rows, end=1))
     kept = op.ScatterND(op.ConstantOfShape(op.Shape(best), value=ir.tensor(np.array([0], np.int64))), places, ones)

@@ -16,11 +16,15 @@ def graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
 
 
 def tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
-    """The constants of the graph and of those inside its nodes: initializers, and attributes."""
+    """The constants of the graph and of those inside its nodes, dense and sparse: initializers, and attributes."""
     for each in graphs(graph):
-        yield from each.initializer
-        for node in each.node:
-            yield from (found.t for found in node.attribute if found.type == onnx.AttributeProto.TENSOR)
+        found, sparse = list(each.initializer), list(each.sparse_initializer)
+        for held in (held for node in each.node for held in node.attribute):
+            found += [*held.tensors, *([held.t] if held.HasField("t") else [])]
+            sparse += [*held.sparse_tensors, *([held.sparse_tensor] if held.HasField("sparse_tensor") else [])]
+        yield from found
+        for one in sparse:
+            yield from (one.values, one.indices)
 
 
 def nodes(outer: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:

@@ -13,6 +13,7 @@ from exporter.backend import BackendNode
 from exporter.backend.request import Request
 from exporter.common.files import file_digest
 from exporter.common.provenance import versions
+from exporter.common.section import StoredFile, Tensor
 from exporter.config.recipe import Recipe
 from exporter.graph import facts
 from exporter.model.loaded import ModelFacts
@@ -60,7 +61,7 @@ def describe(
     What of `quantization` is counted in a graph is counted again in the artifact. `packages`: besides those that every
     build needs; `tradeoff`: what the variants of a mixed precision took; `engine_files`: see `BackendNode.files`."""
     model = onnx.load(file)
-    stored = {Path(name).suffix[1:]: _stored(name, content) for name, content in (engine_files or {}).items()}
+    stored = {Path(name).suffix[1:]: _stored(name, content) for name, content in sorted((engine_files or {}).items())}
     return m.Manifest(
         schema_version=1,
         name=name,
@@ -82,12 +83,12 @@ def describe(
         ),
         input=request.input_section(model),
         preprocessing=request.preprocessing_section(),
-        outputs=[m.Tensor(**output) for output in facts.outputs(model, request.postprocessing_section().meanings)],
+        outputs=[Tensor(**output) for output in facts.outputs(model, request.postprocessing_section().meanings)],
         postprocessing=request.postprocessing_section(),
         quantization=_counted(quantization, model),
         calibration=calibration,
         backend=backend.section(model, request.input_section(model)),
-        intermediate=m.OpenVinoIr.model_validate(stored) if stored else None,
+        intermediate=stored or None,
         proof=proof,
         evaluation=evaluation,
         benchmark=benchmark,
@@ -104,8 +105,8 @@ def _counted(quantization: AnyQuantization, model: onnx.ModelProto) -> AnyQuanti
     return quantization.model_copy(update=dict(summarize(model)))
 
 
-def _stored(name: str, content: bytes) -> m.StoredFile:
-    return m.StoredFile(file=name, sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
+def _stored(name: str, content: bytes) -> StoredFile:
+    return StoredFile(file=name, sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
 
 
 def _without_folders(value: Any) -> Any:

@@ -82,7 +82,7 @@ def steps(recipe: Recipe, run: Run) -> Steps:
         reference = Stage("attach to FP32", attach.finished, {"core": core, **named}, BYTES)
     if backend.writes_files:
         given = {"artifact": artifact, "model": model, **around}
-        engine_files = Stage("write IR", attach.engine_files, given, FOLDER, machine=machine)
+        engine_files = Stage("write files", attach.engine_files, given, FOLDER, machine=machine)
     proof = Stage(
         "prove",
         prove.proved,

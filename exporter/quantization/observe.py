@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 
 from exporter.common.errors import BuildError, RequestError
-from exporter.runtime.onnx_runtime import session_options
+from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
 
 _REDUCTIONS = ("ReduceMin", "ReduceMax", "ReduceSum")  # the sum only because ORT's other two pass over NaN
 
@@ -43,11 +43,9 @@ def values(model: onnx.ModelProto, tensors: Sequence[str], images: Iterable[np.n
         yield held
 
 
-def _session(model: onnx.ModelProto, outputs: list[tuple[str, str]]) -> Callable[[np.ndarray], list[Any]]:
+def _session(model: onnx.ModelProto, outputs: list[tuple[str, str]]) -> Callable[[np.ndarray], list[np.ndarray]]:
     """A function that runs a copy of the graph whose outputs are operators (kind, tensor) put on its tensors. No
     optimisation can fuse away what such an operator reads, and what leads to none of them is not computed."""
-    import onnxruntime
-
     observed = onnx.ModelProto()
     observed.CopyFrom(model)
     graph = observed.graph
@@ -56,11 +54,9 @@ def _session(model: onnx.ModelProto, outputs: list[tuple[str, str]]) -> Callable
         attributes: dict[str, Any] = {"keepdims": 0} if kind in _REDUCTIONS else {}
         graph.node.append(onnx.helper.make_node(kind, [tensor], [f"observed/{i}"], **attributes))
         graph.output.append(onnx.helper.make_tensor_value_info(f"observed/{i}", onnx.TensorProto.FLOAT, None))
-    options = session_options()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(observed.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    session = OnnxRuntimeEngine().session(observed.SerializeToString())
     name = graph.input[0].name
-    return lambda batch: list(session.run(None, {name: batch}))
+    return lambda batch: session.run(None, {name: batch})
 
 
 def _check_finite(tensors: Sequence[str], finite: list[bool]) -> None:

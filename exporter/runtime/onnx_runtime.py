@@ -54,13 +54,15 @@ class OnnxRuntimeEngine:
         """That of a manifest. Raises RequestError for settings that this engine does not have."""
         stated = settings.get("provider", PROVIDERS["cpu"].name)
         told = {key: value for key, value in settings.items() if key != "provider"}
-        if wrong := [key for key, value in told.items() if key not in OPTIONS or value not in ("0", "1")]:
-            raise RequestError(f"backend.settings: {one_of('no such option', wrong[0], OPTIONS)}, each 0 or 1")
+        known = OPTIONS if stated == PROVIDERS["cuda"].name else ()
+        if wrong := [key for key, value in told.items() if key not in known or value not in ("0", "1")]:
+            problem = one_of(f"{wrong[0]}={told[wrong[0]]} is no such option of {stated}", wrong[0], known)
+            raise RequestError(f"backend.settings: {problem}" + (", each 0 or 1" if known else ""))
         for provider in get_args(Provider):
             if PROVIDERS[provider].name == stated:
                 return cls(provider, tuple(told.items()))
-        known = [kind.name for kind in PROVIDERS.values()]
-        raise RequestError(f"backend.settings: {one_of('no such provider', stated, known)}")
+        providers = [kind.name for kind in PROVIDERS.values()]
+        raise RequestError(f"backend.settings: {one_of(f'no such provider {stated}', stated, providers)}")
 
     @property
     def settings(self) -> dict[str, str]:
@@ -201,29 +203,23 @@ def session(
     NMS plugin is emulated there, see `exporter.graph.emulate_plugin`.
 
     Raises BuildError where ORT does not take the model, RequestError where the provider is not there."""
-    import onnx
     import onnxruntime as ort
-
-    from exporter.graph.emulate_plugin import emulated
-    from exporter.graph.fp16_scales import has_fp16_scales
 
     check_provider(provider)
     options = options or session_options()
     options.log_severity_level = 4  # what goes wrong is raised, and need not be printed too
-    source = model if isinstance(model, bytes) else str(model)
     wanted, by = PROVIDERS[provider], {}
     try:
-        if has_fp16_scales(model):  # ONNX Runtime 1.32 fuses such pairs into operators that give wrong numbers
-            options.add_session_config_entry("session.disable_quant_qdq", "1")
-        if emulation(model):
-            loaded = onnx.load_from_string(model) if isinstance(model, bytes) else onnx.load(model)
-            source = emulated(loaded).SerializeToString()
+        source, entries = prepared(model)
+        for key, value in entries.items():
+            options.add_session_config_entry(key, value)
         if wanted.plugin:
             options.add_provider_for_devices(plugin_devices(provider), dict(told or {}))
         else:
             by["providers"] = [(wanted.name, dict(told or {}))]
         # Its Python would else go on with the CPU, and print so, where a provider fails, now or in a run.
-        made = ort.InferenceSession(source, options, enable_fallback=0, **by)
+        given = source if isinstance(source, bytes) else str(source)
+        made = ort.InferenceSession(given, options, enable_fallback=0, **by)
     except (BuildError, RequestError, MemoryError):
         raise
     except Exception as error:  # ORT raises its own classes, which share no base but this one
@@ -232,6 +228,22 @@ def session(
     if first != wanted.name:  # its libraries do not load: ONNX Runtime then goes on without a word
         raise BuildError(f"ONNX Runtime cannot start {wanted.name} here and would take {first} instead")
     return made
+
+
+def prepared(model: bytes | Path) -> tuple[bytes | Path, dict[str, str]]:
+    """What ONNX Runtime is given of a model so that it computes what the model says, and entries of its session's
+    configuration."""
+    import onnx
+
+    from exporter.graph.emulate_plugin import emulated, has_plugin
+    from exporter.graph.fp16_scales import has_fp16_scales
+
+    # ONNX Runtime 1.32 fuses pairs of such scales into operators that give wrong numbers
+    entries = {"session.disable_quant_qdq": "1"} if has_fp16_scales(model) else {}
+    if not has_plugin(model):
+        return model, entries
+    loaded = onnx.load_from_string(model) if isinstance(model, bytes) else onnx.load(model)
+    return emulated(loaded).SerializeToString(), entries
 
 
 def _why(error: Exception, kind: Kind) -> str:

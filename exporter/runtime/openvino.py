@@ -49,11 +49,14 @@ class OpenVinoEngine:
     @classmethod
     def of(cls, settings: Mapping[str, str]) -> "OpenVinoEngine":
         """That of a manifest. Raises RequestError for settings that this engine does not have."""
-        stated = settings.get("INFERENCE_PRECISION_HINT", "f32")
+        hint = "INFERENCE_PRECISION_HINT"
+        if unknown := sorted(settings.keys() - {hint}):
+            raise RequestError(f"backend.settings: {one_of(f'no such option {unknown[0]}', unknown[0], [hint])}")
+        stated = settings.get(hint, "f32")
         for precision in get_args(Precision):
             if precision == stated:
                 return cls(precision)
-        raise RequestError(f"backend.settings: {one_of('no such precision', stated, get_args(Precision))}")
+        raise RequestError(f"backend.settings: {one_of(f'no such precision {stated}', stated, get_args(Precision))}")
 
     @property
     def settings(self) -> dict[str, str]:
@@ -167,8 +170,10 @@ def about() -> dict[str, Any]:
 
 def check_precision(precision: Precision) -> None:
     """Raises RequestError for one that this processor cannot compute in: OpenVINO would take another without a word."""
+    if precision == "f32":
+        return
     capable = [name for name, word in CAPABILITIES.items() if word in about()["capabilities"]]
-    if precision != "f32" and precision not in capable:
+    if precision not in capable:
         raise RequestError(
             f"backend.precision={precision}: OpenVINO cannot compute in it on this processor ({about()['device']}),"
             f" only in {', '.join(capable)}: take one of them, or build it where it can be proved"

@@ -7,9 +7,9 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 import exporter
-from exporter.artifact.manifest import Manifest, Weights, read_manifest
+from exporter.artifact.manifest import Manifest, read_manifest
 from exporter.common.errors import RequestError
-from exporter.model.section import names_from
+from exporter.model.section import Weights, names_from
 from exporter.quantization.section import AnyQuantization
 
 

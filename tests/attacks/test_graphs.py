@@ -12,6 +12,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
+from exporter.artifact.bounded_session import check_artifact
 from exporter.cli import main
 from exporter.common.errors import RequestError
 from exporter.model.onnx import OnnxModel
@@ -43,6 +44,22 @@ def external(location: str, **entries: object) -> Callable[[], MODEL]:
             tensor.external_data.add(key=key, value=str(value))
 
     return edited(move)
+
+
+def sparse_elsewhere(name: str) -> Callable[[], MODEL]:
+    """A graph that keeps the numbers of a sparse constant, or of one in a list, in another file."""
+
+    def add(model: MODEL) -> None:
+        values = numpy_helper.from_array(np.ones(1, np.float32), "values")
+        values.ClearField("raw_data")
+        values.data_location = TensorProto.EXTERNAL
+        values.external_data.add(key="location", value="/etc/passwd")
+        sparse = helper.make_sparse_tensor(values, numpy_helper.from_array(np.zeros(1, np.int64), "indices"), [4])
+        constant = helper.make_node("Constant", [], ["unused"])
+        constant.attribute.append(helper.make_attribute(name, sparse if name == "sparse_value" else [sparse]))
+        model.graph.node.append(constant)
+
+    return edited(add)
 
 
 def computing(text: str) -> Callable[[], MODEL]:
@@ -110,6 +127,8 @@ GRAPHS: dict[str, Callable[[], MODEL | bytes]] = {
     "tensors beyond the end": external("model.onnx", offset=10**15, length=32),
     "tensors before the beginning": external("model.onnx", offset=-5, length=32),
     "tensors nowhere": external(""),
+    "tensors of a sparse constant": sparse_elsewhere("sparse_value"),
+    "tensors of a list of constants": sparse_elsewhere("sparse_values"),
     "operator of its own": edited(lambda m: (
         m.opset_import.append(helper.make_opsetid("evil", 1)),
         m.graph.node.append(helper.make_node("Evil", ["mean"], ["unused"], domain="evil")),
@@ -239,6 +258,14 @@ def test_verify_predict_lint(what, folder, capfd, monkeypatch):
     assert len(err) <= 1, err
     ended(["lint", str(folder / "model.onnx")], capfd)
     assert sorted(path.name for path in folder.parent.iterdir() if path.name != "out") == ["art", "p.png", "secret.bin"]
+
+
+@pytest.mark.parametrize("what", [what for what in GRAPHS if what.startswith("tensors ")])
+def test_wherever_it_keeps_tensors_in_other_files_that_is_why_it_is_refused(what, folder):
+    model = GRAPHS[what]()
+    assert isinstance(model, MODEL)
+    with pytest.raises(RequestError, match="keeps tensors in other files"):
+        check_artifact(model, folder)
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from onnx import TensorProto
 from torch import nn
 
 import exporter
-from exporter.artifact.manifest import Allowed, Input, Manifest, Profile, read_manifest
+from exporter.artifact.manifest import Input, Manifest, Profile, read_manifest
 from exporter.backend.tensorrt import TensorRT
 from exporter.cli import main
 from exporter.common.errors import RequestError
@@ -22,6 +22,7 @@ from exporter.deploy.engine.trtexec import trtexec_command
 from exporter.graph import fp16
 from exporter.postprocessing.format.batch import BatchFormat
 from exporter.postprocessing.nms.onnx import OnnxNms
+from exporter.preprocessing.section import Allowed
 from exporter.quantization.int8 import Int8
 from exporter.quantization.task import Task
 from exporter.report.drawing import write_png

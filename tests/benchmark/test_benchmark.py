@@ -6,10 +6,10 @@ import numpy as np
 import onnx
 import pytest
 
-from exporter.artifact.manifest import Latency, Sizes
 from exporter.benchmark import cpu
 from exporter.benchmark.memory import peak_memory
 from exporter.benchmark.paired import WARM_UP, interleaved, ratio, summarized
+from exporter.benchmark.section import Latency, Sizes
 from exporter.benchmark.subject import Subject
 from exporter.common.errors import BuildError
 from exporter.report.summary import measured_lines
@@ -107,6 +107,22 @@ def test_peak_memory_is_that_of_the_model_and_not_of_this_process():
     assert small is not None and large is not None
     assert small < 8 * ballast.size
     assert large - small > 4 * 50_000_000 * 0.9
+
+
+def test_peak_memory_of_tensorrts_plugin_is_that_of_its_emulation():
+    text = """<ir_version: 8, opset_import: ["" : 17, "trt.plugins" : 1]> g (float[1, 8, 4] boxes) =>
+        (int32[1, 1] count, float[1, 4, 4] kept, float[1, 4] best, int32[1, 4] number) {
+        shape = Constant<value = int64[3] {1, 8, 2}>()
+        scores = ConstantOfShape<value = float[1] {0.5}>(shape)
+        count, kept, best, number = trt.plugins.EfficientNMS_TRT<plugin_version = "1", score_threshold = 0.25,
+            iou_threshold = 0.7, max_output_boxes = 4, background_class = -1, score_activation = 0, class_agnostic = 0,
+            box_coding = 0>(boxes, scores)
+    }"""
+    nms = onnx.parser.parse_model(text).SerializeToString()
+    boxes = np.random.default_rng(0).random((1, 8, 4), np.float32)
+    assert (peak_memory(Subject(nms, "boxes", boxes, OnnxRuntimeEngine()), 1) or 1) > 0
+    on_a_gpu = Subject(nms, "boxes", boxes, OnnxRuntimeEngine("cuda"))
+    assert peak_memory(on_a_gpu, 1) is None  # a process that runs it on the CPU says nothing about that
 
 
 def test_a_model_that_does_not_run_is_an_error():

@@ -219,7 +219,15 @@ def test_an_engine_is_served_where_there_is_one(artifact, tmp_path, capsys):
     assert _parse((model / "config.pbtxt").read_text()).platform == "tensorrt_plan"
 
 
+def test_an_engine_of_tensorrt_for_rtx_is_not_one_of_tensorrt(artifact, tmp_path):
+    folder = artifact(engine=True, backend="tensorrt_rtx")
+    assert main(["triton", str(folder), "--out", str(tmp_path / "models")]) == 0
+    text = (tmp_path / "models" / "yolo_nas_s_int8" / "config.pbtxt").read_text()
+    assert _parse(text).platform == "onnxruntime_onnx"
+
+
 REFUSED = [
+    ({"engine": True, "backend": "tensorrt_rtx"}, ["--backend", "tensorrt"], "was built for backend=tensorrt_rtx"),
     ({}, ["--backend", "tensorrt"], "has no engine yet: exporter engine"),
     ({"operators": {"trt.plugins::EfficientNMS_TRT": 1}}, [], "ONNX Runtime has no EfficientNMS_TRT"),
     ({"batch": 2}, ["--max-batch-size", "4"], "its batch is fixed"),

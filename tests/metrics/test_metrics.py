@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from exporter.artifact.manifest import Ratio, read_manifest
+from exporter.artifact.manifest import read_manifest
+from exporter.benchmark.section import Ratio
 from exporter.common.errors import BuildError
 from exporter.common.progress import Progress
 from exporter.config.check import check

@@ -6,6 +6,7 @@ import onnxruntime
 import pytest
 
 import exporter
+from exporter.cli import main
 
 ACME = ["hydra.searchpath=[pkg://tests.outside.acme.conf]", "trust=[tests.outside.acme]"]
 SMALL = ["input.size=64", "proof.num_images=2", "proof.num_scenes=0", "store.path=none"]
@@ -15,7 +16,7 @@ OPTIONS = [
 ]  # fmt: skip
 
 
-def test_options_of_a_package_outside_build_an_artifact_that_is_proved(tmp_path):
+def test_options_of_a_package_outside_build_an_artifact_that_is_proved(tmp_path, capsys):
     manifest = exporter.build(overrides=[*ACME, *OPTIONS, *SMALL, f"output_dir={tmp_path / 'out'}"])
     assert [each.name for each in manifest.outputs] == ["table"]
     assert (manifest.backend.name, manifest.postprocessing.format) == ("plain", "table")
@@ -27,6 +28,15 @@ def test_options_of_a_package_outside_build_an_artifact_that_is_proved(tmp_path)
     session = onnxruntime.InferenceSession(tmp_path / "out" / "model.onnx")
     assert session.get_outputs()[0].shape == [1, 20, 6]
     assert json.loads((tmp_path / "out" / "manifest.json").read_text())["versions"]["onnxruntime"]
+    beside = tmp_path / "out" / "model.plain"  # which the backend wrote
+    assert manifest.intermediate["plain"].bytes == beside.stat().st_size == manifest.artifact.bytes
+    exporter.build(overrides=[*ACME, *OPTIONS, *SMALL, f"output_dir={tmp_path / 'out'}"])  # over all of its files
+    beside.write_bytes(b"changed")
+    assert main(["verify", str(tmp_path / "out")]) == 1
+    assert "sha256 of model.plain" in capsys.readouterr().err
+    (tmp_path / "out" / "thesis.plain").write_text("mine")
+    with pytest.raises(exporter.RequestError, match=r"files that are not an artifact's \(thesis\.plain\)"):
+        exporter.build(overrides=[*ACME, *OPTIONS, *SMALL, f"output_dir={tmp_path / 'out'}"])
 
 
 def test_they_are_not_imported_without_trust():

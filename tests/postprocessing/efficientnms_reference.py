@@ -17,8 +17,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from exporter.graph.emulate_plugin import MAX_SELECTED, Attributes, threshold_of
+from exporter.graph.emulate_plugin import Attributes, threshold_of
 from exporter.postprocessing.reference import iou, sigmoid
+
+MAX_SELECTED = 4096
 
 
 class PluginOutputs(NamedTuple):

@@ -102,8 +102,10 @@ def test_what_it_was_proved_with_is_in_the_settings_and_read_back():
     assert OnnxRuntime(provider="cuda", tf32=True).engine.settings["use_tf32"] == "1"
     assert OnnxRuntime().engine.settings == {}
     for wrong in ({"use_tf32": "yes"}, {"device_id": "1"}):
-        with pytest.raises(RequestError, match="no such option"):
+        with pytest.raises(RequestError, match="no such option of CUDA"):
             OnnxRuntimeEngine.of({"provider": "CUDAExecutionProvider", **wrong})
+    with pytest.raises(RequestError, match="use_tf32=1 is no such option of CPU"):
+        OnnxRuntimeEngine.of({"use_tf32": "1"})  # of CUDA alone
 
 
 def test_tf32_widens_the_bounds_of_the_proof_that_there_are():

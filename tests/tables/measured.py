@@ -8,8 +8,9 @@ from pathlib import Path
 
 from exporter.artifact.benchmark.cases import cases
 from exporter.artifact.detector import detector_of
-from exporter.artifact.manifest import Manifest, Ratio, read_manifest
+from exporter.artifact.manifest import Manifest, read_manifest
 from exporter.benchmark.paired import interleaved, ratio
+from exporter.benchmark.section import Ratio
 from exporter.common.errors import BuildError
 from exporter.common.progress import progress_in
 from exporter.common.provenance import cores

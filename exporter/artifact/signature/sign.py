@@ -24,8 +24,8 @@ def sign(folder: Path, key: Path, passphrase_env: str | None) -> str:
     manifest = read_manifest(folder)
     claim = f"{identity}\n".encode()
     sums = sums_of(folder) | {KEY_ID: hashlib.sha256(claim).hexdigest()}
-    for described in (manifest.artifact, manifest.engine):
-        if described is not None and sums.get(described.file) != described.sha256:
+    for described in manifest.files:
+        if sums.get(described.file) != described.sha256:
             raise BuildError(f"{folder}: {described.file} is missing or not what its manifest says: it was not signed")
     text = sums_text(sums).encode()
     if len(text) > MAX_BYTES:

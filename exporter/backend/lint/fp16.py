@@ -6,10 +6,11 @@ import numpy as np
 from onnx import TensorProto
 
 from exporter.backend.lint.view import View, label
+from exporter.graph.core_outputs import PLUGIN
 from exporter.graph.walk import attribute
 
 LARGEST = float(np.finfo(np.float16).max)
-NMS = ("NonMaxSuppression", "EfficientNMS_TRT")
+NMS = ("NonMaxSuppression", PLUGIN)
 
 
 def overflow(view: View) -> Iterator[tuple[str, str]]:

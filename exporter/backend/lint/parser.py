@@ -39,9 +39,9 @@ def ask_parser(model: "onnx.ModelProto") -> Said:
 def _beyond(model: "onnx.ModelProto") -> str | None:
     """Why it cannot be handed over."""
     from exporter.graph.read_model import MAX_BYTES
-    from exporter.graph.walk import graphs
+    from exporter.graph.walk import tensors
 
-    if any(tensor.external_data for graph in graphs(model.graph) for tensor in graph.initializer):
+    if any(tensor.external_data for tensor in tensors(model.graph)):
         return "the file keeps its weights beside it"
     return "the file is too large" if model.ByteSize() > MAX_BYTES else None
 

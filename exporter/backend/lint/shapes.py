@@ -6,6 +6,7 @@ import onnx
 
 from exporter.backend.lint.view import View, label
 from exporter.backend.tensorrt_limits import MAX_TOP_K
+from exporter.graph.core_outputs import PLUGIN
 from exporter.graph.facts import DEFAULT
 from exporter.graph.walk import attribute
 
@@ -14,7 +15,7 @@ COUNTING = ("NonZero", "NonMaxSuppression", "Compress", "Unique")
 SHAPING = {"Reshape": (1,), "Expand": (1,), "ConstantOfShape": (0,), "Slice": (1, 2, 4), "Tile": (1,), "Pad": (1,),
            "Range": (0, 1, 2), "TopK": (1,), "Resize": (2, 3), "OneHot": (1,), "Split": (1,)}  # fmt: skip
 """Operators with inputs that say how large the result is."""
-NMS = ("NonMaxSuppression", "EfficientNMS_TRT", "EfficientNMS_ONNX_TRT")
+NMS = ("NonMaxSuppression", PLUGIN, "EfficientNMS_ONNX_TRT")
 
 
 def free_input(view: View) -> Iterator[tuple[str, str]]:

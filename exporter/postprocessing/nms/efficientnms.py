@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field, computed_field, field_validator
 
 from exporter.backend.capabilities import ANY, Capabilities
-from exporter.graph.core_outputs import PLUGIN_DOMAIN
+from exporter.graph.core_outputs import PLUGIN_DOMAIN, PLUGIN_SELECTS
 from exporter.postprocessing.nms.thresholds import ThresholdNms
 from exporter.postprocessing.parameters import NmsParameters
 
@@ -24,7 +24,7 @@ class EfficientNms(ThresholdNms):
 
     only_for: ClassVar[tuple[str, ...]] = ("tensorrt",)
 
-    max_predictions_per_image: int = Field(300, ge=1, le=4096)
+    max_predictions_per_image: int = Field(300, ge=1, le=PLUGIN_SELECTS)
     class_agnostic: bool = False
     score_activation: bool = False
 
@@ -39,7 +39,7 @@ class EfficientNms(ThresholdNms):
     @property
     def max_candidates_per_image(self) -> int:
         """The plugin's own."""
-        return 4096
+        return PLUGIN_SELECTS
 
     @computed_field
     @property

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from exporter.artifact.manifest import Latency, Manifest
+from exporter.artifact.manifest import Manifest
+from exporter.benchmark.section import Latency
 from exporter.quantization.section import Mixed
 from exporter.report.figure import LOST, OWN, REFERENCE, new_figure
 from exporter.report.html import signed

@@ -1,5 +1,7 @@
 """Signing: what was signed is found to be so, and any byte of the folder that is another is caught."""
 
+import hashlib
+import json
 import os
 import random
 import shutil
@@ -157,6 +159,20 @@ def test_an_artifact_that_is_not_what_its_manifest_says_is_not_signed(signed, li
     assert main(["sign", "out", "--key", "builder.key"]) == 1
     assert "model.onnx is missing or not what its manifest says: it was not signed" in line()
     assert before == {path.name: path.read_bytes() for path in signed.iterdir() if path.name in NAMES}
+
+
+def test_every_file_that_the_manifest_describes_is_looked_at(place, line):
+    beside = {"model.xml": b"graph", "model.bin": b"weights"}
+    told = {
+        name: {"file": name, "sha256": hashlib.sha256(it).hexdigest(), "bytes": len(it)} for name, it in beside.items()
+    }
+    manifest = json.loads((place / "out" / "manifest.json").read_text())
+    manifest["intermediate"] = {"xml": told["model.xml"], "bin": told["model.bin"]}
+    (place / "out" / "manifest.json").write_text(json.dumps(manifest))
+    (place / "out" / "model.xml").write_bytes(beside["model.xml"])
+    (place / "out" / "model.bin").write_bytes(b"others")
+    assert main(["sign", "out", "--key", "builder.key"]) == 1
+    assert "model.bin is missing or not what its manifest says: it was not signed" in line()
 
 
 def test_more_files_than_can_be_checked_are_not_signed(place, monkeypatch, line):

@@ -1,6 +1,7 @@
 """A backend."""
 
 from importlib.metadata import version
+from typing import ClassVar
 
 from exporter.backend import BackendNode
 from exporter.backend.section import Backend
@@ -9,6 +10,11 @@ from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
 
 
 class Plain(BackendNode):
+    writes_files: ClassVar[bool] = True
+
+    def files(self, artifact, feeds):
+        return {"model.plain": bytes(len(artifact))}
+
     @property
     def engine(self):
         return OnnxRuntimeEngine()

@@ -1,7 +1,10 @@
 """Manifests, outcomes and rows as runs leave them, without a build."""
 
 from exporter.artifact import manifest as m
+from exporter.benchmark.section import Latency, Ratio, Sizes, Times
 from exporter.config.sweep_metrics import Metrics
+from exporter.evaluation.section import Scores
+from exporter.model.section import Weights
 from exporter.pipeline.sweep.outcome import Outcome
 from exporter.pipeline.sweep.rows import Row
 from exporter.quantization.section import Float32
@@ -20,10 +23,10 @@ def manifest(map=90.0, drop=0.5, latency=10.0, ratio=0.5, size=10_000_000, stage
             artifact=own, reference=other if drop is not None else None, drop=drop, max_drop=None,
         )  # fmt: skip
     if latency is not None:
-        times = m.Times(p50_ms=latency, p90_ms=latency, p99_ms=latency, times_ms=[latency])
-        against = m.Ratio(median=ratio, low=ratio, high=ratio) if ratio is not None else None
-        section = m.Latency(artifact=times, reference=times if against else None, ratio=against)
-        sizes = m.Sizes(artifact=size, reference=None)
+        times = Times(p50_ms=latency, p90_ms=latency, p99_ms=latency, times_ms=[latency])
+        against = Ratio(median=ratio, low=ratio, high=ratio) if ratio is not None else None
+        section = Latency(artifact=times, reference=times if against else None, ratio=against)
+        sizes = Sizes(artifact=size, reference=None)
         benchmark = m.Benchmark(
             name="cpu", engine="", cpu={}, threads=1, batch=1, rounds=1, end_to_end=section, core=section,
             throughput=[], peak_memory_bytes=sizes, file_bytes=sizes, warnings=[],
@@ -37,7 +40,7 @@ def manifest(map=90.0, drop=0.5, latency=10.0, ratio=0.5, size=10_000_000, stage
             num_classes=1,
             class_names=["a"],
             parameters=1,
-            weights=m.Weights(file=None, sha256=None, source="random", licence=None),
+            weights=Weights(file=None, sha256=None, source="random", licence=None),
         ),
         input=m.Input(
             name="i", dtype="uint8", shape=[1, 3, 64, 64], allowed={}, layout="nchw", channels="rgb", range=None
@@ -60,7 +63,7 @@ def manifest(map=90.0, drop=0.5, latency=10.0, ratio=0.5, size=10_000_000, stage
 
 
 def _scores(value):
-    return m.Scores(map=value, ap50=value, ap75=value, by_size={}, by_class=[value])
+    return Scores(map=value, ap50=value, ap75=value, by_size={}, by_class=[value])
 
 
 def outcome(num, *overrides, reason=None, constraint=None, folder=None):

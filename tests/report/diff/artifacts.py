@@ -8,8 +8,11 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from exporter.artifact import manifest as m
+from exporter.benchmark.section import Latency, Sizes, Times
 from exporter.common.files import file_digest
+from exporter.evaluation.section import Scores
 from exporter.graph import facts
+from exporter.model.section import Weights
 from exporter.quantization.section import Float32
 from tests.making import NOTHING_PROVED
 
@@ -52,7 +55,7 @@ def write(folder: Path, graph: onnx.ModelProto | None = None, **changes: Any) ->
     file = folder / "model.onnx"
     file.write_bytes(model.SerializeToString(deterministic=True))
     (value,) = model.graph.input
-    weights = m.Weights(file="a.pth", sha256="a" * 64, source="file", licence=None)
+    weights = Weights(file="a.pth", sha256="a" * 64, source="file", licence=None)
     sections = {
         "model": m.Model(name="small", weights=weights, num_classes=2, class_names=["cat", "dog"], parameters=108),
         "proof": NOTHING_PROVED.model_copy(update={"engine": "CPU", "bounds": {"max_box_error": 1.0}}),
@@ -89,7 +92,7 @@ def recipe(config: dict[str, Any]) -> m.Recipe:
 
 
 def evaluation(map: float, digest: str = "d" * 64, drop: float | None = None) -> m.Evaluation:
-    scores = m.Scores(map=map, ap50=map, ap75=map, by_size={"small": None, "large": map}, by_class=[map, None])
+    scores = Scores(map=map, ap50=map, ap75=map, by_size={"small": None, "large": map}, by_class=[map, None])
     return m.Evaluation(
         name="demo", num_images=3, num_boxes=5, num_crowds=0, num_background=0, boxes_by_class=[5, 0], digest=digest,
         artifact=scores, reference=None if drop is None else scores, drop=drop, max_drop=None,
@@ -97,8 +100,8 @@ def evaluation(map: float, digest: str = "d" * 64, drop: float | None = None) ->
 
 
 def benchmark(p50: float, threads: int = 2) -> m.Benchmark:
-    times = m.Latency(artifact=m.Times(p50_ms=p50, p90_ms=p50, p99_ms=p50, times_ms=[p50]), reference=None, ratio=None)
-    size = m.Sizes(artifact=100, reference=None)
+    times = Latency(artifact=Times(p50_ms=p50, p90_ms=p50, p99_ms=p50, times_ms=[p50]), reference=None, ratio=None)
+    size = Sizes(artifact=100, reference=None)
     return m.Benchmark(
         name="cpu", engine="ort", cpu={"name": "a cpu"}, threads=threads, batch=1, rounds=1, end_to_end=times,
         core=times, throughput=[], peak_memory_bytes=size, file_bytes=size, warnings=[],

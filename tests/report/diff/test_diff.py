@@ -11,6 +11,7 @@ from rich.cells import cell_len
 
 from exporter.artifact import manifest as m
 from exporter.cli import main
+from exporter.model.section import Weights
 from exporter.proof.section import DetectionErrors
 from exporter.report.diff.compare import ABSENT, Row
 from exporter.report.diff.text import table_lines
@@ -91,7 +92,7 @@ def test_config_by_dotted_keys(compared):
 
 
 def test_weights_and_images(compared):
-    weights = m.Weights(file="b.pth", sha256="b" * 64, source="file", licence=None)
+    weights = Weights(file="b.pth", sha256="b" * 64, source="file", licence=None)
     model = m.Model(name="small", weights=weights, num_classes=2, class_names=["cat", "dog"], parameters=108)
     calibration = m.Calibration(name="folder", method="mse", num_images=2, duplicates=0, digest="c" * 64)
     rows = compared({}, {"model": model, "calibration": calibration})
@@ -176,7 +177,7 @@ def test_a_file_that_was_changed_after_the_build_is_named(tmp_path, capsys):
 
 def test_class_names_that_differ_with_their_places(tmp_path, capsys):
     names = [f"class_{i}" for i in range(20)]
-    weights = m.Weights(file=None, sha256=None, source="demo", licence=None)
+    weights = Weights(file=None, sha256=None, source="demo", licence=None)
 
     def network(given):
         return m.Model(name="small", weights=weights, num_classes=len(given), class_names=given, parameters=1)

@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 
 import exporter
-from exporter.artifact.manifest import Evaluation, Latency, Scores, Times, read_manifest
+from exporter.artifact.manifest import Evaluation, read_manifest
 from exporter.artifact.publish import ARTIFACT
 from exporter.artifact.signature import KEY_ID, SIGNATURE, SUMS
+from exporter.benchmark.section import Latency, Times
 from exporter.common.errors import BuildError
 from exporter.demo.scenes import CLASS_NAMES
+from exporter.evaluation.section import Scores
 from exporter.postprocessing.detections import Detections
 from exporter.quantization.section import Quantization
 from exporter.report.figure import svg_uri
