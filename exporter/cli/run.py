@@ -75,7 +75,7 @@ def _run(arguments: list[str]) -> int:
         print_help()
         return 0
     if arguments[0] in (names := verbs.names()):
-        return verbs.load(arguments[0]).run(arguments[1:])
+        return verbs.run(arguments[0], arguments[1:])
     if not arguments[0].startswith("-") and "=" not in arguments[0]:
         from exporter.common.errors import RequestError
         from exporter.common.messages import one_of

@@ -5,23 +5,25 @@ A new verb is a new file with what `Verb` lists. The help reads all of them: wha
 
 import importlib
 import pkgutil
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
 from typing import Protocol, cast
+
+from exporter.common.errors import RequestError
 
 
 class Verb(Protocol):
-    """What the module of a verb holds: its words and what they do, for the help, its parser, and what runs it."""
+    """What the module of a verb holds: its words and what they do, for the help, its arguments, and what runs it."""
 
     USAGE: str
     """The words after the verb, in short."""
     SUMMARY: str
 
-    def parser(self) -> ArgumentParser:
-        """Takes the words after the verb."""
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Those of the words after the verb."""
         ...
 
-    def run(self, arguments: list[str]) -> int:
-        """Does what the words after the verb say, prints it, and returns the exit code."""
+    def run(self, given: Namespace) -> int:
+        """Does what these say, prints it, and returns the exit code."""
         ...
 
 
@@ -33,3 +35,14 @@ def names() -> list[str]:
 def load(name: str) -> Verb:
     """The module of one of `names()`."""
     return cast(Verb, importlib.import_module(f"{__name__}.{name}"))
+
+
+def run(name: str, words: list[str]) -> int:
+    """Runs one of `names()` with the words after it; the exit code. Raises RequestError for a flag that it has not."""
+    verb = load(name)
+    parser = ArgumentParser(prog=f"exporter {name}", description=verb.SUMMARY)
+    verb.add_arguments(parser)
+    given, unknown = parser.parse_known_intermixed_args(words)  # flags may stand between overrides, as in a build
+    if unknown:
+        raise RequestError(f"{name} {' '.join(unknown)}: no such argument; exporter {name} --help lists them")
+    return verb.run(given)

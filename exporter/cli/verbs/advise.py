@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,9 +17,7 @@ USAGE = "+recipe=NAME …"
 SUMMARY = "which engine and precision to take on this machine, measured"
 
 
-def parser() -> ArgumentParser:
-    about = "which engine and precision to take on this machine: builds and measures them"
-    parser = ArgumentParser(prog="exporter advise", description=about)
+def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("words", nargs="+", metavar="WORD", help="of a build, without backend and quantization")
     parser.add_argument("--max-drop", type=float, default=0.5, metavar="P", help="points of mAP that may be lost (0.5)")
     parser.add_argument("--budget", type=positive, default=900, metavar="S", help="seconds (900)")
@@ -27,13 +25,10 @@ def parser() -> ArgumentParser:
     parser.add_argument("--rounds", type=rounds, default=20)
     parser.add_argument("--out", type=Path, default=Path("outputs") / "advice", metavar="DIR")
     parser.add_argument("--save", metavar="NAME", help="write what is advised as recipes/NAME.yaml")
-    return parser
 
 
-def run(arguments: list[str]) -> int:
+def run(given: Namespace) -> int:
     """Raises BuildError where no variant holds the bound."""
-    # the overrides may stand before the options, after them and between
-    given = parser().parse_intermixed_args(arguments)
     from exporter.artifact.benchmark.compare import processor
     from exporter.common.errors import BuildError
     from exporter.common.progress import progress_in

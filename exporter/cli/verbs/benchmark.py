@@ -1,7 +1,7 @@
 """`exporter benchmark`: artifacts on the disk, in their own engine or in every one that is here."""
 
 import json
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,9 +17,7 @@ USAGE = "DIR… [--engine all]"
 SUMMARY = "time of each artifact, in each engine, against the first, interleaved"
 
 
-def parser() -> ArgumentParser:
-    about = "time of each artifact against the first: medians of interleaved runs"
-    parser = ArgumentParser(prog="exporter benchmark", description=about)
+def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("dirs", type=Path, nargs="+", metavar="DIR")
     engines = "all: those that are installed; own: the one that each artifact is for (the default)"
     parser.add_argument("--engine", action="append", choices=["own", "onnxruntime", "openvino", "all"], help=engines)
@@ -33,11 +31,9 @@ def parser() -> ArgumentParser:
     number = "measures mAP too, on so many synthetic images; with --yolo or --coco at most so many images"
     add_labelled_images(parser, number)
     parser.add_argument("--out", type=Path, metavar="DIR", help="benchmark.json, and with mAP benchmark.png")
-    return parser
 
 
-def run(arguments: list[str]) -> int:
-    given = parser().parse_args(arguments)
+def run(given: Namespace) -> int:
     from exporter.artifact.benchmark.cases import cases, engine_names
     from exporter.artifact.benchmark.compare import compared, processor, scored
     from exporter.artifact.evaluate import evaluate_artifact

@@ -1,22 +1,18 @@
 """`exporter deepstream`: an artifact for DeepStream's nvinfer."""
 
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 USAGE = "DIR --out FOLDER"
 SUMMARY = "write a configuration for DeepStream's nvinfer"
 
 
-def parser() -> ArgumentParser:
-    about = "writes the nvinfer configuration of a TensorRT artifact, and what it needs"
-    parser = ArgumentParser(prog="exporter deepstream", description=about)
+def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("dir", type=Path)
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
-    return parser
 
 
-def run(arguments: list[str]) -> int:
-    given = parser().parse_args(arguments)
+def run(given: Namespace) -> int:
     from exporter.deploy.deepstream import write_config
 
     for line in write_config(given.dir, given.out):

@@ -1,7 +1,7 @@
 """`exporter diff`: how two artifacts differ, for people or for programs."""
 
 import json
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,22 +11,18 @@ if TYPE_CHECKING:
     from exporter.report.diff.side import Side
 
 USAGE = "A B [--all] [--json]"
-SUMMARY = "two artifacts side by side: what was asked for, graph, sizes, metrics"
+SUMMARY = "two artifacts side by side; exits 1 where their bytes differ"
 
 
-def parser() -> ArgumentParser:
-    about = "two artifacts side by side; exits 0 where their bytes are the same, 1 where they differ"
-    parser = ArgumentParser(prog="exporter diff", description=about)
+def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("a", type=Path, metavar="A")
     parser.add_argument("b", type=Path, metavar="B")
     parser.add_argument("--json", action="store_true", help="for programs")
     parser.add_argument("--all", action="store_true", help="also what does not differ")
-    return parser
 
 
-def run(arguments: list[str]) -> int:
+def run(given: Namespace) -> int:
     """0: the files of both have the same bytes; 1: they have not."""
-    given = parser().parse_args(arguments)
     from exporter.report.diff.compare import cautions, rows
     from exporter.report.diff.side import read_side
     from exporter.report.diff.text import table_lines

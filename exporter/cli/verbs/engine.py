@@ -1,6 +1,6 @@
 """`exporter engine`: builds, proves and writes model.engine, or says how trtexec builds it."""
 
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from exporter.cli.arguments import positive
@@ -9,22 +9,15 @@ USAGE = "DIR [--target GPUS]"
 SUMMARY = "compile an artifact's TensorRT engine here, or say how trtexec does"
 
 
-def parser() -> ArgumentParser:
-    about = (
-        "builds the TensorRT engine of an artifact: for this machine's GPU, and proves it there; with"
-        " backend=tensorrt_rtx for any GPUs, on any machine"
-    )
-    parser = ArgumentParser(prog="exporter engine", description=about)
+def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("dir", type=Path)
     parser.add_argument("--target", default="", metavar="sm86,sm89", help="compute capabilities (all that it knows)")
     parser.add_argument("--workspace", type=positive, metavar="MIB", help="memory for building (all there is)")
     parser.add_argument("--timing-cache", type=Path, metavar="FILE", help="measurements to reuse, and to add to")
     parser.add_argument("--commands", action="store_true", help="only print how trtexec builds it, for each TensorRT")
-    return parser
 
 
-def run(arguments: list[str]) -> int:
-    given = parser().parse_args(arguments)
+def run(given: Namespace) -> int:
     from exporter.common.errors import BuildError
     from exporter.common.progress import progress_in
     from exporter.deploy.engine.make import make_engine, read_for_engine, trtexec_lines

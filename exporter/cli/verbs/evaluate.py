@@ -1,6 +1,6 @@
 """`exporter evaluate`: the mAP of an artifact on the disk."""
 
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from exporter.cli.arguments import add_labelled_images, labelled_images
@@ -9,16 +9,12 @@ USAGE = "DIR [--yolo FILE …]"
 SUMMARY = "mAP of an artifact on synthetic images, or on your labelled images"
 
 
-def parser() -> ArgumentParser:
-    about = "mAP of an artifact: on synthetic images, or on your images in COCO's or YOLO's format"
-    parser = ArgumentParser(prog="exporter evaluate", description=about)
+def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("dir", type=Path)
     add_labelled_images(parser, "at most so many (demo: 300, others: all)")
-    return parser
 
 
-def run(arguments: list[str]) -> int:
-    given = parser().parse_args(arguments)
+def run(given: Namespace) -> int:
     from exporter.artifact.evaluate import evaluate_artifact
     from exporter.artifact.manifest import read_manifest
     from exporter.backend.engine import engine_of

@@ -1,23 +1,19 @@
 """`exporter explain`: what the build of an artifact did, stage by stage."""
 
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 USAGE = "DIR"
 SUMMARY = "why each stage of an artifact's build ran, or did not"
 
 
-def parser() -> ArgumentParser:
-    about = "why each stage of the build that made an artifact ran, or did not"
-    parser = ArgumentParser(prog="exporter explain", description=about)
+def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("dir", type=Path)
-    return parser
 
 
-def run(arguments: list[str]) -> int:
-    folder = parser().parse_args(arguments).dir
+def run(given: Namespace) -> int:
     from exporter.pipeline.plan import explain
 
-    for line in explain(folder):
+    for line in explain(given.dir):
         print(line)
     return 0

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -18,18 +18,14 @@ SHOWN = 3
 """Nodes of one rule that are listed."""
 
 
-def parser() -> ArgumentParser:
-    about = "what an engine will not take, in any ONNX file: node, rule, its source, fix"
-    parser = ArgumentParser(prog="exporter lint", description=about)
+def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("path", type=Path, metavar="DIR_OR_FILE")
     parser.add_argument("--backend", default="tensorrt", choices=["tensorrt"])
     parser.add_argument("--json", action="store_true", help="for programs: every finding")
-    return parser
 
 
-def run(arguments: list[str]) -> int:
+def run(given: Namespace) -> int:
     """0: clean; 1: errors, or the parser refuses it. Notes are printed and do not count."""
-    given = parser().parse_args(arguments)
     from exporter.backend.lint.file import lint_file
 
     file, has_profile = _file(given.path)

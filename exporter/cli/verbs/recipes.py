@@ -1,24 +1,21 @@
 """`exporter recipes`: which there are, and a copy of one to start from."""
 
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 USAGE = "[--copy NAME]"
 SUMMARY = "list the recipes; copy one into ./recipes to start from"
 
 
-def parser() -> ArgumentParser:
-    parser = ArgumentParser(prog="exporter recipes", description="lists the recipes")
+def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--copy", metavar="NAME", help="copy this recipe into ./recipes")
-    return parser
 
 
-def run(arguments: list[str]) -> int:
-    name = parser().parse_args(arguments).copy
+def run(given: Namespace) -> int:
     from exporter.cli.help import print_recipes
 
-    if name:
-        print(_copy(name))
+    if given.copy:
+        print(_copy(given.copy))
     else:
         print_recipes()
     return 0

@@ -1,18 +1,16 @@
 """`exporter schema`: recipes as a JSON schema."""
 
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
 
 USAGE = ""
 SUMMARY = "a JSON schema of recipes, for editors to complete and check them"
 
 
-def parser() -> ArgumentParser:
-    about = "prints a JSON schema of recipes, with which editors complete and check them"
-    return ArgumentParser(prog="exporter schema", description=about)
+def add_arguments(parser: ArgumentParser) -> None:
+    """None: there is one schema."""
 
 
-def run(arguments: list[str]) -> int:
-    parser().parse_args(arguments)
+def run(given: Namespace) -> int:
     from exporter.config.schema.schema import schema_text
 
     print(schema_text(), end="")

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -13,17 +13,13 @@ USAGE = "ls|gc|clear"
 SUMMARY = "what builds keep for the next ones"
 
 
-def parser() -> ArgumentParser:
-    about = "what builds keep for the next ones: ls lists it, gc makes room, clear removes all of it"
-    parser = ArgumentParser(prog="exporter store", description=about)
-    parser.add_argument("action", choices=["ls", "gc", "clear"])
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("action", choices=["ls", "gc", "clear"], help="list it, make room, or remove all of it")
     parser.add_argument("--path", default="auto", help="as store.path (the user's cache directory)")
     parser.add_argument("--max-size", default="20 GB", help="gc: as store.max_size (20 GB)")
-    return parser
 
 
-def run(arguments: list[str]) -> int:
-    given = parser().parse_args(arguments)
+def run(given: Namespace) -> int:
     store = _opened(given.path, given.max_size)
     if given.action == "ls":
         for line in _entries(store):

@@ -1,22 +1,18 @@
 """`exporter verify`: whether an artifact is what its manifest says, and who signed it."""
 
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 USAGE = "DIR [--key PUBLIC_KEY]"
 SUMMARY = "check an artifact against its manifest, and who signed it"
 
 
-def parser() -> ArgumentParser:
-    about = "checks hashes, the schema, that the graph is what the manifest says, that its engine runs it"
-    parser = ArgumentParser(prog="exporter verify", description=about)
+def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("dir", type=Path)
     parser.add_argument("--key", type=Path, metavar="PUBLIC_KEY", help="PEM file of the builder: check the signature")
-    return parser
 
 
-def run(arguments: list[str]) -> int:
-    given = parser().parse_args(arguments)
+def run(given: Namespace) -> int:
     folder = given.dir
     from exporter.artifact.signature.sign import check_signature, claimed_key
 

@@ -1,6 +1,6 @@
 """`exporter inspect`: what a file is, said before anything is built from it."""
 
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -8,9 +8,7 @@ USAGE = "FILE [--save NAME]"
 SUMMARY = "what a checkpoint or an ONNX file holds, and how to build it"
 
 
-def parser() -> ArgumentParser:
-    about = "what is in a checkpoint or an ONNX file: its network, classes, pre-processing, and how to build it"
-    parser = ArgumentParser(prog="exporter inspect", description=about)
+def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "file",
         type=Path,
@@ -18,11 +16,9 @@ def parser() -> ArgumentParser:
         help=".pth, .pt, .safetensors (nothing in it is executed) or .onnx (which is run)",
     )
     parser.add_argument("--save", metavar="NAME", help="of an ONNX file: write the recipe into ./recipes")
-    return parser
 
 
-def run(arguments: list[str]) -> int:
-    given = parser().parse_args(arguments)
+def run(given: Namespace) -> int:
     if given.file.suffix == ".onnx":
         return _graph(given.file, given.save)
     from exporter.cli.verbs.inspect.describe import describe

@@ -1,6 +1,6 @@
 """`exporter predict`: runs an artifact on images."""
 
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from exporter.cli.arguments import add_bit_depth
@@ -9,9 +9,7 @@ USAGE = "DIR IMAGE… --out DIR"
 SUMMARY = "run an artifact on images"
 
 
-def parser() -> ArgumentParser:
-    about = "runs an artifact on images; writes them with boxes, and predictions.json"
-    parser = ArgumentParser(prog="exporter predict", description=about)
+def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("dir", type=Path)
     parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="image files, or folders of them")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
@@ -19,11 +17,9 @@ def parser() -> ArgumentParser:
         "--size", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help="of the input, where the artifact takes several"
     )
     add_bit_depth(parser)
-    return parser
 
 
-def run(arguments: list[str]) -> int:
-    given = parser().parse_args(arguments)
+def run(given: Namespace) -> int:
     from exporter.cli.verbs.predict.write import predict
 
     return predict(given.dir, given.images, given.out, tuple(given.size) if given.size else None, given.bit_depth)
