@@ -33,7 +33,7 @@ def quantize(core, loaded: LoadedModel, recipe: Recipe, progress=None) -> Calibr
     """The core in the recipe's precision."""
     weighs = recipe.quantization.weighs_detections
     return quantizing(
-        core, loaded, recipe.input, recipe.export, recipe.preprocessing, recipe.trained, recipe.quantization,
+        core, loaded, recipe.input, recipe.preprocessing, recipe.trained, recipe.quantization,
         calibration_of(recipe), weighing_nms(recipe) if weighs else None, recipe.backend, progress or Progress(),
         lambda: loaded,
     )  # fmt: skip

@@ -35,11 +35,7 @@ class FolderCalibration(CalibrationNode):
 
     def identity(self) -> dict[str, Any]:
         """The chosen images by their digests, wherever they lie."""
-        return {
-            "node": type(self).__qualname__,
-            **self.model_dump(mode="json"),
-            "path": files_digest(self._chosen()[0]),
-        }
+        return super().identity() | {"path": files_digest(self._chosen()[0])}
 
     def problems(self, weights: str) -> Iterator[str]:
         """A clause if there are no images; none of them is opened."""

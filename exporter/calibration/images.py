@@ -19,7 +19,9 @@ class CalibrationImages:
 
     Nothing but a digest is kept of each, and each pass makes the same ones again. `files` is the number of image
     files they come from, `depth` how many bits those of 16 bits use, `notes` counts what was odd about the way to them,
-    see `exporter.evaluation.notes`.
+    see `exporter.evaluation.notes`. After a full pass `num_images` is how many there are (before, the most),
+    `duplicates` how many are the same, pixel by pixel, as one before them, `flat` the names of those without contrast
+    (see `exporter.common.contrast`).
     """
 
     def __init__(
@@ -28,10 +30,10 @@ class CalibrationImages:
         """source: starts a pass, which gives pairs of the pixels as they were read and the network input; num_images:
         how many pairs that will be at most; depth: of the files that they are read from, one for each, in order."""
         self._source = source
-        self._num_images = num_images
+        self.num_images = num_images
         self._digest: str | None = None
-        self._duplicates = 0
-        self._flat: list[str] = []
+        self.duplicates = 0
+        self.flat: list[str] = []
         self.depth = depth or Depth([])
         self.files = len(self.depth.files)
         self.notes = dict(notes or {})
@@ -48,8 +50,8 @@ class CalibrationImages:
                 flat.append(self.depth.files[count].name if self.files else f"image {count}")
             count += 1
             yield network_input
-        self._digest, self._num_images, self._duplicates = sha256.hexdigest(), count, count - len(seen)
-        self._flat = flat
+        self._digest, self.num_images, self.duplicates = sha256.hexdigest(), count, count - len(seen)
+        self.flat = flat
 
     def pairs(self) -> "Iterator[tuple[np.ndarray, np.ndarray]]":
         """Starts a pass that is not counted: the pixels as they were read, and the network input."""
@@ -60,21 +62,6 @@ class CalibrationImages:
         if self._digest is None:
             for _ in self:
                 pass
-
-    @property
-    def num_images(self) -> int:
-        """How many there are: before a full pass at most this many, after one exactly."""
-        return self._num_images
-
-    @property
-    def duplicates(self) -> int:
-        """How many are the same, pixel by pixel, as one before them; known after a full pass."""
-        return self._duplicates
-
-    @property
-    def flat(self) -> list[str]:
-        """Names of those without contrast, see `exporter.common.contrast`; known after a full pass."""
-        return self._flat
 
     @property
     def digest(self) -> str:

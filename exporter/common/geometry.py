@@ -7,7 +7,9 @@ says is what is done.
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from exporter.common.section import Section
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,11 +20,9 @@ MAX_PIXELS = 2**27
 """Of all images of one run: beyond, a recipe asks for more memory than machines have, by mistake or not."""
 
 
-class Resize(BaseModel):
+class Resize(Section):
     """`fit`: r = min((H - margin) / h, (W - margin) / w), the new size is h·r × w·r rounded, at least 1 pixel a side.
     `stretch`: the new size is H × W. The interpolation has OpenCV's name and meaning."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     mode: Literal["fit", "stretch"]
     margin: int = Field(default=0, ge=0, description="pixels, both sides together")
@@ -31,11 +31,9 @@ class Resize(BaseModel):
     library: Literal["opencv"] = "opencv"
 
 
-class Padding(BaseModel):
+class Padding(Section):
     """`center`: (H - new_h) // 2 rows above and (W - new_w) // 2 columns to the left, the rest below and right.
     `bottom_right`: all of it below and right."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     value: int = Field(ge=0, le=255, description="of each of the three channels")
     placement: Literal["center", "bottom_right"] = "center"
@@ -53,10 +51,8 @@ class LetterboxTransform:
     new_width: int
 
 
-class Geometry(BaseModel):
+class Geometry(Section):
     """From an image to an input of height × width pixels, and from boxes in the input back to the image."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     height: int = Field(gt=0)
     width: int = Field(gt=0)

@@ -36,8 +36,7 @@ class OnnxModel(DeclaredHead):
         hold its weights."""
         beside = sorted(each for each in self._path.parent.iterdir() if each.suffix in (".data", ".bin", ".weights"))
         digests = [file_digest(self._path), *map(file_digest, filter(Path.is_file, beside))]
-        own = {"file": self._path.name, "weights": digests}
-        return {"node": type(self).__qualname__, **self.model_dump(mode="json"), **own}
+        return super().identity() | {"file": self._path.name, "weights": digests}
 
     def problems(self) -> Iterator[str]:
         """Clauses for what is no ONNX file, as far as its name tells."""

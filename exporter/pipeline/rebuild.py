@@ -13,11 +13,11 @@ from exporter.artifact.manifest import Manifest, read_manifest
 from exporter.calibration import CalibrationNode
 from exporter.common.errors import BuildError, RequestError
 from exporter.common.files import file_digest, is_file
-from exporter.common.options import option_class
 from exporter.common.progress import progress_in
 from exporter.common.provenance import versions
 from exporter.config.check import check
 from exporter.config.compose import Composed
+from exporter.config.nodes import own_class
 from exporter.pipeline.build import build
 
 
@@ -102,12 +102,8 @@ def _config(manifest: Manifest, weights: Path | None, places: dict[str, Path | N
 
 def _moved(calibration: dict[str, Any]) -> Mapping[str, str]:
     """`CalibrationNode.moved` of what the manifest names; of code that is not the exporter's nothing is known."""
-    package, _, name = str(calibration.get("_target_")).rpartition(".")
-    try:
-        found = option_class("exporter.calibration", name)
-    except AttributeError:
-        return {}
-    return found.moved if f"{package}.".startswith("exporter.") and issubclass(found, CalibrationNode) else {}
+    found = own_class(str(calibration.get("_target_")), CalibrationNode)
+    return found.moved if found and issubclass(found, CalibrationNode) else {}
 
 
 def _changed(then: dict[str, str]) -> list[str]:

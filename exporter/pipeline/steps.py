@@ -66,7 +66,7 @@ def steps(recipe: Recipe, run: Run) -> Steps:
     calibrated = Stage(
         "quantize",
         quantize,
-        {"core": core, "model": model, "input": plain, "export": recipe.export, "preprocessing": recipe.preprocessing,
+        {"core": core, "model": model, "input": plain, "preprocessing": recipe.preprocessing,
          "trained": recipe.trained, "quantization": recipe.quantization, "calibration": calibration_of(recipe),
          "nms": weighing_nms(recipe) if weighs else None, "backend": backend},
         CALIBRATED,
@@ -87,7 +87,7 @@ def steps(recipe: Recipe, run: Run) -> Steps:
         "prove",
         prove.proved,
         {"artifact": artifact, "model": model, **around, "quantization": recipe.quantization,
-         "proof": recipe.proof.model_copy(update={"blind": "auto"})},  # which this stage has no use for
+         "settings": recipe.proof.model_copy(update={"blind": "auto"})},  # which this stage has no use for
         PROOF,
         tools=runs,
         beside={"network": network},

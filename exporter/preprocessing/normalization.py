@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import model_validator
+
+from exporter.common.section import Section
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,10 +23,8 @@ def check_possible(mean: Sequence[float], std: Sequence[float]) -> None:
         raise ValueError(f"mean {list(mean)} (of 0..255) must be three numbers of at most {LARGEST:g}")
 
 
-class Normalization(BaseModel):
+class Normalization(Section):
     """network channel c = (rgb[order[c]] - mean[c]) / std[c], rgb in 0..255; also the manifest's description of it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     order: tuple[Literal[0, 1, 2], Literal[0, 1, 2], Literal[0, 1, 2]] = (0, 1, 2)
     mean: Triple = (0.0, 0.0, 0.0)

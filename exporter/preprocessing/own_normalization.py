@@ -2,20 +2,19 @@
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, PrivateAttr
+from pydantic import PrivateAttr
 
 from exporter.common.errors import RequestError
+from exporter.common.section import Section
 from exporter.preprocessing.normalization import Normalization
 
 if TYPE_CHECKING:
     import numpy as np
 
 
-class UserNormalization(BaseModel):
+class UserNormalization(Section):
     """What user code does to an image; `code` is its `_target_`. In a build it can be applied; read from a
     manifest it is a name."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     input_range: ClassVar[None] = None  # what values it gives is not known
 

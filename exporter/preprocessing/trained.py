@@ -2,9 +2,8 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
 from exporter.common.errors import RequestError
+from exporter.common.section import Section
 from exporter.preprocessing.declared import Declared, changed
 
 Source = Literal["checkpoint", "network", "model"]
@@ -13,12 +12,10 @@ SizeFrom = Literal["input", "metadata"]
 """Of an ONNX file: the fixed sides of its input, or its metadata."""
 
 
-class Trained(BaseModel):
+class Trained(Section):
     """`preprocessing`: None where nobody knows; `problem` says why where something is declared and cannot be taken.
     `size`: height and width of the images it was trained on or is made for, pixels, where that is declared;
     `size_from`: which part of an ONNX file says it. Thresholds: those declared."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     source: Source | None = None
     preprocessing: Declared | None = None

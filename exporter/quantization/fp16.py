@@ -69,23 +69,19 @@ class Fp16(QuantizationNode):
 
 
 def beyond(task: Task, nodes: list[str]) -> dict[str, str]:
-    """Those of the core's nodes of these names that read or write what float16 cannot hold, and why; see
-    `Fp16.quantize` for the images that are tried, and what is raised."""
-    from exporter.quantization import probes
+    """Those of the core's nodes of these names that read or write what float16 cannot hold, and why: values too large
+    for it, or a tensor whose largest value is below its normal numbers, so that all of it loses digits. Single small
+    values do not matter beside larger ones, and a tensor of zeros stays zeros. Sums inside an operator are the engine's
+    business. See `Fp16.quantize` for the images that are tried, and what is raised."""
+    from exporter.graph import fp16
+    from exporter.quantization.probes import probes
 
     assert task.normalization is not None  # a recipe without one is refused at composition
-    return _beyond(task.core, nodes, probes.probes(task.core, task.size, task.normalization))
-
-
-def _beyond(core: "onnx.ModelProto", nodes: list[str], probes: "Iterable[np.ndarray]") -> dict[str, str]:
-    """The nodes that read or write what float16 cannot hold, and why: values too large for it, or a tensor whose
-    largest value is below its normal numbers, so that all of it loses digits. Single small values do not matter beside
-    larger ones, and a tensor of zeros stays zeros. Sums inside an operator are the engine's business."""
-    from exporter.graph import fp16
-
+    core = task.core
+    images = probes(core, task.size, task.normalization)
     tensors = fp16.reads_and_writes(core, nodes)
     stored = {tensor.name for tensor in core.graph.initializer}
-    largest = _largest(core, list(dict.fromkeys(name for names in tensors.values() for name in names)), probes)
+    largest = _largest(core, list(dict.fromkeys(name for names in tensors.values() for name in names)), images)
     beyond = {}
     for node, names in tensors.items():
         for name in names:

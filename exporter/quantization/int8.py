@@ -1,11 +1,15 @@
 """INT8 after training: statistics of calibration images, then Q/DQ pairs where the policy puts them."""
 
 from collections.abc import Iterator
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from exporter.quantization.quantized import Quantized
 from exporter.quantization.selection import LayerSelection
 from exporter.quantization.task import Task
+
+if TYPE_CHECKING:
+    from exporter.quantization.plan import Plan
+    from exporter.quantization.section import ReducedRange
 
 
 class Int8(LayerSelection):
@@ -45,14 +49,19 @@ class Int8(LayerSelection):
         images, BuildError for values that are not finite.
         """
         from exporter.quantization import section
-        from exporter.quantization.plan import plan
-        from exporter.quantization.reduce_range import decided
         from exporter.quantization.summary import summarize
 
-        full = plan(task, self, self.per_channel, self.bias_correction, self.linear_layers)
-        known, reduce_range = decided(full, self.reduce_range, task)
+        known, reduce_range = self._planned(task)
         model = known.model(known.layers)
         return Quantized(
             model,
             section.Int8(scheme=task.scheme, **dict(summarize(model)), reduce_range=reduce_range, **known.choices),
         )
+
+    def _planned(self, task: Task) -> "tuple[Plan, ReducedRange]":
+        """What the fields come to for this core and these images, and whether weights are reduced."""
+        from exporter.quantization.plan import plan
+        from exporter.quantization.reduce_range import decided
+
+        full = plan(task, self, self.per_channel, self.bias_correction, self.linear_layers)
+        return decided(full, self.reduce_range, task)

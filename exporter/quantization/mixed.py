@@ -46,8 +46,6 @@ class Mixed(Int8):
         Raises what `Int8.quantize` raises, and BuildError where no set of layers that was tried keeps it.
         """
         from exporter.quantization import section
-        from exporter.quantization.plan import plan
-        from exporter.quantization.reduce_range import decided
         from exporter.quantization.reference_evaluator import reference_evaluator
         from exporter.quantization.search import fewest
         from exporter.quantization.sensitivity import ranking
@@ -55,8 +53,7 @@ class Mixed(Int8):
 
         progress = task.progress
         with progress.stage("  collect statistics"):
-            full = plan(task, self, self.per_channel, self.bias_correction, self.linear_layers)
-            known, reduce_range = decided(full, self.reduce_range, task)
+            known, reduce_range = self._planned(task)
         with progress.stage("  score the float network"):
             held = reference_evaluator(task, self.num_drop_images)
         count = len(known.layers)

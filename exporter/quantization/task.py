@@ -41,8 +41,8 @@ class Task:
     input_range: the lowest and highest value that `images` can hold by its nature, (0, 1) for x/255: in u8s8 its
     scale is then exactly 1/255 and its zero point 0, so that the image's bytes are the quantized tensor; None takes
     what the images hold.
-    network, trace: the torch network that the core is of, eval mode and fused, and how such a network becomes a core
-    graph, for quantizers that work on networks; None where there is only a graph.
+    network: the torch network that the core is of, eval mode and fused, for quantizers that work on networks; None
+    where there is only a graph.
     ground_truths: starts a pass over what is on the images, see `CalibrationNode.ground_truths`.
     unordered: whether the network gives a set of boxes, see `ModelFacts`.
     nms: what makes detections of the core's outputs, thresholds decided; None where the node does not weigh them.
@@ -60,7 +60,6 @@ class Task:
     fused: bool = False
     input_range: tuple[float, float] | None = None
     network: "nn.Module | None" = None
-    trace: "Callable[[nn.Module], onnx.ModelProto] | None" = None
     ground_truths: "Callable[[], Iterator[GroundTruth] | None]" = lambda: None
     unordered: bool = False
     nms: "NmsNode | None" = None

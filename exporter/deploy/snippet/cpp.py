@@ -9,11 +9,6 @@ NVIDIA = {
     "TensorrtExecutionProvider": ("TensorRT", "TensorRTProviderOptionsV2*"),
 }
 """By a provider's name, its name in the C API's functions and the type of its options there."""
-OUTPUTS = {
-    "batch": ("num_predictions", "pred_boxes", "pred_scores", "pred_classes"),
-    "flat": ("flat_predictions",),
-    "none": ("pred_boxes", "pred_scores"),
-}
 ROWS = {"batch": pieces.BATCH, "flat": pieces.FLAT, "none": pieces.WITHOUT_NMS}
 """Of other formats the program shows what comes out; in Python their detections are made."""
 
@@ -98,7 +93,7 @@ def _main(facts: Facts) -> str:
     return pieces.MAIN.format(
         options=_options(facts),
         input=literal(facts.input_name),
-        outputs=", ".join(literal(name) for name in OUTPUTS.get(facts.format, facts.outputs)),
+        outputs=", ".join(literal(name) for name in facts.outputs),
         prepare=pieces.FROM_ARRAY if facts.takes_arrays else pieces.FROM_IMAGE,
         shape=", ".join(sides[side] for side in facts.layout),
         rows=ROWS.get(facts.format, pieces.USER_FORMAT).format(

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from exporter.backend import BackendNode
     from exporter.calibration import CalibrationNode
     from exporter.common.progress import Progress
-    from exporter.config.settings import Export
     from exporter.model.loaded import LoadedModel, ModelFacts
     from exporter.postprocessing.nms import NmsNode
     from exporter.preprocessing import PreprocessingNode
@@ -27,7 +26,6 @@ def quantize(
     core: "onnx.ModelProto",
     model: "ModelFacts",
     input: "Input",
-    export: "Export",
     preprocessing: "PreprocessingNode",
     trained: "Trained",
     quantization: "QuantizationNode",
@@ -48,7 +46,6 @@ def quantize(
     from exporter.common.heap import trim
     from exporter.evaluation.notes import warning
     from exporter.graph.facts import is_quantized
-    from exporter.pipeline.stages.trace import core_graph
     from exporter.preprocessing.describe import preprocessing_section
     from exporter.quantization.task import ALREADY, Task
 
@@ -57,13 +54,8 @@ def quantize(
     if quantization.quantizes and is_quantized(core):
         raise RequestError(f"quantization={quantization.name}: {ALREADY}")
     torch_network = network().network if quantization.needs_network else None
-    task = Task(
-        core,
-        section.normalization,
-        input.nominal,
-        network=torch_network if isinstance(torch_network, nn.Module) else None,
-        trace=partial(core_graph, export=export, input=input),
-    )
+    known = torch_network if isinstance(torch_network, nn.Module) else None
+    task = Task(core, section.normalization, input.nominal, network=known)
     backend.check_core(core)
     if calibration is None:
         return Calibrated(quantization.quantize(task), None)
