@@ -13,6 +13,11 @@ TEXT_BYTES = 1_000_000
 """Of a recipe, a data.yaml: what people write."""
 
 
+def cache_folder(name: str) -> Path:
+    """`$XDG_CACHE_HOME/exporter/NAME`, by default below ~/.cache; nothing is made there."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "exporter" / name
+
+
 def user_path(text: str) -> Path:
     """The path that somebody wrote, with his home for ~; what names no user's home stays as it is."""
     try:

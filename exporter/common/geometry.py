@@ -126,9 +126,9 @@ class Geometry(Section):
         return (np.asarray(boxes, np.float64) * scale + offset).astype(np.float32)
 
     def to_image(
-        self, boxes: "np.ndarray", transform: LetterboxTransform, image_height: int, image_width: int, clip: bool = True
+        self, boxes: "np.ndarray", transform: LetterboxTransform, image_height: int, image_width: int
     ) -> "np.ndarray":
-        """Boxes [n, 4] xyxy in pixels of the input → float32 [n, 4] in pixels of the image, clipped to it or not.
+        """Boxes [n, 4] xyxy in pixels of the input → float32 [n, 4] in pixels of the image, clipped to it.
 
         transform: what `transform` says for that image.
         """
@@ -136,9 +136,7 @@ class Geometry(Section):
 
         offset, scale = _moves(transform)
         moved = (np.asarray(boxes, np.float64) - offset) / scale
-        if clip:
-            moved = moved.clip(0, [image_width, image_height] * 2)
-        return moved.astype(np.float32)
+        return moved.clip(0, [image_width, image_height] * 2).astype(np.float32)
 
 
 def _moves(transform: LetterboxTransform) -> "tuple[np.ndarray, np.ndarray]":

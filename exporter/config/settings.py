@@ -2,14 +2,13 @@
 `sweep`."""
 
 import math
-import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, WithJsonSchema, field_validator
 
-from exporter.common.files import user_path
+from exporter.common.files import cache_folder, user_path
 from exporter.common.messages import one_of
 from exporter.common.node import Settings
 from exporter.common.progress import Form
@@ -72,7 +71,7 @@ class StoreSettings(Settings):
             return None
         if self.path != "auto":
             return user_path(self.path)
-        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "exporter" / "store"
+        return cache_folder("store")
 
 
 class ProgressSettings(Settings):

@@ -1,5 +1,7 @@
 """Evaluation on a folder of images and labels in COCO's json."""
 
+from typing import Any
+
 from pydantic import Field
 
 from exporter.evaluation.coco_file import read_coco
@@ -13,6 +15,10 @@ class CocoEvaluation(LabelledEvaluation):
     alone. Categories may have gaps in their ids. Crowds and areas count as in COCO's own evaluation."""
 
     annotations: str = Field(coerce_numbers_to_str=True)
+
+    def identity(self) -> dict[str, Any]:
+        """As of any labels, wherever the json lies."""
+        return {key: value for key, value in super().identity().items() if key != "annotations"}
 
     def read(self) -> LabelledSet:
         """The images that were chosen, and the categories' names by id."""

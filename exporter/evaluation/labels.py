@@ -53,7 +53,7 @@ class LabelledEvaluation(GatedEvaluation):
         labels = [[each.name, [astuple(label) for label in each.labels]] for each in found.images]
         content = [labels, list(found.categories.items()), found.notes.counts]
         files = files_digest(each.image for each in found.images if isinstance(each.image, Path))
-        fields = self.model_dump(mode="json", exclude={"path", "annotations"})
+        fields = self.model_dump(mode="json", exclude={"path"})
         return {
             "node": type(self).__qualname__,
             **fields,

@@ -24,7 +24,7 @@ INPUT_BOXES = "input_boxes"  # what the NMS kept, in pixels of `images`
 
 def attach_letterbox(kept: onnx.ModelProto, geometry: Geometry) -> onnx.ModelProto:
     """`kept` (what an NMS node returns, for one image uint8 [1, H, W, 3] of the geometry's size) with the input
-    `raw_image`, uint8 [height, width, 3] of any size, and with `kept_boxes` in pixels of the raw image,
+    RAW_IMAGE, uint8 [height, width, 3] of any size, and with `kept_boxes` in pixels of the raw image,
     clipped to it."""
     raw_image = onnx.helper.make_tensor_value_info(RAW_IMAGE, onnx.TensorProto.UINT8, ["height", "width", 3])
     graph, _ = written(

@@ -10,18 +10,20 @@ from collections.abc import Sequence
 import onnx
 import onnx_ir as ir
 
-MOVING = ("Concat", "MaxPool", "DepthToSpace", "SpaceToDepth", "Reshape", "Transpose", "Flatten", "Squeeze",
-          "Unsqueeze", "Slice", "Split")  # fmt: skip
+from exporter.graph.operators import MOVING
+
+PASSING = {*MOVING, "Concat"} - {"Resize"}
+"""Operators whose results are values of what they read, and none between them."""
 
 
 def repeat_pairs(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy in which every result of an operator of MOVING whose parts all come out of pairs of one scale and zero
+    """A copy in which every result of an operator of PASSING whose parts all come out of pairs of one scale and zero
     point goes through such a pair too, unless it leaves the graph."""
     changed = ir.from_proto(model)
     for node in list(changed.graph):
         parts = node.inputs if node.op_type == "Concat" else node.inputs[:1]
         sources = [value.producer() for value in parts if value is not None]
-        if node.op_type in MOVING and all(source is not None and _whole_tensor(source) for source in sources):
+        if node.op_type in PASSING and all(source is not None and _whole_tensor(source) for source in sources):
             parameters = [source.inputs[1:3] for source in sources if source is not None]
             if len({tuple(_number(value) for value in each) for each in parameters}) == 1:
                 for value in node.outputs:

@@ -22,7 +22,7 @@ from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 from exporter.common.errors import RequestError
-from exporter.common.files import file_digest
+from exporter.common.files import cache_folder, file_digest
 
 ADDRESSES = (
     "https://d2gjn4b69gu75n.cloudfront.net/models/{file}",
@@ -62,11 +62,6 @@ class Downloaded:
     path: Path
     url: str
     sha256: str
-
-
-def cache_dir() -> Path:
-    """`$XDG_CACHE_HOME/exporter/weights`, by default below ~/.cache."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "exporter" / "weights"
 
 
 class DownloadError(RequestError):
@@ -137,7 +132,7 @@ def fetch(name: str, url: str, sha256: str | None = None, limits: Limits = LIMIT
 def _place(name: str, url: str) -> Path:
     """Where the cache keeps what comes from this address."""
     file = f"{name}_coco.pth"
-    return cache_dir() / hashlib.sha256(url.replace("{file}", file).encode()).hexdigest()[:8] / file
+    return cache_folder("weights") / hashlib.sha256(url.replace("{file}", file).encode()).hexdigest()[:8] / file
 
 
 class _Download:

@@ -15,9 +15,7 @@ from exporter.common.files import check_file, file_digest, is_file
 from exporter.common.messages import in_one_line
 from exporter.graph import walk
 from exporter.graph.facts import DEFAULT
-from exporter.graph.read_model import is_model
-
-LARGEST = 2**31 - 1  # bytes that protobuf serialises
+from exporter.graph.read_model import MAX_BYTES, is_model
 
 
 @dataclass(frozen=True)
@@ -36,7 +34,7 @@ def read_graph(path: Path, label: str) -> GraphFile:
     outside its own folder, or holds operators that are not standard ONNX.
     """
     try:
-        check_file(path, "give an ONNX file", LARGEST, label)
+        check_file(path, "give an ONNX file", MAX_BYTES, label)
         data = path.read_bytes()
         model = onnx.load_from_string(data)
     except OSError as error:
@@ -85,7 +83,7 @@ def opset_of(path: Path) -> int | None:
 
 
 def _whole(model: onnx.ModelProto, label: str) -> bytes:
-    if model.ByteSize() > LARGEST:
+    if model.ByteSize() > MAX_BYTES:
         raise RequestError(f"{label}: {model.ByteSize() / 1e9:.1f} GB: at most 2 GB can be taken")
     return model.SerializeToString(deterministic=True)
 

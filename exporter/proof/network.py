@@ -52,7 +52,7 @@ def network_errors(
 def nearest(boxes: np.ndarray, scores: np.ndarray, wanted_boxes: np.ndarray, wanted_scores: np.ndarray) -> np.ndarray:
     """[N] int: for each wanted row the row of boxes [N, 4] and scores [N, C] that stands for it, each once. The wanted
     rows choose in the order of their best scores: the nearest, by the largest difference of a coordinate, of the
-    picture's largest, and of a score."""
+    image's largest, and of a score."""
     size = float(np.abs(wanted_boxes).max(initial=1))
 
     def far(row: int) -> np.ndarray:

@@ -191,7 +191,7 @@ def _detection_errors(
     elif settings.num_scenes == 0:
         why = "proof.num_scenes=0"
     if why or preprocessing.geometry is None:
-        return NotCompared(scenes=0, map=None, why=why or "how a picture becomes the input is not known")
+        return NotCompared(scenes=0, map=None, why=why or "how an image becomes the input is not known")
     return detection_errors(
         Detector(session(artifact), input, preprocessing, read=request.detect),
         torch_detector(request, preprocessing.geometry, outputs),

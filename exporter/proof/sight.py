@@ -67,7 +67,7 @@ def looked(
     if model.weights.kind == "random":
         return NotLooked(images=0, why="the weights are random")
     if preprocessing.normalization is None or preprocessing.geometry is None:
-        return NotLooked(images=0, why="how a picture becomes the input is not known")
+        return NotLooked(images=0, why="how an image becomes the input is not known")
     images = at_hand(evaluation, calibration, model.class_names, preprocessing.geometry, request.nominal_image)
     parameters = request.parameters
     threshold = parameters.confidence_threshold if parameters else THRESHOLD

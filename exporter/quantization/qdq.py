@@ -189,7 +189,7 @@ def _quantize_weights(
     floor = 0.0 if bias is None or not scheme.int32_bias else numbers.weight_floor(bias, input_scale)
     if scheme.reduced and not _is_depthwise(node, weights):
         floor = np.maximum(floor, numbers.pair_floor(weights, axis))
-    integers, scale = numbers.weight(weights, axis, numbers.FULL_RANGE, floor)
+    integers, scale = numbers.weight(weights, axis, floor)
     read_integers(graph, node, 1, integers, scale, axis)
     if bias is None:
         return

@@ -42,7 +42,7 @@ def insert_at_inputs(model: onnx.ModelProto, limits: Mapping[str, float]) -> onn
         weight = node.inputs[1]
         assert weight is not None and weight.const_value is not None  # the policy chooses no others
         axis = axis_of_outputs(node)
-        integers, scale = scheme.weight(weight.const_value.numpy(), axis, scheme.FULL_RANGE)
+        integers, scale = scheme.weight(weight.const_value.numpy(), axis)
         read_integers(graph, node, 1, integers, scale, axis)
     drop_unused(graph)
     return ir.to_proto(changed)

@@ -65,16 +65,14 @@ def activation(low: float, high: float, scheme: Scheme) -> tuple[np.ndarray, np.
     return np.array(scale), np.array(zero_point, scheme.dtype)
 
 
-def weight(
-    values: np.ndarray, axis: int | None, limit: int, floor: np.ndarray | float = 0.0
-) -> tuple[np.ndarray, np.ndarray]:
-    """int8 of the same shape, -limit..limit, and float32 scale, [channels] along `axis` or [] for all where that is
+def weight(values: np.ndarray, axis: int | None, floor: np.ndarray | float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    """int8 of the same shape, -127..127, and float32 scale, [channels] along `axis` or [] for all where that is
     None. No scale is below `floor`."""
     other_axes = tuple(i for i in range(values.ndim) if i != axis)
-    scale = np.maximum(np.abs(values).max(axis=other_axes) / limit, np.max(floor) if axis is None else floor)
+    scale = np.maximum(np.abs(values).max(axis=other_axes) / FULL_RANGE, np.max(floor) if axis is None else floor)
     scale = np.where(scale < _TINY, np.float32(1), scale.astype(np.float32))
     integers = np.rint(values / along(scale, axis, values.ndim))
-    return np.clip(integers, -limit, limit).astype(np.int8), scale
+    return np.clip(integers, -FULL_RANGE, FULL_RANGE).astype(np.int8), scale
 
 
 def along(scale: np.ndarray, axis: int | None, ndim: int) -> np.ndarray:

@@ -10,8 +10,9 @@ from http.server import BaseHTTPRequestHandler
 import pytest
 
 from exporter.common.errors import RequestError
+from exporter.common.files import cache_folder
 from exporter.model.checkpoint import read_checkpoint
-from exporter.model.download import Limits, cache_dir, fetch
+from exporter.model.download import Limits, fetch
 from tests.model.test_download import DATA, SHA, Answer, head, server  # noqa: F401 - a fixture
 
 LIMITS = Limits(silence=0.2, seconds=0.5, size=2_000_000)
@@ -77,14 +78,14 @@ def test_refused(what, server):  # noqa: F811 - the fixture
         fetch("net", server.url, limits=LIMITS)
     line = str(error.value)
     assert line.startswith("http://127.0.0.1") and line.isprintable() and len(line) < 1000, line[:500]
-    assert not [path for path in cache_dir().rglob("*") if path.is_file()]
+    assert not [path for path in cache_folder("weights").rglob("*") if path.is_file()]
 
 
 def test_another_digest(server):  # noqa: F811
     server.answer = sent(DATA[::-1], Content_Length=len(DATA))
     with pytest.raises(RequestError, match="what came has the sha256"):
         fetch("net", server.url, SHA, limits=LIMITS)
-    assert not [path for path in cache_dir().rglob("*") if path.is_file()]
+    assert not [path for path in cache_folder("weights").rglob("*") if path.is_file()]
 
 
 def test_nothing_is_unpacked(server):  # noqa: F811

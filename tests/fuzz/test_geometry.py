@@ -52,8 +52,7 @@ def test_boxes_return_to_within_half_a_pixel(size, input, margin, fits, box):
     on_input = inside.to_input(given, at)
     assert on_input.dtype == np.float32 and (on_input > -0.01).all()
     assert (on_input <= np.array([W, H] * 2) * (1 + 1e-6)).all()
-    for clip in (True, False):
-        assert np.abs(inside.to_image(on_input, at, h, w, clip) - given).max() <= 0.5
+    assert np.abs(inside.to_image(on_input, at, h, w) - given).max() <= 0.5
 
 
 @fuzz(few=30, many=1500, size=st.tuples(sides, sides), input=inputs, margin=st.integers(0, 31), fits=st.booleans(),

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from exporter.common.errors import RequestError
-from exporter.model.download import ADDRESSES, DIGESTS, Limits, cache_dir, fetch, fetch_published
+from exporter.common.files import cache_folder
+from exporter.model.download import ADDRESSES, DIGESTS, Limits, fetch, fetch_published
 
 DATA = bytes(range(256)) * 4000
 SHA = hashlib.sha256(DATA).hexdigest()
@@ -81,7 +82,7 @@ def breaks(after: int, **headers: object) -> Answer:
 
 
 def files() -> list[Path]:
-    return [path for path in cache_dir().rglob("*") if path.is_file()]
+    return [path for path in cache_folder("weights").rglob("*") if path.is_file()]
 
 
 def refused(server: Server, reason: str, url: str | None = None, **options) -> str:
@@ -91,7 +92,7 @@ def refused(server: Server, reason: str, url: str | None = None, **options) -> s
     line = str(error.value)
     assert reason in line and "\n" not in line, line
     assert line.endswith(": give a file that you have, model.weights=PATH")
-    assert not [path for path in cache_dir().rglob("*") if path.name.endswith(".pth")]
+    assert not [path for path in cache_folder("weights").rglob("*") if path.name.endswith(".pth")]
     assert not files()
     return line
 
@@ -200,7 +201,7 @@ def test_redirects(server):
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "/etc/passwd", "ftp://host/x", "http:///x", "nonsense"])
 def test_other_addresses(server, url):
     refused(server, "not an http or https address", url=url)
-    assert not cache_dir().exists()
+    assert not cache_folder("weights").exists()
 
 
 def test_nobody_there(server):
@@ -289,4 +290,4 @@ def test_the_known_addresses():
 def test_the_cache(monkeypatch):
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setenv("HOME", "/home/somebody")
-    assert cache_dir() == Path("/home/somebody/.cache/exporter/weights")
+    assert cache_folder("weights") == Path("/home/somebody/.cache/exporter/weights")

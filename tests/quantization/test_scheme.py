@@ -82,7 +82,7 @@ def test_a_range_without_extent_keeps_zero(scheme, extent):
 def test_weights_have_a_scale_for_each_channel(axis):
     values = np.random.default_rng(0).normal(size=(6, 5, 3, 3)).astype(np.float32)
     values = values * np.logspace(-3, 3, values.shape[axis]).reshape([-1 if i == axis else 1 for i in range(4)])
-    integers, scale = weight(values.astype(np.float32), axis, FULL_RANGE)
+    integers, scale = weight(values.astype(np.float32), axis)
     assert integers.dtype == np.int8 and scale.shape == (values.shape[axis],)
     for c in range(values.shape[axis]):
         channel, whole = values.take(c, axis), integers.take(c, axis)
@@ -94,7 +94,7 @@ def test_a_dead_channel_keeps_its_bias():
     values, offsets = np.ones((3, 4, 1, 1), np.float32), np.array([0.3, 1e6, 0.0], np.float32)
     values[1] = values[2] = 0
     input_scale = np.float32(0.02)
-    integers, scale = weight(values, 0, FULL_RANGE, weight_floor(offsets, input_scale))
+    integers, scale = weight(values, 0, weight_floor(offsets, input_scale))
     stored, bias_scale = bias(offsets, input_scale, scale)
     assert stored.dtype == np.int32 and not integers[1:].any()
     np.testing.assert_allclose(stored * bias_scale.astype(np.float64), offsets, rtol=1e-3)
@@ -103,7 +103,7 @@ def test_a_dead_channel_keeps_its_bias():
 
 def test_one_scale_for_all_weights_is_that_of_the_largest():
     values = np.random.default_rng(0).normal(size=(6, 5, 3, 3)).astype(np.float32)
-    integers, scale = weight(values, None, FULL_RANGE)
+    integers, scale = weight(values, None)
     assert scale.shape == () and scale == np.float32(np.abs(values).max() / FULL_RANGE)
     assert np.abs(integers).max() == FULL_RANGE
     np.testing.assert_allclose(integers * float(scale), values, atol=float(scale) * 0.501)
@@ -120,7 +120,7 @@ def test_a_pair_at_the_limit_fits_into_16_bits_and_one_more_does_not():
 )  # fmt: skip
 def test_no_pair_saturates_wherever_counting_begins(seed, shape, axis, size):
     values = np.random.default_rng(seed).standard_t(2, shape).astype(np.float32) * np.float32(size)
-    integers, scale = weight(values, axis, FULL_RANGE, pair_floor(values, axis))
+    integers, scale = weight(values, axis, pair_floor(values, axis))
     outputs = axis or 0
     for channel in range(shape[outputs]):
         own = integers[channel] if outputs == 0 else integers[:, channel]
@@ -129,5 +129,5 @@ def test_no_pair_saturates_wherever_counting_begins(seed, shape, axis, size):
             assert abs(255 * sum(max(each, 0) for each in pair)) < 2**15
             assert abs(255 * sum(min(each, 0) for each in pair)) <= 2**15
     # No coarser than it has to be: at half the bound everything fits, so no scale is more than twice the full one.
-    full = weight(values, axis, FULL_RANGE)[1]
+    full = weight(values, axis)[1]
     assert (scale <= 2.01 * full * FULL_RANGE / (PAIR_RANGE - 1)).all() and (scale >= full).all()

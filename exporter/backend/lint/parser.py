@@ -54,8 +54,9 @@ def _asked(content: bytes, name: str) -> str | None:
 
     from exporter.common.errors import BuildError, RequestError
     from exporter.runtime.child import Child
+    from exporter.runtime.tensorrt import worker
 
-    with closing(Child("exporter.runtime.tensorrt.worker", name)) as child:
+    with closing(Child(worker.__name__, name)) as child:
         try:
             return child.ask("parse", (np.frombuffer(content, np.uint8),), SECONDS)[0]["refused"]
         except (BuildError, RequestError) as error:  # it died, or goes on and on

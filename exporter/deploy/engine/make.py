@@ -58,8 +58,10 @@ def make_engine(
     elif chosen and capability not in chosen:
         proof = {"why": f"the GPU here is {capability}, which it is not for, so it was not run"}
     else:
+        from exporter.deploy.engine.proof import prove_engine
+
         with progress.stage("prove"):
-            proof = _proof(library, plan, folder, manifest)
+            proof = prove_engine(library.module, plan, folder, manifest, device="cuda")
     facts = {"library": library.kind.title, "tensorrt": library.version, "targets": list(chosen)}
     if library.kind.needs_gpu or "why" not in proof:  # else it is for no GPU in particular
         facts |= {"gpu": gpu and f"{gpu}, {capability}", "cuda": cuda}
@@ -87,12 +89,6 @@ def _gpu() -> tuple[str | None, str | None, str | None]:
         return None, None, None
     capability = "sm" + "".join(map(str, torch.cuda.get_device_capability()))
     return torch.cuda.get_device_name(), capability, torch.version.cuda
-
-
-def _proof(library: Library, plan: bytes, folder: Path, manifest: Manifest) -> dict[str, Any]:
-    from exporter.deploy.engine.proof import prove_engine
-
-    return prove_engine(library.module, plan, folder, manifest, device="cuda")
 
 
 def write_engine(folder: Path, manifest: Manifest, plan: bytes, say: Callable[[str], None], **facts: Any) -> Engine:

@@ -133,7 +133,7 @@ def _grid(head: Head, sides: list[int | None], origin: float) -> tuple[np.ndarra
     """The point `origin` of each cell in pixels [1, N, 2], the cell's stride [1, N, 1], and its anchor's sides
     [1, N, 2]."""
     height, width = sides
-    assert height is not None and width is not None  # `ModelNode.problems` says so
+    assert height is not None and width is not None  # `ModelNode.size_problems` says so
     points, strides, anchors = [], [], []
     for level, (stride, (rows, columns)) in enumerate(zip(head.strides, head.num_cells(height, width), strict=True)):
         ys, xs = np.mgrid[:rows, :columns]
