@@ -9,12 +9,12 @@ import onnx
 from google.protobuf.message import DecodeError
 from onnx import external_data_helper, numpy_helper
 
-from exporter.backend.lint.functions import inlined
 from exporter.common.errors import RequestError
 from exporter.common.files import check_file, file_digest, is_file
 from exporter.common.messages import in_one_line
 from exporter.graph import walk
 from exporter.graph.facts import DEFAULT
+from exporter.graph.functions import inlined
 from exporter.graph.read_model import MAX_BYTES, is_model
 
 

@@ -39,10 +39,11 @@ class Nncf(PackageQuantizer):
             yield f"quantization=nncf: makes u8s8 only, the backend wants {scheme}: take int8 or modelopt"
 
     def _quantized(self, task: Task, selection: "Selection") -> "onnx.ModelProto":
+        from exporter.graph import upsample
         from exporter.graph.clean import strip_metadata
         from exporter.graph.repeat_pairs import repeat_pairs
         from exporter.graph.unsigned_pairs import unsigned_pairs
-        from exporter.quantization import policy, upsample
+        from exporter.quantization import policy
 
         core, left = upsample.as_convolutions(task.core, selection.layers)
         layers = [name for name in selection.layers if name not in left]

@@ -7,8 +7,9 @@ from typing import Any
 import onnx
 
 from exporter.common.errors import RequestError
+from exporter.graph import pooling, upsample
 from exporter.graph.operators import WEIGHTED
-from exporter.quantization import policy, pooling, qdq, ranges, statistics, upsample
+from exporter.quantization import policy, qdq, ranges, statistics
 from exporter.quantization.degenerate_range import check_filled
 from exporter.quantization.error import errors
 from exporter.quantization.scheme import SCHEMES, Scheme

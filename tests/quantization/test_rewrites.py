@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from exporter.graph.align_channels import align_channels
-from exporter.quantization.pooling import as_pooling
+from exporter.graph.pooling import as_pooling
+from exporter.graph.upsample import as_convolutions
 from exporter.quantization.qdq import insert, tensors_with_pairs
 from exporter.quantization.scheme import U8S8
-from exporter.quantization.upsample import as_convolutions
 from tests.quantization.networks import Builder, constants, made_images, run
 
 

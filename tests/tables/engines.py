@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from exporter.artifact.benchmark.cases import Case, cases, engine_names
-from exporter.artifact.benchmark.chart import draw
 from exporter.artifact.benchmark.compare import Row, compared, processor, scored
 from exporter.artifact.detector import detector_of
 from exporter.artifact.evaluate import evaluate_artifact
@@ -16,6 +15,7 @@ from exporter.demo.scenes import scene
 from exporter.evaluation.demo import DemoEvaluation
 from exporter.postprocessing.detections import Detections
 from exporter.proof.detections import matched
+from exporter.report.benchmark_chart import draw
 from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
 from exporter.runtime.openvino import CAPABILITIES, Precision, about
 from tests.tables import markdown

@@ -13,12 +13,12 @@ import onnx
 from onnx import TensorProto
 
 from exporter.backend.lint.external import located
-from exporter.backend.lint.functions import inlined
 from exporter.backend.lint.infer import inferred
 from exporter.backend.lint.validity import invalid_nodes
 from exporter.common.errors import RequestError
 from exporter.graph import walk
 from exporter.graph.facts import DEFAULT
+from exporter.graph.functions import inlined
 
 
 @dataclass(frozen=True)

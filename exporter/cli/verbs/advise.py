@@ -76,8 +76,8 @@ def table(tried: "Sequence[Tried]", best: "Tried | None") -> Iterator[str]:
 
 def _write(out: Path, tried: "Sequence[Tried]", best: "Tried | None", max_drop: float) -> None:
     """advice.json and advice.png."""
-    from exporter.artifact.benchmark.chart import draw
     from exporter.artifact.benchmark.compare import processor
+    from exporter.report.benchmark_chart import draw
 
     rows = [
         {"variant": each.variant.name, "words": each.variant.overrides, "drop": each.drop, "why": each.why,

@@ -80,8 +80,8 @@ def line(row: "Row") -> str:
 
 def _written(rows: "Sequence[Row]", rounds: int, out: Path) -> Iterator[Path]:
     """benchmark.json, and benchmark.png where there is something to draw."""
-    from exporter.artifact.benchmark.chart import draw
     from exporter.artifact.benchmark.compare import processor
+    from exporter.report.benchmark_chart import draw
 
     out.mkdir(parents=True, exist_ok=True)
     about = {"processor": processor(), "rounds": rounds, "rows": [row.plain() for row in rows]}

@@ -11,13 +11,13 @@ from PIL import Image
 
 import exporter
 from exporter.artifact.benchmark.cases import Case, cases, engine_names
-from exporter.artifact.benchmark.chart import draw, labels
 from exporter.artifact.benchmark.compare import Row, compared
 from exporter.artifact.manifest import read_manifest
-from exporter.cli import main
+from exporter.cli import main, verbs
 from exporter.cli.verbs import benchmark
 from exporter.common.errors import BuildError, RequestError
 from exporter.demo.scenes import scene
+from exporter.report.benchmark_chart import draw, labels
 from exporter.report.drawing import write_png
 from exporter.runtime import openvino
 from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
@@ -61,7 +61,9 @@ def told(*folders, engines=("all",), precisions=(), hints=(), more=()):
     flags = {"--engine": engines, "--precision": precisions, "--hint": hints}
     said = [argument for flag, values in flags.items() for value in values for argument in (flag, value)]
     with contextlib.redirect_stdout(io.StringIO()) as printed:
-        assert benchmark.run([*map(str, folders), *said, "--threads", "1", "--rounds", "2", *map(str, more)]) == 0
+        assert (
+            verbs.run("benchmark", [*map(str, folders), *said, "--threads", "1", "--rounds", "2", *map(str, more)]) == 0
+        )
     return printed.getvalue().splitlines()
 
 

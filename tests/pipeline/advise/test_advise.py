@@ -10,7 +10,7 @@ import pytest
 
 from exporter.artifact.benchmark.cases import Case
 from exporter.artifact.benchmark.compare import Row
-from exporter.cli import main
+from exporter.cli import main, verbs
 from exporter.cli.verbs import advise
 from exporter.common.errors import BuildError, RequestError
 from exporter.common.progress import Progress
@@ -98,7 +98,7 @@ def run(*arguments, out, save=None):
     """What the verb prints, line by line; what it raises goes through."""
     flags = ["--max-drop", "100", "--budget", "600", "--threads", "1", "--rounds", "2", "--out", str(out)]
     with contextlib.redirect_stdout(io.StringIO()) as printed:
-        assert advise.run([*arguments, *flags, *(["--save", save] if save else [])]) == 0
+        assert verbs.run("advise", [*arguments, *flags, *(["--save", save] if save else [])]) == 0
     return printed.getvalue().splitlines()
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from exporter.artifact.benchmark.compare import Row
+from exporter.report.figure import new_figure
 
 COLOURS = {"onnxruntime": "#d55e00", "openvino": "#0072b2"}  # told apart by colour-blind eyes too
 SHAPES = ("o", "s", "^", "D", "v", "P", "X")
@@ -18,11 +19,7 @@ def draw(rows: Sequence[Row], title: str, file: Path, marked: Row | None = None)
     shown = [row for row in rows if row.map is not None and row.p50_ms is not None]
     if not shown:
         return False
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9, 4.6 + 0.2 * len(shown)), layout="constrained")
-    axes = figure.subplots()
-    axes.spines[["top", "right"]].set_visible(False)
+    figure, (axes,) = new_figure(9, 4.6 + 0.2 * len(shown))
     precisions = dict.fromkeys(_precision(row) for row in shown)
     shapes = dict(zip(precisions, SHAPES * len(precisions), strict=False))
     for number, row in enumerate(shown, 1):
