@@ -16,7 +16,7 @@ from exporter.model.dfl import decode
 from exporter.model.graph_core import shaped
 from exporter.model.graph_outputs import WANTED, WITHOUT_NMS, convert, mismatch
 from exporter.model.head import Head
-from exporter.model.head.fits import declarations_that_fit, misdeclared
+from exporter.model.head.fits import Read, declarations_that_fit, misdeclared
 from exporter.model.head.operators import attach
 from exporter.model.head.plain import MisdeclaredError
 from exporter.model.head.plain import decode as decode_head
@@ -35,9 +35,12 @@ RANGES = (1 / 255, 1.0)  # of 0..255: how the network was trained is not known h
 
 class DeclaredNetwork(ABC):
     """images float32 [B, 3, H, W] → boxes [B, N, 4] xyxy in input pixels, scores [B, N, C], float32 tensors.
-    `num_classes` is C; `more_scores`: whether what follows the classes that its head counts may be scores too."""
+    `num_classes` is C. Where nothing is suggested, for whoever weighs heads against each other: `more_scores`, whether
+    what follows the classes that its head counts may be scores too; `background_wins`, the share of boxes in which what
+    the head takes for the background has the highest of all scores."""
 
     more_scores = False
+    background_wins = 1.0
 
     def __init__(
         self, head: Head, label: str, num_outputs: int, batch: int | None, sides: Sequence[int | None],
@@ -136,15 +139,26 @@ class DeclaredNetwork(ABC):
             seems = misdeclared(self._head, read, height, width)
         except MisdeclaredError as error:  # it has made sense at another size
             raise RequestError(f"{there} it gives {error}") from error
-        if self._head.num_read is not None:
-            every = read(self._head.model_copy(update={"num_classes": None, "classes": ()}))
-            self.more_scores = probe.leading_scores(every) != self._head.num_classes
+        if not suggests:
+            self._weigh(read)
         if seems:
             may_be_told = suggests and self._num_outputs == self._head.num_outputs
             fit = declarations_that_fit(self._head, read, height, width) if may_be_told else []
             declare = f"; or declare what it gives: {' or '.join(fit)}" if fit else ""
             told = convert("convert them") if self._head.is_contract else "another model/head"
+            if seems == probe.SWAPPED:
+                told, declare = "name them in the other order (model.outputs, or model.head.outputs)", ""
             raise RequestError(f"{self._label}: seems to give {seems}: {told}{declare}")
+
+    def _weigh(self, read: Read) -> None:
+        head = self._head
+        if head.num_read is not None:
+            every = read(head.model_copy(update={"num_classes": None, "classes": ()}))
+            self.more_scores = probe.leading_scores(every) != head.num_classes
+        if head.background != "none":
+            scores = np.concatenate([scores for _, scores in read(head.model_copy(update={"background": "none"}))])
+            column = scores.shape[2] - 1 if head.background == "last" else 0
+            self.background_wins = float((scores.argmax(axis=2) == column).mean())
 
     def _judged(self, given: list[tuple[Tensor, Tensor]], count: int, there: str) -> tuple[np.ndarray, np.ndarray]:
         """Boxes and scores of all images; of very many boxes some."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, EncodeError
 from onnx import external_data_helper, numpy_helper
 
 from exporter.common.errors import RequestError
@@ -51,6 +51,7 @@ def read_graph(path: Path, label: str) -> GraphFile:
             " as one file"
         ) from error
     whole = _whole(model, label)
+    _free_negative(model)
     _refuse_foreign_operators(model, label)
     model = _in_order(model, label)
     source = (
@@ -83,9 +84,19 @@ def opset_of(path: Path) -> int | None:
 
 
 def _whole(model: onnx.ModelProto, label: str) -> bytes:
-    if model.ByteSize() > MAX_BYTES:
-        raise RequestError(f"{label}: {model.ByteSize() / 1e9:.1f} GB: at most 2 GB can be taken")
-    return model.SerializeToString(deterministic=True)
+    try:
+        return model.SerializeToString(deterministic=True)
+    except (EncodeError, ValueError) as error:  # beyond MAX_BYTES: protobuf does not even say how many
+        raise RequestError(f"{label}: more than 2 GB with its tensors: so much cannot be taken") from error
+
+
+def _free_negative(model: onnx.ModelProto) -> None:
+    """Sides of -1, as some converters write free ones, are free."""
+    graph = model.graph
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        for side in value.type.tensor_type.shape.dim:
+            if side.dim_value < 0:
+                side.Clear()
 
 
 def _in_order(model: onnx.ModelProto, label: str) -> onnx.ModelProto:

@@ -24,7 +24,7 @@ def class_names(metadata: Mapping[str, str], label: str) -> tuple[str, ...] | No
     Read as JSON or as Python's own notation of a list or a dict of texts; nothing is run. Raises RequestError where
     something else stands there."""
     for key in KEYS:
-        if key in metadata:
+        if key in metadata and metadata[key].strip() not in ("", "{}", "[]"):
             names = _listed(_plain(metadata[key]))
             if names is None:
                 raise RequestError(

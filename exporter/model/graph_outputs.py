@@ -26,8 +26,9 @@ def seems(graph: onnx.GraphProto) -> str | None:
     if suppresses(graph):
         return nms_inside(graph)
     shapes = [shape for value in graph.output if len(shape := walk.shape_of(value) or ()) == 3]
-    if len(shapes) == 1:
-        return f"its one output seems to {_single(shapes[0])}: {convert('give boxes and scores as two outputs')}"
+    if len(shapes) == 1 and len(graph.output) == 1:
+        known = "" if shapes[0][2] == 4 else "declare it (model/head, or key by key in model.head), or "
+        return f"its one output seems to {_single(shapes[0])}: {known}{convert('give boxes and scores as two outputs')}"
     if len(graph.output) == 2 and not any(shape[2] == 4 for shape in shapes) and any(s[1] == 4 for s in shapes):
         return f"boxes are [B, 4, N], transposed: {convert('transpose them')}"
     return None
@@ -36,8 +37,9 @@ def seems(graph: onnx.GraphProto) -> str | None:
 def nms_inside(graph: onnx.GraphProto) -> str:
     """What to do about an NMS."""
     before = before_nms(graph)
-    told = f"cut it off in front of what it reads (model.cut={before}, or before that), or " if before else ""
-    return f"NMS is inside: {told.replace(chr(39), '')}{WITHOUT_NMS}"
+    where = f"model.cut=[{','.join(before)}]"
+    told = f"cut it off in front of what it reads ({where}, or before that), or " if before else ""
+    return f"NMS is inside: {told}{WITHOUT_NMS}"
 
 
 def convert(how: str) -> str:

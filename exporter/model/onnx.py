@@ -93,8 +93,10 @@ class OnnxModel(DeclaredHead):
 
         label = self._label
         file = self._read()
-        stored = class_names({each.key: each.value for each in file.model.metadata_props}, label)
-        stored = self.head.names_read(stored) if stored else None
+        stored = None
+        if self.class_names == "auto":
+            stored = class_names({each.key: each.value for each in file.model.metadata_props}, label)
+            stored = self.head.names_read(stored) if stored else None
         given = stored if self.class_names == "auto" else self.class_names
         head = self.head.counted(len(given) if given else None)
         network = GraphNetwork(file.model, None if self.outputs == "auto" else self.outputs, label, head)

@@ -21,6 +21,7 @@ MOST = 0.5  # of the columns of scores
 
 TWICE = (0.499, 0.7312)  # a sigmoid of 0..1; no network is that sure of every class of every box
 
+SWAPPED = "scores where boxes should be, and boxes where scores should be"
 ORDERS = {"x2, y2, x1, y1": (2, 3, 0, 1), "x1, x2, y1, y2": (0, 2, 1, 3)}
 """Where x1, y1, x2, y2 stand in other orders of the same numbers."""
 
@@ -48,7 +49,7 @@ def misread(given: Sequence[tuple[np.ndarray, np.ndarray]], height: int, width: 
     scores = np.concatenate([scores for _, scores in finite])
     in_unit = all(((boxes >= 0) & (boxes <= 1)).all() for boxes, _ in finite)
     if scores.shape[2] == 4 and in_unit and scores.max() > 2:
-        return "scores where boxes should be, and boxes where scores should be"
+        return SWAPPED
     size = np.array([width, height] * 2)
     found = [_boxes(boxes.reshape(-1, 4), size) for boxes, _ in finite]
     said = [found[0] if all(found) else None, _scores(scores)]
@@ -172,6 +173,12 @@ def are_scores(given: Sequence[tuple[np.ndarray, np.ndarray]]) -> bool:
     logits go below 0 or above 1 somewhere."""
     scores = np.concatenate([scores for _, scores in given])
     return _columns_of_scores(scores, slack=0) > MOST * scores.shape[2]
+
+
+def may_be_logits(given: Sequence[tuple[np.ndarray, np.ndarray]]) -> bool:
+    """Whether what a network gives itself, `given` as in `misread`, may be scores before an activation: what is never
+    below 0 is none, and what has scores in its first columns has them already."""
+    return leading_scores(given) == 0 and bool(min(scores.min() for _, scores in given) < -ROUNDED)
 
 
 def have_background(given: Sequence[tuple[np.ndarray, np.ndarray]]) -> bool:

@@ -36,9 +36,10 @@ def summary_lines(manifest: Manifest) -> Iterator[str]:
             f" {quantization.drop:.2f} points of mAP on calibration images, {quantization.max_drop:g} allowed"
         )
     network, rows = proof.network, proof.postprocessing
+    of = "the given file" if manifest.model.weights.kind == "onnx" else "torch"
     yield (
         f"  proof      boxes within {network.max_box_error:.3g} px (mean {network.mean_box_error:.2g}),"
-        f" scores within {network.max_score_error:.2g} (mean {network.mean_score_error:.2g}) of torch"
+        f" scores within {network.max_score_error:.2g} (mean {network.mean_score_error:.2g}) of {of}"
         + (f"; NMS: {rows.rows} rows, {rows.unexplained} wrong" if rows else "")
     )
     if placed := proof.nodes_by_provider:

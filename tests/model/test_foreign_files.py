@@ -120,7 +120,7 @@ def test_an_nms_inside_is_cut_off_where_the_line_says(save):
     path = save(behind_nms())
     for head in ("boxes_scores", "yolov8"):
         with pytest.raises(
-            RequestError, match=r"(NMS is inside: cut it off.*model\.cut=\[raw_boxes, raw_scores\])|reads 1"
+            RequestError, match=r"(NMS is inside: cut it off.*model\.cut=\[raw_boxes,raw_scores\])|reads 1"
         ):
             core_of(path, head)
     assert before_nms(behind_nms().graph) == ["raw_boxes", "raw_scores"]

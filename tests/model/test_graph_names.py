@@ -20,6 +20,7 @@ from tests.model.graphs import CLASSES, detector
         ({"class_names": '["a", "b"]', "names": "{0: 'other'}"}, ("a", "b")),
         ({"classes": json.dumps(["à", "b"])}, ("à", "b")),
         ({"stride": "32"}, None),
+        *(({"names": nothing}, None) for nothing in ("", "[]", " {} ")),
     ],
 )
 def test_names_are_read_as_tools_write_them(metadata, names):
@@ -29,7 +30,7 @@ def test_names_are_read_as_tools_write_them(metadata, names):
 @pytest.mark.parametrize(
     "text",
     [
-        "", "80", "[]", "{}", "['a', 3]", "{0: 'a', 2: 'b'}", "{'a': 0}", "['a\\nb']", "__import__('os').getcwd()",
+        "80", "['a', 3]", "{0: 'a', 2: 'b'}", "{'a': 0}", "['a\\nb']", "__import__('os').getcwd()",
         "['a' * 10]", "[" * 100_000, "-" * 100_000 + "1", "{0: " * 50_000, "[" + "'a'," * 400_000 + "]", "['a'",
         "{0: 'a" + "\\" * 99_999, '{"0": "a", "1": ["b"]}',
     ],

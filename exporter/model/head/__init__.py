@@ -16,6 +16,8 @@ from exporter.common.node import Settings
 from exporter.preprocessing.declared import Declared
 
 CORNERS = 4
+FROM_A_POINT = ("distances", "pixel_distances", "dfl")
+"""Decodings that start at a point of a cell."""
 MAPS = ("maps", "split_maps")
 
 
@@ -25,9 +27,9 @@ class Head(Settings):
     layout: Literal["split", "joined", "maps", "split_maps", "detections"] = "split"
     outputs: tuple[str, ...] | Literal["auto"] = "auto"
     columns: Literal["last", "first", "boxes_last", "classes_first"] = "last"
-    boxes: Literal["xyxy", "xywh", "cxcywh"] = "xyxy"
+    boxes: Literal["xyxy", "yxyx", "xywh", "cxcywh"] = "xyxy"
     unit: Literal["pixels", "relative"] = "pixels"
-    decoding: Literal["none", "yolox", "yolov5", "distances", "dfl"] = "none"
+    decoding: Literal["none", "yolox", "yolov5", "distances", "pixel_distances", "dfl"] = "none"
     objectness: bool = False
     activation: Literal["none", "sigmoid", "softmax"] = "none"
     background: Literal["none", "first", "last"] = "none"
@@ -62,8 +64,8 @@ class Head(Settings):
             yield f"decoding={self.decoding} needs strides, those of the maps in their order: [8, 16, 32]"
         if self.layout in MAPS and not raw:
             yield (
-                f"layout={self.layout} needs decoding (yolox, yolov5, distances, dfl); what is decoded is joined or"
-                " split"
+                f"layout={self.layout} needs decoding (yolox, yolov5, distances, pixel_distances, dfl); what is decoded"
+                " is joined or split"
             )
         if raw and (self.boxes != "xyxy" or self.unit != "pixels"):
             yield f"boxes, unit: have no effect with decoding={self.decoding}, which gives xyxy in pixels: leave them"
@@ -80,8 +82,8 @@ class Head(Settings):
                 f"strides={list(self.strides)}: size_multiple={self.size_multiple} must be a multiple of each of them,"
                 " or go into it"
             )
-        if self.origin != 0.5 and self.decoding not in ("distances", "dfl"):
-            yield "origin: only decoding=distances and dfl start at a point of a cell: leave it out"
+        if self.origin != 0.5 and self.decoding not in FROM_A_POINT:
+            yield f"origin: only decoding={', '.join(FROM_A_POINT)} start at a point of a cell: leave it out"
 
     def _about_columns(self) -> Iterator[str]:
         if self.columns == "boxes_last" and self.layout != "split":

@@ -1,6 +1,6 @@
 """Which other declarations would make sense of what a network gives, where the recipe's does not."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from itertools import product
 
 import numpy as np
@@ -16,6 +16,8 @@ MOST_TOLD = 3
 OUTSIDE, INSIDE = 0.2, 0.5
 """Of the boxes: at most so many of a wrong reading lie in the image, and at least so many of a right one."""
 
+DISTANCES = ("distances", "pixel_distances")
+BY_SIDES = ("xywh", "cxcywh")
 ACTIVATIONS = (
     ("none", "none"), ("sigmoid", "none"), ("none", "first"), ("none", "last"), ("softmax", "first"),
     ("softmax", "last"),
@@ -29,14 +31,17 @@ def misdeclared(head: Head, read: Read, height: int, width: int) -> str | None:
         return f"scores in 0..1 already, before model.head.activation={head.activation}"
     if seems := probe.misread(given, height, width):
         return seems
-    if head.decoding != "none" or head.boxes == "xyxy":
+    if head.decoding in DISTANCES:
+        key, readings = "decoding", DISTANCES
+    elif head.decoding == "none" and head.boxes in BY_SIDES:
+        key, readings = "boxes", ("xyxy", *BY_SIDES)
+    else:
         return None
-    inside = {
-        boxes: probe.share_inside(_boxes(read, head, boxes), height, width) for boxes in ("xyxy", "xywh", "cxcywh")
-    }
-    best = max(inside, key=lambda boxes: inside[boxes])
-    if inside[head.boxes] < OUTSIDE and inside[best] > INSIDE and probe.forward(_boxes(read, head, best)):
-        return f"boxes {best} ({inside[head.boxes]:.0%} lie in the image as {head.boxes}, {inside[best]:.0%} as {best})"
+    boxes = {each: [places for places, _ in read(head.model_copy(update={key: each}))] for each in readings}
+    inside = {each: probe.share_inside(places, height, width) for each, places in boxes.items()}
+    own, best = getattr(head, key), max(inside, key=lambda each: inside[each])
+    if inside[own] < OUTSIDE and inside[best] > INSIDE and probe.forward(boxes[best]):
+        return f"boxes {best} ({inside[own]:.0%} lie in the image as {own}, {inside[best]:.0%} as {best})"
     return None
 
 
@@ -64,13 +69,16 @@ def _others(head: Head, read: Read) -> Iterator[tuple[Head, dict[str, str]]]:
         scores = probe.leading_scores(read(_as_it_is(head))) - (head.background != "none")
         if scores > 0:
             yield head.model_copy(update={"num_classes": scores}), {"num_classes": str(scores)}
-    if head.layout == "detections":
-        activations: Sequence[tuple[str, str]] = ((head.activation, head.background),)
-    else:
-        activations = ACTIVATIONS if head.background == "none" else (*ACTIVATIONS, (head.activation, head.background))
-    places = product(("xyxy", "cxcywh", "xywh"), ("pixels", "relative"))
+    own = (head.activation, head.background)
+    activations = [each for each in ACTIVATIONS if head.layout != "detections" and each != own]
+    if head.activation == "none" and not probe.may_be_logits(read(_as_it_is(head))):
+        activations = [each for each in activations if each[0] == "none"]
+    places = product(("xyxy", "cxcywh", "xywh", "yxyx"), ("pixels", "relative"))
+    if head.decoding in DISTANCES:
+        (other,) = set(DISTANCES) - {head.decoding}
+        yield head.model_copy(update={"decoding": other}), {"decoding": other}
     for (boxes, unit), (activation, background) in product(
-        places if head.decoding == "none" else [(head.boxes, head.unit)], activations
+        places if head.decoding == "none" else [(head.boxes, head.unit)], [own, *activations]
     ):
         said = {"boxes": boxes, "unit": unit, "activation": activation, "background": background}
         changes = {key: value for key, value in said.items() if value != getattr(head, key)}
@@ -81,7 +89,3 @@ def _others(head: Head, read: Read) -> Iterator[tuple[Head, dict[str, str]]]:
 
 def _as_it_is(head: Head) -> Head:
     return head.model_copy(update={"activation": "none", "background": "none", "classes": ()})
-
-
-def _boxes(read: Read, head: Head, boxes: str) -> list[np.ndarray]:
-    return [places for places, _ in read(head.model_copy(update={"boxes": boxes}))]

@@ -9,7 +9,7 @@ import onnx_ir as ir
 
 from exporter.graph.append import Op, Outputs, Tensor, append
 from exporter.graph.core_outputs import DECODED_OUTPUTS
-from exporter.model.head import Head
+from exporter.model.head import FROM_A_POINT, Head
 
 SCOPE = "declared"
 
@@ -86,13 +86,16 @@ def _of_maps(op: Op, head: Head, outputs: list[Tensor]) -> Tensor:
 
 
 def _boxes(op: Op, head: Head, places: Tensor, images: Tensor, sides: list[int | None]) -> Tensor:
-    if head.decoding in ("distances", "dfl"):
+    if head.decoding in FROM_A_POINT:
         points, strides, _ = _grid(head, sides, head.origin)
         distances = _expected(op, head, places) if head.decoding == "dfl" else places
-        outwards = _constant(strides * np.array([-1, -1, 1, 1]), "outwards")
+        reach = 1 if head.decoding == "pixel_distances" else strides
+        outwards = _constant(reach * np.array([-1, -1, 1, 1]), "outwards")
         return op.Add(op.Mul(distances, outwards), _constant(np.tile(points, 2), "starts"))
     if head.decoding != "none":
         return _around_cells(op, head, places, sides)
+    if head.boxes == "yxyx":
+        places = op.Gather(places, [1, 0, 3, 2], axis=-1)
     first, second = _halves(op, places)
     if head.boxes == "xywh":
         places = op.Concat(first, op.Add(first, second), axis=-1)

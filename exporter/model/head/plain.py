@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from exporter.model.head import CORNERS, Head
+from exporter.model.head import CORNERS, FROM_A_POINT, Head
 from exporter.model.probe import ROUNDED
 
 DETECTION = 6  # numbers: a box, its score, its class
@@ -23,7 +23,11 @@ def decode(head: Head, outputs: Sequence[np.ndarray], height: int, width: int) -
     """Boxes [B, N, 4] xyxy in pixels of an input of that size and scores [B, N, C] in 0..1, float32.
 
     outputs: as the network gives them, in the order of the head's. Raises MisdeclaredError."""
-    outputs = [np.asarray(output, np.float32) for output in outputs]
+    with np.errstate(all="ignore"):  # what is not finite is said by whoever judges it
+        return _decode(head, [np.asarray(output, np.float32) for output in outputs], height, width)
+
+
+def _decode(head: Head, outputs: Sequence[np.ndarray], height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
     places, rest = _parts(head, outputs, height, width)
     _check(head, places, rest, height, width)
     if head.num_read is not None:
@@ -126,6 +130,14 @@ def _check(head: Head, places: np.ndarray, rest: np.ndarray, height: int, width:
                 f"{places.shape[1]} boxes, and strides {list(head.strides)} give {wanted} at {width} × {height}:"
                 " model.head.strides or anchors must be others"
             )
+    if head.layout == "detections":
+        numbers = np.rint(rest[..., 1][rest[..., 0] > 0])  # rows that are not used have no score
+        if numbers.size and not 0 <= numbers.min() <= numbers.max() < (head.num_classes or 1):
+            raise MisdeclaredError(
+                f"detections of classes {numbers.min():.0f} to {numbers.max():.0f}, where {head.num_classes} are"
+                f" counted from 0: model.head.num_classes, or the names of model.class_names, must be"
+                f" {numbers.max() + 1:.0f} at least"
+            )
     if head.objectness and head.activation == "none" and not _in_unit(rest[..., 0]):
         raise MisdeclaredError(
             f"numbers from {rest[..., 0].min():.4g} to {rest[..., 0].max():.4g} where objectness is wanted, in 0..1:"
@@ -141,7 +153,9 @@ def _boxes(head: Head, places: np.ndarray, height: int, width: int) -> np.ndarra
     if head.decoding != "none":
         return np.concatenate(list(_levels(head, places, height, width)), axis=1).astype(np.float32)
     first, second = places[..., :2], places[..., 2:]
-    if head.boxes == "xywh":
+    if head.boxes == "yxyx":
+        first, second = first[..., ::-1], second[..., ::-1]
+    elif head.boxes == "xywh":
         second = first + second
     elif head.boxes == "cxcywh":
         first, second = first - second / 2, first + second / 2
@@ -154,7 +168,8 @@ def _levels(head: Head, places: np.ndarray, height: int, width: int):  # noqa: A
 
     yolox (Ge et al. 2021, arXiv:2107.08430): centre (t + cell) · s, sides eᵗ · s. yolov5 (since release 2.0): centre
     (2σ(t) - 0.5 + cell) · s, sides (2σ(t))² · anchor. distances: left, top, right and bottom of a point of the cell, in
-    strides. dfl (Li et al. 2020, arXiv:2006.04388): the same, each the mean of a softmax over 0 … bins-1."""
+    strides; pixel_distances: in pixels (mmdet's RTMDet). dfl (Li et al. 2020, arXiv:2006.04388): distances, each the
+    mean of a softmax over 0 … bins-1."""
     start = 0
     for level, (h, w) in enumerate(head.num_cells(height, width)):
         stride = head.strides[level]
@@ -163,13 +178,15 @@ def _levels(head: Head, places: np.ndarray, height: int, width: int):  # noqa: A
         for anchor in head.anchors[level] if head.anchors else ((1.0, 1.0),):
             t = places[:, start : start + h * w]
             start += h * w
-            if head.decoding in ("distances", "dfl"):
+            if head.decoding in FROM_A_POINT:
                 if head.decoding == "dfl":
                     logits = t.reshape(*t.shape[:2], 4, head.bins).astype(np.float64)
                     weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
                     t = (weights * np.arange(head.bins)).sum(axis=-1) / weights.sum(axis=-1)
-                point = cell + head.origin
-                yield np.concatenate([point - t[..., :2], point + t[..., 2:]], axis=-1) * stride
+                if head.decoding != "pixel_distances":
+                    t = t * stride
+                point = (cell + head.origin) * stride
+                yield np.concatenate([point - t[..., :2], point + t[..., 2:]], axis=-1)
                 continue
             if head.decoding == "yolov5":
                 t = 2 / (1 + np.exp(-t))

@@ -14,7 +14,10 @@ from exporter.model.graph_network import GraphNetwork
 from exporter.model.head import Head
 
 NOT_READING = {"confidence_threshold", "nms_threshold", "preprocessing", "size_multiple"}
-USUAL_CLASSES = 80  # of detections whose file does not say how many there are
+USUAL_CLASSES = (80, 91, 365, 601, 1203)
+"""Of detections whose file does not say how many there are: COCO, its ids, Objects365, Open Images, LVIS."""
+RARE = 0.5
+"""A share of boxes: trained networks give the background more, for most boxes hold nothing."""
 
 
 @cache
@@ -36,15 +39,17 @@ def _place(path: Path) -> tuple[bool, bool, str]:
 
 class Fit(NamedTuple):
     """num_classes: how many the graph has with a head; of_the_head: how many the head has to say that there are, None:
-    the file says it, by a shape or by names; unread: the outputs that it leaves aside."""
+    the file says it, by a shape or by names; unread: the outputs that it leaves aside; likely: False where what the
+    head takes for the background is hardly ever the highest score."""
 
     num_classes: int
     of_the_head: int | None
     unread: list[str]
+    likely: bool = True
 
 
 def fitting(given: onnx.ModelProto, label: str, classes: int | None) -> dict[str, Fit]:
-    """By name the presets whose declaration a graph does not contradict.
+    """By name the presets whose declaration a graph does not contradict, the likelier ones first.
 
     classes: how many the file names, None: it names none. The graph is run on a few images for each reading of its
     outputs. Presets that read them alike fit alike: their names are all there is between them."""
@@ -57,12 +62,12 @@ def fitting(given: onnx.ModelProto, label: str, classes: int | None) -> dict[str
         found = known[reading]
         if found is not None:
             fit[name] = found
-    return fit
+    return dict(sorted(fit.items(), key=lambda each: not each[1].likely))
 
 
 def fit_of(given: onnx.ModelProto, label: str, head: Head, named: int | None) -> Fit | None:
     """How the head fits, None where the graph contradicts it; see `fitting`."""
-    told = [head.counted(named or USUAL_CLASSES)]
+    told = [head.counted(each) for each in ((named,) if named else USUAL_CLASSES)]
     if named and head.layout == "joined":  # what no scores can be may follow the classes
         told.append(head.model_copy(update={"num_classes": named}))
     for each in told:
@@ -72,7 +77,8 @@ def fit_of(given: onnx.ModelProto, label: str, head: Head, named: int | None) ->
             continue
         fits = named in (None, network.num_classes) and not network.more_scores
         by_file = named is not None and head.layout == "detections"
-        return Fit(network.num_classes, None if by_file else each.num_classes, network.unread) if fits else None
+        counted, likely = None if by_file else each.num_classes, network.background_wins >= RARE
+        return Fit(network.num_classes, counted, network.unread, likely) if fits else None
     return None
 
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from exporter.cli import main
+from exporter.common.errors import RequestError
 from exporter.config.check import check
 from exporter.config.compose import compose
 from exporter.model.head import Head
@@ -223,3 +224,53 @@ def test_an_output_that_is_a_sequence_is_named(tmp_path, capsys):
     onnx.save(model, tmp_path / "x.onnx")
     assert main(["inspect", str(tmp_path / "x.onnx")]) == 0
     assert "all: a sequence" in capsys.readouterr().out
+
+
+def test_a_head_with_background_is_taken_first_only_where_it_wins_in_most_boxes(tmp_path, capsys):
+    """As DETR and RT-DETR write their files: logits and pred_boxes, told apart by the activation alone."""
+    rng, boxes = np.random.default_rng(0), known(HEADS["detr"], batch=1)[0]
+    for background, first in ((0.97, "detr"), (0.02, "dfine")):
+        rest = rng.uniform(0.05, 1, (1, boxes.shape[1], 5))
+        scores = rest / rest.sum(-1, keepdims=True) * (1 - background)
+        onnx.save(network(encoded(HEADS["detr"], boxes, scores), ["boxes", "logits"]), tmp_path / "x.onnx")
+        assert main(["inspect", str(tmp_path / "x.onnx")]) == 0
+        shown = capsys.readouterr().out
+        assert f"{first}: guessed" in shown and "equally possible: " in shown and "detr" in shown
+
+
+def test_detections_of_more_classes_than_coco_has_and_than_the_file_names(tmp_path, capsys):
+    head = HEADS["yolo26"].model_copy(update={"num_classes": 300})
+    of = encoded(head, *known(head, batch=1, classes=300))
+    onnx.save(network(of), tmp_path / "x.onnx")
+    assert main(["inspect", str(tmp_path / "x.onnx")]) == 0
+    shown = capsys.readouterr().out
+    assert "365: guessed, for the file does not say how many" in shown and "model.head.num_classes=365" in shown
+    named = network(of)
+    onnx.helper.set_model_props(named, {"names": NAMES})
+    onnx.save(named, tmp_path / "x.onnx")
+    assert main(["inspect", str(tmp_path / "x.onnx")]) == 0
+    assert "it names 5 classes, and read as yolo26: " in (shown := capsys.readouterr().out)
+    assert "where 5 are counted from 0" in shown
+
+
+def test_oriented_boxes_lose_their_angle_which_is_said(tmp_path, capsys):
+    assert main(["inspect", saved(tmp_path, "masks behind", names=NAMES, task="obb")]) == 0
+    assert "the file is for obb, and only boxes, scores and classes are taken: boxes lose" in capsys.readouterr().out
+
+
+def test_names_that_cannot_be_read_are_said_and_those_of_the_recipe_do(tmp_path, capsys):
+    file = saved(tmp_path, "yolov8", names="a,b,c,d,e")
+    assert main(["inspect", file]) == 0
+    assert "5: what its metadata calls names is no list of class names" in capsys.readouterr().out
+    given = ["model=onnx", "model/head=yolov8", f"model.weights={file}", "input.height=64", "input.width=96"]
+    with pytest.raises(RequestError, match=r"no list of class names: give them as model\.class_names"):
+        check(compose(given)).model.load()
+    assert check(compose([*given, "model.class_names=[v,w,x,y,z]"])).model.load().class_names == tuple("vwxyz")
+
+
+def test_a_side_of_minus_one_is_free(tmp_path, capsys):
+    model = onnx.load(saved(tmp_path, "yolov8"))
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = -1
+    onnx.save(model, tmp_path / "x.onnx")
+    assert main(["inspect", str(tmp_path / "x.onnx")]) == 0
+    assert "build           exporter model=onnx model/head=" in capsys.readouterr().out

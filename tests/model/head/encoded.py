@@ -41,6 +41,8 @@ HEADS = {
     "some of the classes and no object": preset("detr", classes=(5, 3, 2, 1, 0)),
     "classes before boxes in maps": Head(layout="maps", columns="classes_first", decoding="dfl", strides=(8, 16, 32), activation="sigmoid", origin=0.25),
     "distances split": Head(layout="split", decoding="distances", strides=(16, 32), columns="first"),
+    "distances in pixels": Head(layout="split", decoding="pixel_distances", strides=(8, 16, 32), columns="first"),
+    "yxyx relative": Head(layout="joined", boxes="yxyx", unit="relative"),
     "xywh relative": Head(layout="joined", boxes="xywh", unit="relative"),
     "objectness and background": Head(layout="joined", objectness=True, activation="sigmoid", background="last"),
     "background first": Head(layout="joined", activation="softmax", background="first"),
@@ -124,8 +126,14 @@ def _places(head: Head, boxes: np.ndarray) -> np.ndarray:
     low, high = boxes[..., :2], boxes[..., 2:]
     centre, sides = (low + high) / 2, high - low
     if head.decoding == "none":
-        parts = {"xyxy": (low, high), "xywh": (low, sides), "cxcywh": (centre, sides)}[head.boxes]
-        return np.concatenate(parts, -1) / (np.array([WIDTH, HEIGHT] * 2) if head.unit == "relative" else 1)
+        scale = [HEIGHT, WIDTH] * 2 if head.boxes == "yxyx" else [WIDTH, HEIGHT] * 2
+        parts = {
+            "xyxy": (low, high),
+            "yxyx": (low[..., ::-1], high[..., ::-1]),
+            "xywh": (low, sides),
+            "cxcywh": (centre, sides),
+        }[head.boxes]
+        return np.concatenate(parts, -1) / (np.array(scale) if head.unit == "relative" else 1)
     x, y, stride, anchor = (np.array(each, float) for each in zip(*cells(head), strict=True))
     corner, stride = np.stack([x, y], -1), stride[:, None]
     if head.decoding == "yolox":
@@ -133,7 +141,10 @@ def _places(head: Head, boxes: np.ndarray) -> np.ndarray:
     if head.decoding == "yolov5":
         return np.concatenate([logit((centre / stride - corner + 0.5) / 2), logit(np.sqrt(sides / anchor) / 2)], -1)
     start = (corner + head.origin) * stride
-    distances = np.concatenate([start - low, high - start], -1) / stride
+    distances = np.concatenate([start - low, high - start], -1)
+    if head.decoding == "pixel_distances":
+        return distances
+    distances /= stride
     if head.decoding == "distances":
         return distances
     # all of the weight on the two bins around the distance

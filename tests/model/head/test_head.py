@@ -92,6 +92,9 @@ WRONG = {
     "scores said to be logits": ("yolov8", {"activation": "sigmoid"}, r"scores in 0\.\.1 already.*model.head.activation=none"),
     "logits said to be scores": ("dfine", {"activation": "none"}, "logits .*model.head.activation=sigmoid"),
     "softmax's logits said to be scores": ("detr", {"activation": "none", "background": "none"}, "beyond 0..1|logits"),
+    "more classes than are said": ("yolo26", {"num_classes": 3}, "detections of classes 0 to 4, where 3 are counted from 0: .*must be 5 at least"),
+    "distances in pixels said to be in strides": ("distances in pixels", {"decoding": "distances"}, r"boxes pixel_distances .*model\.head\.decoding=pixel_distances$"),
+    "yxyx said to be cxcywh": ("yxyx relative", {"boxes": "cxcywh"}, "boxes .*model.head.boxes="),
     "columns": ("yolov8", {"columns": "last"}, "9 boxes of 36 classes: model.head.columns=first would"),
     "no decoding": ("yolox", {"decoding": "none", "boxes": "cxcywh", "strides": []}, "seems to give boxes"),
     "strides": ("yolox", {"strides": [16, 32]}, "126 boxes, and strides .16, 32. give 30"),
@@ -105,6 +108,23 @@ def test_a_wrong_declaration_is_noticed_and_the_right_one_said(what):
     with pytest.raises(RequestError, match=said) as raised:
         declared(head, **changes)
     assert str(raised.value).startswith("x.onnx: ") and "\n" not in str(raised.value)
+
+
+def test_no_activation_is_proposed_for_what_are_scores_already_in_part_or_nearly():
+    head = HEADS["yolov8"]
+    boxes, scores = known(head, batch=1)
+    masks = np.random.default_rng(0).normal(0, 1000, (*scores.shape[:2], 32))
+    for given in (np.concatenate([scores, masks], -1), scores * np.float32(1.05 / scores.max())):
+        with pytest.raises(RequestError, match=r"logits|beyond") as raised:
+            GraphNetwork(network(encoded(head, boxes, given)), None, "x", head)
+        assert "activation" not in str(raised.value)
+
+
+def test_boxes_and_scores_in_the_other_order_are_to_be_named_in_the_right_one():
+    boxes, scores = known(Head(), batch=1, classes=4)
+    given = network([boxes, scores], ["scores", "boxes"])
+    with pytest.raises(RequestError, match=r"scores where boxes should be.*name them in the other order[^;]*$"):
+        GraphNetwork(given, ["boxes", "scores"], "x")
 
 
 def test_a_second_softmax_and_columns_that_are_no_scores_are_noticed():
@@ -154,7 +174,7 @@ def test_what_cannot_be_declared_is_one_line_each():
         ({"decoding": "yolov5", "strides": [8]}, "needs anchors"),
         ({"anchors": [[[1, 2]]]}, "only decoding=yolov5"),
         ({"strides": [7]}, "must be a multiple of each"),
-        ({"origin": 0}, "only decoding=distances and dfl"),
+        ({"origin": 0}, "only decoding=distances, pixel_distances, dfl"),
         ({"columns": "classes_first"}, "are one output, joined or maps"),
         ({"layout": "joined", "columns": "classes_first", "num_classes": 3}, "all before the box is classes"),
         ({"layout": "joined", "columns": "classes_first", "objectness": True}, "all before the box is classes"),

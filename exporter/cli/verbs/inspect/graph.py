@@ -18,10 +18,12 @@ from exporter.model import probe
 from exporter.model.declared_network import PROBED
 from exporter.model.graph_file import GraphFile, read_graph
 from exporter.model.graph_names import class_names
-from exporter.model.graph_outputs import seems, shown
+from exporter.model.graph_network import GraphNetwork
+from exporter.model.graph_outputs import shown
 from exporter.model.graph_said import fixed_sides, size_of
+from exporter.model.head import Head
 from exporter.model.head.libreyolo import family_name
-from exporter.model.head.presets import fitting
+from exporter.model.head.presets import fitting, presets
 from exporter.preprocessing.declared import Declared
 from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
 
@@ -37,10 +39,11 @@ def inspected(path: Path) -> tuple[list[str], Taken | None]:
     file = read_graph(path, str(path))
     metadata = {each.key: each.value for each in file.model.metadata_props}
     lines = list(_lines(path, file))
+    names, unread = None, ""
     try:
         names = class_names(metadata, str(path))
-    except RequestError:
-        names = None
+    except RequestError as error:
+        unread = str(error).removeprefix(f"{path}: ")
     lines += list(_of_metadata(metadata, names))
     model = in_float32(file.model)
     found = recognised(model, str(path), metadata, len(names) if names else None)
@@ -60,11 +63,19 @@ def inspected(path: Path) -> tuple[list[str], Taken | None]:
         keys["size_multiple"] = multiple
     dims = walk.inputs(model.graph)[0].type.tensor_type.shape.dim
     taken = Taken(found.preset, found.preprocessing, path, dims[0].dim_value or 1, height, width, keys)
-    return [*lines, *_of_the_recipe(taken, found, bool(names), sizes)], taken
+    said = unread or ("named in the file" if names else "")
+    return [*lines, *_of_the_recipe(taken, found, said, sizes), *_of_the_task(metadata.get("task", "detect"))], taken
 
 
-def _of_the_recipe(taken: Taken, found: Recognised, names: bool, sizes: str) -> Iterator[str]:
-    """names: whether the file names the classes; sizes: who says the size."""
+def _of_the_task(task: str) -> Iterator[str]:
+    """What of a file for another task than detection is not taken over."""
+    if task != "detect":
+        lost = ": boxes lose their angle, and those of turned objects are wrong" if task == "obb" else ""
+        yield row("task", f"the file is for {task[:LONGEST]}, and only boxes, scores and classes are taken{lost}")
+
+
+def _of_the_recipe(taken: Taken, found: Recognised, names: str, sizes: str) -> Iterator[str]:
+    """names: what the file says of the classes' names, "" for nothing; sizes: who says the size."""
     preset, fit, head = found.preset, found.fit, found.head
     yield row("head", f"{preset}: {'as the file says itself' if found.said else 'guessed from shapes and values'}")
     if found.others:
@@ -79,8 +90,8 @@ def _of_the_recipe(taken: Taken, found: Recognised, names: bool, sizes: str) -> 
     else:
         yield row("guessed", f"{fed} (the file does not say)")
     yield row("", f"size {taken.height} × {taken.width}: {sizes}")
-    said = "named in the file" if names else "not named in the file: class_0, class_1, …"
-    yield row("classes", f"{fit.num_classes}: {said}")
+    counted = "" if head.layout != "detections" or names else "guessed, for the file does not say how many; "
+    yield row("classes", f"{fit.num_classes}: {counted}{names or 'not named in the file: class_0, class_1, …'}")
     yield row("build", "exporter " + shlex.join(taken.overrides))
 
 
@@ -106,6 +117,8 @@ def _ranges(model: onnx.ModelProto) -> Iterator[str]:
     if len(inputs) != 1 or len(inputs[0].type.tensor_type.shape.dim) != 4:
         return
     dims = inputs[0].type.tensor_type.shape.dim
+    if dims[1].dim_value not in (0, 3):  # no images as here: `shown` says what they are
+        return
     batch, height, width = (dims[axis].dim_value or usual for axis, usual in ((0, 1), (2, PROBED), (3, PROBED)))
     images = np.resize(probe.images(height, width), (batch, 3, height, width)).astype(
         onnx.helper.tensor_dtype_to_np_dtype(inputs[0].type.tensor_type.elem_type)
@@ -141,12 +154,25 @@ def _why_none(model: onnx.ModelProto, path: Path, names: tuple[str, ...] | None,
     others = fitting(model, str(path), None) if names else {}
     if names and others:
         name, count = next((name, found.num_classes) for name, found in others.items())
+        if (head := presets()[name]).layout == "detections":
+            why = _refusal(model, path, head, len(names))
+            return f"it names {len(names)} classes, and read as {name}: {why}"
         return (
             f"it names {len(names)} classes, and as {name} it gives scores of {count}: model/head={name} and"
             f" model.class_names with {count} names"
             + (f", or model.head.num_classes={len(names)} if what follows is no class" if count > len(names) else "")
         )
-    return seems(model.graph) or "no head that is known by name fits what it gives: set the keys of model.head"
+    none = "no head that is known by name fits what it gives: set the keys of model.head"
+    return _refusal(model, path, Head(), None) or none
+
+
+def _refusal(model: onnx.ModelProto, path: Path, head: Head, classes: int | None) -> str:
+    """Why a build with that head would refuse it, and which declaration it would name."""
+    try:
+        GraphNetwork(model, None, str(path), head.counted(classes))
+    except RequestError as error:
+        return str(error).removeprefix(f"{path}: ").removeprefix(f"{shown(model.graph)}: ")
+    return ""
 
 
 def _sizes(model: onnx.ModelProto, metadata: dict[str, str]) -> tuple[int, int, str]:
