@@ -10,8 +10,10 @@ from typing import Any
 import onnx
 
 from exporter.artifact.manifest import Manifest
+from exporter.artifact.metadata import metadata, same
 from exporter.backend.engine import engine_of
 from exporter.common.errors import BuildError, RequestError
+from exporter.common.files import file_digest
 from exporter.graph.read_model import read_model
 from exporter.graph.walk import nodes, tensors
 from exporter.runtime.engine import Engine, Session, limits
@@ -19,9 +21,15 @@ from exporter.runtime.engine import Engine, Session, limits
 
 def artifact_session(folder: Path, manifest: Manifest, engine: Engine | None = None) -> Session:
     """The artifact of a folder in the engine that it is for, or in this one, if its input is what the manifest says.
-    Raises RequestError for a file that no build writes, BuildError for another input, and as `Engine.session`."""
+    Raises RequestError for a file that no build writes, BuildError where it is another than its manifest describes, and
+    as `Engine.session`."""
     path = folder / manifest.artifact.file
-    check_artifact(read_model(path), path)
+    model = read_model(path)
+    check_artifact(model, path)
+    for what, found, stated in metadata(model, manifest):
+        same(f"{path}: {what}", found, stated)
+    if file_digest(path) != manifest.artifact.sha256:
+        raise BuildError(f"{path}: is not the file that was built, whose sha256 its manifest says: build it again")
     pixels = math.prod(manifest.input.nominal_shape) // 3
     opened = (engine or engine_of(manifest.backend)).session(path, limits=limits(path.stat().st_size, pixels, path))
     found = [(each.name, each.type, _free(each.shape)) for each in opened.get_inputs()]

@@ -9,12 +9,11 @@ import onnx
 
 from exporter.artifact.bounded_session import artifact_session, check_artifact
 from exporter.artifact.manifest import Engine, Manifest, read_manifest
-from exporter.artifact.metadata import metadata
+from exporter.artifact.metadata import metadata, same
 from exporter.backend.engine import engine_of
 from exporter.common.errors import BuildError, RequestError
 from exporter.common.files import file_digest, is_file
 from exporter.common.limits import bounded, memory_for
-from exporter.common.messages import in_one_line
 from exporter.graph import facts
 from exporter.graph.clean import check
 from exporter.graph.read_model import read_model
@@ -33,12 +32,12 @@ def verify(folder: Path) -> Iterator[str]:
     path = folder / manifest.artifact.file
     if not is_file(path):
         raise RequestError(f"{folder}: holds no {manifest.artifact.file}, which its manifest describes")
-    _same("size in bytes", path.stat().st_size, manifest.artifact.bytes)
-    _same("sha256", file_digest(path), manifest.artifact.sha256)
+    same("size in bytes", path.stat().st_size, manifest.artifact.bytes)
+    same("sha256", file_digest(path), manifest.artifact.sha256)
     yield f"{path.name} has the manifest's size and sha256"
     for each in manifest.files[1:]:
         beside = folder / each.file
-        _same(f"sha256 of {each.file}", file_digest(beside) if is_file(beside) else None, each.sha256)
+        same(f"sha256 of {each.file}", file_digest(beside) if is_file(beside) else None, each.sha256)
         needs = f"; {_runs_on(each)}" if isinstance(each, Engine) else ""
         yield f"{each.file} has the manifest's sha256{needs}"
     model = read_model(path)
@@ -48,7 +47,7 @@ def verify(folder: Path) -> Iterator[str]:
     yield "the graph is valid ONNX (full check)"
     _check_countable(model, path)
     for name, found, stated in _facts(model, manifest):
-        _same(name, found, stated)
+        same(name, found, stated)
     yield "input, outputs, operators, opset, metadata and quantization are what the manifest says"
     yield from _run(path, manifest)
 
@@ -92,10 +91,7 @@ def _facts(model: onnx.ModelProto, manifest: Manifest) -> Iterator[tuple[str, An
     yield "operators", facts.operators(model), manifest.artifact.operators
     yield "opset", facts.opset(model), manifest.artifact.opset
     yield "ir_version", model.ir_version, manifest.artifact.ir_version
-    try:
-        yield from list(metadata(model, manifest))
-    except ValueError as error:
-        raise BuildError(f"its metadata holds what no artifact does: {in_one_line(error)}") from error
+    yield from metadata(model, manifest)
     quantization = manifest.quantization
     if quantization.precision in IN_FLOAT and facts.is_quantized(model):
         yield "quantization.precision", "integers", quantization.precision
@@ -111,7 +107,7 @@ def _run(path: Path, manifest: Manifest) -> Iterator[str]:
     grey = grey.astype(manifest.input.dtype)
     outputs = artifact_session(path.parent, manifest).run(None, {manifest.input.name: grey})
     for output, stated in zip(outputs, manifest.outputs, strict=True):
-        _same(f"dtype of {stated.name}", output.dtype.name, stated.dtype)
+        same(f"dtype of {stated.name}", output.dtype.name, stated.dtype)
         fits = len(output.shape) == len(stated.shape) and all(
             side == said or isinstance(said, str) for side, said in zip(output.shape, stated.shape, strict=True)
         )
@@ -119,8 +115,3 @@ def _run(path: Path, manifest: Manifest) -> Iterator[str]:
             raise BuildError(f"{stated.name} came out as {list(output.shape)}, the manifest says {stated.shape}")
     ran_in = engine_of(manifest.backend).label(path)
     yield f"it runs ({ran_in}), and what comes out has the stated shapes"
-
-
-def _same(what: str, found: Any, stated: Any) -> None:
-    if found != stated:
-        raise BuildError(f"{what}: the artifact has {found}, its manifest says {stated}: one of them was changed")

@@ -20,6 +20,12 @@ def program() -> int:
     # torch's threads wait for each other asleep, not spinning: two builds beside each other are proved in 28 s, not 68,
     # and one alone is as fast. It is read once, when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # whoever started this has closed it: what is printed goes nowhere, and no more than that
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))
+        else:
+            stream.reconfigure(errors="replace")  # its encoding may lack an arrow, which is no reason to fail
     return main()
 
 

@@ -77,7 +77,7 @@ def config(manifest: Manifest, backend: str, max_batch_size: int | None) -> str:
 def _max_batch_size(manifest: Manifest, backend: str, wanted: int | None) -> int:
     """How many images Triton may put together; 0 where the batch is fixed, or an output (`flat`) has none."""
     name = manifest.input.shape[0]
-    shared = isinstance(name, str) and manifest.input.layout != "hwc"
+    shared = manifest.input.batch_is_free
     if not shared or any(output.shape[0] != name for output in manifest.outputs):
         if wanted is not None:
             why = "its outputs have no batch: take postprocessing/format=batch" if shared else "its batch is fixed"

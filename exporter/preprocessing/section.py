@@ -65,6 +65,11 @@ class Input(Section):
         return [self.allowed[side].nominal if isinstance(side, str) else side for side in self.shape]
 
     @property
+    def batch_is_free(self) -> bool:
+        """Whether a run may be of any number of images; a raw image [h, w, 3] is one by itself."""
+        return self.layout != "hwc" and isinstance(self.shape[0], str)
+
+    @property
     def nominal_batch(self) -> int:
         """Images in one run; a raw image is one by itself."""
         return 1 if self.layout == "hwc" else self.nominal_shape[0]

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+import onnx
 import pytest
 from PIL import Image
 
@@ -67,6 +68,14 @@ NEVER = {
     "no version": (put(schema_version=None), "schema_version=None"),
     "configuration is a list": (put(recipe__config=[1]), "recipe.config"),
 }
+
+
+OTHERS = {
+    "classes in another order": put(model__class_names=[f"class_{i}" for i in reversed(range(8))]),
+    "another padding": put(preprocessing__geometry__padding__value=0),
+    "another threshold": put(postprocessing__nms__confidence_threshold=0.9),
+}
+"""What the graph says of itself too, in its metadata."""
 
 
 @pytest.fixture
@@ -216,3 +225,29 @@ def test_a_snippet_holds_strangers_words_as_text_only(place, text, folder, capsy
         refused(["snippet", "art"], "artifact.file", capsys)
     else:
         assert shape() == wanted
+
+
+@pytest.mark.parametrize("what", OTHERS)
+def test_predict_and_verify_hold_the_manifest_against_what_the_graph_says_of_itself(what, folder, capsys):
+    values = artifact(folder)
+    model = onnx.load(folder / "model.onnx")
+    sections = {"name": values["name"], "class_names": values["model"]["class_names"], "input": values["input"],
+                "preprocessing": values["preprocessing"], "postprocessing": values["postprocessing"]}  # fmt: skip
+    onnx.helper.set_model_props(model, {key: json.dumps(value) for key, value in sections.items()})
+    values = artifact(folder, model)
+    Image.new("RGB", (80, 60)).save("p.png")
+    assert main(["predict", "art", "p.png", "--out", "out"]) == 0
+    OTHERS[what](values)
+    (folder / "manifest.json").write_text(json.dumps(values))
+    capsys.readouterr()
+    for verb in (["predict", "art", "p.png", "--out", "other"], ["verify", "art"]):
+        refused(verb, "one of them was changed", capsys, code=1)
+
+
+def test_predict_does_not_run_a_file_that_is_not_the_one_that_was_built(folder, capsys):
+    artifact(folder)
+    data = bytearray((folder / "model.onnx").read_bytes())
+    data[data.index(b"detector")] ^= 1  # the graph's name: it runs as before
+    (folder / "model.onnx").write_bytes(data)
+    Image.new("RGB", (80, 60)).save("p.png")
+    refused(["predict", "art", "p.png", "--out", "out"], "is not the file that was built", capsys, code=1)

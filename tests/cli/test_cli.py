@@ -1,5 +1,6 @@
 """The verbs are the files of their folder: the help, the command line and the shell know each, and no list names them."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -97,3 +98,16 @@ def test_a_flag_that_a_verb_does_not_have_is_refused_in_one_line(words, unknown,
     assert main(words) == 2
     said = f"exporter: {words[0]} {unknown}: no such argument; exporter {words[0]} --help lists them\n"
     assert capsys.readouterr().err == said
+
+
+@pytest.mark.parametrize("closed", ["1>&-", "2>&-", "1>&- 2>&-"])
+def test_output_that_is_closed_is_no_reason_to_fail(closed):
+    command = f"{sys.executable} -m exporter --help {closed} && {sys.executable} -m exporter recipes {closed}"
+    assert subprocess.run(["sh", "-c", command], capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_an_encoding_without_our_characters_is_no_reason_to_fail(encoding):
+    command = [sys.executable, "-m", "exporter", "--help"]
+    done = subprocess.run(command, capture_output=True, check=False, env=os.environ | {"PYTHONIOENCODING": encoding})
+    assert done.returncode == 0 and b"+recipe=NAME [key=value ?]" in done.stdout and not done.stderr

@@ -37,8 +37,11 @@ class Case:
         subject = Subject(self.folder / self.manifest.artifact.file, input.name, array, self.engine)
         if self.batch == subject.batch:
             return subject
-        if isinstance(input.shape[0], int):
-            raise RequestError(f"takes {subject.batch} at a time: build it with input.batch=dynamic for {self.batch}")
+        if not input.batch_is_free:
+            without = " and without preprocessing=letterbox" if input.layout == "hwc" else ""
+            raise RequestError(
+                f"takes {subject.batch} at a time: build it with input.batch=dynamic{without} for {self.batch}"
+            )
         return subject.repeated(self.batch)
 
     @property

@@ -99,6 +99,12 @@ def test_threads_and_batches_are_what_was_asked_for(float_artifact, int8_artifac
     assert found[1].subject.array.shape[0] == 3
 
 
+def test_a_raw_image_is_one_and_not_repeated_to_many(float_artifact):
+    free = read_manifest(float_artifact).input
+    raw = free.model_copy(update={"shape": ["height", "width", 3], "layout": "hwc"})
+    assert free.batch_is_free and not raw.batch_is_free
+
+
 def test_an_engine_that_dies_of_it_is_a_row_that_says_so(float_artifact, monkeypatch):
     def die(self, model, threads=None, limits=None):
         raise BuildError("OpenVINO died of SIGFPE (open)")
