@@ -1,20 +1,22 @@
 """Kinds of arguments that several verbs take."""
 
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from exporter.evaluation import EvaluationNode
 
-# argparse makes one line of a ValueError that a type raises.
-
 
 def positive(argument: str) -> int:
     """A number of at least 1."""
-    number = int(argument)
-    if number < 1:
-        raise ValueError(argument)
-    return number
+    return at_least(1, argument)
+
+
+def at_least(least: int, argument: str) -> int:
+    """Raises what argparse makes a line of."""
+    if not argument.isdecimal() or int(argument) < least:
+        raise ArgumentTypeError(f"{argument!r}: give a whole number of at least {least}")
+    return int(argument)
 
 
 def positive_numbers(argument: str) -> list[int]:
@@ -24,10 +26,7 @@ def positive_numbers(argument: str) -> list[int]:
 
 def rounds(argument: str) -> int:
     """How often each is timed: at least 2, since quartiles are taken."""
-    number = int(argument)
-    if number < 2:
-        raise ValueError(argument)
-    return number
+    return at_least(2, argument)
 
 
 def add_threads(parser: ArgumentParser) -> None:
@@ -85,6 +84,6 @@ def labelled_images(given: Namespace) -> "EvaluationNode":
 
 
 def _bits(argument: str) -> int | str:
-    if argument != "auto" and not 8 <= int(argument) <= 16:
-        raise ValueError(argument)
+    if argument != "auto" and argument not in map(str, range(8, 17)):
+        raise ArgumentTypeError(f"{argument!r}: give 8 to 16, or auto")
     return argument if argument == "auto" else int(argument)

@@ -4,6 +4,7 @@ Exit codes: 0 done; 1 it failed (a build, a proof, a check that did not hold); 2
 (Ctrl-C), 143 terminated (SIGTERM).
 """
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -23,7 +24,7 @@ def program() -> int:
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:  # whoever started this has closed it: what is printed goes nowhere, and no more than that
-            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))
+            setattr(sys, name, io.TextIOWrapper(io.FileIO(os.devnull, "w")))
         else:
             stream.reconfigure(errors="replace")  # its encoding may lack an arrow, which is no reason to fail
     return main()

@@ -11,6 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
 from exporter.common.errors import RequestError
+from exporter.common.node import UNKNOWN_KEY
 from exporter.common.quoting import suggested
 
 
@@ -65,6 +66,9 @@ def validation_lines(error: ValidationError, prefix: str) -> Iterable[str]:
         text = f"{message[0].lower()}{message[1:]}"
         if problem["type"] == "extra_forbidden":
             text = "no such key"
+        if problem["type"] == UNKNOWN_KEY:
+            told = problem.get("ctx", {})
+            key, text = f"{key}.{told['key']}", one_of("no such key", told["key"], told["allowed"])
         clauses.setdefault(f"{key}{shown}", []).append(text.removeprefix("input "))
     return [f"{given}: {', or '.join(texts)}" for given, texts in clauses.items()]
 

@@ -26,7 +26,7 @@ class DemoEvaluation(GatedEvaluation):
             raise RequestError(
                 f"evaluation=demo: the model's classes are not the demo's, {listed(CLASS_NAMES)}, in this order; it has"
                 f" {listed(class_names)}: only networks trained on the synthetic images can be scored on them: take"
-                " evaluation=coco or evaluation=yolo with your own images"
+                " your own images, evaluation=coco or evaluation=yolo (of a verb: --coco or --yolo)"
             )
         found = []
         for i in range(self.num_images):

@@ -55,7 +55,8 @@ def check_checkpoint_file(path: Path) -> None:
     """Raises RequestError unless it is a file that is not empty and is called as checkpoints are."""
     size = check_file(path, f"give a checkpoint ({', '.join(SUFFIXES)})")
     if path.suffix not in SUFFIXES:
-        raise RequestError(f"{path}: not a kind of checkpoint that is read: give one of {', '.join(SUFFIXES)}")
+        known = f"give one of {', '.join(SUFFIXES)}, or with model=onnx and for inspect .onnx"
+        raise RequestError(f"{path}: not a kind of checkpoint that is read: {known}")
     if size == 0:
         raise RequestError(f"{path}: the file is empty: download or save it again")
 

@@ -96,7 +96,7 @@ def test_the_flag_of_a_planned_sweep_stands_anywhere(where, monkeypatch, capsys)
 )
 def test_a_flag_that_a_verb_does_not_have_is_refused_in_one_line(words, unknown, capsys):
     assert main(words) == 2
-    said = f"exporter: {words[0]} {unknown}: no such argument; exporter {words[0]} --help lists them\n"
+    said = f"exporter: {words[0]}: no such argument: {unknown}; exporter {words[0]} --help says more\n"
     assert capsys.readouterr().err == said
 
 

@@ -6,9 +6,14 @@ A new verb is a new file with what `Verb` lists. The help reads all of them: wha
 import importlib
 import pkgutil
 from argparse import ArgumentParser, Namespace
-from typing import Protocol, cast
+from typing import NoReturn, Protocol, cast
 
 from exporter.common.errors import RequestError
+
+
+class _Parser(ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise RequestError(f"{self.prog.removeprefix('exporter ')}: {message}; {self.prog} --help says more")
 
 
 class Verb(Protocol):
@@ -38,11 +43,12 @@ def load(name: str) -> Verb:
 
 
 def run(name: str, words: list[str]) -> int:
-    """Runs one of `names()` with the words after it; the exit code. Raises RequestError for a flag that it has not."""
+    """Runs one of `names()` with the words after it; the exit code. Raises RequestError for words that it does not
+    take."""
     verb = load(name)
-    parser = ArgumentParser(prog=f"exporter {name}", description=verb.SUMMARY)
+    parser = _Parser(prog=f"exporter {name}", description=verb.SUMMARY)
     verb.add_arguments(parser)
     given, unknown = parser.parse_known_intermixed_args(words)  # flags may stand between overrides, as in a build
     if unknown:
-        raise RequestError(f"{name} {' '.join(unknown)}: no such argument; exporter {name} --help lists them")
+        parser.error(f"no such argument: {' '.join(unknown)}")
     return verb.run(given)

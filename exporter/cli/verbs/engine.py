@@ -43,5 +43,5 @@ def run(given: Namespace) -> int:
     )
     where = made.gpus or "GPU unknown"
     print(f"{folder / made.file}: {made.bytes} bytes, {made.library} {made.tensorrt}, {where}")
-    print(f"  proof {made.proof}")
+    print(f"  proof: {', '.join(f'{key} {value}' for key, value in made.proof.items())}")
     return 0

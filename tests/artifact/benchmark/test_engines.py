@@ -137,9 +137,10 @@ def test_a_file_for_tensorrt_is_named_by_the_engine_that_cannot_take_its_plugin(
     ["--threads", "0"], ["--batch", "0"], ["--rounds", "1"],
 ])  # fmt: skip
 def test_what_is_not_known_is_refused_with_what_is(flags, capsys):
-    with pytest.raises(SystemExit, match="2"):
-        main(["benchmark", "nowhere", *flags])
-    assert f"argument {flags[-2]}: invalid" in capsys.readouterr().err
+    assert main(["benchmark", "nowhere", *flags]) == 2
+    said = capsys.readouterr().err
+    assert f"argument {flags[-2]}: " in said and repr(flags[-1]) in said and said.count("\n") == 1
+    assert "choose from" in said or "give a whole number of at least" in said
 
 
 @pytest.mark.parametrize("flags, said", [

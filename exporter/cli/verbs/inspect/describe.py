@@ -39,7 +39,16 @@ def describe(path: Path) -> Iterator[str]:
     yield row("thresholds", _thresholds(stored))
     yield from _preprocessing(stored)
     if network:
-        yield row("build", f"exporter model={network} model.weights={shlex.quote(str(path))}")
+        size = " input.size=auto" if _trained_size(stored) else ""
+        yield row("build", f"exporter model={network} model.weights={shlex.quote(str(path))}{size}")
+
+
+def _trained_size(stored: Stored) -> tuple[int, int] | None:
+    """Height and width that the steps declare; None where they do not, or cannot be taken."""
+    try:
+        return declared(stored.steps)[1] if stored.steps else None
+    except RequestError:
+        return None
 
 
 def _fit(network: str, checkpoint: Checkpoint) -> str:
