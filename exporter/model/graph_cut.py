@@ -1,12 +1,12 @@
 """A graph that ends earlier: at tensors inside of it that the recipe names, in front of what is not wanted."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 
 import onnx
 
 from exporter.common.errors import RequestError
-from exporter.graph.walk import leading_to
+from exporter.graph.walk import leading_to, shape_of
 
 
 def cut(given: onnx.ModelProto, names: Sequence[str], label: str) -> onnx.ModelProto:
@@ -37,11 +37,25 @@ def cut(given: onnx.ModelProto, names: Sequence[str], label: str) -> onnx.ModelP
 
 def before_nms(graph: onnx.GraphProto) -> list[str]:
     """The tensors that the first NonMaxSuppression reads as boxes and as scores, these before they were transposed to
-    [B, C, N] for it; empty where there is none."""
+    [B, C, N] for it, and both before anything else than the image comes in; empty where there is none."""
     producers = {name: node for node in graph.node for name in node.output}
     for node in graph.node:
         if node.op_type == "NonMaxSuppression":
             boxes, scores = node.input[:2]
             before = producers.get(scores)
-            return [boxes, before.input[0] if before is not None and before.op_type == "Transpose" else scores]
+            scores = before.input[0] if before is not None and before.op_type == "Transpose" else scores
+            return [_of_the_image(graph, name, producers) for name in (boxes, scores)]
     return []
+
+
+def _of_the_image(graph: onnx.GraphProto, name: str, producers: Mapping[str, onnx.NodeProto]) -> str:
+    """The tensor, or what of the image it is computed from before another input comes in: PaddleDetection's divides
+    boxes by a scale factor."""
+    images = {value.name for value in graph.input if len(shape_of(value) or ()) == 4}
+    others = {value.name for value in graph.input} - images - {tensor.name for tensor in graph.initializer}
+    while leading_to([name], graph)[1] & others and name in producers:
+        parts = [each for each in producers[name].input if leading_to([each], graph)[1] & images]
+        if len(parts) != 1:
+            break
+        name = parts[0]
+    return name

@@ -60,6 +60,8 @@ def summary_lines(manifest: Manifest) -> Iterator[str]:
 def _trained_line(manifest: Manifest) -> str | None:
     """What the network is fed, where that does not go without saying, and who said it."""
     trained, source = manifest.preprocessing.trained, manifest.preprocessing.source
+    if manifest.preprocessing.normalization is None:
+        return "  fed        with what is not known: set preprocessing=declared, or predict and evaluate have no input"
     if trained is None or source is None or trained.preprocessing is None:
         return None
     if trained.declared:

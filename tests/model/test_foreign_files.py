@@ -136,6 +136,23 @@ def test_an_nms_inside_is_cut_off_where_the_line_says(save):
         core_of(path, "boxes_scores", "model.cut=[raw_box]")
 
 
+def test_what_another_input_changes_in_front_of_the_nms_stands_behind_the_cut():
+    """PaddleDetection divides boxes by a scale factor, its second input, before its NMS reads them."""
+    model = behind_nms()
+    model.graph.input.append(helper.make_tensor_value_info("scale_factor", TensorProto.FLOAT, [1, 2]))
+    scaled = [
+        helper.make_node("Concat", ["scale_factor", "scale_factor"], ["twice"], axis=1),
+        helper.make_node("Div", ["raw_boxes", "twice"], ["scaled"]),
+    ]
+    (nms,) = (node for node in model.graph.node if node.op_type == "NonMaxSuppression")
+    nms.input[0] = "scaled"
+    nodes = [node for node in model.graph.node if node is not nms]
+    at = list(model.graph.node).index(nms)
+    del model.graph.node[:]
+    model.graph.node.extend([*nodes[:at], *scaled, nms, *nodes[at:]])
+    assert before_nms(model.graph) == ["raw_boxes", "raw_scores"]
+
+
 def test_a_second_input_that_only_leads_behind_the_cut_goes(save):
     model = network(outputs("dfine"), ["logits_boxes", "logits"])
     model.graph.input.append(helper.make_tensor_value_info("orig_target_sizes", TensorProto.FLOAT, [1, 1, 4]))
