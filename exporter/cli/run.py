@@ -21,6 +21,8 @@ def program() -> int:
     # torch's threads wait for each other asleep, not spinning: two builds beside each other are proved in 28 s, not 68,
     # and one alone is as fast. It is read once, when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # ONNX Runtime writes an id of the machine into the user's cache, for its maker, when it is imported.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:  # whoever started this has closed it: what is printed goes nowhere, and no more than that

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from exporter.cli import main, verbs
+from tests.attacks.making import artifact
 
 HELLO = """
 USAGE = "WHOM [--loud]"
@@ -111,3 +112,12 @@ def test_an_encoding_without_our_characters_is_no_reason_to_fail(encoding):
     command = [sys.executable, "-m", "exporter", "--help"]
     done = subprocess.run(command, capture_output=True, check=False, env=os.environ | {"PYTHONIOENCODING": encoding})
     assert done.returncode == 0 and b"+recipe=NAME [key=value ?]" in done.stdout and not done.stderr
+
+
+def test_onnx_runtime_is_told_to_report_nothing(tmp_path):
+    artifact(tmp_path / "art")
+    environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    environment.pop("ORT_DISABLE_TELEMETRY", None)
+    command = [sys.executable, "-m", "exporter", "verify", str(tmp_path / "art")]
+    assert subprocess.run(command, check=False, env=environment, capture_output=True).returncode == 0
+    assert not list((tmp_path / "cache").rglob("*deviceid*"))
