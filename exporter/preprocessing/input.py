@@ -45,11 +45,20 @@ class Input(Settings):
     def _multiple_of_the_usual_stride(cls, value: int) -> int:
         return _multiple(value, STRIDE)
 
+    @field_validator("size", "height", "width", mode="before")
+    @classmethod
+    def _pixels_or_a_word(cls, value: object, info: ValidationInfo) -> object:
+        if type(value) is int or value == "dynamic":
+            return value
+        if info.field_name != "size" and "size" not in info.data:
+            return "dynamic"  # of a wrong `size`, which the sides usually are, nothing more is said
+        raise ValueError("must be pixels, dynamic, or auto (the size that the weights are for)")
+
     @field_validator("size", "height", "width")
     @classmethod
     def _multiple_of_the_largest_stride(cls, value: int | str, info: ValidationInfo) -> int | str:
         """The network's own, which whoever checks the recipe gives as the context `multiple`, with `declared` where the
-        recipe says it itself. Of a wrong `size`, which the sides usually are, nothing more is said."""
+        recipe says it itself."""
         if isinstance(value, str) or (info.field_name != "size" and "size" not in info.data):
             return value
         facts = info.context or {}

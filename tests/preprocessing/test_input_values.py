@@ -1,0 +1,18 @@
+"""`input.size`: a wrong one is said once, with what is allowed."""
+
+import pytest
+
+from exporter.common.errors import RequestError
+from exporter.config.check import check
+from exporter.config.compose import compose
+
+
+@pytest.mark.parametrize(("given", "said"), [
+    ("input.size=big", "input.size='big': must be pixels, dynamic, or auto (the size that the weights are for)"),
+    ("input.height=1.5", "input.height=1.5: must be pixels, dynamic, or auto (the size that the weights are for)"),
+    ("input.size=641", "input.size=641: must be a multiple of 32 pixels, the network's largest stride: take 640 or 672"),
+])  # fmt: skip
+def test_a_wrong_size_is_one_clause(given, said):
+    with pytest.raises(RequestError) as raised:
+        check(compose(["+recipe=yolo_nas_s", given]))
+    assert str(raised.value) == said
