@@ -16,12 +16,12 @@ def has_contrast(pixels: "np.ndarray") -> bool:
     return bool(int(most) - int(least) >= LEAST * 255 if pixels.dtype == "uint8" else most > least)
 
 
-def low_contrast_line(what: str, flat: Sequence[str], total: int, fix: str) -> str | None:
+def low_contrast_line(flat: Sequence[str], total: int, fix: str) -> str | None:
     """The line that names those without contrast, None where there are none.
 
-    what: whose images they are; total: of how many; fix: what to do."""
+    total: of how many; fix: what to do."""
     if not flat:
         return None
     more = f" and {len(flat) - SHOWN} more" if len(flat) > SHOWN else ""
     named = ", ".join(flat[:SHOWN])
-    return f"{what}: {len(flat)} of {total} images have no contrast ({named}{more}): {fix}"
+    return f"{len(flat)} of {total} images have no contrast ({named}{more}): {fix}"

@@ -64,8 +64,8 @@ def evaluate(
             for values in (image, example.ground_truth.boxes, example.ground_truth.classes):
                 digest.update(np.ascontiguousarray(values).tobytes())
     fix = f"check them, and the bits that 16-bit images use ({depth_key}N)"
-    if line := low_contrast_line("evaluation", flat, len(examples), fix):
-        progress.warn(line)
+    if line := low_contrast_line(flat, len(examples), fix):
+        progress.warn(f"evaluation: {line}")
     ground_truths = [example.ground_truth for example in examples]
     own, *others = (scores(each, ground_truths, num_classes) for each in found)
     counted = np.bincount(np.concatenate([t.classes[~t.crowd] for t in ground_truths]), minlength=num_classes)

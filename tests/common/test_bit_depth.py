@@ -210,10 +210,10 @@ def test_contrast():
         assert has_contrast(image) is has
     assert not has_contrast(np.zeros((3, 4, 4), np.float32)) and has_contrast(np.array([0.0, 1e-3]))
     names = ["a.png", "b.png", "c.png", "d.png", "e.png"]
-    line = low_contrast_line("calibration", names, 9, "leave them out")
-    assert line == "calibration: 5 of 9 images have no contrast (a.png, b.png, c.png and 2 more): leave them out"
-    assert low_contrast_line("x", names[:1], 9, "y") == "x: 1 of 9 images have no contrast (a.png): y"
-    assert low_contrast_line("x", [], 9, "y") is None
+    line = low_contrast_line(names, 9, "leave them out")
+    assert line == "5 of 9 images have no contrast (a.png, b.png, c.png and 2 more): leave them out"
+    assert low_contrast_line(names[:1], 9, "y") == "1 of 9 images have no contrast (a.png): y"
+    assert low_contrast_line([], 9, "y") is None
 
 
 @pytest.mark.slow

@@ -1,6 +1,6 @@
 """The graph in the wanted precision."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from exporter.backend import BackendNode
     from exporter.calibration import CalibrationNode
+    from exporter.calibration.images import CalibrationImages
+    from exporter.calibration.section import Calibration
     from exporter.common.progress import Progress
     from exporter.model.loaded import LoadedModel, ModelFacts
     from exporter.postprocessing.nms import NmsNode
@@ -40,11 +42,8 @@ def quantize(
     network: gives it to those who work on it rather than on the graph; collect: see `Task`."""
     from torch import nn
 
-    from exporter.calibration.section import Calibration as CalibrationSection
-    from exporter.common.contrast import low_contrast_line
     from exporter.common.errors import RequestError
     from exporter.common.heap import trim
-    from exporter.evaluation.notes import warning
     from exporter.graph.facts import is_quantized
     from exporter.preprocessing.describe import preprocessing_section
     from exporter.quantization.task import ALREADY, Task
@@ -85,17 +84,33 @@ def quantize(
     )
     quantized = quantization.quantize(task)
     images.read_all()  # where what was seen of them is remembered, nobody has
-    if line := warning(odd, "calibration.strict=true"):
+    for line in _odd(images, odd):
         progress.warn(f"calibration: {line}")
+    return Calibrated(quantized, _described(calibration, images, odd))
+
+
+def _odd(images: "CalibrationImages", odd: Mapping[str, int]) -> Iterator[str]:
+    """What nobody should overlook of the images and, counted in `odd`, of the way to them."""
+    from exporter.common.contrast import low_contrast_line
+    from exporter.evaluation.notes import warning
+
+    if line := warning(odd, "calibration.strict=true"):
+        yield line
     if images.duplicates:
-        progress.warn(
-            f"calibration: {images.duplicates} of {images.num_images} images are the same, pixel by pixel, as one"
-            " before them: give different ones"
+        yield (
+            f"{images.duplicates} of {images.num_images} images are the same, pixel by pixel, as one before them: give"
+            " different ones"
         )
     fix = "leave them out, or say the bits that 16-bit images use with calibration.bit_depth"
-    if line := low_contrast_line("calibration", images.flat, images.num_images, fix):
-        progress.warn(line)
-    described = CalibrationSection(
+    if line := low_contrast_line(images.flat, images.num_images, fix):
+        yield line
+
+
+def _described(calibration: "CalibrationNode", images: "CalibrationImages", odd: dict[str, int]) -> "Calibration":
+    """The manifest's section `calibration`."""
+    from exporter.calibration.section import Calibration
+
+    return Calibration(
         name=calibration.name,
         method=calibration.method,
         num_images=images.num_images,
@@ -104,4 +119,3 @@ def quantize(
         labels=odd,
         bit_depth=images.depth.bits,
     )
-    return Calibrated(quantized, described)
