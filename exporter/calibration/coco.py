@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field
 
 from exporter.calibration import Tell
-from exporter.calibration.folder import spread
 from exporter.calibration.labelled import LabelledCalibration, ground_truths_of
 from exporter.common.errors import RequestError
 from exporter.common.files import files_digest, user_path
@@ -38,22 +37,19 @@ class CocoCalibration(LabelledCalibration):
         coco = self._read()
         if not coco.has_labels:
             return None
-        return ground_truths_of(coco.labelled(self._ids), class_names, geometry, tell)
+        return ground_truths_of(coco.labelled(self._some), class_names, geometry, tell)
 
     def _read(self) -> "CocoFile":
         from exporter.evaluation.coco_file import read_coco
 
         return read_coco("calibration", self.path, self.annotations, Notes(self.strict))
 
-    def _ids(self, ids: Sequence[int]) -> list[int]:
-        return spread(ids, self.num_images, self.seed)
-
     def _chosen(self) -> tuple[list[Path], Mapping[str, int]]:
         coco, files = self._read(), []
         if not coco.images:
             coco.notes.check()
             raise RequestError(f"{coco.given}: lists no images: give a file that lists some")
-        for identity in self._ids(list(coco.images)):
+        for identity in self._some(list(coco.images)):
             with coco.notes.collecting():
                 files.append(coco.image(identity))
         coco.notes.check()

@@ -62,7 +62,11 @@ class FolderCalibration(CalibrationNode):
     def _chosen(self) -> tuple[list[Path], Mapping[str, int]]:
         """The files, and what was odd about the way to them, see `exporter.evaluation.notes`."""
         files = list_images(user_path(self.path), "calibration.path", deep=True)
-        return spread(files, self.num_images, self.seed), {}
+        return self._some(files), {}
+
+    def _some(self, every: Sequence[T]) -> list[T]:
+        """Those of them that are taken: see `spread`."""
+        return spread(every, self.num_images, self.seed)
 
 
 def check_whole(files: Iterable[Path]) -> None:

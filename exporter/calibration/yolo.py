@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from exporter.calibration import Tell
-from exporter.calibration.folder import spread
 from exporter.calibration.labelled import LabelledCalibration, ground_truths_of
 from exporter.common.files import file_digest, user_path
 from exporter.common.geometry import Geometry
@@ -45,16 +44,13 @@ class YoloCalibration(LabelledCalibration):
         from exporter.evaluation.yolo import labelled_set
 
         data = self._read()
-        return ground_truths_of(labelled_set(data, self._spread), class_names, geometry, tell)
+        return ground_truths_of(labelled_set(data, self._some), class_names, geometry, tell)
 
     def _read(self) -> YoloData:
         return read_data("calibration", self.path, self.split, Notes(self.strict))
-
-    def _spread(self, images: Sequence[Path]) -> list[Path]:
-        return spread(images, self.num_images, self.seed)
 
     def _chosen(self) -> tuple[list[Path], Mapping[str, int]]:
         data = self._read()
         images = data.images()
         data.notes.check()
-        return self._spread(images), data.notes.counts
+        return self._some(images), data.notes.counts

@@ -1,5 +1,6 @@
 """What every engine that runs here has in common."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, Self
@@ -111,3 +112,10 @@ class Engine(Protocol):
     def placement(self, model: bytes, feeds: "dict[str, np.ndarray]") -> dict[str, int] | None:
         """How many nodes ran where, for an engine that may give some of them to another; None where it cannot."""
         ...
+
+
+def share_of_cores() -> int | None:
+    """What OMP_NUM_THREADS says: by that launchers share out the cores among processes, of which engines by themselves
+    take all. None where it says nothing."""
+    share = os.environ.get("OMP_NUM_THREADS", "")
+    return int(share) or None if share.isdecimal() else None

@@ -1,7 +1,6 @@
 """ONNX Runtime, in this process, with one of its execution providers."""
 
 import json
-import os
 import re
 import tempfile
 import time
@@ -18,7 +17,7 @@ import numpy as np
 from exporter.common.errors import BuildError, RequestError
 from exporter.common.limits import NO_MEMORY, alarm, bounded
 from exporter.common.messages import one_of
-from exporter.runtime.engine import Limits, Timed
+from exporter.runtime.engine import Limits, Timed, share_of_cores
 from exporter.runtime.onnx_bound import Bound
 from exporter.runtime.onnx_providers import PROVIDERS, Kind, Provider, check_provider, plugin_devices
 
@@ -258,14 +257,12 @@ def _why(error: Exception, kind: Kind) -> str:
 
 
 def session_options() -> Any:
-    """ONNX Runtime's own SessionOptions, with as many threads as OMP_NUM_THREADS says where it does: by that launchers
-    share out the cores among processes, and ONNX Runtime by itself takes them all."""
+    """ONNX Runtime's own SessionOptions, with as many threads as `share_of_cores` says where it does."""
     import onnxruntime as ort
 
     options = ort.SessionOptions()
-    share = os.environ.get("OMP_NUM_THREADS", "")
-    if share.isdecimal():
-        options.intra_op_num_threads = int(share)
+    if share := share_of_cores():
+        options.intra_op_num_threads = share
     return options
 
 

@@ -1,7 +1,6 @@
 """OpenVINO on the CPU, in a program of its own: see `exporter.runtime.openvino_worker`."""
 
 import importlib.util
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from exporter.common.errors import BuildError, RequestError
 from exporter.common.messages import one_of
 from exporter.runtime import openvino_worker
 from exporter.runtime.child import Arrays, Child
-from exporter.runtime.engine import Limits, Timed
+from exporter.runtime.engine import Limits, Timed, share_of_cores
 
 Precision = Literal["f32", "bf16", "f16"]
 Hint = Literal["latency", "throughput"]
@@ -88,8 +87,7 @@ class OpenVinoSession:
         check_precision(engine.precision)
         self._limits = limits or Limits(0, 0.0, "")
         self._child = started()
-        share = os.environ.get("OMP_NUM_THREADS", "")
-        threads = threads or (int(share) if share.isdecimal() and int(share) else None)
+        threads = threads or share_of_cores()
         config = {
             **engine.settings,
             "PERFORMANCE_HINT": engine.hint.upper(),
