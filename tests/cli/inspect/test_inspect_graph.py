@@ -40,6 +40,7 @@ def saved(tmp_path, what: str, outputs=None, /, **metadata: str):
         ("libreyolox", LIBRE | {"model_family": "yolox"}, ["libreyolox: as the file says itself", "BGR 0..255"]),
         ("masks behind", {"names": NAMES, "task": "segment"}, ["model.head.num_classes=5", "not read        what follows 5 classes of each box"]),
         ("paddle", {}, ["paddle: guessed", "what it is fed: not known, set preprocessing"]),
+        ("paddle_joined", {}, ["paddle_joined: guessed", "what it is fed: not known, set preprocessing"]),
         ("libreyolo9", LIBRE | {"model_family": "yolo9"}, ["libreyolo9: as the file says itself", "bottom right"]),
     ],
 )  # fmt: skip

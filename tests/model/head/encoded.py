@@ -22,7 +22,7 @@ def preset(name: str, **changes) -> Head:
 
 
 HEADS = {
-    **{name: preset(name) for name in ("yolov8", "yolo11", "yolov9", "yolov5", "yolox", "rfdetr", "dfine", "rtdetr", "detr", "libreyolo9", "libreyolox", "paddle", "yolov4", "nanodet")},
+    **{name: preset(name) for name in ("yolov8", "yolo11", "yolov9", "yolov5", "yolox", "rfdetr", "dfine", "rtdetr", "detr", "libreyolo9", "libreyolox", "paddle", "paddle_joined", "yolov4", "nanodet")},
     "yolo26": preset("yolo26", num_classes=CLASSES),
     "rtdetr_ultralytics": preset("rtdetr_ultralytics", num_classes=CLASSES),
     "yolox decoded": preset("yolox", decoding="none", boxes="cxcywh"),
