@@ -131,10 +131,11 @@ def _check(head: Head, places: np.ndarray, rest: np.ndarray, height: int, width:
                 " model.head.strides or anchors must be others"
             )
     if head.layout == "detections":
-        numbers = np.rint(rest[..., 1][rest[..., 0] > 0])  # rows that are not used have no score
-        if numbers.size and not 0 <= numbers.min() <= numbers.max() < (head.num_classes or 1):
+        # Rows that are not used have no score, or a class below 0: LibreYOLO's EfficientDet has such for COCO's gaps.
+        numbers = np.rint(rest[..., 1][rest[..., 0] > 0])
+        if numbers.size and numbers.max() >= (head.num_classes or 1):
             raise MisdeclaredError(
-                f"detections of classes {numbers.min():.0f} to {numbers.max():.0f}, where {head.num_classes} are"
+                f"detections of class {numbers.max():.0f}, where {head.num_classes} are"
                 f" counted from 0: model.head.num_classes, or the names of model.class_names, must be"
                 f" {numbers.max() + 1:.0f} at least"
             )

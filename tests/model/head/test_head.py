@@ -92,7 +92,7 @@ WRONG = {
     "scores said to be logits": ("yolov8", {"activation": "sigmoid"}, r"scores in 0\.\.1 already.*model.head.activation=none"),
     "logits said to be scores": ("dfine", {"activation": "none"}, "logits .*model.head.activation=sigmoid"),
     "softmax's logits said to be scores": ("detr", {"activation": "none", "background": "none"}, "beyond 0..1|logits"),
-    "more classes than are said": ("yolo26", {"num_classes": 3}, "detections of classes 0 to 4, where 3 are counted from 0: .*must be 5 at least"),
+    "more classes than are said": ("yolo26", {"num_classes": 3}, "detections of class 4, where 3 are counted from 0: .*must be 5 at least"),
     "distances in pixels said to be in strides": ("distances in pixels", {"decoding": "distances"}, r"boxes pixel_distances .*model\.head\.decoding=pixel_distances$"),
     "yxyx said to be cxcywh": ("yxyx relative", {"boxes": "cxcywh"}, "boxes .*model.head.boxes="),
     "columns": ("yolov8", {"columns": "last"}, "9 boxes of 36 classes: model.head.columns=first would"),
