@@ -303,3 +303,14 @@ def test_detections_need_the_number_of_classes():
     assert head.counted(7).num_classes == 7 and HEADS["yolo26"].counted(7).num_classes == 5
     with pytest.raises(RequestError, match=r"model\.head\.num_classes: must be set"):
         head.counted(None)
+
+
+def test_a_class_below_zero_is_no_class():
+    head = HEADS["yolo26"]
+    (rows,) = encoded(head, *known(head, batch=1))
+    rows[0, ::2, 5] = -1
+    boxes, scores = decode(head, [rows], HEIGHT, WIDTH)
+    assert not scores[0, ::2].any() and (scores[0, 1::2].max(axis=1) > 0).all()
+    core = attach(network([rows.astype(np.float32)], output_names(1)), head)
+    session = onnxruntime.InferenceSession(core.SerializeToString())
+    close(session.run(None, {"images": np.zeros((1, 3, HEIGHT, WIDTH), np.float32)}), (boxes, scores))
