@@ -41,6 +41,6 @@ def metadata(model: onnx.ModelProto, manifest: Manifest) -> Iterator[tuple[str, 
             if entry.key in sections:
                 found, wanted = (each.model_dump(mode="json", exclude=IN_MANIFEST)
                                  for each in (sections[entry.key].model_validate(found), wanted))  # fmt: skip
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise BuildError(f"its metadata holds what no artifact does: {in_one_line(error)}") from error
         yield f"metadata {entry.key}", found, wanted

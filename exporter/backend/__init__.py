@@ -76,6 +76,6 @@ class BackendNode(Node, ABC):
         return False
 
     def files(self, artifact: bytes, feeds: "Mapping[str, np.ndarray]") -> dict[str, bytes]:
-        """The engine's own form of the artifact, by file name, proved to give the same for `feeds`. Raises BuildError
-        where it does not."""
+        """The engine's own form of the artifact, by file name (model.ENDING), proved to give the same for `feeds`.
+        Raises BuildError where it does not."""
         return {}

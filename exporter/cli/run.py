@@ -24,11 +24,10 @@ def program() -> int:
     # ONNX Runtime writes an id of the machine into the user's cache, for its maker, when it is imported.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     for name in ("stdout", "stderr"):
-        stream = getattr(sys, name)
-        if stream is None:  # whoever started this has closed it: what is printed goes nowhere, and no more than that
-            setattr(sys, name, io.TextIOWrapper(io.FileIO(os.devnull, "w")))
-        else:
-            stream.reconfigure(errors="replace")  # its encoding may lack an arrow, which is no reason to fail
+        if getattr(sys, name) is None:  # closed by whoever started this: what is printed goes nowhere
+            setattr(sys, name, io.TextIOWrapper(io.FileIO(os.devnull, "w"), encoding="utf-8"))
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # an encoding without our arrows is no reason to fail
     return main()
 
 

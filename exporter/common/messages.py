@@ -11,7 +11,6 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
 from exporter.common.errors import RequestError
-from exporter.common.node import UNKNOWN_KEY
 from exporter.common.quoting import suggested
 
 
@@ -53,8 +52,8 @@ def explained(what: str) -> Iterator[None]:
 _TYPE = re.compile(r"(function-|constrained-|literal\[|tuple\[|list\[|dict\[)|(int|float|str|bool|none)$")
 
 
-def validation_lines(error: ValidationError, prefix: str) -> Iterable[str]:
-    """One clause a mistake: the key, what was given and what is allowed."""
+def validation_lines(error: ValidationError, prefix: str, allowed: Sequence[str] = ()) -> Iterable[str]:
+    """One clause a mistake: the key, what was given and what is allowed; allowed: the keys that there are."""
     clauses: dict[str, list[str]] = {}
     for problem in error.errors():
         key = ".".join([prefix, *(str(part) for part in problem["loc"] if not _TYPE.match(str(part)))])
@@ -65,10 +64,8 @@ def validation_lines(error: ValidationError, prefix: str) -> Iterable[str]:
         )
         text = f"{message[0].lower()}{message[1:]}"
         if problem["type"] == "extra_forbidden":
-            text = "no such key"
-        if problem["type"] == UNKNOWN_KEY:
-            told = problem.get("ctx", {})
-            key, text = f"{key}.{told['key']}", one_of("no such key", told["key"], told["allowed"])
+            here = allowed if len(problem["loc"]) == 1 else ()
+            text = one_of("no such key", str(problem["loc"][-1]), here) if here else "no such key"
         clauses.setdefault(f"{key}{shown}", []).append(text.removeprefix("input "))
     return [f"{given}: {', or '.join(texts)}" for given, texts in clauses.items()]
 

@@ -8,11 +8,7 @@ and what differs between its options is data and methods of that class: nobody o
 
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, model_validator
-from pydantic_core import PydanticCustomError
-
-UNKNOWN_KEY = "unknown_key"
-"""The type of error for a key that is none: `key`, and those that are `allowed`, in its context."""
+from pydantic import BaseModel, ConfigDict
 
 
 class UnknownOriginError(Exception):
@@ -24,17 +20,6 @@ class Settings(BaseModel):
     """Plain values of a recipe: a key too many or a wrong type is an error; nobody changes them."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _knows_every_key(cls, values: Any) -> Any:
-        """`extra` refuses a key too many as well, and does not say which there are."""
-        unknown = [key for key in values if key not in cls.model_fields] if isinstance(values, dict) else []
-        if unknown:
-            raise PydanticCustomError(
-                UNKNOWN_KEY, "no such key", {"key": str(unknown[0]), "allowed": list(cls.model_fields)}
-            )
-        return values
 
 
 class Node(Settings):

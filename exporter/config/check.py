@@ -137,14 +137,16 @@ def _values(
     for name in names:
         place = name if name in SETTINGS else GROUPS[name].place
         try:
-            if kind := SETTINGS.get(name):
-                values[name] = kind.model_validate(config.get(name, {}), context=facts)
-            else:
-                values[name] = node_of(_at(config, place), GROUPS[name])
-        except ValidationError as error:
-            problems += validation_lines(error, place)
+            kind, given = SETTINGS.get(name), config.get(name, {})
+            if kind is None:
+                kind, given = node_of(_at(config, place), GROUPS[name])
         except RequestError as error:
             problems.append(str(error))
+            continue
+        try:
+            values[name] = kind.model_validate(given, context=facts)
+        except ValidationError as error:
+            problems += validation_lines(error, place, list(kind.model_fields))
     return values, problems
 
 

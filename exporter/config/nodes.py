@@ -38,16 +38,16 @@ SECTIONS: dict[str, type[Settings]] = {"model.head": Head}
 PLACES = tuple(base.place for base in GROUPS.values())
 
 
-def node_of(values: Any, base: type[Node]) -> Node:
-    """The node of this base that `values` describe. Raises RequestError for a `_target_` that is none, pydantic's
-    ValidationError for values that it does not take."""
+def node_of(values: Any, base: type[Node]) -> tuple[type[Node], dict[str, Any]]:
+    """The class of the node of this base that `values` describe, and what it is made with. Raises RequestError for a
+    `_target_` that is none."""
     if not isinstance(values, dict) or "_target_" not in values:
         raise RequestError(f"{base.place}: not a node: it has no _target_")
     target = str(values["_target_"])
     arguments = {key: value for key, value in values.items() if key != "_target_"}
     found = own_class(target, base) if target.startswith("exporter.") else _imported(target, base.place)
     if inspect.isclass(found) and issubclass(found, base) and not inspect.isabstract(found):
-        return found.model_validate(arguments)
+        return found, arguments
     around = adapter(base)
     if target.startswith("exporter.") or around is None:
         raise RequestError(
@@ -56,7 +56,7 @@ def node_of(values: Any, base: type[Node]) -> Node:
         )
     own = {key: value for key, value in arguments.items() if key in around.model_fields}
     rest = {key: value for key, value in arguments.items() if key not in around.model_fields}
-    return around.model_validate({"target": target, "arguments": rest, **own})
+    return around, {"target": target, "arguments": rest, **own}
 
 
 def own_class(target: str, base: type[Node]) -> type | None:

@@ -78,8 +78,12 @@ class DeclaredNetwork(ABC):
         """Its outputs, as they are, in the order in which the head reads them."""
 
     def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """A graph of a fixed batch takes any number of images all the same."""
-        groups = [self._read(*each) for each in self._groups(images.numpy())]
+        """A graph of a fixed batch takes any number of images all the same. Raises RequestError where an image shows
+        that the head is another."""
+        try:
+            groups = [self._read(*each) for each in self._groups(images.numpy())]
+        except MisdeclaredError as error:  # which the images that it was judged by did not show
+            raise RequestError(f"{self._label}: on an image it gives {error}") from error
         boxes, scores = (torch.cat(each)[: len(images)] for each in zip(*groups, strict=True))
         return boxes, scores
 

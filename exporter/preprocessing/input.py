@@ -25,6 +25,14 @@ def _multiple(value: int, stride: int, of: str = USUAL) -> int:
     return value
 
 
+def _is_whole(value: object) -> bool:
+    """Whether pydantic and YAML would take it for a whole number, text included."""
+    try:
+        return not isinstance(value, bool) and float(value).is_integer()  # pyright: ignore[reportArgumentType]
+    except (TypeError, ValueError):
+        return False
+
+
 class Input(Settings):
     """What the artifact takes. Sizes in pixels; `min_size`, `nominal_size` and `max_size` are those of a side that is
     dynamic."""
@@ -48,8 +56,8 @@ class Input(Settings):
     @field_validator("size", "height", "width", mode="before")
     @classmethod
     def _pixels_or_a_word(cls, value: object, info: ValidationInfo) -> object:
-        if type(value) is int or value == "dynamic":
-            return value
+        if value == "dynamic" or _is_whole(value):
+            return value if value == "dynamic" else int(float(value))  # pyright: ignore[reportArgumentType]
         if info.field_name != "size" and "size" not in info.data:
             return "dynamic"  # of a wrong `size`, which the sides usually are, nothing more is said
         raise ValueError("must be pixels, dynamic, or auto (the size that the weights are for)")

@@ -68,10 +68,11 @@ def _trained_line(manifest: Manifest) -> str | None:
         others = [key for key, who in (("normalisation", source.normalization), ("resize and padding", source.geometry))
                   if who == "recipe"]  # fmt: skip
         but = f"; the recipe has its own {' and '.join(others)}" if others else ""
-        height, width = manifest.input.nominal_image
-        if trained.size not in (None, (height, width)):
-            theirs = f"{trained.size[0]} × {trained.size[1]}"
-            but += f"; at {theirs}, which input.size=auto takes, and built for {height} × {width}"
+        geometry, free = manifest.preprocessing.geometry, {"height", "width"} & set(manifest.input.shape)
+        fixed = manifest.preprocessing.geometry_inside_graph or not free
+        if fixed and geometry and trained.size and trained.size != (geometry.height, geometry.width):
+            theirs, ours = f"{trained.size[0]} × {trained.size[1]}", f"{geometry.height} × {geometry.width}"
+            but += f"; at {theirs}, which input.size=auto takes, and built for {ours}"
         return f"  trained on {trained.preprocessing}, as the {trained.source} says{but}"
     if source.normalization == "model" and manifest.model.weights.kind in ("file", "onnx", "memory"):
         return (

@@ -31,7 +31,7 @@ DISTRIBUTIONS = {
 BESIDE = {"torch": ("onnxscript", "onnx_ir"), "onnxscript": ("onnx_ir",)}
 
 # These read words, write pages or talk to people: no result depends on them.
-NO_MATTER = frozenset({"hydra", "omegaconf", "pydantic", "pydantic_core", "rich", "yaml"})
+NO_MATTER = frozenset({"hydra", "omegaconf", "pydantic", "rich", "yaml"})
 
 PAGES = (".css", ".html", ".js")
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from exporter.cli import main
-from tests.attacks.making import artifact
+from tests.attacks.making import artifact, good
 
 FREE = ["batch", 3, 64, 64]
 
@@ -251,3 +251,12 @@ def test_predict_does_not_run_a_file_that_is_not_the_one_that_was_built(folder, 
     (folder / "model.onnx").write_bytes(data)
     Image.new("RGB", (80, 60)).save("p.png")
     refused(["predict", "art", "p.png", "--out", "out"], "is not the file that was built", capsys, code=1)
+
+
+def test_metadata_that_is_nested_without_end_is_one_line(folder, capsys):
+    model = good()
+    onnx.helper.set_model_props(model, {"class_names": "[" * 100_000})
+    artifact(folder, model)
+    Image.new("RGB", (80, 60)).save("p.png")
+    for verb in (["predict", "art", "p.png", "--out", "out"], ["verify", "art"]):
+        refused(verb, "its metadata holds what no artifact does", capsys, code=1)

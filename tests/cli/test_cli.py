@@ -1,5 +1,6 @@
 """The verbs are the files of their folder: the help, the command line and the shell know each, and no list names them."""
 
+import json
 import os
 import subprocess
 import sys
@@ -111,7 +112,7 @@ def test_output_that_is_closed_is_no_reason_to_fail(closed):
 def test_an_encoding_without_our_characters_is_no_reason_to_fail(encoding):
     command = [sys.executable, "-m", "exporter", "--help"]
     done = subprocess.run(command, capture_output=True, check=False, env=os.environ | {"PYTHONIOENCODING": encoding})
-    assert done.returncode == 0 and b"+recipe=NAME [key=value ?]" in done.stdout and not done.stderr
+    assert done.returncode == 0 and rb"+recipe=NAME [key=value \u2026]" in done.stdout and not done.stderr
 
 
 def test_onnx_runtime_is_told_to_report_nothing(tmp_path):
@@ -121,3 +122,21 @@ def test_onnx_runtime_is_told_to_report_nothing(tmp_path):
     command = [sys.executable, "-m", "exporter", "verify", str(tmp_path / "art")]
     assert subprocess.run(command, check=False, env=environment, capture_output=True).returncode == 0
     assert not list((tmp_path / "cache").rglob("*deviceid*"))
+
+
+def test_data_is_never_written_with_other_characters(tmp_path):
+    values = artifact(tmp_path / "art")
+    values["model"]["class_names"][0] = "vélo"
+    (tmp_path / "art" / "manifest.json").write_text(json.dumps(values))
+    command = [sys.executable, "-m", "exporter", "labels", str(tmp_path / "art")]
+    for encoding, code in (("ascii", 2), ("utf-8", 0)):
+        done = subprocess.run(
+            command, capture_output=True, check=False, env=os.environ | {"PYTHONIOENCODING": encoding}
+        )
+        assert done.returncode == code and done.stdout.startswith(b"v\xc3\xa9lo\n" if code == 0 else b"")
+    assert (
+        b"which lacks"
+        in subprocess.run(
+            command, capture_output=True, check=False, env=os.environ | {"PYTHONIOENCODING": "ascii"}
+        ).stderr
+    )

@@ -7,6 +7,7 @@ import pytest
 
 import exporter
 from exporter.cli import main
+from tests.outside.acme.plain import Plain
 
 ACME = ["hydra.searchpath=[pkg://tests.outside.acme.conf]", "trust=[tests.outside.acme]"]
 SMALL = ["input.size=64", "proof.num_images=2", "proof.num_scenes=0", "store.path=none"]
@@ -50,3 +51,11 @@ def test_a_class_of_another_group_is_refused():
     overrides = [*ACME, "model=small", "backend=plain", "backend._target_=tests.outside.acme.best.Best", *SMALL]
     with pytest.raises(exporter.RequestError, match=r"give a class with the base exporter\.backend\.BackendNode"):
         exporter.build(overrides=overrides)
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "model.engine", "a.plain", "report.html", "sub/model.x", "model"])
+def test_a_backend_writes_no_file_of_another_name(name, tmp_path, monkeypatch):
+    monkeypatch.setattr(Plain, "files", lambda self, artifact, feeds: {name: b""})
+    with pytest.raises(exporter.BuildError, match=r"such files are called model\.ENDING"):
+        exporter.build(overrides=[*ACME, *OPTIONS, *SMALL, f"output_dir={tmp_path / 'out'}"])
+    assert not (tmp_path / "out").exists()

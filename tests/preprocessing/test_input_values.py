@@ -16,3 +16,8 @@ def test_a_wrong_size_is_one_clause(given, said):
     with pytest.raises(RequestError) as raised:
         check(compose(["+recipe=yolo_nas_s", given]))
     assert str(raised.value) == said
+
+
+@pytest.mark.parametrize("given", ["input.size=320", "input.size='320'", "input.size=320.0"])
+def test_a_whole_number_is_one_however_it_is_written(given):
+    assert check(compose(["+recipe=yolo_nas_s", given])).input.height == 320

@@ -48,7 +48,9 @@ def run(name: str, words: list[str]) -> int:
     verb = load(name)
     parser = _Parser(prog=f"exporter {name}", description=verb.SUMMARY)
     verb.add_arguments(parser)
-    given, unknown = parser.parse_known_intermixed_args(words)  # flags may stand between overrides, as in a build
+    given, unknown = parser.parse_known_args(words)
+    if unknown:  # flags may stand between overrides, as in a build
+        given, unknown = parser.parse_known_intermixed_args(words)
     if unknown:
         parser.error(f"no such argument: {' '.join(unknown)}")
     return verb.run(given)

@@ -13,7 +13,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(given: Namespace) -> int:
     from exporter.artifact.manifest import read_manifest
+    from exporter.cli.data import print_data
     from exporter.deploy.labels import labels
 
-    print(labels(read_manifest(given.dir)), end="")
+    print_data(labels(read_manifest(given.dir)))
     return 0

@@ -11,7 +11,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(given: Namespace) -> int:
+    from exporter.cli.data import print_data
     from exporter.config.schema.schema import schema_text
 
-    print(schema_text(), end="")
+    print_data(schema_text())
     return 0

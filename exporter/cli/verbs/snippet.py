@@ -15,7 +15,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(given: Namespace) -> int:
+    from exporter.cli.data import print_data
     from exporter.deploy.snippet.write import snippet
 
-    print(snippet(given.dir, given.language), end="")
+    print_data(snippet(given.dir, given.language))
     return 0

@@ -132,7 +132,7 @@ def _check(head: Head, places: np.ndarray, rest: np.ndarray, height: int, width:
             )
     if head.layout == "detections":
         # Rows that are not used have no score, or a class below 0: LibreYOLO's EfficientDet has such for COCO's gaps.
-        numbers = np.rint(rest[..., 1][rest[..., 0] > 0])
+        numbers = np.rint(rest[..., 1][(rest[..., 0] > 0) & np.isfinite(rest[..., 1])])
         if numbers.size and numbers.max() >= (head.num_classes or 1):
             raise MisdeclaredError(
                 f"detections of class {numbers.max():.0f}, where {head.num_classes} are"

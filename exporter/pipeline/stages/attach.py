@@ -1,7 +1,9 @@
 """The artifact: the core between what the camera gives and what the application takes."""
 
+import re
 from typing import TYPE_CHECKING
 
+from exporter.common.errors import BuildError
 from exporter.common.heap import trim
 
 if TYPE_CHECKING:
@@ -11,6 +13,10 @@ if TYPE_CHECKING:
     from exporter.backend.request import Request
     from exporter.model.loaded import ModelFacts
     from exporter.pipeline.stages.calibrated import Calibrated
+
+OF_A_BACKEND = re.compile(r"model\.(?!onnx$|engine$)[A-Za-z0-9_]+")
+"""Names of the files that a backend may write beside the artifact: no two have one ending, by which the manifest has
+them."""
 
 
 def artifact(
@@ -75,4 +81,7 @@ def engine_files(artifact: bytes, model: "ModelFacts", request: "Request", backe
     from exporter.benchmark.subject import example_input
 
     input = request.input_section(onnx.load_from_string(artifact))
-    return backend.files(artifact, {input.name: example_input(input, request.preprocessing_section())})
+    files = backend.files(artifact, {input.name: example_input(input, request.preprocessing_section())})
+    if strange := [name for name in files if not OF_A_BACKEND.fullmatch(name)]:
+        raise BuildError(f"backend={backend.name}: writes {strange[0]!r}: such files are called model.ENDING")
+    return files

@@ -236,7 +236,7 @@ def test_a_head_with_background_is_taken_first_only_where_it_wins_in_most_boxes(
         onnx.save(network(encoded(HEADS["detr"], boxes, scores), ["boxes", "logits"]), tmp_path / "x.onnx")
         assert main(["inspect", str(tmp_path / "x.onnx")]) == 0
         shown = capsys.readouterr().out
-        assert f"{first}: guessed" in shown and "equally possible: " in shown and "detr" in shown
+        assert f"  head            {first}: guessed" in shown and "equally possible: " in shown
 
 
 def test_detections_of_more_classes_than_coco_has_and_than_the_file_names(tmp_path, capsys):

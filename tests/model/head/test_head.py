@@ -314,3 +314,24 @@ def test_a_class_below_zero_is_no_class():
     core = attach(network([rows.astype(np.float32)], output_names(1)), head)
     session = onnxruntime.InferenceSession(core.SerializeToString())
     close(session.run(None, {"images": np.zeros((1, 3, HEIGHT, WIDTH), np.float32)}), (boxes, scores))
+
+
+def test_an_image_that_shows_more_classes_than_those_it_was_judged_by_is_one_line():
+    head = HEADS["yolo26"].model_copy(update={"num_classes": 3})
+    (rows,) = encoded(head, *known(head, batch=1, classes=3))
+    rows = rows.astype(np.float32)
+
+    class Bright(DeclaredNetwork):
+        def _graph(self, opset, sizes, options, device):
+            raise NotImplementedError
+
+        def _run(self, images):
+            given = np.repeat(rows, len(images), axis=0)
+            given[images.mean(axis=(1, 2, 3)) > 300, :, 5] = 7  # brighter than any image
+            return [given]
+
+    network_of = Bright(head, "x.onnx", 1, None, (HEIGHT, WIDTH))
+    with pytest.raises(
+        RequestError, match=r"^x\.onnx: on an image it gives detections of class 7, where 3 are counted"
+    ):
+        network_of(torch.full((1, 3, HEIGHT, WIDTH), 400.0))

@@ -63,7 +63,9 @@ def inspected(path: Path) -> tuple[list[str], Taken | None]:
         keys["size_multiple"] = multiple
     dims = walk.inputs(model.graph)[0].type.tensor_type.shape.dim
     taken = Taken(found.preset, found.preprocessing, path, dims[0].dim_value or 1, height, width, keys)
-    said = unread or ("named in the file" if names else "")
+    said = "named in the file" if names else unread or "not named in the file: class_0, class_1, …"
+    if found.head.layout == "detections" and not names:
+        said = f"guessed, for the file does not say how many; {said}"
     return [*lines, *_of_the_recipe(taken, found, said, sizes), *_of_the_task(metadata.get("task", "detect"))], taken
 
 
@@ -75,7 +77,7 @@ def _of_the_task(task: str) -> Iterator[str]:
 
 
 def _of_the_recipe(taken: Taken, found: Recognised, names: str, sizes: str) -> Iterator[str]:
-    """names: what the file says of the classes' names, "" for nothing; sizes: who says the size."""
+    """names: what is known of the classes' names; sizes: who says the size."""
     preset, fit, head = found.preset, found.fit, found.head
     yield row("head", f"{preset}: {'as the file says itself' if found.said else 'guessed from shapes and values'}")
     if found.others:
@@ -90,8 +92,7 @@ def _of_the_recipe(taken: Taken, found: Recognised, names: str, sizes: str) -> I
     else:
         yield row("guessed", f"{fed} (the file does not say)")
     yield row("", f"size {taken.height} × {taken.width}: {sizes}")
-    counted = "" if head.layout != "detections" or names else "guessed, for the file does not say how many; "
-    yield row("classes", f"{fit.num_classes}: {counted}{names or 'not named in the file: class_0, class_1, …'}")
+    yield row("classes", f"{fit.num_classes}: {names}")
     yield row("build", "exporter " + shlex.join(taken.overrides))
 
 

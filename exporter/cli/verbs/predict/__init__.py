@@ -6,7 +6,7 @@ from pathlib import Path
 from exporter.cli.arguments import add_bit_depth
 
 USAGE = "DIR IMAGE… --out DIR"
-SUMMARY = "run an artifact on images"
+SUMMARY = "run an artifact on images; writes them with boxes, and predictions.json"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
