@@ -113,7 +113,7 @@ RECIPES = {
     "torch writes a report": (S + "export: {{options: {{report: true, artifacts_dir: {executed}}}}}\n", "is not passed on"),
     "size of a continent": (S + "input: {{size: 3200000000}}\n", "pixels in one run"),
     "batch of a trillion": (S + "input: {{batch: 1000000000000}}\n", "pixels in one run"),
-    "size beyond numbers": (S + "input: {{size: 1e400}}\n", "finite"),
+    "size beyond numbers": (S + "input: {{size: 1e400}}\n", "input.size=inf: must be pixels"),
     "proof without end": (S + "proof: {{num_images: 100000000000000000000}}\n", "proof.num_images"),
     "a hundred thousand digits": (S + f"store: {{{{max_size: '{'1' * 100_000}x'}}}}\n", "store.max_size"),
     "group is a number": (S + "model: 5\n", "not a node"),
