@@ -9,14 +9,7 @@ if TYPE_CHECKING:
 
 def positive(argument: str) -> int:
     """A number of at least 1."""
-    return at_least(1, argument)
-
-
-def at_least(least: int, argument: str) -> int:
-    """Raises what argparse makes a line of."""
-    if not argument.isdecimal() or int(argument) < least:
-        raise ArgumentTypeError(f"{argument!r}: give a whole number of at least {least}")
-    return int(argument)
+    return _at_least(1, argument)
 
 
 def positive_numbers(argument: str) -> list[int]:
@@ -26,7 +19,7 @@ def positive_numbers(argument: str) -> list[int]:
 
 def rounds(argument: str) -> int:
     """How often each is timed: at least 2, since quartiles are taken."""
-    return at_least(2, argument)
+    return _at_least(2, argument)
 
 
 def add_threads(parser: ArgumentParser) -> None:
@@ -87,3 +80,10 @@ def _bits(argument: str) -> int | str:
     if argument != "auto" and argument not in map(str, range(8, 17)):
         raise ArgumentTypeError(f"{argument!r}: give 8 to 16, or auto")
     return argument if argument == "auto" else int(argument)
+
+
+def _at_least(least: int, argument: str) -> int:
+    """Raises what argparse makes a line of."""
+    if not argument.isdecimal() or int(argument) < least:
+        raise ArgumentTypeError(f"{argument!r}: give a whole number of at least {least}")
+    return int(argument)

@@ -12,7 +12,7 @@ from exporter.common.messages import explained, one_of, validation_lines
 from exporter.common.node import Settings
 from exporter.config.compose import Composed, resolved
 from exporter.config.contradictions import contradictions
-from exporter.config.nodes import GROUPS, PLACES, node_of
+from exporter.config.nodes import GROUPS, PLACES, class_of
 from exporter.config.recipe import Recipe
 from exporter.config.recipe_file import NAME
 from exporter.config.settings import HIGHEST_OPSET, Export, ProgressSettings, StoreSettings, Sweep
@@ -139,7 +139,7 @@ def _values(
         try:
             kind, given = SETTINGS.get(name), config.get(name, {})
             if kind is None:
-                kind, given = node_of(_at(config, place), GROUPS[name])
+                kind, given = class_of(_at(config, place), GROUPS[name])
         except RequestError as error:
             problems.append(str(error))
             continue

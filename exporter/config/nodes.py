@@ -38,7 +38,7 @@ SECTIONS: dict[str, type[Settings]] = {"model.head": Head}
 PLACES = tuple(base.place for base in GROUPS.values())
 
 
-def node_of(values: Any, base: type[Node]) -> tuple[type[Node], dict[str, Any]]:
+def class_of(values: Any, base: type[Node]) -> tuple[type[Node], dict[str, Any]]:
     """The class of the node of this base that `values` describe, and what it is made with. Raises RequestError for a
     `_target_` that is none."""
     if not isinstance(values, dict) or "_target_" not in values:

@@ -19,9 +19,10 @@ def tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
     """The constants of the graph and of those inside its nodes, dense and sparse: initializers, and attributes."""
     for each in graphs(graph):
         found, sparse = list(each.initializer), list(each.sparse_initializer)
-        for held in (held for node in each.node for held in node.attribute):
-            found += [*held.tensors, *([held.t] if held.HasField("t") else [])]
-            sparse += [*held.sparse_tensors, *([held.sparse_tensor] if held.HasField("sparse_tensor") else [])]
+        for node in each.node:
+            for held in node.attribute:
+                found += [*held.tensors, *([held.t] if held.HasField("t") else [])]
+                sparse += [*held.sparse_tensors, *([held.sparse_tensor] if held.HasField("sparse_tensor") else [])]
         yield from found
         for one in sparse:
             yield from (one.values, one.indices)

@@ -155,12 +155,14 @@ class DeclaredNetwork(ABC):
             raise RequestError(f"{self._label}: seems to give {seems}: {told}{declare}")
 
     def _weigh(self, read: Read) -> None:
+        """Sets what is for whoever weighs heads."""
         head = self._head
         if head.num_read is not None:
             every = read(head.model_copy(update={"num_classes": None, "classes": ()}))
             self.more_scores = probe.leading_scores(every) != head.num_classes
         if head.background != "none":
-            scores = np.concatenate([scores for _, scores in read(head.model_copy(update={"background": "none"}))])
+            every = read(head.model_copy(update={"background": "none", "classes": ()}))
+            scores = np.concatenate([scores for _, scores in every])
             column = scores.shape[2] - 1 if head.background == "last" else 0
             self.background_wins = float((scores.argmax(axis=2) == column).mean())
 

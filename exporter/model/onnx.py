@@ -93,11 +93,10 @@ class OnnxModel(DeclaredHead):
 
         label = self._label
         file = self._read()
-        stored = None
-        if self.class_names == "auto":
-            stored = class_names({each.key: each.value for each in file.model.metadata_props}, label)
-            stored = self.head.names_read(stored) if stored else None
-        given = stored if self.class_names == "auto" else self.class_names
+        given, stored = self.class_names, None
+        if given == "auto":
+            named = class_names({each.key: each.value for each in file.model.metadata_props}, label)
+            given = stored = self.head.names_read(named) if named else None
         head = self.head.counted(len(given) if given else None)
         network = GraphNetwork(file.model, None if self.outputs == "auto" else self.outputs, label, head)
         names = names_of_classes(network.num_classes, self.class_names, stored, f"{label}: its metadata")

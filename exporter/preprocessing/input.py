@@ -1,7 +1,7 @@
 """The settings `input`: what the artifact is to take."""
 
 import math
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import ValidationInfo, WithJsonSchema, field_validator, model_validator
 
@@ -25,12 +25,13 @@ def _multiple(value: int, stride: int, of: str = USUAL) -> int:
     return value
 
 
-def _is_whole(value: object) -> bool:
-    """Whether pydantic and YAML would take it for a whole number, text included."""
+def _whole(value: Any) -> int | None:
+    """The whole number that it is, text included; None where it is none."""
     try:
-        return not isinstance(value, bool) and float(value).is_integer()  # pyright: ignore[reportArgumentType]
-    except (TypeError, ValueError):
-        return False
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return int(number) if number.is_integer() and not isinstance(value, bool) else None
 
 
 class Input(Settings):
@@ -55,19 +56,19 @@ class Input(Settings):
 
     @field_validator("size", "height", "width", mode="before")
     @classmethod
-    def _pixels_or_a_word(cls, value: object, info: ValidationInfo) -> object:
-        if value == "dynamic" or _is_whole(value):
-            return value if value == "dynamic" else int(float(value))  # pyright: ignore[reportArgumentType]
-        if info.field_name != "size" and "size" not in info.data:
+    def _pixels_or_a_word(cls, value: object, info: ValidationInfo) -> int | str:
+        if value == "dynamic" or (info.field_name != "size" and "size" not in info.data):
             return "dynamic"  # of a wrong `size`, which the sides usually are, nothing more is said
-        raise ValueError("must be pixels, dynamic, or auto (the size that the weights are for)")
+        if (pixels := _whole(value)) is None:
+            raise ValueError("must be pixels, dynamic, or auto (the size that the weights are for)")
+        return pixels
 
     @field_validator("size", "height", "width")
     @classmethod
     def _multiple_of_the_largest_stride(cls, value: int | str, info: ValidationInfo) -> int | str:
         """The network's own, which whoever checks the recipe gives as the context `multiple`, with `declared` where the
         recipe says it itself."""
-        if isinstance(value, str) or (info.field_name != "size" and "size" not in info.data):
+        if isinstance(value, str):
             return value
         facts = info.context or {}
         return _multiple(value, facts.get("multiple", STRIDE), SAID if facts.get("declared") else USUAL)

@@ -19,6 +19,8 @@ from exporter.runtime.engine import Limits, Timed, share_of_cores
 Precision = Literal["f32", "bf16", "f16"]
 Hint = Literal["latency", "throughput"]
 
+PRECISION = "INFERENCE_PRECISION_HINT"
+"""The property of `compile_model` that a manifest holds."""
 CAPABILITIES = {"f32": "FP32", "bf16": "BF16", "f16": "FP16"}
 
 
@@ -48,10 +50,9 @@ class OpenVinoEngine:
     @classmethod
     def of(cls, settings: Mapping[str, str]) -> "OpenVinoEngine":
         """That of a manifest. Raises RequestError for settings that this engine does not have."""
-        hint = "INFERENCE_PRECISION_HINT"
-        if unknown := sorted(settings.keys() - {hint}):
-            raise RequestError(f"backend.settings: {one_of(f'no such option {unknown[0]}', unknown[0], [hint])}")
-        stated = settings.get(hint, "f32")
+        if unknown := sorted(settings.keys() - {PRECISION}):
+            raise RequestError(f"backend.settings: {one_of(f'no such option {unknown[0]}', unknown[0], [PRECISION])}")
+        stated = settings.get(PRECISION, "f32")
         for precision in get_args(Precision):
             if precision == stated:
                 return cls(precision)
@@ -60,7 +61,7 @@ class OpenVinoEngine:
     @property
     def settings(self) -> dict[str, str]:
         """Properties of `compile_model`."""
-        return {"INFERENCE_PRECISION_HINT": self.precision}
+        return {PRECISION: self.precision}
 
     def label(self, model: bytes | Path) -> str:
         """Name, version, device and precision."""

@@ -21,3 +21,8 @@ def test_a_wrong_size_is_one_clause(given, said):
 @pytest.mark.parametrize("given", ["input.size=320", "input.size='320'", "input.size=320.0"])
 def test_a_whole_number_is_one_however_it_is_written(given):
     assert check(compose(["+recipe=yolo_nas_s", given])).input.height == 320
+
+
+def test_a_number_that_no_float_holds_is_one_clause():
+    with pytest.raises(RequestError, match=r"^input\.size=10+\S*: must be pixels, dynamic, or auto"):
+        check(compose(["+recipe=yolo_nas_s", f"input.size={10**400}"]))

@@ -111,10 +111,15 @@ class Head(Settings):
         said = (self.layout, self.columns, self.boxes, self.unit, self.decoding, self.activation, self.background)
         return said == ("split", "last", "xyxy", "pixels", "none", "none", "none") and not self.classes
 
+    @property
+    def is_uncounted(self) -> bool:
+        """Whether neither it nor a shape says how many classes there are."""
+        return self.layout == "detections" and self.num_classes is None
+
     def counted(self, classes: int | None) -> Self:
         """Itself; where no shape says how many classes there are, with that many, unless it says it itself. Raises
         RequestError where nobody does."""
-        if self.layout != "detections" or self.num_classes is not None:
+        if not self.is_uncounted:
             return self
         if classes is None:
             raise RequestError(

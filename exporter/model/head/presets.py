@@ -67,8 +67,8 @@ def fitting(given: onnx.ModelProto, label: str, classes: int | None) -> dict[str
 
 def fit_of(given: onnx.ModelProto, label: str, head: Head, named: int | None) -> Fit | None:
     """How the head fits, None where the graph contradicts it; see `fitting`."""
-    unsaid = named is None and head.layout == "detections" and head.num_classes is None
-    told = [head.counted(each) for each in USUAL_CLASSES] if unsaid else [head.counted(named)]
+    usual = USUAL_CLASSES if named is None and head.is_uncounted else (named,)
+    told = [head.counted(each) for each in usual]
     if named and head.layout == "joined":  # what no scores can be may follow the classes
         told.append(head.model_copy(update={"num_classes": named}))
     for each in told:

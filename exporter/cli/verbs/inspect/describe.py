@@ -1,7 +1,7 @@
 """What is in a checkpoint, line by line, and the command that builds from it."""
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 from exporter.cli.verbs.inspect.rows import row
@@ -37,18 +37,10 @@ def describe(path: Path) -> Iterator[str]:
     where = f"taken from {checkpoint.taken}" if checkpoint.taken else "the file's only ones"
     yield row("weights", f"{where}: averages over training (EMA)" if checkpoint.averaged else f"{where}; no EMA found")
     yield row("thresholds", _thresholds(stored))
-    yield from _preprocessing(stored)
+    size = yield from _preprocessing(stored)
     if network:
-        size = " input.size=auto" if _trained_size(stored) else ""
-        yield row("build", f"exporter model={network} model.weights={shlex.quote(str(path))}{size}")
-
-
-def _trained_size(stored: Stored) -> tuple[int, int] | None:
-    """Height and width that the steps declare; None where they do not, or cannot be taken."""
-    try:
-        return declared(stored.steps)[1] if stored.steps else None
-    except RequestError:
-        return None
+        auto = " input.size=auto" if size else ""
+        yield row("build", f"exporter model={network} model.weights={shlex.quote(str(path))}{auto}")
 
 
 def _fit(network: str, checkpoint: Checkpoint) -> str:
@@ -87,10 +79,11 @@ def _thresholds(stored: Stored) -> str:
     return ", ".join(f"{name} {value:g}" for name, value in said.items() if value is not None) or "none in the file"
 
 
-def _preprocessing(stored: Stored) -> Iterator[str]:
+def _preprocessing(stored: Stored) -> Generator[str, None, tuple[int, int] | None]:
+    """The lines; returns the height and width that they declare, None where they do not, or cannot be taken."""
     if stored.steps is None:
         yield row("pre-processing", "none in the file")
-        return
+        return None
     title = "pre-processing"
     for number, step in enumerate(stored.steps, 1):
         yield row(title, f"{number}. {in_words(step)}")
@@ -99,7 +92,8 @@ def _preprocessing(stored: Stored) -> Iterator[str]:
         node, size = declared(stored.steps)
     except RequestError as error:
         yield row("taken as", f"cannot be taken: {error}")
-        return
+        return None
     yield row("taken as", str(node))
     if size:
         yield row("trained at", f"{size[0]} × {size[1]} pixels, height × width")
+    return size
