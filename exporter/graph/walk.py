@@ -59,11 +59,11 @@ def leading_to(
     for node in reversed(graph.node):  # a valid graph is in order
         if needed.intersection(node.output):
             kept.append(node)
-            needed |= _reads(node) - set(given)
+            needed |= reads(node) - set(given)
     return kept[::-1], needed
 
 
-def _reads(node: onnx.NodeProto) -> set[str]:
+def reads(node: onnx.NodeProto) -> set[str]:
     """What a node reads, and what those inside it do, of whichever graph it is."""
     names = {name for each in nodes([node]) for name in each.input}
     return (names | {output.name for graph in subgraphs(node) for output in graph.output}) - {""}

@@ -17,7 +17,7 @@ from exporter.graph.came_quantized import mark
 from exporter.graph.clean import strip_metadata
 from exporter.graph.core_outputs import DECODED_OUTPUTS, RAW_OUTPUTS
 from exporter.graph.scopes import PREFIXES, TENSORS
-from exporter.model.graph_outputs import UNFIT_INPUT, WANTED, nms_inside, seems, shown, suppresses
+from exporter.model.graph_outputs import NMS_INSIDE, UNFIT_INPUT, WANTED, seems, shown, suppresses
 from exporter.model.head import Head
 from exporter.model.head.operators import output_names
 from exporter.model.head.outputs import ShapeOf, outputs_of
@@ -44,7 +44,7 @@ def image_input(graph: onnx.GraphProto, label: str) -> onnx.ValueInfoProto:
     """The only input, images. label: what the line begins with. Raises RequestError that shows what there is."""
     inputs = walk.inputs(graph)
     if len(inputs) != 1 or not _is_image(inputs[0]):
-        told = nms_inside(graph) if suppresses(graph) else UNFIT_INPUT
+        told = NMS_INSIDE if suppresses(graph) else UNFIT_INPUT
         raise RequestError(f"{label}: {shown(graph)}: {told}")
     return inputs[0]
 
@@ -58,7 +58,7 @@ def names_of(
     if not head.is_contract:
         chosen = outputs_of(graph, head, outputs, label, shape_of)
         if suppresses(graph, chosen):
-            raise RequestError(f"{there}: {nms_inside(graph)}")
+            raise RequestError(f"{there}: {NMS_INSIDE}")
         return Names(images, chosen, output_names(len(chosen)))
     found = {value.name: value for value in graph.output}
     if outputs is not None:

@@ -33,7 +33,7 @@ class GraphNetwork(DeclaredNetwork):
 
         Raises RequestError where the graph is not of the contract, judged by its shapes too."""
         head = head or Head()
-        self._given, self._label, self._images = named_apart(given), label, image_input(given.graph, label)
+        self._as_given, self._label, self._images = given, label, image_input(given.graph, label)
         self._names = names_of(given.graph, self._images.name, outputs, head, label, self._shape_of)
         self.unread = self._names.unread(given)
         _ = self._session  # what cannot be run is refused here, and not as the failure of a run
@@ -44,6 +44,10 @@ class GraphNetwork(DeclaredNetwork):
             for tensor in given.graph.initializer
             if tensor.data_type in (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE)
         )
+
+    @cached_property
+    def _given(self) -> onnx.ModelProto:
+        return named_apart(self._as_given)
 
     @cached_property
     def _session(self) -> Session:

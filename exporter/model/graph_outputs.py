@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import onnx
 
 from exporter.graph import walk
-from exporter.model.graph_cut import before_nms
 
 WANTED = "one input float32 [B, 3, H, W], and outputs boxes [B, N, 4] (xyxy, pixels) and scores [B, N, C], float32"
 UNFIT_INPUT = (
@@ -13,6 +12,7 @@ UNFIT_INPUT = (
     " and input.channels=bgr are put in front of it"
 )
 WITHOUT_NMS = f"export the network without it; wanted is {WANTED}"
+NMS_INSIDE = f"NMS is inside: cut it off (model.cut: exporter inspect looks for the place), or {WITHOUT_NMS}"
 MOST_CHOSEN = 1000  # rows of detections that a network has chosen already; the boxes before that are more
 
 
@@ -24,7 +24,7 @@ def shown(graph: onnx.GraphProto) -> str:
 def seems(graph: onnx.GraphProto) -> str | None:
     """What is not as wanted and what to do, where that can be told; None elsewhere."""
     if suppresses(graph):
-        return nms_inside(graph)
+        return NMS_INSIDE
     shapes = [shape for value in graph.output if len(shape := walk.shape_of(value) or ()) == 3]
     if len(shapes) == 1 and len(graph.output) == 1:
         known = "" if shapes[0][2] == 4 else "declare it (model/head, or key by key in model.head), or "
@@ -32,14 +32,6 @@ def seems(graph: onnx.GraphProto) -> str | None:
     if len(graph.output) == 2 and not any(shape[2] == 4 for shape in shapes) and any(s[1] == 4 for s in shapes):
         return f"boxes are [B, 4, N], transposed: {convert('transpose them')}"
     return None
-
-
-def nms_inside(graph: onnx.GraphProto) -> str:
-    """What to do about an NMS."""
-    before = before_nms(graph)
-    where = f"model.cut=[{','.join(before)}]"
-    told = f"cut it off in front of what it reads ({where}, or before that), or " if before else ""
-    return f"NMS is inside: {told}{WITHOUT_NMS}"
 
 
 def convert(how: str) -> str:

@@ -34,11 +34,18 @@ def size_of(model: onnx.ModelProto, metadata: Mapping[str, str]) -> tuple[tuple[
 
 
 def fixed_sides(model: onnx.ModelProto) -> tuple[int, int]:
-    """Height and width of the only input, 0 for a free one."""
-    dims = [value.type.tensor_type.shape.dim for value in inputs(model.graph)]
-    if len(dims) != 1 or len(dims[0]) != 4:
-        return 0, 0
-    return max(dims[0][2].dim_value, 0), max(dims[0][3].dim_value, 0)
+    """Height and width of the image that it reads, 0 for a free one."""
+    _, _, height, width = image_dims(model)
+    return height, width
+
+
+def image_dims(model: onnx.ModelProto) -> tuple[int, int, int, int]:
+    """[B, C, H, W] of its only input of four dimensions, 0 for a free one, and where there is no such input."""
+    found = [dims for value in inputs(model.graph) if len(dims := value.type.tensor_type.shape.dim) == 4]
+    if len(found) != 1:
+        return 0, 0, 0, 0
+    batch, channels, height, width = (max(dim.dim_value, 0) for dim in found[0])
+    return batch, channels, height, width
 
 
 def _named(metadata: Mapping[str, str]) -> tuple[int, int] | None:

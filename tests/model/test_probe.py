@@ -85,9 +85,7 @@ def with_nms(outputs: list[str]) -> onnx.ModelProto:
 
 
 def test_nms_inside_is_refused_unless_it_leads_to_other_outputs():
-    with pytest.raises(
-        RequestError, match=r"NMS is inside: cut it off .*model.cut=\[boxes_of_it,scores_of_it\].*or export"
-    ):
+    with pytest.raises(RequestError, match=r"NMS is inside: cut it off \(model.cut: .*or export"):
         GraphNetwork(with_nms(["kept_boxes", "kept_scores"]), ["kept_boxes", "kept_scores"], "x.onnx")
     GraphNetwork(with_nms(["boxes", "scores", "kept_boxes"]), None, "x.onnx")
 

@@ -1,6 +1,6 @@
 """The heads that a recipe can choose by name, and those among them that fit a graph."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -48,14 +48,14 @@ class Fit(NamedTuple):
     likely: bool = True
 
 
-def fitting(given: onnx.ModelProto, label: str, classes: int | None) -> dict[str, Fit]:
-    """By name the presets whose declaration a graph does not contradict, the likelier ones first.
+def fitting(given: onnx.ModelProto, label: str, classes: int | None, heads: Mapping[str, Head]) -> dict[str, Fit]:
+    """By name those of the presets whose declaration a graph does not contradict, the likelier ones first.
 
     classes: how many the file names, None: it names none. The graph is run on a few images for each reading of its
     outputs. Presets that read them alike fit alike: their names are all there is between them."""
     known: dict[str, Fit | None] = {}
     fit = {}
-    for name, head in presets().items():
+    for name, head in heads.items():
         reading = head.model_dump_json(exclude=NOT_READING)
         if reading not in known:
             known[reading] = fit_of(given, label, head, classes)

@@ -49,7 +49,7 @@ def test_what_fits_is_said_with_what_is_sure_and_what_is_guessed(tmp_path, capsy
     shown = capsys.readouterr().out
     for text in said:
         assert text in shown
-    sure = "known" if "libreyolo_version" in metadata else "guessed"
+    sure = "known" if metadata.keys() & {"libreyolo_version", "description"} else "guessed"
     assert f"{sure:<16}what it is fed" in shown and "build           exporter model=onnx model/head=" in shown
 
 

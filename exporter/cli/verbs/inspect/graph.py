@@ -20,7 +20,7 @@ from exporter.model.graph_file import GraphFile, read_graph
 from exporter.model.graph_names import class_names
 from exporter.model.graph_network import GraphNetwork
 from exporter.model.graph_outputs import shown
-from exporter.model.graph_said import fixed_sides, size_of
+from exporter.model.graph_said import fixed_sides, image_dims, size_of
 from exporter.model.head import Head
 from exporter.model.head.libreyolo import family_name
 from exporter.model.head.presets import fitting, presets
@@ -48,7 +48,7 @@ def inspected(path: Path) -> tuple[list[str], Taken | None]:
     model = in_float32(file.model)
     found = recognised(model, str(path), metadata, len(names) if names else None)
     family = family_name(metadata)
-    if family and (found is None or not found.family):
+    if family and (found is None or not found.said):
         told = f"LibreYOLO's {family[:LONGEST]}, of which this is not known, or gives something else"
         lines.append(row("family", f"{told}: nothing below is taken from that name"))
     if found is None:
@@ -61,8 +61,8 @@ def inspected(path: Path) -> tuple[list[str], Taken | None]:
     multiple = math.gcd(height, width, found.head.size_multiple)
     if multiple != found.head.size_multiple:
         keys["size_multiple"] = multiple
-    dims = walk.inputs(model.graph)[0].type.tensor_type.shape.dim
-    taken = Taken(found.preset, found.preprocessing, path, dims[0].dim_value or 1, height, width, keys)
+    batch = image_dims(model)[0] or 1
+    taken = Taken(found.preset, found.preprocessing, path, batch, height, width, keys, found.cut)
     said = "named in the file" if names else unread or "not named in the file: class_0, class_1, …"
     if found.head.layout == "detections" and not names:
         said = f"guessed, for the file does not say how many; {said}"
@@ -80,6 +80,10 @@ def _of_the_recipe(taken: Taken, found: Recognised, names: str, sizes: str) -> I
     """names: what is known of the classes' names; sizes: who says the size."""
     preset, fit, head = found.preset, found.fit, found.head
     yield row("head", f"{preset}: {'as the file says itself' if found.said else 'guessed from shapes and values'}")
+    if found.cut:
+        yield row(
+            "cut", f"what is inside and chooses among boxes is left out: the head is read at {', '.join(found.cut)}"
+        )
     if found.others:
         yield row("", f"equally possible: {', '.join(found.others)}")
     yield row("sure", f"what the outputs are does not contradict model/head={preset}, on images in 0..1 and in 0..255")
@@ -87,8 +91,8 @@ def _of_the_recipe(taken: Taken, found: Recognised, names: str, sizes: str) -> I
     if aside := [*([f"what follows {fit.of_the_head} classes of each box"] if more else []), *fit.unread]:
         yield row("not read", f"{', '.join(aside)}: see that it is no part of the detections")
     fed = f"what it is fed: {_fed(found) or 'not known, set preprocessing'}"
-    if found.family:
-        yield row("known", f"{fed} (as LibreYOLO feeds its {found.family})")
+    if found.fed_as:
+        yield row("known", f"{fed} (as {found.fed_as})")
     else:
         yield row("guessed", f"{fed} (the file does not say)")
     yield row("", f"size {taken.height} × {taken.width}: {sizes}")
@@ -152,7 +156,7 @@ def _why_none(model: onnx.ModelProto, path: Path, names: tuple[str, ...] | None,
     """Why no head fits the graph, which is in float32."""
     if metadata.get("task", "detect") != "detect":
         return f"the file says that it is for another task than detection: {metadata['task'][:LONGEST]}"
-    others = fitting(model, str(path), None) if names else {}
+    others = fitting(model, str(path), None, presets()) if names else {}
     if names and others:
         name, count = next((name, found.num_classes) for name, found in others.items())
         if (head := presets()[name]).layout == "detections":

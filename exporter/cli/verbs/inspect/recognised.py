@@ -1,19 +1,24 @@
 """Which head a graph that somebody else made is taken for: the one that it says itself, or one that fits."""
 
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any, NamedTuple
 
 import onnx
 
+from exporter.model.graph_cut import cut, ends_inside
+from exporter.model.graph_outputs import suppresses
 from exporter.model.head import Head, libreyolo
 from exporter.model.head.presets import Fit, by_name, fit_of, fitting, presets
+
+MOST_TRIED = 12  # places inside
 
 
 class Recognised(NamedTuple):
     """preset: of `model/head`; head: as the graph is read with it, which `fit` is of; keys: those of the head that are
     others than the preset's; preprocessing: the option that says what the network is fed, and its keys, None: the head
-    does; said: whether the file says it itself; family: what LibreYOLO calls it, None for another tool's; others:
-    presets that fit as well."""
+    does; said: whether the file says it itself; fed_as: who feeds it so, in words, None: it is what is usual; others:
+    presets that fit as well; cut: at which tensors the graph ends then, empty: it is whole."""
 
     preset: str
     head: Head
@@ -21,13 +26,27 @@ class Recognised(NamedTuple):
     keys: dict[str, Any]
     preprocessing: tuple[str, dict[str, Any]] | None
     said: bool
-    family: str | None
+    fed_as: str | None
     others: list[str]
+    cut: tuple[str, ...] = ()
 
 
 def recognised(model: onnx.ModelProto, label: str, metadata: Mapping[str, str], named: int | None) -> Recognised | None:
-    """None where nothing fits. named: how many classes the file names, None: none."""
-    return _of_libreyolo(model, label, metadata, named) or _of_presets(model, label, metadata, named)
+    """None where nothing fits, neither what it gives nor what is chosen from inside. named: how many classes the file
+    names, None: none."""
+    whole = _of_libreyolo(model, label, metadata, named) or _of_presets(model, label, metadata, named, presets())
+    return whole or _inside(model, label, metadata, named)
+
+
+def _inside(model: onnx.ModelProto, label: str, metadata: Mapping[str, str], named: int | None) -> Recognised | None:
+    """In front of what chooses among boxes. What takes the best of them, and has no NMS, gives one box an object."""
+    heads = presets()
+    if not suppresses(model.graph):
+        heads = {name: head for name, head in heads.items() if head.suppressed}
+    for names in islice(ends_inside(model), MOST_TRIED):
+        if found := _of_presets(cut(model, names, label), label, metadata, named, heads):
+            return found._replace(cut=names)
+    return None
 
 
 def _of_libreyolo(
@@ -40,18 +59,23 @@ def _of_libreyolo(
         head = Head.model_validate(presets()[family.preset].model_dump() | keys)
         if fit := fit_of(model, label, head, named):
             fed = libreyolo.preprocessing(family)
-            return Recognised(family.preset, head, fit, keys, fed, True, libreyolo.family_name(metadata), [])
+            fed_as = f"LibreYOLO feeds its {libreyolo.family_name(metadata)}"
+            return Recognised(family.preset, head, fit, keys, fed, True, fed_as, [])
     return None
 
 
 def _of_presets(
-    model: onnx.ModelProto, label: str, metadata: Mapping[str, str], named: int | None
+    model: onnx.ModelProto, label: str, metadata: Mapping[str, str], named: int | None, heads: Mapping[str, Head]
 ) -> Recognised | None:
-    fit = fitting(model, label, named)
+    fit = fitting(model, label, named, heads)
     if not fit:
         return None
     outputs = [value.name for value in model.graph.output]
-    told = by_name(list(fit), metadata.get("description", ""), outputs)
+    description = metadata.get("description", "")
+    told = by_name(list(fit), description, outputs)
     preset = told or next(iter(fit))
-    others = [name for name in fit if name != preset]
-    return Recognised(preset, presets()[preset], fit[preset], {}, None, told is not None, None, others)
+    head, others = heads[preset], [name for name in fit if name != preset]
+    theirs = description.startswith("Ultralytics ")
+    fed = ("declared", presets()["yolov8"].preprocessing or {}) if theirs and head.fed is None else None
+    fed_as = "Ultralytics feeds its networks" if theirs else None
+    return Recognised(preset, head, fit[preset], {}, fed, told is not None, fed_as, others)

@@ -9,7 +9,8 @@ from typing import Any
 @dataclass(frozen=True)
 class Taken:
     """head: a preset; preprocessing: the option that says what the network is fed, and its keys, None: the preset does;
-    batch: what the file is fixed to, 1 else; keys: of `model.head` that are others than the preset's."""
+    batch: what the file is fixed to, 1 else; keys: of `model.head` that are others than the preset's; cut: where the
+    file ends, empty: it is whole."""
 
     head: str
     preprocessing: tuple[str, dict[str, Any]] | None
@@ -18,6 +19,7 @@ class Taken:
     height: int
     width: int
     keys: dict[str, Any]
+    cut: tuple[str, ...] = ()
 
     @property
     def overrides(self) -> list[str]:
@@ -30,7 +32,9 @@ class Taken:
         fed += [f"preprocessing.{key}={_written(value)}" for key, value in given.items()]
         batch = [] if self.batch == 1 else [f"input.batch={self.batch}"]
         keys = [f"model.head.{key}={_written(value)}" for key, value in self.keys.items()]
-        return ["model=onnx", f"model/head={self.head}", f"model.weights={self.weights}", *fed, *batch, *size, *keys]
+        cut = [f"model.cut={_written(self.cut)}"] if self.cut else []
+        network = ["model=onnx", f"model/head={self.head}", f"model.weights={self.weights}", *cut]
+        return [*network, *fed, *batch, *size, *keys]
 
     def recipe(self, name: str) -> str:
         """The text of a recipe of that name."""
@@ -47,6 +51,7 @@ class Taken:
             "",
             "model:",
             f"  weights: {json.dumps(str(self.weights.resolve()))}",
+            *([f"  cut: {_written(self.cut)}"] if self.cut else []),
             *(["  head:"] if self.keys else []),
             *(f"    {key}: {_written(value)}" for key, value in self.keys.items()),
             *(["preprocessing:"] if given else []),

@@ -1,0 +1,136 @@
+"""`exporter inspect FILE.onnx` of a graph that chooses among its boxes itself: the head is read in front of that."""
+
+import io
+import shlex
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from onnx import TensorProto, helper, numpy_helper
+
+from exporter.cli import main
+from exporter.config.check import check
+from exporter.config.compose import compose
+from exporter.pipeline.stages.trace import core_graph
+from tests.model.head.encoded import HEADS, HEIGHT, WIDTH, encoded, known, network
+
+ULTRALYTICS = {"description": "Ultralytics YOLO11n model", "names": "{0: 'a', 1: 'b', 2: 'c', 3: 'd', 4: 'e'}"}
+
+
+def chosen_by(post: torch.nn.Module, head: str, between: dict[str, list[int]], outputs: list[str]) -> onnx.ModelProto:
+    """A network with that head and `post` behind it, as its own tool exports both in one graph.
+
+    between: the network's outputs and their shapes, which `post` reads, before `orig_target_sizes` int64 [1, 2]."""
+    first = network(encoded(HEADS[head], *known(HEADS[head], batch=1)), list(between))
+    data = io.BytesIO()
+    given = (*(torch.zeros(shape) for shape in between.values()), torch.tensor([[WIDTH, HEIGHT]]))
+    torch.onnx.export(
+        post, given, data, input_names=[*between, "orig_target_sizes"], output_names=outputs, dynamo=False,
+        opset_version=18,
+    )  # fmt: skip
+    second = onnx.load_from_string(data.getvalue())
+    second.ir_version = first.ir_version
+    return onnx.compose.merge_models(first, second, io_map=[(name, name) for name in between])
+
+
+class OfRtDetr(torch.nn.Module):
+    """RT-DETR's and D-FINE's `PostProcessor` in deploy mode."""
+
+    def forward(self, boxes, logits, sizes):
+        centre, sides = boxes.split(2, dim=-1)
+        found = torch.cat([centre - 0.5 * sides, centre + 0.5 * sides], dim=-1) * sizes.repeat(1, 2).unsqueeze(1)
+        scores, index = torch.sigmoid(logits).flatten(1).topk(30, dim=-1)
+        labels, index = index % logits.shape[2], index // logits.shape[2]
+        return labels, found.gather(1, index.unsqueeze(-1).repeat(1, 1, 4)), scores
+
+
+def ultralytics() -> onnx.ModelProto:
+    """What stands behind YOLO11 with nms=True: boxes of every class moved aside, and one NMS for all."""
+    boxes, scores = known(HEADS["yolov8"], batch=1)
+    model = network([np.concatenate([boxes, scores], axis=2).transpose(0, 2, 1)], ["joined"])
+    node = helper.make_node
+    model.graph.node.extend([
+        node("Transpose", ["joined"], ["rows"], perm=[0, 2, 1]), node("Split", ["rows", "four"], ["b", "s"], axis=2),
+        node("ArgMax", ["s"], ["class"], axis=2), node("Cast", ["class"], ["number"], to=TensorProto.FLOAT),
+        node("ReduceMax", ["s", "two"], ["best"], keepdims=0), node("Unsqueeze", ["best", "one"], ["by_class"]),
+        node("Mul", ["number", "far"], ["moved_by"]), node("Add", ["b", "moved_by"], ["moved"]),
+        node("NonMaxSuppression", ["moved", "by_class", "most"], ["kept"]),
+    ])  # fmt: skip
+    constants = {"four": [4, 5], "one": [1], "two": [2], "most": [50]}
+    model.graph.initializer.extend(numpy_helper.from_array(np.array(each), name) for name, each in constants.items())
+    model.graph.initializer.append(numpy_helper.from_array(np.float32(1000), "far"))
+    return ending(model, "kept")
+
+
+def paddle() -> onnx.ModelProto:
+    """PP-YOLOE with NMS: boxes are divided by a second input first."""
+    boxes, scores = known(HEADS["yolov8"], batch=1)
+    model = network([boxes, scores], ["raw_boxes", "raw_scores"])
+    node = helper.make_node
+    model.graph.input.append(helper.make_tensor_value_info("scale_factor", TensorProto.FLOAT, [1, 2]))
+    model.graph.node.extend([
+        node("Concat", ["scale_factor", "scale_factor"], ["twice"], axis=1), node("Div", ["raw_boxes", "twice"], ["b"]),
+        node("Transpose", ["raw_scores"], ["by_class"], perm=[0, 2, 1]),
+        node("NonMaxSuppression", ["b", "by_class", "most"], ["kept"]),
+    ])  # fmt: skip
+    model.graph.initializer.append(numpy_helper.from_array(np.array([50]), "most"))
+    return ending(model, "kept")
+
+
+def ending(model: onnx.ModelProto, output: str) -> onnx.ModelProto:
+    del model.graph.output[:]
+    model.graph.output.append(helper.make_tensor_value_info(output, TensorProto.INT64, [None, 3]))
+    return model
+
+
+def of_rtdetr() -> onnx.ModelProto:
+    between = {"pred_boxes": [1, 40, 4], "pred_logits": [1, 40, 5]}
+    return chosen_by(OfRtDetr(), "dfine", between, ["labels", "boxes", "scores"])
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the tracer of TorchScript, as those tools use it
+@pytest.mark.parametrize(
+    ("model", "metadata", "head", "cut", "nms"),
+    [
+        (of_rtdetr, {}, "dfine", ["pred_logits", "pred_boxes"], "TopkNms"),
+        (ultralytics, ULTRALYTICS, "paddle_joined", ["rows"], "OnnxNms"),
+        (paddle, {}, "paddle", ["raw_boxes", "by_class"], "OnnxNms"),
+    ],
+)
+def test_the_recipe_cuts_it_off_in_front_of_what_chooses(
+    tmp_path, capsys, monkeypatch, model, metadata, head, cut, nms
+):
+    monkeypatch.chdir(tmp_path)
+    made = model()
+    onnx.helper.set_model_props(made, metadata)
+    onnx.save(made, "x.onnx")
+    assert main(["inspect", "x.onnx", "--save", "theirs"]) == 0
+    shown = capsys.readouterr().out
+    assert f"head            {head}: " in shown and f"the head is read at {', '.join(cut)}\n" in shown
+    if metadata:
+        assert (
+            "known           what it is fed: RGB 0..1, proportions kept, padding center with 114 (as Ultralytics"
+            in shown
+        )
+    (line,) = (line for line in shown.splitlines() if line.startswith("  build"))
+    command = shlex.split(line)[2:]
+    for overrides in (["+recipe=theirs"], command):
+        recipe = check(compose(overrides))
+        assert type(recipe.nms).__name__ == nms
+        core = core_graph(recipe.model.load().network, recipe.export, recipe.input)
+        run = onnxruntime.InferenceSession(core.SerializeToString()).run
+        got = run(None, {"images": np.zeros((1, 3, HEIGHT, WIDTH), np.float32)})
+        for part, want in zip(got, known(HEADS["yolov8"], batch=1), strict=True):
+            np.testing.assert_allclose(part, want, atol=1e-3)
+
+
+def test_where_nothing_is_known_in_front_of_an_nms_that_is_said(tmp_path, capsys):
+    model = ultralytics()
+    next(each for each in model.graph.initializer if each.name == "c0").CopyFrom(
+        numpy_helper.from_array(np.full((1, 9, 40), np.inf, np.float32), "c0")
+    )
+    onnx.save(model, tmp_path / "x.onnx")
+    assert main(["inspect", str(tmp_path / "x.onnx")]) == 0
+    assert "head            not recognised: NMS is inside" in capsys.readouterr().out
