@@ -1,8 +1,8 @@
 """A graph that ends earlier: at tensors inside of it that the recipe names, in front of what is not wanted."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from itertools import islice, product
+from itertools import product
 
 import onnx
 
@@ -10,6 +10,8 @@ from exporter.common.errors import RequestError
 from exporter.graph.walk import leading_to, reads, shape_of
 
 CHOOSING = ("NonMaxSuppression", "TopK")
+AS_MANY_AS_THERE_ARE = ("NonMaxSuppression", "NonZero")
+"""How many rows follow depends on the image."""
 DEPTH = 4  # tensors of a way back
 
 
@@ -46,19 +48,15 @@ def ends_inside(model: onnx.ModelProto) -> Iterator[tuple[str, ...]]:
     first = next((node for node in graph.node if node.op_type == "NonMaxSuppression"), None)
     if first is None and not any(node.op_type in CHOOSING for node in graph.node):
         return
-    known, before = _values(model), _of_the_image(graph)
-
-    def ways(ends: Collection[str], count: int) -> Iterator[tuple[str, ...]]:
-        for each in _backwards(graph, before, ends):
-            if len(each) == count and (count > 1 or all(_may_be_read(known.get(name)) for name in each)):
-                yield tuple(sorted(each))
-
+    before, fit = _of_the_image(graph), _may_be_read(model)
     wanted = first.input[:2] if first else [value.name for value in graph.output]
-    for pair in islice(ways(wanted, 2), 1):
-        numbered = product(*(enumerate(islice(ways([end], 1), DEPTH)) for end in pair))
+    ends = list(_backwards(graph, before, wanted))
+    for pair in [sorted(each) for each in ends if len(each) == 2][:1]:
+        ways = [list(_single(_backwards(graph, before, [end]), fit)) for end in pair]
+        numbered = product(*(enumerate(way[:DEPTH]) for way in ways))
         for (_, one), (_, other) in sorted(numbered, key=lambda each: each[0][0] + each[1][0]):
-            yield tuple(dict.fromkeys(one + other))
-    yield from ways(wanted, 1)
+            yield tuple(dict.fromkeys([one, other]))
+    yield from ((name,) for name in _single(ends, fit))
 
 
 def _of_the_image(graph: onnx.GraphProto) -> dict[str, set[str]]:
@@ -83,12 +81,23 @@ def _backwards(
             yield ends
 
 
-def _may_be_read(value: onnx.ValueInfoProto | None) -> bool:
-    return (
-        value is not None
+def _single(ends: Iterable[frozenset[str]], fit: Collection[str]) -> Iterator[str]:
+    return (name for each in ends if len(each) == 1 for name in each if name in fit)
+
+
+def _may_be_read(model: onnx.ModelProto) -> set[str]:
+    """The float tensors [_, _, _] whose rows are as many for every image."""
+    after: set[str] = set()
+    for node in model.graph.node:
+        if node.op_type in AS_MANY_AS_THERE_ARE or after & reads(node):
+            after.update(node.output)
+    return {
+        name
+        for name, value in _values(model).items()
+        if name not in after
         and value.type.tensor_type.elem_type == onnx.TensorProto.FLOAT
         and len(shape_of(value) or ()) == 3
-    )
+    }
 
 
 def _values(model: onnx.ModelProto) -> dict[str, onnx.ValueInfoProto]:

@@ -47,20 +47,25 @@ class OfRtDetr(torch.nn.Module):
 
 
 def ultralytics() -> onnx.ModelProto:
-    """What stands behind YOLO11 with nms=True: boxes of every class moved aside, and one NMS for all."""
+    """What stands behind YOLO11 with nms=True: of the sure boxes those of every class moved aside, and one NMS for all."""
     boxes, scores = known(HEADS["yolov8"], batch=1)
     model = network([np.concatenate([boxes, scores], axis=2).transpose(0, 2, 1)], ["joined"])
     node = helper.make_node
     model.graph.node.extend([
         node("Transpose", ["joined"], ["rows"], perm=[0, 2, 1]), node("Split", ["rows", "four"], ["b", "s"], axis=2),
         node("ArgMax", ["s"], ["class"], axis=2), node("Cast", ["class"], ["number"], to=TensorProto.FLOAT),
-        node("ReduceMax", ["s", "two"], ["best"], keepdims=0), node("Unsqueeze", ["best", "one"], ["by_class"]),
-        node("Mul", ["number", "far"], ["moved_by"]), node("Add", ["b", "moved_by"], ["moved"]),
-        node("NonMaxSuppression", ["moved", "by_class", "most"], ["kept"]),
+        node("ReduceMax", ["s", "two"], ["best"], keepdims=0), node("Greater", ["best", "least"], ["sure"]),
+        node("NonZero", ["sure"], ["at"]), node("Transpose", ["at"], ["places"]),
+        *(node("GatherND", [each, "places"], [f"sure_{each}"]) for each in ("b", "number", "best")),
+        node("Mul", ["sure_number", "far"], ["moved_by"]), node("Add", ["sure_b", "moved_by"], ["moved"]),
+        node("Unsqueeze", ["moved", "zero_axis"], ["one_image"]), node("Unsqueeze", ["sure_best", "both_axes"], ["by_class"]),
+        node("Cast", ["by_class"], ["cast_scores"], to=TensorProto.FLOAT),
+        node("NonMaxSuppression", ["cast", "cast_scores", "most"], ["kept"]),
     ])  # fmt: skip
-    constants = {"four": [4, 5], "one": [1], "two": [2], "most": [50]}
+    constants = {"four": [4, 5], "two": [2], "most": [50], "zero_axis": [0], "both_axes": [0, 1]}
     model.graph.initializer.extend(numpy_helper.from_array(np.array(each), name) for name, each in constants.items())
-    model.graph.initializer.append(numpy_helper.from_array(np.float32(1000), "far"))
+    numbers = {"far": np.float32(1000), "least": np.float32(0.001)}
+    model.graph.initializer.extend(numpy_helper.from_array(each, name) for name, each in numbers.items())
     return ending(model, "kept")
 
 
