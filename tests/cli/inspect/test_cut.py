@@ -59,6 +59,7 @@ def ultralytics() -> onnx.ModelProto:
         *(node("GatherND", [each, "places"], [f"sure_{each}"]) for each in ("b", "number", "best")),
         node("Mul", ["sure_number", "far"], ["moved_by"]), node("Add", ["sure_b", "moved_by"], ["moved"]),
         node("Unsqueeze", ["moved", "zero_axis"], ["one_image"]), node("Unsqueeze", ["sure_best", "both_axes"], ["by_class"]),
+        node("Cast", ["one_image"], ["cast"], to=TensorProto.FLOAT),
         node("Cast", ["by_class"], ["cast_scores"], to=TensorProto.FLOAT),
         node("NonMaxSuppression", ["cast", "cast_scores", "most"], ["kept"]),
     ])  # fmt: skip
