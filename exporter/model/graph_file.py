@@ -2,7 +2,7 @@
 Runtime's quantizer writes), with all of its tensors."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import onnx
@@ -14,7 +14,9 @@ from exporter.common.files import check_file, file_digest, is_file
 from exporter.common.messages import in_one_line
 from exporter.graph import walk
 from exporter.graph.facts import DEFAULT
+from exporter.graph.float32 import holds_float16, in_float32
 from exporter.graph.functions import inlined
+from exporter.graph.image_input import has_channels_last, reads_bytes, with_float_channels_first
 from exporter.graph.read_model import MAX_BYTES, is_model
 
 
@@ -63,6 +65,16 @@ def read_graph(path: Path, label: str) -> GraphFile:
         return GraphFile(inlined(model), file_digest(path), source)
     except RequestError as error:
         raise RequestError(f"{label}: {error}") from error
+
+
+def as_network(file: GraphFile) -> GraphFile:
+    """The file as a network of float32 that reads [B, 3, H, W], with what was changed for that in `source`."""
+    model, source = file.model, file.source
+    if holds_float16(model):
+        model, source = in_float32(model), f"{source}, its float16 in float32"
+    if reads_bytes(model) or has_channels_last(model):
+        model, source = with_float_channels_first(model), f"{source}, its image in float32 [B, 3, H, W]"
+    return replace(file, model=model, source=source)
 
 
 def header(path: Path) -> onnx.ModelProto | None:

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 
 import onnx
 
-from exporter.graph.walk import inputs
+from exporter.graph.image_input import has_channels_last, image_of, reads_bytes
+from exporter.preprocessing.declared import Declared, changed
 from exporter.preprocessing.trained import SizeFrom, Trained
 
 SIDE = r"(\d{1,5})"
@@ -19,7 +20,14 @@ def said(model: onnx.ModelProto, usual: Trained) -> Trained:
     metadata = {each.key: each.value for each in model.metadata_props}
     size, source = size_of(model, metadata) or (None, None)
     confidence, overlap = (_threshold(metadata.get(key, "")) for key in ("nms_conf", "nms_iou"))  # LibreYOLO's
-    update = {"size": size, "size_from": source, "confidence_threshold": confidence, "nms_threshold": overlap}
+    fed = fed_bytes(model, usual.preprocessing)
+    update = {
+        "preprocessing": fed,
+        "size": size,
+        "size_from": source,
+        "confidence_threshold": confidence,
+        "nms_threshold": overlap,
+    }
     return usual.model_copy(update={key: value for key, value in update.items() if value is not None})
 
 
@@ -40,12 +48,20 @@ def fixed_sides(model: onnx.ModelProto) -> tuple[int, int]:
 
 
 def image_dims(model: onnx.ModelProto) -> tuple[int, int, int, int]:
-    """[B, C, H, W] of its only input of four dimensions, 0 for a free one, and where there is no such input."""
-    found = [dims for value in inputs(model.graph) if len(dims := value.type.tensor_type.shape.dim) == 4]
-    if len(found) != 1:
+    """[B, C, H, W] of the image that it reads, 0 for a free one, and where it does not read one image."""
+    image = image_of(model)
+    if image is None:
         return 0, 0, 0, 0
-    batch, channels, height, width = (max(dim.dim_value, 0) for dim in found[0])
+    batch, *sides = (max(dim.dim_value, 0) for dim in image.type.tensor_type.shape.dim)
+    channels, height, width = (*sides[2:], *sides[:2]) if has_channels_last(model) else sides
     return batch, channels, height, width
+
+
+def fed_bytes(model: onnx.ModelProto, usual: Declared | None) -> Declared | None:
+    """`usual`, without a normalization where the graph reads bytes."""
+    if usual is None or not reads_bytes(model):
+        return usual
+    return changed(usual, max_value=1.0, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 
 
 def _named(metadata: Mapping[str, str]) -> tuple[int, int] | None:

@@ -65,21 +65,18 @@ class OnnxModel(DeclaredHead):
         return said(model, self.usual()) if model is not None else self.usual()
 
     def _read(self) -> "GraphFile":
-        """The file up to where it is to be cut, in float32. Raises RequestError where it cannot be read or cut."""
+        """The file up to where it is to be cut, as a network. Raises RequestError where it cannot be read or cut."""
         from dataclasses import replace
 
-        from exporter.graph.float32 import holds_float16, in_float32
         from exporter.model.graph_cut import cut
-        from exporter.model.graph_file import read_graph
+        from exporter.model.graph_file import as_network, read_graph
 
         file = read_graph(self._path, self._label)
         if self.cut:
             file = replace(
                 file, model=cut(file.model, self.cut, self._label), source=f"{file.source}, up to {self.cut}"
             )
-        if holds_float16(file.model):
-            file = replace(file, model=in_float32(file.model), source=f"{file.source}, its float16 in float32")
-        return file
+        return as_network(file)
 
     @property
     def _label(self) -> str:

@@ -82,16 +82,6 @@ def test_nodes_in_front_of_what_they_read_are_sorted(save):
     holds(save(model), "yolov8")
 
 
-@pytest.mark.parametrize("dims", [[1, HEIGHT, WIDTH, 3], [1, 1, HEIGHT, WIDTH]], ids=["nhwc", "grey"])
-def test_an_input_that_is_no_image_is_the_reason_not_the_outputs(save, dims):
-    model = network(outputs("yolov5"))
-    model.graph.input[0].CopyFrom(helper.make_tensor_value_info("images", TensorProto.FLOAT, dims))
-    with pytest.raises(
-        RequestError, match=r"must read one image float32 \[B, 3, H, W\] and nothing else: export it so"
-    ):
-        core_of(save(model), "yolov5")
-
-
 def test_tensors_beside_the_file(save):
     holds(save(network(outputs("yolox")), save_as_external_data=True, size_threshold=0, location="x.data"), "yolox")
 

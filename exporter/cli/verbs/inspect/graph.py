@@ -13,10 +13,10 @@ from exporter.cli.verbs.inspect.rows import row
 from exporter.cli.verbs.inspect.taken import Taken
 from exporter.common.errors import BuildError, RequestError
 from exporter.graph import facts, walk
-from exporter.graph.float32 import in_float32
+from exporter.graph.image_input import reads_bytes
 from exporter.model import probe
 from exporter.model.declared_network import PROBED
-from exporter.model.graph_file import GraphFile, read_graph
+from exporter.model.graph_file import GraphFile, as_network, read_graph
 from exporter.model.graph_names import class_names
 from exporter.model.graph_network import GraphNetwork
 from exporter.model.graph_outputs import shown
@@ -38,14 +38,14 @@ def inspected(path: Path) -> tuple[list[str], Taken | None]:
     on a few images. Raises RequestError where it cannot be read."""
     file = read_graph(path, str(path))
     metadata = {each.key: each.value for each in file.model.metadata_props}
-    lines = list(_lines(path, file))
+    model = as_network(file).model
+    lines = list(_lines(path, file, model))
     names, unread = None, ""
     try:
         names = class_names(metadata, str(path))
     except RequestError as error:
         unread = str(error).removeprefix(f"{path}: ")
     lines += list(_of_metadata(metadata, names))
-    model = in_float32(file.model)
     found = recognised(model, str(path), metadata, len(names) if names else None)
     family = family_name(metadata)
     if family and (found is None or not found.said):
@@ -61,12 +61,23 @@ def inspected(path: Path) -> tuple[list[str], Taken | None]:
     multiple = math.gcd(height, width, found.head.size_multiple)
     if multiple != found.head.size_multiple:
         keys["size_multiple"] = multiple
+    if reads_bytes(file.model):
+        found = _of_bytes(found)
     batch = image_dims(model)[0] or 1
     taken = Taken(found.preset, found.preprocessing, path, batch, height, width, keys, found.cut)
     said = "named in the file" if names else unread or "not named in the file: class_0, class_1, …"
     if found.head.layout == "detections" and not names:
         said = f"guessed, for the file does not say how many; {said}"
     return [*lines, *_of_the_recipe(taken, found, said, sizes), *_of_the_task(metadata.get("task", "detect"))], taken
+
+
+def _of_bytes(found: Recognised) -> Recognised:
+    """The same for a graph that reads bytes: whatever is known of its normalization, that stands inside."""
+    option, keys = found.preprocessing or ("declared", found.head.preprocessing)
+    if option != "declared" or keys is None:
+        return found
+    scaled = {"max_value": 1, **{key: [value] * 3 for key, value in (("mean", 0), ("std", 1)) if key in keys}}
+    return found._replace(preprocessing=(option, {**keys, **scaled}))
 
 
 def _of_the_task(task: str) -> Iterator[str]:
@@ -108,12 +119,12 @@ def _fed(found: Recognised) -> object:
     return Declared.model_validate(keys) if keys else f"preprocessing={option}"
 
 
-def _lines(path: Path, file: GraphFile) -> Iterator[str]:
+def _lines(path: Path, file: GraphFile, model: onnx.ModelProto) -> Iterator[str]:
     kind = "quantized already" if facts.is_quantized(file.model) else "float"
     nodes, opset = len(file.model.graph.node), facts.opset(file.model)
     yield f"{path}: ONNX, opset {opset}, {nodes} nodes, {kind}, sha256 {file.sha256}"
     yield row("graph", shown(file.model.graph))
-    yield from _ranges(file.model)
+    yield from _ranges(model)
 
 
 def _ranges(model: onnx.ModelProto) -> Iterator[str]:
@@ -125,14 +136,10 @@ def _ranges(model: onnx.ModelProto) -> Iterator[str]:
     if dims[1].dim_value not in (0, 3):  # no images as here: `shown` says what they are
         return
     batch, height, width = (dims[axis].dim_value or usual for axis, usual in ((0, 1), (2, PROBED), (3, PROBED)))
-    images = np.resize(probe.images(height, width), (batch, 3, height, width)).astype(
-        onnx.helper.tensor_dtype_to_np_dtype(inputs[0].type.tensor_type.elem_type)
-    )
+    images = np.resize(probe.images(height, width), (batch, 3, height, width))
     try:
         session = OnnxRuntimeEngine().session(model.SerializeToString())
-        found = [
-            session.run(None, {inputs[0].name: (images * factor).astype(images.dtype)}) for factor in (1 / 255, 1.0)
-        ]
+        found = [session.run(None, {inputs[0].name: (images * factor).astype(np.float32)}) for factor in (1 / 255, 1.0)]
     except BuildError as error:
         yield row("values", f"it cannot be run: {' '.join(str(error).split())[:200]}")
         return
