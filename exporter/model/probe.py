@@ -125,6 +125,17 @@ def share_inside(boxes: Sequence[np.ndarray], height: int, width: int) -> float:
     return max(_inside(each[:, :2], each[:, 2:], sides) for each in rows)
 
 
+def follow_cells(places: Sequence[np.ndarray], cells: Sequence[tuple[int, int]]) -> bool:
+    """Whether the first two numbers of boxes grow with the column and the row of their cells, as those of decoded boxes
+    do; offsets from a cell are the same everywhere. cells: rows and columns of each map."""
+    grids = [np.stack(np.meshgrid(np.arange(w) / w, np.arange(h) / h), axis=-1).reshape(-1, 2) for h, w in cells]
+    at = np.concatenate(grids)
+    at = at[:: round(len(at) / places[0].shape[1])]  # of very many boxes only some are judged
+    with np.errstate(all="ignore"):  # what is the same everywhere follows nothing
+        found = [np.corrcoef(each[..., axis].mean(axis=0), at[:, axis])[0, 1] for each in places for axis in (0, 1)]
+    return min(found) > NEAR
+
+
 def forward(boxes: Sequence[np.ndarray]) -> bool:
     """Whether boxes xyxy end behind their beginning, but for a few."""
     return all((each[..., 2:] < each[..., :2]).any(axis=-1).mean() <= FEW for each in boxes)

@@ -31,6 +31,10 @@ def misdeclared(head: Head, read: Read, height: int, width: int) -> str | None:
         return f"scores in 0..1 already, before model.head.activation={head.activation}"
     if seems := probe.misread(given, height, width):
         return seems
+    if head.decoding == "yolox":
+        raw = [places for places, _ in read(head.model_copy(update={"decoding": "none"}))]
+        if probe.follow_cells(raw, head.num_cells(height, width)):
+            return "decoded boxes already, before model.head.decoding=yolox"
     if head.decoding in DISTANCES:
         key, readings = "decoding", DISTANCES
     elif head.decoding == "none" and head.boxes in BY_SIDES:

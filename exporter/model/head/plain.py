@@ -132,7 +132,13 @@ def _check(head: Head, places: np.ndarray, rest: np.ndarray, height: int, width:
             )
     if head.layout == "detections":
         # Rows that are not used have no score, or a class below 0: LibreYOLO's EfficientDet has such for COCO's gaps.
-        numbers = np.rint(rest[..., 1][(rest[..., 0] > 0) & np.isfinite(rest[..., 1])])
+        given = rest[..., 1][(rest[..., 0] > 0) & np.isfinite(rest[..., 1])]
+        numbers = np.rint(given)
+        if (np.abs(given - numbers) > ROUNDED).any():
+            raise MisdeclaredError(
+                f"numbers such as {given[np.abs(given - numbers).argmax()]:.4g} where detections have the number of a"
+                " class: no layout=detections, another model/head"
+            )
         if numbers.size and numbers.max() >= (head.num_classes or 1):
             raise MisdeclaredError(
                 f"detections of class {numbers.max():.0f}, where {head.num_classes} are"

@@ -53,6 +53,15 @@ def test_what_fits_is_said_with_what_is_sure_and_what_is_guessed(tmp_path, capsy
     assert f"{sure:<16}what it is fed" in shown and "build           exporter model=onnx model/head=" in shown
 
 
+@pytest.mark.parametrize("classes", [1, 5])
+def test_boxes_in_0_to_1_are_read_so_where_a_presets_are_in_pixels(tmp_path, capsys, classes):
+    head = preset("yolov5", unit="relative")
+    onnx.save(network(encoded(head, *known(head, batch=1, classes=classes))), tmp_path / "x.onnx")
+    assert main(["inspect", str(tmp_path / "x.onnx")]) == 0
+    shown = capsys.readouterr().out
+    assert "head            yolov5: guessed" in shown and shown.endswith("model.head.unit=relative\n")
+
+
 def test_boxes_with_one_dimension_more_are_those_of_yolov4(tmp_path, capsys):
     head = HEADS["yolov4"]
     onnx.save(network(one_dimension_more(encoded(head, *known(head, batch=1)))), tmp_path / "x.onnx")

@@ -305,6 +305,18 @@ def test_detections_need_the_number_of_classes():
         head.counted(None)
 
 
+def test_decoded_boxes_are_no_offsets_and_numbers_between_whole_ones_no_classes():
+    head = HEADS["yolox"]
+    boxes, scores = known(head, batch=1)
+    relative = boxes / [WIDTH, HEIGHT, WIDTH, HEIGHT]
+    given = network([np.concatenate([relative, np.ones((*boxes.shape[:2], 1)), scores], -1)])
+    with pytest.raises(RequestError, match=r"decoded boxes already, before model.head.decoding=yolox"):
+        GraphNetwork(given, None, "x.onnx", head)
+    given = network([np.concatenate([boxes, scores[..., :2]], -1)])
+    with pytest.raises(RequestError, match=r"numbers such as 0\.\d+ where detections have the number of a class"):
+        GraphNetwork(given, None, "x.onnx", HEADS["yolo26"])
+
+
 def test_a_class_below_zero_is_no_class():
     head = HEADS["yolo26"]
     (rows,) = encoded(head, *known(head, batch=1))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from exporter.cli.verbs.inspect.recognised import Recognised, recognised
+from exporter.cli.verbs.inspect.recognised import Given, Recognised, recognised
 from exporter.cli.verbs.inspect.rows import row
 from exporter.cli.verbs.inspect.taken import Taken
 from exporter.common.errors import BuildError, RequestError
@@ -46,7 +46,7 @@ def inspected(path: Path) -> tuple[list[str], Taken | None]:
     except RequestError as error:
         unread = str(error).removeprefix(f"{path}: ")
     lines += list(_of_metadata(metadata, names))
-    found = recognised(model, str(path), metadata, len(names) if names else None)
+    found = recognised(Given(model, str(path), metadata, len(names) if names else None))
     family = family_name(metadata)
     if family and (found is None or not found.said):
         told = f"LibreYOLO's {family[:LONGEST]}, of which this is not known, or gives something else"

@@ -31,47 +31,61 @@ class Recognised(NamedTuple):
     cut: tuple[str, ...] = ()
 
 
-def recognised(model: onnx.ModelProto, label: str, metadata: Mapping[str, str], named: int | None) -> Recognised | None:
-    """None where nothing fits, neither what it gives nor what is chosen from inside. named: how many classes the file
-    names, None: none."""
-    whole = _of_libreyolo(model, label, metadata, named) or _of_presets(model, label, metadata, named, presets())
-    return whole or _inside(model, label, metadata, named)
+class Given(NamedTuple):
+    """model: as it is taken, in float32; label: what errors begin with; metadata: of the file; named: how many classes
+    it names, None: none."""
+
+    model: onnx.ModelProto
+    label: str
+    metadata: Mapping[str, str]
+    named: int | None
 
 
-def _inside(model: onnx.ModelProto, label: str, metadata: Mapping[str, str], named: int | None) -> Recognised | None:
+def recognised(given: Given) -> Recognised | None:
+    """None where nothing fits, neither what it gives nor what is chosen from inside."""
+    return _of_libreyolo(given) or _of_presets(given, presets()) or _relative(given) or _inside(given)
+
+
+def _relative(given: Given) -> Recognised | None:
+    """Boxes in 0..1, where those of the preset are in pixels: TensorFlow's exports of many networks."""
+    keys = {"unit": "relative"}
+    in_pixels = {name: head for name, head in presets().items() if head.decoding == "none" and head.unit == "pixels"}
+    found = _of_presets(given, {name: head.model_copy(update=keys) for name, head in in_pixels.items()})
+    return found._replace(keys=keys) if found else None
+
+
+def _inside(given: Given) -> Recognised | None:
     """In front of what chooses among boxes. What takes the best of them, and has no NMS, gives one box an object."""
     heads = presets()
-    if not suppresses(model.graph):
+    if not suppresses(given.model.graph):
         heads = {name: head for name, head in heads.items() if head.suppressed}
-    for names in islice(ends_inside(model), MOST_TRIED):
-        if found := _of_presets(cut(model, names, label), label, metadata, named, heads):
+    for names in islice(ends_inside(given.model), MOST_TRIED):
+        shorter = cut(given.model, names, given.label)
+        if found := _of_presets(given._replace(model=shorter), heads):
             return found._replace(cut=names)
     return None
 
 
-def _of_libreyolo(
-    model: onnx.ModelProto, label: str, metadata: Mapping[str, str], named: int | None
-) -> Recognised | None:
-    family = libreyolo.family(metadata)
+def _of_libreyolo(given: Given) -> Recognised | None:
+    family = libreyolo.family(given.metadata)
     if family is None:
         return None
     for keys in libreyolo.readings(family):
         head = Head.model_validate(presets()[family.preset].model_dump() | keys)
-        if fit := fit_of(model, label, head, named):
+        if fit := fit_of(given.model, given.label, head, given.named):
             fed = libreyolo.preprocessing(family)
-            fed_as = f"LibreYOLO feeds its {libreyolo.family_name(metadata)}"
+            fed_as = f"LibreYOLO feeds its {libreyolo.family_name(given.metadata)}"
             return Recognised(family.preset, head, fit, keys, fed, True, fed_as, [])
     return None
 
 
-def _of_presets(
-    model: onnx.ModelProto, label: str, metadata: Mapping[str, str], named: int | None, heads: Mapping[str, Head]
-) -> Recognised | None:
-    fit = fitting(model, label, named, heads)
+def _of_presets(given: Given, heads: Mapping[str, Head]) -> Recognised | None:
+    """heads: by the names of presets."""
+    fit = fitting(given.model, given.label, given.named, heads)
     if not fit:
         return None
-    outputs = [value.name for value in model.graph.output]
-    description = metadata.get("description", "")
+    outputs = [value.name for value in given.model.graph.output]
+    description = given.metadata.get("description", "")
     told = by_name(list(fit), description, outputs)
     preset = told or next(iter(fit))
     head, others = heads[preset], [name for name in fit if name != preset]
