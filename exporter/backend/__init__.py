@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, ClassVar
 
-from exporter.backend.capabilities import Capabilities
+from exporter.common.capabilities import Capabilities
 from exporter.common.node import Node
 from exporter.common.options import lazily
 

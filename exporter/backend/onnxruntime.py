@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Literal
 
 from exporter.backend import BackendNode
 from exporter.backend.rtx_limits import not_in_rtx
+from exporter.common import error_bounds
 
 if TYPE_CHECKING:
     import onnx
@@ -61,9 +62,7 @@ class OnnxRuntime(BackendNode):
     @property
     def bounds(self) -> dict[str, float]:
         """TF32 has the mantissa of float16; YOLO-NAS-S was 0.38 px off with it on an H100."""
-        from exporter.quantization.fp16 import Fp16
-
-        return {**Fp16.bounds, "max_box_error": 1.0} if self.tf32 else {}
+        return {**error_bounds.FLOAT16, "max_box_error": 1.0} if self.tf32 else {}
 
     def problems(self, request: "Request", scheme: str) -> Iterator[str]:
         """A provider that is not there, what it cannot do, and INT8 that is slow."""

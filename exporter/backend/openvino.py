@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from exporter.backend import BackendNode
-from exporter.backend.capabilities import Capabilities
+from exporter.common import error_bounds
+from exporter.common.capabilities import Capabilities
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,10 +62,8 @@ class OpenVino(BackendNode):
     def bounds(self) -> dict[str, float]:
         """Of the demo networks at 160 and 640 px, rounded behind every operator: in bfloat16 scores are off by 0.035 at
         most and 4e-4 on average, boxes by 0.3 px on average; in float16 by a tenth of that."""
-        from exporter.quantization.fp16 import Fp16
-
         if self.precision == "f16":
-            return dict(Fp16.bounds)
+            return dict(error_bounds.FLOAT16)
         bfloat16 = {"max_score_error": 0.1, "mean_score_error": 2e-3, "mean_box_error": 1.0, "max_map_drop": 1.0}
         return {**bfloat16, "max_score_shift": 0.02} if self.precision == "bf16" else {}
 

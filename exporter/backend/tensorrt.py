@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import field_validator
 
 from exporter.backend import BackendNode
-from exporter.backend.capabilities import Capabilities
 from exporter.backend.tensorrt_limits import MAX_TOP_K
+from exporter.common.capabilities import Capabilities
 from exporter.common.errors import BuildError
 from exporter.postprocessing.nms import NmsNode
 

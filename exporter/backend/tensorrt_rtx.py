@@ -7,10 +7,10 @@ compiled; running it needs such a GPU, and none was at hand.
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
 
-from exporter.backend.capabilities import Capabilities
 from exporter.backend.rtx_limits import not_in_rtx
 from exporter.backend.tensorrt import TensorRT, check_rules, in_its_words
 from exporter.backend.tensorrt_limits import MAX_TOP_K
+from exporter.common.capabilities import Capabilities
 
 if TYPE_CHECKING:
     import onnx

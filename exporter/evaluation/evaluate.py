@@ -10,10 +10,10 @@ from exporter.common.errors import BuildError
 from exporter.common.progress import Progress
 from exporter.evaluation.detector import Detector
 from exporter.evaluation.examples import Example
+from exporter.evaluation.matched import bounded_shift, score_shift
 from exporter.evaluation.scores import scores
 from exporter.evaluation.section import Evaluation as EvaluationSection
 from exporter.postprocessing.detections import Detections
-from exporter.proof.detections import bounded_shift, score_shift
 
 CHECK = (
     "check that the preprocessing (normalisation, channel order) is the one the network was trained with, and that the"

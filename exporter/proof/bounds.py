@@ -1,25 +1,32 @@
 """How far the proof's metrics may be off: which bounds hold for a recipe, and whether they do."""
 
-from collections.abc import Iterable, Sequence
-from typing import NoReturn
+from collections.abc import Iterable, Mapping, Sequence
+from typing import ClassVar, NoReturn, Protocol
 
 import onnx
 
 from exporter.backend import BackendNode
 from exporter.backend.request import Request
+from exporter.common.error_bounds import INT8
 from exporter.common.errors import BuildError
+from exporter.evaluation.matched import bounded_shift
 from exporter.graph.facts import is_quantized
 from exporter.model.loaded import ModelFacts
-from exporter.proof.detections import bounded_shift
 from exporter.proof.letterbox import MAX_BEYOND, MAX_BOX_ERROR, MAX_GREY_BIAS, MAX_MAP_DROP
 from exporter.proof.section import DetectionErrors, Proof
 from exporter.proof.settings import ProofSettings
-from exporter.quantization import QuantizationNode
-from exporter.quantization.int8 import Int8
+
+
+class Quantizer(Protocol):
+    """What the proof asks of `exporter.quantization.QuantizationNode`, which says what these are."""
+
+    quantizes: ClassVar[bool]
+    bounds: ClassVar[Mapping[str, float]]
+    beyond_bounds: ClassVar[str]
 
 
 def bounds_of(
-    artifact: bytes, model: ModelFacts, request: Request, backend: BackendNode, quantization: QuantizationNode,
+    artifact: bytes, model: ModelFacts, request: Request, backend: BackendNode, quantization: Quantizer,
     settings: ProofSettings,
 ) -> dict[str, float]:  # fmt: skip
     """What the recipe sets, else what the quantization states for itself; what INT8 does for a network that came
@@ -27,7 +34,7 @@ def bounds_of(
     precision: layer by layer they make every rounding larger, the more the deeper the network is."""
     bounds = dict(quantization.bounds)
     if not quantization.quantizes and not backend.capabilities.exact_pairs:
-        bounds = dict(Int8.bounds) if is_quantized(onnx.load_from_string(artifact)) else bounds
+        bounds = dict(INT8) if is_quantized(onnx.load_from_string(artifact)) else bounds
     if backend.bounds and not quantization.quantizes:
         bounds = dict(backend.bounds)
     if model.weights.kind == "random" and (quantization.quantizes or backend.bounds):

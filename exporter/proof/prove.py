@@ -35,7 +35,7 @@ from exporter.preprocessing.encode import encode
 from exporter.preprocessing.normalization import Normalization
 from exporter.preprocessing.own_normalization import AnyNormalization
 from exporter.preprocessing.section import Input, Preprocessing
-from exporter.proof.bounds import bounds_of, fail, hold
+from exporter.proof.bounds import Quantizer, bounds_of, fail, hold
 from exporter.proof.detections import TorchOutputs, detection_errors, torch_detections
 from exporter.proof.form import declared_problems, given_problems, promised
 from exporter.proof.letterbox import letterbox_errors, seen
@@ -52,7 +52,6 @@ from exporter.proof.section import (
 from exporter.proof.settings import ProofSettings
 from exporter.proof.tensors import Tensors, artifact_tensors
 from exporter.proof.user_format import user_format_errors
-from exporter.quantization import QuantizationNode
 from exporter.runtime.engine import Engine, Sessions
 
 PROBE = Normalization(std=(255.0, 255.0, 255.0))
@@ -65,7 +64,7 @@ Remembering = Callable[[Engine], Sessions]
 
 
 def prove(
-    artifact: bytes, model: ModelFacts, request: Request, backend: BackendNode, quantization: QuantizationNode,
+    artifact: bytes, model: ModelFacts, request: Request, backend: BackendNode, quantization: Quantizer,
     settings: ProofSettings, outputs: Outputs, remembering: Remembering,
 ) -> Proof:  # fmt: skip
     """The manifest's section `proof`, `sight` left out. outputs: `torch_outputs` of the network, or what gives the
@@ -108,7 +107,7 @@ def _normalised(outputs: Outputs, request: Request) -> TorchOutputs:
     return lambda images: outputs(images, request.normalization or PROBE)
 
 
-def _graph_problems(graph: onnx.ModelProto, request: Request, quantization: QuantizationNode) -> Iterator[str]:
+def _graph_problems(graph: onnx.ModelProto, request: Request, quantization: Quantizer) -> Iterator[str]:
     """What can be seen without a run: see `declared_problems`, `pair_problems` and `anchor_problems`. What came
     quantized has its own ways."""
     yield from declared_problems(graph, promised(graph, request))

@@ -4,7 +4,7 @@ Not here: rewriting graphs as such (`graph`), and where calibration images come 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from exporter.common.node import Node
@@ -34,7 +34,7 @@ class QuantizationNode(Node, ABC):
     needs_calibration: ClassVar[bool] = True
     needs_network: ClassVar[bool] = False
     weighs_detections: ClassVar[bool] = False
-    bounds: ClassVar[dict[str, float]]
+    bounds: ClassVar[Mapping[str, float]]
     beyond_bounds: ClassVar[str] = ""
     minimum_opset: ClassVar[int] = 18
     package: ClassVar[str | None] = None

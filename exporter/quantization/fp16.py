@@ -5,9 +5,10 @@ leaving that range costs it everything. So no image is needed to choose anything
 whose values leave it: those stay in float32.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, ClassVar
 
+from exporter.common import error_bounds
 from exporter.quantization import QuantizationNode
 from exporter.quantization.quantized import Quantized
 from exporter.quantization.task import Task
@@ -25,13 +26,7 @@ class Fp16(QuantizationNode):
     """conf/quantization/fp16.yaml says what the fields are."""
 
     needs_calibration: ClassVar[bool] = False
-    # Of the demo weights at 640 px in ONNX Runtime: scores 4e-3 at most and 2e-5 on average, boxes 0.02 px on average,
-    # mAP 0.06 points. No bound on the largest error of a box: where the network sees nothing, a box means nothing (one
-    # of score 0.015 is off by 4.9 px; of those above 0.1 none by more than 0.2).
-    bounds: ClassVar[dict[str, float]] = {
-        "max_score_error": 0.01, "mean_score_error": 3e-4, "mean_box_error": 0.1, "max_map_drop": 0.2,
-        "max_score_shift": 0.005,
-    }  # fmt: skip
+    bounds: ClassVar[Mapping[str, float]] = error_bounds.FLOAT16
 
     exclude: tuple[str, ...] = ()
 

@@ -1,8 +1,9 @@
 """INT8 after training: statistics of calibration images, then Q/DQ pairs where the policy puts them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from exporter.common import error_bounds
 from exporter.quantization.quantized import Quantized
 from exporter.quantization.selection import LayerSelection
 from exporter.quantization.task import Task
@@ -15,10 +16,7 @@ if TYPE_CHECKING:
 class Int8(LayerSelection):
     """conf/quantization/int8.yaml says what the fields are."""
 
-    # Of the demo weights at 320 px the median score moves by 0.002 at most; a fifth less of each is 0.18.
-    bounds: ClassVar[dict[str, float]] = {
-        "mean_score_error": 0.01, "mean_box_error": 8.0, "max_map_drop": 1.0, "max_score_shift": 0.05,
-    }  # fmt: skip
+    bounds: ClassVar[Mapping[str, float]] = error_bounds.INT8
     beyond_bounds: ClassVar[str] = (
         "try other ranges (calibration.method=measure) or leave layers in float (quantization.exclude, or"
         " quantization=mixed)"

@@ -1,7 +1,9 @@
 """No quantization: the core stays as it is, float32 or what somebody else made of that."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
+from exporter.common import error_bounds
 from exporter.quantization import QuantizationNode
 from exporter.quantization.quantized import Quantized
 from exporter.quantization.task import Task
@@ -12,10 +14,7 @@ class NoQuantization(QuantizationNode):
 
     quantizes: ClassVar[bool] = False
     needs_calibration: ClassVar[bool] = False
-    # Float32 twice, in another order of operations; boxes reach 640 px, where a float32 ends at 6e-5 px.
-    bounds: ClassVar[dict[str, float]] = {
-        "max_score_error": 1e-3, "max_box_error": 0.05, "max_map_drop": 0.1, "max_score_shift": 1e-3,
-    }  # fmt: skip
+    bounds: ClassVar[Mapping[str, float]] = error_bounds.FLOAT32
 
     def quantize(self, task: Task) -> Quantized:
         """The core as it is. Of one that is quantized already, what is counted in it."""

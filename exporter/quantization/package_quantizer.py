@@ -6,12 +6,12 @@ that everything after it goes the same way.
 
 import importlib.metadata
 from abc import abstractmethod
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, ClassVar
 
+from exporter.common import error_bounds
 from exporter.common.errors import BuildError, RequestError
-from exporter.quantization.int8 import Int8
 from exporter.quantization.quantized import Quantized
 from exporter.quantization.selection import LayerSelection
 from exporter.quantization.task import Task
@@ -29,7 +29,7 @@ class PackageQuantizer(LayerSelection):
     modules: ClassVar[tuple[str, ...]]
     remedy: ClassVar[str]
     methods: ClassVar[tuple[str, ...]]
-    bounds: ClassVar[dict[str, float]] = Int8.bounds
+    bounds: ClassVar[Mapping[str, float]] = error_bounds.INT8
 
     def problems(self, method: str, scheme: str) -> Iterator[str]:
         """Clauses for a package that is not installed and for what it cannot do: `calibration.method`, the backend's

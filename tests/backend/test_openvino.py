@@ -15,7 +15,7 @@ from exporter.common.errors import BuildError, RequestError
 from exporter.common.files import file_digest
 from exporter.config.check import check
 from exporter.config.compose import compose
-from exporter.proof.detections import matched
+from exporter.evaluation.matched import matched
 from exporter.runtime import openvino
 from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
 from exporter.runtime.openvino import OpenVinoEngine

@@ -12,7 +12,7 @@ from exporter.artifact.verify import verify
 from exporter.cli import main
 from exporter.common.errors import BuildError, RequestError
 from exporter.demo.scenes import scene
-from exporter.proof.detections import matched
+from exporter.evaluation.matched import matched
 from exporter.report.drawing import write_png
 from exporter.runtime.onnx_providers import PROVIDERS, Provider
 from exporter.runtime.onnx_runtime import OnnxRuntimeEngine

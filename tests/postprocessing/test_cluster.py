@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.backend.capabilities import Capabilities
+from exporter.common.capabilities import Capabilities
 from exporter.common.errors import RequestError
 from exporter.config.check import check as recipe_check
 from exporter.config.compose import compose

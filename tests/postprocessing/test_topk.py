@@ -8,7 +8,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.backend.capabilities import ANY
+from exporter.common.capabilities import ANY
 from exporter.common.paths import CONF
 from exporter.postprocessing import reference
 from exporter.postprocessing.format.batch import BatchFormat

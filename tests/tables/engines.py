@@ -13,8 +13,8 @@ from exporter.common.progress import Progress
 from exporter.common.provenance import cores
 from exporter.demo.scenes import scene
 from exporter.evaluation.demo import DemoEvaluation
+from exporter.evaluation.matched import matched
 from exporter.postprocessing.detections import Detections
-from exporter.proof.detections import matched
 from exporter.report.benchmark_chart import draw
 from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
 from exporter.runtime.openvino import CAPABILITIES, Precision, about

@@ -13,7 +13,7 @@ from exporter.benchmark.subject import example_input
 from exporter.common.errors import BuildError
 from exporter.demo.scenes import scene
 from exporter.evaluation.detector import Detector
-from exporter.proof.detections import matched
+from exporter.evaluation.matched import matched
 from exporter.runtime.onnx_runtime import emulation, session
 from exporter.runtime.tensorrt.session import EngineSession
 

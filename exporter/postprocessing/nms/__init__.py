@@ -6,7 +6,7 @@ Not here: how detections leave the graph (`postprocessing/format`).
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
-from exporter.backend.capabilities import Capabilities
+from exporter.common.capabilities import Capabilities
 from exporter.common.node import Node
 from exporter.common.options import lazily
 from exporter.postprocessing.parameters import NmsParameters

@@ -2,7 +2,7 @@
 
 from pydantic import ValidationError
 
-from exporter.backend.capabilities import ANY, Capabilities
+from exporter.common.capabilities import ANY, Capabilities
 from exporter.common.options import option_class
 from exporter.postprocessing.nms import NmsNode
 from exporter.postprocessing.nms.onnx import OnnxNms

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, computed_field, field_validator
 
-from exporter.backend.capabilities import ANY, Capabilities
+from exporter.common.capabilities import ANY, Capabilities
 from exporter.graph.core_outputs import PLUGIN_DOMAIN, PLUGIN_SELECTS
 from exporter.postprocessing.nms.thresholds import ThresholdNms
 from exporter.postprocessing.parameters import NmsParameters

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from exporter.backend.capabilities import ANY, Capabilities
+from exporter.common.capabilities import ANY, Capabilities
 from exporter.postprocessing.nms import NmsNode
 from exporter.postprocessing.nms.thresholds import Threshold
 from exporter.postprocessing.parameters import NmsParameters

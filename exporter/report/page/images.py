@@ -10,8 +10,8 @@ from exporter.artifact.manifest import Manifest
 from exporter.demo.scenes import scene
 from exporter.evaluation.detector import Detector
 from exporter.evaluation.examples import Example, spread
+from exporter.evaluation.matched import pairs
 from exporter.postprocessing.detections import Detections
-from exporter.proof.detections import pairs
 from exporter.report.drawing import class_name, draw, draw_label, encoded
 
 CANDIDATES, SHOWN = 8, 3

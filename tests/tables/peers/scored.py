@@ -16,11 +16,11 @@ from exporter.common.provenance import cores
 from exporter.demo.scenes import CLASS_NAMES, scene
 from exporter.evaluation.detector import Detector
 from exporter.evaluation.examples import GroundTruth
+from exporter.evaluation.matched import SURE, score_shift
 from exporter.evaluation.scores import scores
 from exporter.postprocessing.detections import AllBoxes, Detections, Read
 from exporter.postprocessing.outside import suppressed
 from exporter.postprocessing.parameters import NmsParameters
-from exporter.proof.detections import SURE, score_shift
 from exporter.runtime.engine import Engine, Session
 from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
 from tests.tables.rows import Metrics
