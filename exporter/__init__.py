@@ -35,7 +35,7 @@ def build(
     The Hydra state of a caller that uses Hydra itself is left as it was. Raises `exporter.RequestError` for a bad
     request and `exporter.BuildError` where the build or its proof fails; nothing is published then.
     """
-    from exporter.common.progress import progress_in
+    from exporter.common.progress_form import progress_in
     from exporter.common.quoting import quote_path
     from exporter.config.check import check
     from exporter.config.compose import compose

@@ -90,7 +90,7 @@ def _build(composed: Composed) -> None:
     from exporter.pipeline.build import build
 
     check_output_dir(recipe.output_dir)
-    from exporter.common.progress import progress_in
+    from exporter.common.progress_form import progress_in
 
     progress = progress_in(recipe.progress.format)
     progress.begin(recipe.name, str(recipe.output_dir))

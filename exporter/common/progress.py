@@ -1,4 +1,6 @@
-"""What long work says while it runs, on standard error: nothing, a line a stage, or a JSON object a line."""
+"""What long work says while it runs, on standard error: nothing, a line a stage, or a JSON object a line.
+
+On a terminal: `exporter.common.terminal`."""
 
 import contextlib
 import json
@@ -6,24 +8,10 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
-Form = Literal["text", "json", "none"]
 EVERY = 1.0  # seconds between two counts in JSON
-
-
-def progress_in(form: Form) -> "Progress":
-    """Says it as text (on a terminal with bars that nest), as JSON lines, or not at all."""
-    if form == "json":
-        return JsonLines()
-    if form == "none":
-        return Progress()
-    if sys.stderr.isatty():
-        from exporter.common.terminal import Terminal
-
-        return type("TerminalLines", (Terminal, Lines), {})()
-    return Lines()
 
 
 class Progress:

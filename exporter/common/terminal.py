@@ -9,11 +9,13 @@ from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Rows
 
+from exporter.common.progress import Lines
+
 T = TypeVar("T")
 EVERY = 0.1  # seconds between two drawings: no thread draws, which would disturb what is being timed
 
 
-class Terminal:
+class Terminal(Lines):
     """How `Lines` are shown here: a row for each stage and count that is under way, one line a stage as they end."""
 
     def __init__(self) -> None:

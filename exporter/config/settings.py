@@ -11,7 +11,7 @@ from pydantic import Field, WithJsonSchema, field_validator
 from exporter.common.files import cache_folder, user_path
 from exporter.common.messages import one_of
 from exporter.common.node import Settings
-from exporter.common.progress import Form
+from exporter.common.progress_form import Form
 from exporter.config.sweep_constraint import parse
 from exporter.config.sweep_metrics import NAMES
 

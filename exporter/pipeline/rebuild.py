@@ -13,7 +13,7 @@ from exporter.artifact.manifest import Manifest, read_manifest
 from exporter.calibration import CalibrationNode
 from exporter.common.errors import BuildError, RequestError
 from exporter.common.files import file_digest, is_file
-from exporter.common.progress import progress_in
+from exporter.common.progress_form import progress_in
 from exporter.common.provenance import versions
 from exporter.config.check import check
 from exporter.config.compose import Composed

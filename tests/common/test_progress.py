@@ -8,7 +8,8 @@ import pytest
 
 from exporter.cli import main
 from exporter.common.files import file_digest
-from exporter.common.progress import JsonLines, Lines, Progress, progress_in
+from exporter.common.progress import JsonLines, Lines, Progress
+from exporter.common.progress_form import progress_in
 from tests.model.graphs import saved_detector
 
 OVERRIDES = ["+recipe=yolo_nas_s", "input.size=64", "proof.num_images=1", "proof.num_scenes=0"]

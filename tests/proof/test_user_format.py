@@ -15,7 +15,7 @@ DETECTIONS = {
     "num_predictions": np.array([[ROWS]] * BATCH),
     "pred_boxes": np.random.default_rng(0).uniform(100, 640, (BATCH, ROWS, 4)).astype(np.float32),
     "pred_scores": np.zeros((BATCH, ROWS), np.float32),  # how bright each image is, is added
-    "pred_classes": np.array([[2, 0, 1]] * BATCH),
+    "pred_classes": np.array([[2_000_000, 0, 1]] * BATCH),  # of so many no float tells one more
 }
 INPUT = Input(
     name="images",
@@ -36,7 +36,7 @@ class Own:
 
     def run(self, inputs):
         _, boxes, scores, classes = inputs
-        return {"boxes": boxes, "brightness": scores, "classes": classes}
+        return {"boxes": boxes, "brightness": scores, "classes": classes, "none": boxes[:, :0]}
 
     graph = None
 
@@ -63,6 +63,9 @@ def artifact(**other: np.ndarray) -> bytes:
         )  # fmt: skip
         given = value if value.ndim else DETECTIONS[inner]
         outputs.append(helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(given.dtype), given.shape))
+    constants["empty"] = np.zeros((BATCH, 0, 4), np.float32)
+    nodes.append(node("Identity", ["empty"], ["none"]))
+    outputs.append(helper.make_tensor_value_info("none", TensorProto.FLOAT, [BATCH, 0, 4]))
     images = helper.make_tensor_value_info("images", TensorProto.UINT8, [BATCH, 3, SIDE, SIDE])
     tensors = [numpy_helper.from_array(value, name) for name, value in constants.items()]
     graph = helper.make_graph(nodes, "artifact", [images], outputs, tensors)
@@ -82,10 +85,13 @@ def errors(data: bytes, *groups: np.ndarray):
     [
         ({}, [], 0),
         ({"boxes": np.float32(1e-3)}, [], 1e-3),  # of 100 pixels and more: rounding
+        ({"boxes": DETECTIONS["pred_boxes"] + np.eye(ROWS, 4, dtype=np.float32) * np.float32(1e-3)}, [], 1e-3),
         ({"boxes": np.float32(1e-2)}, ["boxes"], 0),
         ({"brightness": np.float32(5e-5)}, [], 5e-5),
         ({"brightness": np.float32(2e-4)}, ["brightness"], 0),
+        ({"classes": np.array([[2_000_001, 0, 1]] * BATCH)}, ["classes"], 0),
         ({"classes": np.int64(1)}, ["classes"], 0),
+        ({"brightness": np.float32([[1], [2]])}, ["brightness"], 0),  # the same numbers, once instead of for each row
         ({"classes": np.int64(1), "boxes": np.float32(1)}, ["boxes", "classes"], 0),
         ({"classes": DETECTIONS["pred_classes"].astype(np.int32)}, ["classes"], 0),
         ({"classes": DETECTIONS["pred_classes"][:, :1]}, ["classes"], 0),
@@ -93,7 +99,7 @@ def errors(data: bytes, *groups: np.ndarray):
 )
 def test_what_differs_is_named_and_what_rounds_is_measured(other, wrong, largest):
     found = errors(artifact(**other))
-    assert (found.outputs, found.wrong) == (["boxes", "brightness", "classes"], wrong)
+    assert (found.outputs, found.wrong) == (["boxes", "brightness", "classes", "none"], wrong)
     assert found.max_difference == pytest.approx(largest, rel=0.1)
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from exporter.common.errors import BuildError, RequestError
-from exporter.common.progress import progress_in
+from exporter.common.progress_form import progress_in
 from exporter.quantization.int8 import Int8
 from exporter.quantization.pytorch_quantization import PytorchQuantization
 from exporter.quantization.task import Task

@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--peer-python", action="append", default=[], metavar="NAME=PATH", help="peers: an interpreter that"
                         " has this tool, for onnxruntime, nncf, libreyolo or modern-yolonas (this one)")  # fmt: skip
     given = parser.parse_args(arguments)
-    from exporter.common.progress import progress_in
+    from exporter.common.progress_form import progress_in
     from exporter.runtime.onnx_providers import check_provider
     from tests.tables import compiled, consumers, engines, gpu, matrix, nms, peers, precision, sweep, tensorrt
 

@@ -12,7 +12,7 @@ from exporter.artifact.manifest import Manifest, read_manifest
 from exporter.benchmark.paired import interleaved, ratio
 from exporter.benchmark.section import Ratio
 from exporter.common.errors import BuildError
-from exporter.common.progress import progress_in
+from exporter.common.progress_form import progress_in
 from exporter.common.provenance import cores
 from exporter.evaluation.demo import DemoEvaluation
 from exporter.evaluation.evaluate import evaluate

@@ -31,7 +31,7 @@ def run(given: Namespace) -> int:
     """Raises BuildError where no variant holds the bound."""
     from exporter.artifact.benchmark.compare import processor
     from exporter.common.errors import BuildError
-    from exporter.common.progress import progress_in
+    from exporter.common.progress_form import progress_in
     from exporter.common.quoting import quote_path
     from exporter.pipeline.advise.tried import best_of, check_request, try_variants
     from exporter.pipeline.advise.variants import checked, variants

@@ -38,7 +38,7 @@ def run(given: Namespace) -> int:
     from exporter.artifact.benchmark.compare import compared, processor, scored
     from exporter.artifact.evaluate import evaluate_artifact
     from exporter.common.errors import RequestError
-    from exporter.common.progress import progress_in
+    from exporter.common.progress_form import progress_in
 
     engines = engine_names(given.engine or ["own"])
     if "openvino" not in engines and (given.precision or given.hint):

@@ -19,7 +19,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(given: Namespace) -> int:
     from exporter.common.errors import BuildError
-    from exporter.common.progress import progress_in
+    from exporter.common.progress_form import progress_in
     from exporter.deploy.engine.make import make_engine, read_for_engine, trtexec_lines
     from exporter.runtime.tensorrt.library import KINDS, installed
 

@@ -18,7 +18,7 @@ def run(given: Namespace) -> int:
     from exporter.artifact.evaluate import evaluate_artifact
     from exporter.artifact.manifest import read_manifest
     from exporter.backend.engine import engine_of
-    from exporter.common.progress import progress_in
+    from exporter.common.progress_form import progress_in
     from exporter.postprocessing.outside import in_words
 
     folder, manifest = given.dir, read_manifest(given.dir)

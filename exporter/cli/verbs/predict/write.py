@@ -18,7 +18,7 @@ from exporter.common.errors import BuildError, RequestError
 from exporter.common.files import is_folder
 from exporter.common.folders import folder_for
 from exporter.common.image_files import list_images
-from exporter.common.progress import progress_in
+from exporter.common.progress_form import progress_in
 from exporter.postprocessing.detections import Detections
 from exporter.postprocessing.outside import in_words
 from exporter.report.drawing import draw, write_png
