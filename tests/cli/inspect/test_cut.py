@@ -14,6 +14,7 @@ from exporter.cli import main
 from exporter.config.check import check
 from exporter.config.compose import compose
 from exporter.pipeline.stages.trace import core_graph
+from tests.model.graphs import edited
 from tests.model.head.encoded import HEADS, HEIGHT, WIDTH, encoded, known, network
 
 ULTRALYTICS = {"description": "Ultralytics YOLO11n model", "names": "{0: 'a', 1: 'b', 2: 'c', 3: 'd', 4: 'e'}"}
@@ -130,6 +131,24 @@ def test_the_recipe_cuts_it_off_in_front_of_what_chooses(
         got = run(None, {"images": np.zeros((1, 3, HEIGHT, WIDTH), np.float32)})
         for part, want in zip(got, known(HEADS["yolov8"], batch=1), strict=True):
             np.testing.assert_allclose(part, want, atol=1e-3)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_bytes_with_channels_last_and_a_second_input(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model = of_rtdetr()
+    first = [
+        helper.make_node("Cast", ["frame"], ["floats"], to=TensorProto.FLOAT),
+        helper.make_node("Transpose", ["floats"], ["images"], perm=[0, 3, 1, 2]),
+    ]
+    frame = helper.make_tensor_value_info("frame", TensorProto.UINT8, [1, HEIGHT, WIDTH, 3])
+    onnx.save(edited(model, node=[*first, *model.graph.node], input=[model.graph.input[1], frame]), "x.onnx")
+    assert main(["inspect", "x.onnx", "--save", "theirs"]) == 0
+    assert "what it is fed: RGB 0..255, stretched" in capsys.readouterr().out
+    recipe = check(compose(["+recipe=theirs"]))
+    assert (recipe.input.height, recipe.input.width) == (HEIGHT, WIDTH)
+    boxes, _ = recipe.model.load().network(torch.zeros(1, 3, HEIGHT, WIDTH))
+    np.testing.assert_allclose(boxes.numpy(), known(HEADS["dfine"], batch=1)[0], atol=1e-3)
 
 
 def test_where_nothing_is_known_in_front_of_an_nms_that_is_said(tmp_path, capsys):

@@ -31,7 +31,7 @@ def saved(tmp_path, what: str, outputs=None, /, **metadata: str):
 @pytest.mark.parametrize(
     ("what", "metadata", "said"),
     [
-        ("yolov8", {"description": "Ultralytics YOLO11n model", "names": NAMES}, ["yolo11: as the file says itself", "5: named in the file"]),
+        ("yolov8", {"description": "Ultralytics YOLO11n model", "names": NAMES}, ["yolo11: as the file says itself", "equally possible: yolov8, yolov9\n", "5: named in the file"]),
         ("yolov5", {}, ["yolov5: guessed from shapes and values", "5: not named in the file"]),
         ("yolox", {}, ["yolox: guessed", "BGR 0..255"]),
         ("detr", {"names": NAMES}, ["detr", "size 64 × 96: fixed in the file"]),
