@@ -41,9 +41,9 @@ def suggested(override: str) -> str | None:
         return None
     inside = value[1:-1]
     if value[0] + value[-1] != "[]" or set(inside) & set("[]{}"):
-        return shlex.quote(f"{key}={_in_quotes(value)}")
+        return shlex.quote(f"{key}={in_quotes(value)}")
     listed = [each.strip() for each in re.findall(rf"{_QUOTED}|[^,]+", inside)]
-    quoted = ",".join(each if re.fullmatch(_QUOTED, each) else _in_quotes(each) for each in listed)
+    quoted = ",".join(each if re.fullmatch(_QUOTED, each) else in_quotes(each) for each in listed)
     return shlex.quote(f"{key}=[{quoted}]")
 
 
@@ -71,7 +71,7 @@ def _text(piece: str) -> str:
     plain = re.sub(r"\$\{[^}]*\}", "", text)
     if not _FOREIGN.search(plain) or "\\" in plain or text[0] in "'\"":
         return piece
-    return piece.replace(text, _in_quotes(text))
+    return piece.replace(text, in_quotes(text))
 
 
 def _whole(override: str) -> str:
@@ -79,10 +79,11 @@ def _whole(override: str) -> str:
     key, sign, value = override.partition("=")
     if not sign or value[:1] in ("'", '"') or value in ("", "null", "???"):
         return override
-    return f"{key}=" + _in_quotes(value, "'")
+    return f"{key}=" + in_quotes(value, "'")
 
 
-def _in_quotes(text: str, mark: str = '"') -> str:
+def in_quotes(text: str, mark: str = '"') -> str:
+    """The text between quotes, as Hydra's grammar reads it."""
     # Between quotes a backslash means itself, except where it stands before such a quote or at the end.
     escaped = re.sub(rf"(\\*)({mark}|$)", lambda run: run[1] * 2 + (f"\\{mark}" if run[2] else ""), text)
     return f"{mark}{escaped}{mark}"

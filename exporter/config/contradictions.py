@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from exporter.config.compose import Composed
+from exporter.preprocessing.normalization import Normalization
 from exporter.quantization.task import ALREADY
 
 if TYPE_CHECKING:
@@ -24,6 +25,12 @@ def contradictions(recipe: "Recipe", composed: Composed) -> Iterator[str]:
                     f" input (float32 NCHW): leave it out or choose a preprocessing"
                 )
     yield from recipe.preprocessing.problems(recipe.input, recipe.nms.detects)
+    normalization = recipe.preprocessing.normalization
+    if recipe.model.reads_bytes and isinstance(normalization, Normalization) and not normalization.keeps_bytes:
+        yield (
+            f"preprocessing={composed.choices['preprocessing']}: scales images, and {recipe.model.weights_given} reads"
+            " bytes, 0..255: take preprocessing=declared with preprocessing.max_value=1, no mean and no std"
+        )
     for key in ("min_size", "nominal_size", "max_size"):
         if composed.said(f"input.{key}") and not recipe.input.dynamic_sides and not composed.sweeping:
             yield f"input.{key}: has no effect where height and width are fixed: leave it out, or make one dynamic"

@@ -58,6 +58,11 @@ class ModelNode(Node, ABC):
         return None
 
     @property
+    def reads_bytes(self) -> bool:
+        """Whether the network reads images of bytes, and normalizes them itself."""
+        return False
+
+    @property
     def size_multiple(self) -> int:
         """Pixels: what height and width of its input have to be multiples of."""
         return STRIDE

@@ -20,6 +20,7 @@ from exporter.model.head.fits import Read, declarations_that_fit, misdeclared
 from exporter.model.head.operators import attach
 from exporter.model.head.plain import MisdeclaredError
 from exporter.model.head.plain import decode as decode_head
+from exporter.model.probe import TRIED
 
 if TYPE_CHECKING:
     import onnx
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 Sizes = tuple[int | None, int | None, int | None]
 """Batch, height and width; None for a free one."""
 
-TRIED = 64  # pixels of a blank image where any size goes
 PROBED = 256  # pixels of the images that are judged: on smaller ones every box is as large as the image
 MOST_JUDGED = 100_000  # boxes of an image
 RANGES = (1 / 255, 1.0)  # of 0..255: how the network was trained is not known here
@@ -37,9 +37,10 @@ class DeclaredNetwork(ABC):
     """images float32 [B, 3, H, W] → boxes [B, N, 4] xyxy in input pixels, scores [B, N, C], float32 tensors.
     `num_classes` is C. Where nothing is suggested, for whoever weighs heads against each other: `more_scores`, whether
     what follows the classes that its head counts may be scores too; `background_wins`, the share of boxes in which what
-    the head takes for the background has the highest of all scores."""
+    the head takes for the background has the highest of all scores; `whole_numbers`, whether a column of what it takes
+    for scores holds whole numbers alone, as the numbers of classes are."""
 
-    more_scores = False
+    more_scores = whole_numbers = False
     background_wins = 1.0
 
     def __init__(
@@ -165,6 +166,7 @@ class DeclaredNetwork(ABC):
             scores = np.concatenate([scores for _, scores in every])
             column = scores.shape[2] - 1 if head.background == "last" else 0
             self.background_wins = float((scores.argmax(axis=2) == column).mean())
+        self.whole_numbers = probe.have_whole_numbers(read(head))
 
     def _judged(self, given: list[tuple[Tensor, Tensor]], count: int, there: str) -> tuple[np.ndarray, np.ndarray]:
         """Boxes and scores of all images; of very many boxes some."""

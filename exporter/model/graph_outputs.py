@@ -8,8 +8,8 @@ from exporter.graph import walk
 
 WANTED = "one input float32 [B, 3, H, W], and outputs boxes [B, N, 4] (xyxy, pixels) and scores [B, N, C], float32"
 UNFIT_INPUT = (
-    "it must read one image float32 [B, 3, H, W] and nothing else: export it so; of an artifact, input.layout=nhwc"
-    " and input.channels=bgr are put in front of it"
+    "it must read one image [B, 3, H, W] or [B, H, W, 3], floats or bytes, and nothing else: export it so; of an"
+    " artifact, input.layout=nhwc and input.channels=bgr are put in front of it"
 )
 WITHOUT_NMS = f"export the network without it; wanted is {WANTED}"
 NMS_INSIDE = f"NMS is inside: cut it off (model.cut: exporter inspect looks for the place), or {WITHOUT_NMS}"

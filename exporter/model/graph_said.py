@@ -1,4 +1,4 @@
-"""What an ONNX file says of its use, besides class names: the size of its input, and thresholds."""
+"""What an ONNX file says of its use, besides class names: size and type of its input, and thresholds."""
 
 import re
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import onnx
 
 from exporter.graph.image_input import has_channels_last, image_of, reads_bytes
-from exporter.preprocessing.declared import Declared, changed
+from exporter.preprocessing.declared import of_bytes
 from exporter.preprocessing.trained import SizeFrom, Trained
 
 SIDE = r"(\d{1,5})"
@@ -20,9 +20,9 @@ def said(model: onnx.ModelProto, usual: Trained) -> Trained:
     metadata = {each.key: each.value for each in model.metadata_props}
     size, source = size_of(model, metadata) or (None, None)
     confidence, overlap = (_threshold(metadata.get(key, "")) for key in ("nms_conf", "nms_iou"))  # LibreYOLO's
-    fed = fed_bytes(model, usual.preprocessing)
+    fed = usual.preprocessing
     update = {
-        "preprocessing": fed,
+        "preprocessing": of_bytes(fed) if fed and reads_bytes(model) else None,
         "size": size,
         "size_from": source,
         "confidence_threshold": confidence,
@@ -42,26 +42,13 @@ def size_of(model: onnx.ModelProto, metadata: Mapping[str, str]) -> tuple[tuple[
 
 
 def fixed_sides(model: onnx.ModelProto) -> tuple[int, int]:
-    """Height and width of the image that it reads, 0 for a free one."""
-    _, _, height, width = image_dims(model)
-    return height, width
-
-
-def image_dims(model: onnx.ModelProto) -> tuple[int, int, int, int]:
-    """[B, C, H, W] of the image that it reads, 0 for a free one, and where it does not read one image."""
+    """Height and width of the one image that it reads, 0 for a free one."""
     image = image_of(model)
     if image is None:
-        return 0, 0, 0, 0
-    batch, *sides = (max(dim.dim_value, 0) for dim in image.type.tensor_type.shape.dim)
-    channels, height, width = (*sides[2:], *sides[:2]) if has_channels_last(model) else sides
-    return batch, channels, height, width
-
-
-def fed_bytes(model: onnx.ModelProto, usual: Declared | None) -> Declared | None:
-    """`usual`, without a normalization where the graph reads bytes."""
-    if usual is None or not reads_bytes(model):
-        return usual
-    return changed(usual, max_value=1.0, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+        return 0, 0
+    sides = [max(dim.dim_value, 0) for dim in image.type.tensor_type.shape.dim]
+    height, width = sides[1:3] if has_channels_last(model) else sides[2:]
+    return height, width
 
 
 def _named(metadata: Mapping[str, str]) -> tuple[int, int] | None:

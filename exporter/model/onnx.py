@@ -50,6 +50,15 @@ class OnnxModel(DeclaredHead):
         return is_quantized(self._read().model)
 
     @property
+    def reads_bytes(self) -> bool:
+        """Whether the file does."""
+        from exporter.graph.image_input import reads_bytes
+        from exporter.model.graph_file import header
+
+        model = header(self._path)
+        return model is not None and reads_bytes(model)
+
+    @property
     def own_opset(self) -> int | None:
         """The file's, where that can be read."""
         from exporter.model.graph_file import opset_of
@@ -57,7 +66,7 @@ class OnnxModel(DeclaredHead):
         return opset_of(self._path)
 
     def trained(self) -> Trained:
-        """The usual of its head, with the size and the thresholds that the file says."""
+        """The usual of its head, with the size, the type of the input and the thresholds that the file says."""
         from exporter.model.graph_file import header
         from exporter.model.graph_said import said
 

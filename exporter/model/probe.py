@@ -11,6 +11,7 @@ import numpy as np
 
 from exporter.demo.scenes import scene
 
+TRIED = 64  # pixels of a blank image where any size goes
 NEAR = 0.7  # good files have a tenth of their coordinates near 0 at most, boxes in 0..1 four fifths and more
 FEW = 0.01  # of the boxes; good files have none that end before they begin
 ROUNDED = 0.01  # so far may float16 and integers put a score beyond 0..1
@@ -133,7 +134,7 @@ def follow_cells(places: Sequence[np.ndarray], cells: Sequence[tuple[int, int]])
     at = at[:: round(len(at) / places[0].shape[1])]  # of very many boxes only some are judged
     with np.errstate(all="ignore"):  # what is the same everywhere follows nothing
         found = [np.corrcoef(each[..., axis].mean(axis=0), at[:, axis])[0, 1] for each in places for axis in (0, 1)]
-    return min(found) > NEAR
+    return all(each > NEAR for each in found)
 
 
 def forward(boxes: Sequence[np.ndarray]) -> bool:
@@ -170,6 +171,12 @@ def leading_scores(given: Sequence[tuple[np.ndarray, np.ndarray]]) -> int:
     scores = np.concatenate([scores for _, scores in given])
     other = ~((scores >= 0) & (scores <= 1)).all(axis=(0, 1))
     return int(other.argmax())
+
+
+def have_whole_numbers(given: Sequence[tuple[np.ndarray, np.ndarray]]) -> bool:
+    """Whether a column of scores, `given` as in `misread`, holds whole numbers alone, and not nothing but 0."""
+    scores = np.concatenate([scores for _, scores in given])
+    return bool(((scores == np.rint(scores)).all(axis=(0, 1)) & scores.any(axis=(0, 1))).any())
 
 
 def _add_up(scores: np.ndarray) -> bool:

@@ -10,9 +10,10 @@ from torch import nn
 
 from exporter.common.errors import RequestError
 from exporter.graph.trace import trace
-from exporter.model.declared_network import TRIED, DeclaredNetwork, Sizes
+from exporter.model.declared_network import DeclaredNetwork, Sizes
 from exporter.model.head import Head
 from exporter.model.head.operators import output_names
+from exporter.model.probe import TRIED
 
 
 class TorchNetwork(DeclaredNetwork):

@@ -101,5 +101,10 @@ def changed(node: Declared, **fields: object) -> Declared:
     return type(node).model_validate(node.model_dump() | fields)
 
 
+def of_bytes(node: Declared) -> Declared:
+    """The same for a network that is fed bytes, 0..255: what else is done to them stands inside of it."""
+    return changed(node, max_value=1.0, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+
+
 def _listed(values: Triple) -> str:
     return "[" + ", ".join(f"{value:g}" for value in values) + "]"

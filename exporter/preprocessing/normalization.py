@@ -43,6 +43,11 @@ class Normalization(Section):
         return (rgb[:, list(self.order)].astype(np.float32) - mean) / std
 
     @property
+    def keeps_bytes(self) -> bool:
+        """Whether values stay what they are."""
+        return (self.mean, self.std) == (UNCHANGED.mean, UNCHANGED.std)
+
+    @property
     def input_range(self) -> tuple[float, float]:
         """The lowest and highest value that the network's input can hold for images of bytes, over all channels."""
         import numpy as np

@@ -25,7 +25,8 @@ def reading(kind: int, last: bool, first: tuple[str, ...] = ()) -> onnx.ModelPro
     nodes, name = [], "frame"
     for i, operator in enumerate((*first, *(["Transpose"] if last else []), "Cast")):
         to = {"Transpose": {"perm": [0, 3, 1, 2]}, "Cast": {"to": FLOAT}}.get(operator, {})
-        nodes.append(helper.make_node(operator, [name], [f"before_{i}"], **to))
+        inputs = [name, name] if operator == "Add" else [name]
+        nodes.append(helper.make_node(operator, inputs, [f"before_{i}"], **to))
         name = f"before_{i}"
     nodes[-1].output[0] = "images"
     for i, node in enumerate(model.graph.node):  # ONNX Runtime takes no name twice
@@ -43,9 +44,13 @@ def recipe_of(tmp_path, model: onnx.ModelProto, *overrides: str):
 
 
 @pytest.mark.parametrize("last", [True, False], ids=["nhwc", "nchw"])
-@pytest.mark.parametrize("kind", [BYTES, FLOAT], ids=["uint8", "float32"])
-def test_it_gives_what_the_file_gives(tmp_path, kind, last):
-    given = reading(kind, last)
+@pytest.mark.parametrize(
+    ("kind", "first"),
+    [(BYTES, ()), (FLOAT, ()), (BYTES, ("BitwiseNot",)), (BYTES, ("Add",))],
+    ids=["uint8", "float32", "computes on bytes", "bytes that overflow"],
+)
+def test_it_gives_what_the_file_gives(tmp_path, kind, first, last):
+    given = reading(kind, last, first)
     recipe = recipe_of(tmp_path, given)
     loaded = recipe.model.load()
     core = core_graph(loaded.network, recipe.export, recipe.input)
@@ -59,7 +64,8 @@ def test_it_gives_what_the_file_gives(tmp_path, kind, last):
         np.testing.assert_array_equal(theirs.numpy(), part)
     changed = "its image in float32 [B, 3, H, W]" in loaded.weights.source
     assert changed == (last or kind == BYTES)
-    assert "Transpose" not in [node.op_type for node in core.graph.node[:2]]  # it was turned back, and is gone
+    operators = [node.op_type for node in core.graph.node]
+    assert ("Round" in operators) == bool(first)  # what only moves bytes reads floats as they are
 
 
 def test_what_reads_bytes_is_fed_them_as_they_are(tmp_path):
@@ -70,16 +76,26 @@ def test_what_reads_bytes_is_fed_them_as_they_are(tmp_path):
     assert said(reading(BYTES, True), Trained()).preprocessing is None
 
 
-def test_what_computes_on_bytes_is_refused_in_one_line(tmp_path):
-    with pytest.raises(RequestError, match=r"^model.weights=x.onnx: [^\n]*$"):
-        recipe_of(tmp_path, reading(BYTES, False, ("BitwiseNot",))).model.load()
+def test_numbers_in_another_range_than_bytes_are_no_input_of_theirs(tmp_path):
+    bytes_in = reading(BYTES, False)
+    with pytest.raises(
+        RequestError, match=r"^preprocessing=declared: scales images, and .*x.onnx reads bytes, 0\.\.255"
+    ):
+        recipe_of(tmp_path, bytes_in, "preprocessing=declared")
+    recipe_of(tmp_path, bytes_in, "preprocessing=declared", "preprocessing.max_value=1", "preprocessing.channels=bgr")
+    recipe_of(tmp_path, reading(FLOAT, False), "preprocessing=declared")
+
+
+def test_an_image_that_is_an_output_too(tmp_path):
+    given = reading(FLOAT, True)
+    given.graph.output.append(given.graph.input[0])
+    recipe = recipe_of(tmp_path, given)
+    assert recipe.model.load().num_classes == 5
 
 
 @pytest.mark.parametrize("dims", [[1, 64, 96, 1], [1, 1, 64, 96], [1, 64, 96, 4]])
 def test_an_image_of_other_channels_is_refused(tmp_path, dims):
     model = detector(batch=1)
     value = helper.make_tensor_value_info("images", FLOAT, dims)
-    with pytest.raises(
-        RequestError, match=r"must read one image float32 \[B, 3, H, W\] and nothing else: export it so"
-    ):
+    with pytest.raises(RequestError, match=r"must read one image \[B, 3, H, W\] or .*, and nothing else: export it so"):
         recipe_of(tmp_path, edited(model, input=[value])).model.load()

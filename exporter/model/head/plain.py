@@ -134,10 +134,11 @@ def _check(head: Head, places: np.ndarray, rest: np.ndarray, height: int, width:
         # Rows that are not used have no score, or a class below 0: LibreYOLO's EfficientDet has such for COCO's gaps.
         given = rest[..., 1][(rest[..., 0] > 0) & np.isfinite(rest[..., 1])]
         numbers = np.rint(given)
-        if (np.abs(given - numbers) > ROUNDED).any():
+        off = np.abs(given - numbers)
+        if (off > ROUNDED).any():
             raise MisdeclaredError(
-                f"numbers such as {given[np.abs(given - numbers).argmax()]:.4g} where detections have the number of a"
-                " class: no layout=detections, another model/head"
+                f"{given[off.argmax()]:.4g} where detections have the number of a class: these are none, choose another"
+                " model/head or model.head.layout"
             )
         if numbers.size and numbers.max() >= (head.num_classes or 1):
             raise MisdeclaredError(

@@ -101,9 +101,9 @@ def of_rtdetr() -> onnx.ModelProto:
 @pytest.mark.parametrize(
     ("model", "metadata", "head", "cut", "nms"),
     [
-        (of_rtdetr, {}, "dfine", ["pred_logits", "pred_boxes"], "TopkNms"),
-        (ultralytics, ULTRALYTICS, "paddle_joined", ["rows"], "OnnxNms"),
-        (paddle, {}, "paddle", ["raw_boxes", "by_class"], "OnnxNms"),
+        (of_rtdetr, {}, "dfine", ["pred_boxes", "pred_logits"], "TopkNms"),
+        (ultralytics, ULTRALYTICS, "boxes_scores", ["b", "s"], "OnnxNms"),
+        (paddle, {}, "paddle", ["by_class", "raw_boxes"], "OnnxNms"),
     ],
 )
 def test_the_recipe_cuts_it_off_in_front_of_what_chooses(

@@ -13,18 +13,19 @@ from exporter.cli.verbs.inspect.rows import row
 from exporter.cli.verbs.inspect.taken import Taken
 from exporter.common.errors import BuildError, RequestError
 from exporter.graph import facts, walk
-from exporter.graph.image_input import reads_bytes
+from exporter.graph.image_input import image_of, reads_bytes
 from exporter.model import probe
 from exporter.model.declared_network import PROBED
+from exporter.model.graph_cut import cut
 from exporter.model.graph_file import GraphFile, as_network, read_graph
 from exporter.model.graph_names import class_names
 from exporter.model.graph_network import GraphNetwork
-from exporter.model.graph_outputs import shown
-from exporter.model.graph_said import fixed_sides, image_dims, size_of
+from exporter.model.graph_outputs import shown, suppresses
+from exporter.model.graph_said import fixed_sides, size_of
 from exporter.model.head import Head
 from exporter.model.head.libreyolo import family_name
 from exporter.model.head.presets import fitting, presets
-from exporter.preprocessing.declared import Declared
+from exporter.preprocessing.declared import Declared, of_bytes
 from exporter.runtime.onnx_runtime import OnnxRuntimeEngine
 
 TOLD = ("description", "model_family", "letterbox_pad", "task", "stride", "imgsz", "end2end", "producer", "version")
@@ -48,36 +49,41 @@ def inspected(path: Path) -> tuple[list[str], Taken | None]:
     lines += list(_of_metadata(metadata, names))
     found = recognised(Given(model, str(path), metadata, len(names) if names else None))
     family = family_name(metadata)
-    if family and (found is None or not found.said):
+    if family and (found is None or not found.by_family):
         told = f"LibreYOLO's {family[:LONGEST]}, of which this is not known, or gives something else"
         lines.append(row("family", f"{told}: nothing below is taken from that name"))
     if found is None:
         why = _why_none(model, path, names, metadata)
         return [*lines, row("head", f"not recognised: {why}")], None
-    height, width, sizes = _sizes(file.model, metadata)
+    kept = cut(file.model, found.cut, str(path)) if found.cut else file.model
+    height, width, sizes = _sizes(kept, metadata)
     keys = dict(found.keys)
     if (counted := found.fit.of_the_head) is not None:
         keys["num_classes"] = counted
     multiple = math.gcd(height, width, found.head.size_multiple)
     if multiple != found.head.size_multiple:
         keys["size_multiple"] = multiple
-    if reads_bytes(file.model):
+    if reads_bytes(kept):
         found = _of_bytes(found)
-    batch = image_dims(model)[0] or 1
-    taken = Taken(found.preset, found.preprocessing, path, batch, height, width, keys, found.cut)
+    image = image_of(kept)
+    batch = image.type.tensor_type.shape.dim[0].dim_value if image is not None else 0
+    taken = Taken(found.preset, found.preprocessing, path, max(batch, 1), height, width, keys, found.cut)
     said = "named in the file" if names else unread or "not named in the file: class_0, class_1, …"
     if found.head.layout == "detections" and not names:
         said = f"guessed, for the file does not say how many; {said}"
-    return [*lines, *_of_the_recipe(taken, found, said, sizes), *_of_the_task(metadata.get("task", "detect"))], taken
+    unknown = "bytes, 0..255; the rest is not known, set preprocessing with preprocessing.max_value=1"
+    unknown = unknown if reads_bytes(kept) else "not known, set preprocessing"
+    recipe = _of_the_recipe(taken, found, said, sizes, unknown)
+    return [*lines, *recipe, *_of_the_task(metadata.get("task", "detect"))], taken
 
 
 def _of_bytes(found: Recognised) -> Recognised:
-    """The same for a graph that reads bytes: whatever is known of its normalization, that stands inside."""
+    """The same for a graph that reads bytes: whatever is declared of its normalization, that stands inside."""
     option, keys = found.preprocessing or ("declared", found.head.preprocessing)
     if option != "declared" or keys is None:
         return found
-    scaled = {"max_value": 1, **{key: [value] * 3 for key, value in (("mean", 0), ("std", 1)) if key in keys}}
-    return found._replace(preprocessing=(option, {**keys, **scaled}))
+    fed = of_bytes(Declared.model_validate(keys))
+    return found._replace(preprocessing=(option, fed.model_dump(exclude_defaults=True)))
 
 
 def _of_the_task(task: str) -> Iterator[str]:
@@ -87,8 +93,9 @@ def _of_the_task(task: str) -> Iterator[str]:
         yield row("task", f"the file is for {task[:LONGEST]}, and only boxes, scores and classes are taken{lost}")
 
 
-def _of_the_recipe(taken: Taken, found: Recognised, names: str, sizes: str) -> Iterator[str]:
-    """names: what is known of the classes' names; sizes: who says the size."""
+def _of_the_recipe(taken: Taken, found: Recognised, names: str, sizes: str, unknown: str) -> Iterator[str]:
+    """names: what is known of the classes' names; sizes: who says the size; unknown: what is said where nobody knows
+    what it is fed."""
     preset, fit, head = found.preset, found.fit, found.head
     yield row("head", f"{preset}: {'as the file says itself' if found.said else 'guessed from shapes and values'}")
     if found.cut:
@@ -101,7 +108,7 @@ def _of_the_recipe(taken: Taken, found: Recognised, names: str, sizes: str) -> I
     more = fit.of_the_head is not None and head.layout != "detections"
     if aside := [*([f"what follows {fit.of_the_head} classes of each box"] if more else []), *fit.unread]:
         yield row("not read", f"{', '.join(aside)}: see that it is no part of the detections")
-    fed = f"what it is fed: {_fed(found) or 'not known, set preprocessing'}"
+    fed = f"what it is fed: {_fed(found) or unknown}"
     if found.fed_as:
         yield row("known", f"{fed} (as {found.fed_as})")
     else:
@@ -173,6 +180,11 @@ def _why_none(model: onnx.ModelProto, path: Path, names: tuple[str, ...] | None,
             f"it names {len(names)} classes, and as {name} it gives scores of {count}: model/head={name} and"
             f" model.class_names with {count} names"
             + (f", or model.head.num_classes={len(names)} if what follows is no class" if count > len(names) else "")
+        )
+    if suppresses(model.graph):
+        return (
+            "NMS is inside, and no head that is known by name fits in front of it: model.cut=[BOXES,SCORES] with the"
+            " keys of model.head, or export the network without it"
         )
     none = "no head that is known by name fits what it gives: set the keys of model.head"
     return _refusal(model, path, Head(), None) or none

@@ -6,19 +6,21 @@ from typing import Any, NamedTuple
 
 import onnx
 
-from exporter.model.graph_cut import cut, ends_inside
+from exporter.model.cut_places import cut_places
+from exporter.model.graph_cut import cut
 from exporter.model.graph_outputs import suppresses
 from exporter.model.head import Head, libreyolo
 from exporter.model.head.presets import Fit, by_name, fit_of, fitting, presets
 
-MOST_TRIED = 12  # places inside
+MAX_PLACES = 16  # of a cut
 
 
 class Recognised(NamedTuple):
     """preset: of `model/head`; head: as the graph is read with it, which `fit` is of; keys: those of the head that are
     others than the preset's; preprocessing: the option that says what the network is fed, and its keys, None: the head
     does; said: whether the file says it itself; fed_as: who feeds it so, in words, None: it is what is usual; others:
-    presets that fit as well; cut: at which tensors the graph ends then, empty: it is whole."""
+    presets that fit as well; cut: at which tensors the graph ends then, empty: it is whole; by_family: whether it is
+    what LibreYOLO's name of its family says."""
 
     preset: str
     head: Head
@@ -29,6 +31,7 @@ class Recognised(NamedTuple):
     fed_as: str | None
     others: list[str]
     cut: tuple[str, ...] = ()
+    by_family: bool = False
 
 
 class Given(NamedTuple):
@@ -59,7 +62,7 @@ def _inside(given: Given) -> Recognised | None:
     heads = presets()
     if not suppresses(given.model.graph):
         heads = {name: head for name, head in heads.items() if head.suppressed}
-    for names in islice(ends_inside(given.model), MOST_TRIED):
+    for names in islice(cut_places(given.model), MAX_PLACES):
         shorter = cut(given.model, names, given.label)
         if found := _of_presets(given._replace(model=shorter), heads):
             return found._replace(cut=names)
@@ -75,7 +78,7 @@ def _of_libreyolo(given: Given) -> Recognised | None:
         if fit := fit_of(given.model, given.label, head, given.named):
             fed = libreyolo.preprocessing(family)
             fed_as = f"LibreYOLO feeds its {libreyolo.family_name(given.metadata)}"
-            return Recognised(family.preset, head, fit, keys, fed, True, fed_as, [])
+            return Recognised(family.preset, head, fit, keys, fed, True, fed_as, [], by_family=True)
     return None
 
 
@@ -89,7 +92,8 @@ def _of_presets(given: Given, heads: Mapping[str, Head]) -> Recognised | None:
     told = by_name(list(fit), description, outputs)
     preset = told or next(iter(fit))
     head, others = heads[preset], [name for name in fit if name != preset]
-    theirs = description.startswith("Ultralytics ")
-    fed = ("declared", presets()["yolov8"].preprocessing or {}) if theirs and head.fed is None else None
+    usual, theirs = presets()["yolov8"].preprocessing or {}, description.startswith("Ultralytics ")
+    others_fed = theirs and (told is None or head.fed is None) and head.preprocessing != usual
     fed_as = "Ultralytics feeds its networks" if theirs else None
+    fed = ("declared", usual) if others_fed else None
     return Recognised(preset, head, fit[preset], {}, fed, told is not None, fed_as, others)

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from exporter.common.quoting import in_quotes
+
 
 @dataclass(frozen=True)
 class Taken:
@@ -32,7 +34,7 @@ class Taken:
         fed += [f"preprocessing.{key}={_written(value)}" for key, value in given.items()]
         batch = [] if self.batch == 1 else [f"input.batch={self.batch}"]
         keys = [f"model.head.{key}={_written(value)}" for key, value in self.keys.items()]
-        cut = [f"model.cut={_written(self.cut)}"] if self.cut else []
+        cut = [f"model.cut=[{','.join(map(in_quotes, self.cut))}]"] if self.cut else []
         network = ["model=onnx", f"model/head={self.head}", f"model.weights={self.weights}", *cut]
         return [*network, *fed, *batch, *size, *keys]
 
