@@ -17,8 +17,11 @@ MAX_STEPS = 3
 
 def cut_places(model: onnx.ModelProto) -> Iterator[tuple[str, ...]]:
     """Pairs of float tensors [_, _, _], then single ones, from which all of the outputs are computed that an NMS or a
-    TopK leads to, the nearest to the outputs first. Shapes, which are known without the image, do not count."""
+    TopK leads to, the nearest to the outputs first; none where one NMS stands behind another, which chooses among other
+    boxes. Shapes, which are known without the image, do not count."""
     graph = model.graph
+    if _in_two_stages(graph):
+        return
     wanted = [value.name for value in graph.output if _is_chosen(graph, value.name)]
     direct, readable = _direct_inputs(graph), _readable(model)
     backwards = list(_backwards(graph, direct, wanted))
@@ -28,6 +31,17 @@ def cut_places(model: onnx.ModelProto) -> Iterator[tuple[str, ...]]:
     pairs = [frozenset(name for _, name in each) for each in nearest if each]
     singles = [frozenset([name]) for name in _single(backwards, readable)]
     yield from (tuple(sorted(each)) for each in dict.fromkeys(chain(pairs, singles)))
+
+
+def _in_two_stages(graph: onnx.GraphProto) -> bool:
+    behind: set[str] = set()
+    for node in graph.node:  # a valid graph is in order
+        nms, follows = node.op_type == "NonMaxSuppression", bool(behind & walk.reads(node))
+        if nms and follows:
+            return True
+        if nms or follows:
+            behind.update(node.output)
+    return False
 
 
 def _is_chosen(graph: onnx.GraphProto, output: str) -> bool:

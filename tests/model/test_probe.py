@@ -13,6 +13,7 @@ from exporter.model import probe
 from exporter.model.architectures import ARCHITECTURES
 from exporter.model.declared_network import RANGES
 from exporter.model.graph_network import GraphNetwork
+from exporter.model.probe import follow_cells
 from exporter.model.weights import random_state
 from tests.model.graphs import detector, ended
 
@@ -150,3 +151,18 @@ def test_saturated_sigmoids_are_no_softmax():
     boxes = np.tile(np.float32([10, 10, 90, 90]), (4, 50, 1))
     scores = np.eye(5, dtype=np.float32)[np.random.default_rng(0).integers(0, 5, (4, 50))]
     assert probe.misread([(boxes, scores)], 160, 160) is None
+
+
+def test_offsets_that_follow_one_side_alone_or_nothing_are_offsets():
+    cells = [(4, 6), (2, 3)]
+    x, y = (np.concatenate([(np.indices((h, w))[axis] / (h, w)[axis]).ravel() for h, w in cells]) for axis in (1, 0))
+    places = np.zeros((2, 30, 4))
+    assert not follow_cells([places], cells)
+    for axis, values in ((0, x), (1, y)):
+        one = places.copy()
+        one[..., axis] = values
+        assert not follow_cells([one], cells)
+    both = places.copy()
+    both[..., 0], both[..., 1] = x + 0.01, y * 0.9
+    assert follow_cells([both], cells) and not follow_cells([both, places], cells)
+    assert follow_cells([both[:, ::2]], cells)  # of many boxes every second one

@@ -11,8 +11,10 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from exporter.cli import main
+from exporter.cli.verbs.inspect.recognised import MAX_PLACES
 from exporter.config.check import check
 from exporter.config.compose import compose
+from exporter.model.cut_places import cut_places
 from exporter.pipeline.stages.trace import core_graph
 from tests.model.graphs import edited
 from tests.model.head.encoded import HEADS, HEIGHT, WIDTH, encoded, known, network
@@ -151,6 +153,66 @@ def test_bytes_with_channels_last_and_a_second_input(tmp_path, capsys, monkeypat
     np.testing.assert_allclose(boxes.numpy(), known(HEADS["dfine"], batch=1)[0], atol=1e-3)
 
 
+def agnostic() -> onnx.ModelProto:
+    """One NMS for all classes: it reads the best score of each box, and the class is looked up behind it."""
+    boxes, scores = known(HEADS["yolov8"], batch=1)
+    model = network([boxes, scores], ["b", "s"])
+    node = helper.make_node
+    model.graph.node.extend([
+        node("ReduceMax", ["s", "two"], ["best"], keepdims=1), node("Transpose", ["best"], ["by_class"], perm=[0, 2, 1]),
+        node("NonMaxSuppression", ["b", "by_class", "most"], ["kept"]), node("Gather", ["kept", "last"], ["rows"], axis=1),
+        node("ArgMax", ["s"], ["class"], axis=2, keepdims=0), node("Gather", ["class", "rows"], ["classes"], axis=1),
+        node("Gather", ["b", "rows"], ["boxes"], axis=1), node("Gather", ["best", "rows"], ["scores"], axis=1),
+    ])  # fmt: skip
+    for name, value in {"two": [2], "most": [50], "last": 2}.items():
+        model.graph.initializer.append(numpy_helper.from_array(np.array(value), name))
+    del model.graph.output[:]
+    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in ("boxes", "scores", "classes"))
+    return onnx.shape_inference.infer_shapes(model)
+
+
+def shown_of(model: onnx.ModelProto, tmp_path, capsys, **metadata: str) -> str:
+    onnx.helper.set_model_props(model, metadata)
+    onnx.save(model, tmp_path / "x.onnx")
+    assert main(["inspect", str(tmp_path / "x.onnx")]) == 0
+    return capsys.readouterr().out
+
+
+def test_the_classes_of_an_nms_that_reads_the_best_score_alone_are_not_lost(tmp_path, capsys):
+    shown = shown_of(agnostic(), tmp_path, capsys)
+    assert "the head is read at b, s\n" in shown and "classes         5: not named" in shown
+
+
+def test_proposals_of_a_first_stage_are_no_detections(tmp_path, capsys):
+    model = agnostic()
+    node = helper.make_node
+    model.graph.node.extend([
+        node("Transpose", ["scores"], ["again"], perm=[0, 2, 1]), node("NonMaxSuppression", ["boxes", "again", "most"], ["second"]),
+    ])  # fmt: skip
+    shown = shown_of(ending(model, "second"), tmp_path, capsys)
+    assert "not recognised: NMS is inside, and no head that is known by name fits in front of it: model.cut=" in shown
+
+
+def test_a_constant_among_the_inputs_is_no_image(tmp_path, capsys):
+    model = paddle()
+    model.graph.initializer.append(numpy_helper.from_array(np.ones((1, 1, 1, 1), np.float32), "one"))
+    model.graph.input.append(helper.make_tensor_value_info("one", TensorProto.FLOAT, [1, 1, 1, 1]))
+    (nms,) = (each for each in model.graph.node if each.op_type == "NonMaxSuppression")
+    model.graph.node.remove(nms)
+    model.graph.node.append(helper.make_node("Reshape", ["one", "row"], ["threshold"]))
+    model.graph.initializer.append(numpy_helper.from_array(np.array([1]), "row"))
+    nms.input.append("threshold")
+    model.graph.node.append(nms)
+    assert "the head is read at by_class, raw_boxes\n" in shown_of(model, tmp_path, capsys)
+
+
+def test_no_place_is_tried_twice_and_single_ones_last():
+    places = list(cut_places(onnx.shape_inference.infer_shapes(ultralytics())))
+    assert places[0] == ("b", "s") and ("rows",) in places and ("joined",) in places
+    assert len({frozenset(each) for each in places}) == len(places) <= MAX_PLACES
+    assert all(len(set(each)) == len(each) for each in places)
+
+
 def test_where_nothing_is_known_in_front_of_an_nms_that_is_said(tmp_path, capsys):
     model = ultralytics()
     next(each for each in model.graph.initializer if each.name == "c0").CopyFrom(
@@ -158,4 +220,4 @@ def test_where_nothing_is_known_in_front_of_an_nms_that_is_said(tmp_path, capsys
     )
     onnx.save(model, tmp_path / "x.onnx")
     assert main(["inspect", str(tmp_path / "x.onnx")]) == 0
-    assert "head            not recognised: NMS is inside" in capsys.readouterr().out
+    assert "head            not recognised: NMS is inside, and no head" in capsys.readouterr().out

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from exporter.cli import main
+from exporter.cli.verbs.inspect.taken import Taken
 from exporter.common.errors import RequestError
 from exporter.config.check import check
 from exporter.config.compose import compose
@@ -60,6 +61,43 @@ def test_boxes_in_0_to_1_are_read_so_where_a_presets_are_in_pixels(tmp_path, cap
     assert main(["inspect", str(tmp_path / "x.onnx")]) == 0
     shown = capsys.readouterr().out
     assert "head            yolov5: guessed" in shown and shown.endswith("model.head.unit=relative\n")
+
+
+def test_the_number_of_a_class_is_no_score(tmp_path, capsys):
+    """Of two classes it is 0 or 1, as a score could be."""
+    found = preset("yolo26", num_classes=2)
+    model = network(encoded(found, *known(found, batch=1, classes=2)))
+    onnx.helper.set_model_props(model, {"names": "{0: 'a', 1: 'b'}"})
+    onnx.save(model, tmp_path / "x.onnx")
+    assert main(["inspect", str(tmp_path / "x.onnx")]) == 0
+    assert "head            yolo26: guessed" in capsys.readouterr().out
+    boxes, scores = known(HEADS["yolov8"], batch=1)  # mmdeploy: box and score, and the class in another output
+    numbers = scores.argmax(-1)
+    model = network([np.concatenate([boxes, scores.max(-1, keepdims=True)], -1)], ["dets"])
+    model.graph.initializer.append(onnx.numpy_helper.from_array(numbers, "numbers"))
+    model.graph.node.append(onnx.helper.make_node("Identity", ["numbers"], ["labels"]))
+    model.graph.output.append(onnx.helper.make_tensor_value_info("labels", onnx.TensorProto.INT64, numbers.shape))
+    onnx.save(model, tmp_path / "x.onnx")
+    assert main(["inspect", str(tmp_path / "x.onnx")]) == 0
+    assert "not recognised" in capsys.readouterr().out
+
+
+def test_what_ultralytics_feeds_is_known_whatever_its_boxes_look_like(tmp_path, capsys):
+    """libreyolo9 fits by its shapes, and pads elsewhere."""
+    assert main(["inspect", saved(tmp_path, "libreyolo9", description="Ultralytics YOLO11n model", names=NAMES)]) == 0
+    shown = capsys.readouterr().out
+    assert "head            libreyolo9: guessed" in shown
+    assert (
+        "known           what it is fed: RGB 0..1, proportions kept, padding center with 114 (as Ultralytics" in shown
+    )
+    assert "preprocessing=declared preprocessing.max_value=255 preprocessing.resize=letterbox" in shown
+
+
+def test_names_of_tensors_are_quoted_as_the_command_line_reads_them(tmp_path, capsys):
+    taken = Taken("paddle", None, tmp_path / "x.onnx", 1, 64, 96, {}, ('größe/a "b"', "c\\d,[e]"))
+    (cut,) = (each for each in taken.overrides if each.startswith("model.cut="))
+    overrides = ["model=onnx", "model/head=paddle", "model.weights=x.onnx", cut]
+    assert tuple(compose(overrides).config.model.cut) == taken.cut
 
 
 def test_boxes_with_one_dimension_more_are_those_of_yolov4(tmp_path, capsys):
@@ -224,6 +262,7 @@ def test_a_family_that_is_not_known_or_does_not_fit_is_said(tmp_path, capsys, fa
     assert main(["inspect", of_libreyolo(tmp_path, family, encoded(head, *known(head, batch=1)), 5)]) == 0
     shown = capsys.readouterr().out
     assert f"LibreYOLO's {family}, of which this is not known" in shown and "guessed from shapes and values" in shown
+    assert "nothing below is taken from that name" in shown
 
 
 def test_an_output_that_is_a_sequence_is_named(tmp_path, capsys):

@@ -317,6 +317,18 @@ def test_decoded_boxes_are_no_offsets_and_numbers_between_whole_ones_no_classes(
         GraphNetwork(given, None, "x.onnx", HEADS["yolo26"])
 
 
+@pytest.mark.parametrize("unit", ["relative", "pixels"])
+def test_corners_of_small_boxes_are_no_centres_and_sides(unit):
+    """Read so they end behind their beginning, and half of them lie in the image: nothing else tells."""
+    rng, size = np.random.default_rng(0), np.array([WIDTH, HEIGHT] * 2)
+    low = rng.uniform(0, 0.9, (1, 300, 2))
+    corners = np.concatenate([low, low + rng.uniform(0.02, 0.1, low.shape)], -1) * (1 if unit == "relative" else size)
+    scores = rng.uniform(0.01, 0.9, (1, 300, 5))
+    with pytest.raises(RequestError, match=r"seems to give boxes xyxy \("):
+        GraphNetwork(network([corners, scores]), None, "x.onnx", Head(boxes="cxcywh", unit=unit))
+    GraphNetwork(network([corners, scores]), None, "x.onnx", Head(unit=unit))
+
+
 def test_a_class_below_zero_is_no_class():
     head = HEADS["yolo26"]
     (rows,) = encoded(head, *known(head, batch=1))
