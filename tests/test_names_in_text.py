@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.readme import checkout
+
 ROOT = Path(__file__).parent.parent
 FILES = sorted([*ROOT.glob("exporter/**/*.py"), *ROOT.glob("tests/**/*.py")])
 DOTTED = re.compile(r"\b(?:exporter|tests)(?:\.[A-Za-z_]\w*)+")
@@ -65,11 +67,13 @@ def stale(source: str) -> list[str]:
     return lines
 
 
+@checkout
 def test_what_is_named_is_there():
     found = {str(file.relative_to(ROOT)): stale(file.read_text(encoding="utf-8")) for file in FILES}
     assert {file: lines for file, lines in found.items() if lines} == {}
 
 
+@checkout
 @pytest.mark.parametrize(
     ("source", "count"),
     [

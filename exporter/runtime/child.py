@@ -68,7 +68,7 @@ class Child:
         to_child, for_us = os.pipe(), os.pipe()
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 - for as long as the child lives
         # Its path is ours: code of the exporter's alone, wherever this program was started.
-        path = os.pathsep.join([str(PACKAGE.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
+        path = os.pathsep.join([*filter(None, [os.environ.get("PYTHONPATH")]), str(PACKAGE.parent)])
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", module, str(to_child[0]), str(for_us[1])],
             pass_fds=(to_child[0], for_us[1]), stdin=subprocess.DEVNULL, stdout=self._said, stderr=self._said,

@@ -11,6 +11,8 @@ import pytest
 from exporter.cli import main
 
 ROOT = Path(__file__).parents[2]
+# With the sdist's tests on a wheel (.ci/release) no code lies beside the READMEs.
+checkout = pytest.mark.skipif(not (ROOT / "exporter").is_dir(), reason="needs a checkout")
 FOLDERS = [each for each in ROOT.iterdir() if each.is_dir() and each.name not in ("outputs", "dist", "build")]
 PAGES = sorted(path for each in FOLDERS if not each.name.startswith(".") for path in each.rglob("README.md"))
 READMES = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in [ROOT / "README.md", *PAGES]}

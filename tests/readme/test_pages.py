@@ -5,11 +5,8 @@ import re
 import pytest
 
 from exporter.cli import main
-from tests.readme import READMES, ROOT, SET_UP
+from tests.readme import READMES, ROOT, SET_UP, checkout
 from tests.tables import reference
-
-# With the sdist's tests on a wheel (.ci/release) no code lies beside the READMEs.
-checkout = pytest.mark.skipif(not (ROOT / "exporter").is_dir(), reason="needs a checkout")
 
 
 def test_set_up_is_two_commands():
@@ -69,6 +66,7 @@ def test_verbs_that_a_readme_names_exist(capsys):
         assert named <= verbs, name
 
 
+@checkout
 def test_every_argument_of_the_original_has_a_row():
     arguments = """confidence_threshold nms_threshold engine quantization_mode selective_quantizer calibration_loader
     calibration_method calibration_batches calibration_percentile preprocessing postprocessing postprocessing_kwargs

@@ -17,6 +17,7 @@ from exporter.runtime.tensorrt.library import installed
 from exporter.runtime.tensorrt.network import Shapes, configured, parsed, serialized
 from tests.backend.lint.graphs import CLEAN, INT8, NATIVE_NMS, PLUGIN, TOPK, parse
 from tests.backend.lint.test_rules import FAULTS
+from tests.readme import checkout
 
 README = Path(__file__).parents[3] / "exporter" / "backend" / "README.md"
 RULE = {rule.id: rule for rule in RULES}
@@ -75,6 +76,7 @@ def test_what_is_taken_is_no_error_and_what_is_swallowed_is():
     assert {rule.level for rule in RULES if rule.parser in ("silent", "refused")} == {"error"}
 
 
+@checkout
 def test_the_readme_holds_the_table():
     text = README.read_text(encoding="utf-8")
     for rule in RULES:
@@ -126,6 +128,7 @@ def test_what_users_report_is_said_of_graphs_that_have_it(operators, versions):
     assert [report.versions for report in reported(model)] == versions
 
 
+@checkout
 def test_it_is_printed_as_unverified_and_stands_in_the_readme(tmp_path, capsys):
     onnx.save(parse(INT8), tmp_path / "x.onnx")
     assert main(["lint", str(tmp_path / "x.onnx")]) == 0
