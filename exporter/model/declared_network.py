@@ -37,10 +37,10 @@ class DeclaredNetwork(ABC):
     """images float32 [B, 3, H, W] → boxes [B, N, 4] xyxy in input pixels, scores [B, N, C], float32 tensors.
     `num_classes` is C. Where nothing is suggested, for whoever weighs heads against each other: `more_scores`, whether
     what follows the classes that its head counts may be scores too; `background_wins`, the share of boxes in which what
-    the head takes for the background has the highest of all scores; `whole_numbers`, whether a column of what it takes
-    for scores holds whole numbers alone, as the numbers of classes are."""
+    the head takes for the background has the highest of all scores; `unlike_scores`, whether a column of what it
+    takes for scores holds whole numbers alone, as the numbers of classes are, or detections have no score at all."""
 
-    more_scores = whole_numbers = False
+    more_scores = unlike_scores = False
     background_wins = 1.0
 
     def __init__(
@@ -166,7 +166,8 @@ class DeclaredNetwork(ABC):
             scores = np.concatenate([scores for _, scores in every])
             column = scores.shape[2] - 1 if head.background == "last" else 0
             self.background_wins = float((scores.argmax(axis=2) == column).mean())
-        self.whole_numbers = probe.have_whole_numbers(read(head))
+        nothing = all(not scores.any() for _, scores in read(head))
+        self.unlike_scores = nothing if head.layout == "detections" else probe.have_whole_numbers(read(head))
 
     def _judged(self, given: list[tuple[Tensor, Tensor]], count: int, there: str) -> tuple[np.ndarray, np.ndarray]:
         """Boxes and scores of all images; of very many boxes some."""

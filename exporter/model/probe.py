@@ -174,9 +174,9 @@ def leading_scores(given: Sequence[tuple[np.ndarray, np.ndarray]]) -> int:
 
 
 def have_whole_numbers(given: Sequence[tuple[np.ndarray, np.ndarray]]) -> bool:
-    """Whether a column of scores, `given` as in `misread`, holds whole numbers alone, and not nothing but 0."""
+    """Whether a column of scores, `given` as in `misread`, holds whole numbers alone; no sigmoid gives just 0."""
     scores = np.concatenate([scores for _, scores in given])
-    return bool(((scores == np.rint(scores)).all(axis=(0, 1)) & scores.any(axis=(0, 1))).any())
+    return bool((scores == np.rint(scores)).all(axis=(0, 1)).any())
 
 
 def _add_up(scores: np.ndarray) -> bool:

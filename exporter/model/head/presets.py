@@ -90,7 +90,7 @@ def fit_of(
         if network.num_classes == 1 and any(_is_of_classes(given, name) for name in network.unread):
             return None  # the score of each box, and the number of its class beside it
         counted = None if by_file else each.num_classes
-        likely = network.background_wins >= RARE and (head.layout == "detections" or not network.whole_numbers)
+        likely = network.background_wins >= RARE and not network.unlike_scores
         return Fit(network.num_classes, counted, network.unread, likely) if fits else None
     return None
 

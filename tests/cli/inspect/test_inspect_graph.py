@@ -71,7 +71,13 @@ def test_the_number_of_a_class_is_no_score(tmp_path, capsys):
     onnx.save(model, tmp_path / "x.onnx")
     assert main(["inspect", str(tmp_path / "x.onnx")]) == 0
     assert "head            yolo26: guessed" in capsys.readouterr().out
-    boxes, scores = known(HEADS["yolov8"], batch=1)  # mmdeploy: box and score, and the class in another output
+    boxes, scores = known(HEADS["yolov8"], batch=1)
+    zero, score = np.zeros((*boxes.shape[:2], 1)), scores[..., :1]
+    for columns, first in (([boxes, score, zero], "yolo26"), ([boxes, zero, score], "paddle_joined")):  # of one class
+        onnx.save(network([np.concatenate(columns, -1)]), tmp_path / "x.onnx")
+        assert main(["inspect", str(tmp_path / "x.onnx")]) == 0
+        assert f"head            {first}: guessed" in capsys.readouterr().out
+    # mmdeploy: box and score, and the class in another output
     numbers = scores.argmax(-1)
     model = network([np.concatenate([boxes, scores.max(-1, keepdims=True)], -1)], ["dets"])
     model.graph.initializer.append(onnx.numpy_helper.from_array(numbers, "numbers"))
