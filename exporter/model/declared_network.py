@@ -166,8 +166,9 @@ class DeclaredNetwork(ABC):
             scores = np.concatenate([scores for _, scores in every])
             column = scores.shape[2] - 1 if head.background == "last" else 0
             self.background_wins = float((scores.argmax(axis=2) == column).mean())
-        nothing = all(not scores.any() for _, scores in read(head))
-        self.unlike_scores = nothing if head.layout == "detections" else probe.have_whole_numbers(read(head))
+        given = read(head)
+        nothing = not any(scores.any() for _, scores in given)
+        self.unlike_scores = nothing if head.layout == "detections" else probe.have_whole_numbers(given)
 
     def _judged(self, given: list[tuple[Tensor, Tensor]], count: int, there: str) -> tuple[np.ndarray, np.ndarray]:
         """Boxes and scores of all images; of very many boxes some."""

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import weakref
 from collections.abc import Callable, Mapping, Sequence
@@ -67,8 +68,10 @@ class Child:
         self.name = name
         to_child, for_us = os.pipe(), os.pipe()
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 - for as long as the child lives
-        # Its path is ours: code of the exporter's alone, wherever this program was started.
-        path = os.pathsep.join([*filter(None, [os.environ.get("PYTHONPATH")]), str(PACKAGE.parent)])
+        # Its path is ours: code of the exporter's alone, wherever this program was started. What is installed is found
+        # without that, behind what PYTHONPATH says, as this program found it.
+        ours = [] if str(PACKAGE.parent) == sysconfig.get_path("purelib") else [str(PACKAGE.parent)]
+        path = os.pathsep.join([*ours, *filter(None, [os.environ.get("PYTHONPATH")])])
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", module, str(to_child[0]), str(for_us[1])],
             pass_fds=(to_child[0], for_us[1]), stdin=subprocess.DEVNULL, stdout=self._said, stderr=self._said,
